@@ -1,0 +1,88 @@
+"""Problems, the places they point at, and the one exception family with its exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar, Literal
+
+Severity = Literal["error", "warning"]
+
+
+class ExitCode(IntEnum):
+    """What a CI job should do next, one code per decision (the README has the table)."""
+
+    DONE = 0
+    BUG = 1
+    SURROUNDINGS = 2
+    MESSAGES = 3
+    REFUSED = 4
+    UNKNOWN = 5
+    LATER = 75
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A spot in a file. `path` as printed (forward slashes); line and column count from 1."""
+
+    path: str
+    line: int = 1
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}"
+
+
+Pointer = tuple[str | int, ...]
+"""The way to a value inside a parsed file: mapping keys and list indexes from the top."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A complaint about a parsed value that does not know its file yet.
+
+    `pointer` leads to the value, or to its key where `at_key` is set.
+    """
+
+    pointer: Pointer
+    what: str
+    hint: str = ""
+    at_key: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One complaint: where, what is wrong, and what would be right (`hint`, may be empty)."""
+
+    where: Place
+    what: str
+    hint: str = ""
+    rule: str = "spec"
+    severity: Severity = "error"
+
+    def __str__(self) -> str:
+        said = f"{self.where}: {self.severity}: {self.what}"
+        return f"{said}; {self.hint}" if self.hint else said
+
+
+class RunnerError(Exception):
+    """Root of everything this program raises on purpose; each kind knows its exit code."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.SURROUNDINGS
+
+
+class SurroundingsError(RunnerError):
+    """A flag, credential, configuration, manifest or lock that stops the run: exit 2."""
+
+
+class MessagesError(RunnerError):
+    """The messages or the policy say no, and nothing was sent: exit 3."""
+
+    exit_code = ExitCode.MESSAGES
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(map(str, self.problems)))
