@@ -86,3 +86,7 @@ class MessagesError(RunnerError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class ListError(Exception):
+    """Toloka's list of threads could not be had: nothing may be concluded from it."""

@@ -1,0 +1,97 @@
+"""`emulator`: the local Toloka as a server of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from runner.cli import options
+from runner.errors import ExitCode, SurroundingsError
+
+
+@click.command()
+@options.config
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="0 takes a free one.",
+)
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where its threads are kept, instead of .message-runner/local.sqlite.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="KIND…",
+    help="Fail on purpose, for example every=5,kind=accepted-then-500; repeatable. "
+    "`--fault help` lists the kinds.",
+)
+@click.option("--latency-ms", type=click.IntRange(0), default=0, help="How long each answer takes.")
+@click.option(
+    "--rate-limit",
+    type=click.IntRange(0),
+    default=300,
+    show_default=True,
+    help="Calls a second before 429; 0 for no limit.",
+)
+@click.option(
+    "--list-lag-ms", type=click.IntRange(0), default=0, help="How late the list shows a new thread."
+)
+@click.option(
+    "--refuse",
+    multiple=True,
+    metavar="TOLOKER_ID",
+    help="Refuse every compose with this recipient; repeatable.",
+)
+def emulator(
+    config: Path | None,
+    port: int,
+    store: Path | None,
+    faults: Sequence[str],
+    latency_ms: int,
+    rate_limit: int,
+    list_lag_ms: int,
+    refuse: Sequence[str],
+) -> int:
+    """Serve a local Toloka for rehearsals, on this machine only; prints its URL.
+
+    It takes any token. A Toloker answers by a POST to /emulator/answer with
+    {"thread_id": …, "toloker_id": …, "text": {"EN": …}}; GET /emulator/threads shows everything
+    that was sent.
+    """
+    from runner.config import load_config
+    from runner.emulator import FAULT_KINDS, Emulator, parse_fault
+
+    if "help" in faults:
+        for kind, meaning in FAULT_KINDS.items():
+            click.echo(f"{kind:28}{meaning}")
+        return ExitCode.DONE
+    try:
+        parsed = [parse_fault(fault) for fault in faults]
+    except ValueError as error:
+        raise click.UsageError(f"--fault: {error}") from error
+    path = store or load_config(config, Path.cwd()).state / "local.sqlite"
+    try:
+        server = Emulator(
+            path,
+            port=port,
+            faults=parsed,
+            latency_ms=latency_ms,
+            rate_limit=rate_limit,
+            list_lag_ms=list_lag_ms,
+            refuse=refuse,
+        )
+        with server:
+            click.echo(server.url)
+            server.serve_forever()
+    except OSError as error:
+        raise SurroundingsError(f"the emulator cannot start: {error.strerror or error}") from error
+    return ExitCode.DONE

@@ -1,0 +1,261 @@
+"""`runner.yaml`, the environment and the flags, made into settings.
+
+Nothing here trusts `runner.yaml` with a credential: whoever edits it in a pull request must not be
+able to send the token elsewhere, so each target that it defines has a variable of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
+
+from runner import paths
+from runner.errors import MessagesError, SurroundingsError
+from runner.yamlfile import YamlFile, read_yaml
+
+BUILT_IN_URLS: Mapping[str, str] = {
+    "production": "https://toloka.dev",
+    # Shut down on 2024-07-01; the name stays for whoever still has it in a script.
+    "sandbox": "https://sandbox.toloka.dev",
+    "yandex-tasks": "https://tasks.yandex.ru",
+}
+LOCAL = "local"
+STATE_FOLDER = ".message-runner"
+RESULTS_FOLDER = "results"
+TOKEN_VARIABLE = "TOLOKA_TOKEN"  # noqa: S105  (the variable's name, not a token)
+ACCOUNT_VARIABLE = "TOLOKA_ACT_UNDER_ACCOUNT_ID"
+_MAX_TOKEN = 4096
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where messages go. `url` is None for the emulator that the runner starts itself."""
+
+    name: str
+    url: str | None
+    token_variable: str = TOKEN_VARIABLE
+    account_id: str | None = None
+
+    @property
+    def is_local(self) -> bool:
+        return self.url is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What `runner.yaml` says, or the defaults where there is none."""
+
+    project: Path
+    messages_root: Path | None
+    file: YamlFile | None = None
+    data: Mapping[str, object] = field(default_factory=dict)
+
+    def section(self, name: str) -> Mapping[str, object]:
+        return cast("Mapping[str, object]", self.data.get(name, {}))
+
+    @property
+    def state(self) -> Path:
+        """The folder of the local emulator's store."""
+        return self.project / STATE_FOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A credential that no `repr`, log or traceback of locals shows."""
+
+    value: str = field(repr=False)
+
+
+def load_config(flag: Path | None, cwd: Path) -> Config:
+    """Load `runner.yaml`, given or found from `cwd` upwards; it is optional unless given.
+
+    Raises `SurroundingsError` with every problem in it.
+    """
+    if flag is not None and not flag.is_file():
+        raise SurroundingsError(f"--config {paths.shown(flag)}: no such file")
+    project = (cwd / flag).parent if flag else paths.find_project(cwd)
+    if project is None:
+        return Config(project=cwd, messages_root=None)
+    path = cwd / flag if flag else project / paths.CONFIG_NAME
+    if not path.is_file():
+        return Config(project=project, messages_root=project / paths.MESSAGES_NAME)
+    file = _read_config(path)
+    data = cast("Mapping[str, object]", file.data or {})
+    root = project / str(data.get("messages", paths.MESSAGES_NAME))
+    if not root.is_dir() and "messages" in data:
+        where = file.place(("messages",))
+        raise SurroundingsError(f"{where}: error: there is no folder {paths.shown(root)}")
+    return Config(
+        project=project,
+        messages_root=Path(os.path.normpath(root)) if root.is_dir() else None,
+        file=file,
+        data=data,
+    )
+
+
+def _read_config(path: Path) -> YamlFile:
+    # The checks are imported here because most runs have no configuration to check.
+    from runner.schema import find_config_faults
+
+    try:
+        file = read_yaml(path, paths.shown(path))
+    except MessagesError as error:
+        raise SurroundingsError(str(error)) from error
+    faults = find_config_faults(file.data if file.data is not None else {})
+    if faults:
+        raise SurroundingsError("\n".join(str(file.problem(fault)) for fault in faults))
+    return file
+
+
+def choose_target(config: Config, flag: str | None, environ: Mapping[str, str]) -> Target:
+    """Choose the target: `--target`, else `TOLOKA_TARGET`, else `runner.yaml`, else `local`."""
+    asked = flag or environ.get("TOLOKA_TARGET")
+    account = environ.get(ACCOUNT_VARIABLE) or None
+    if asked and "://" in asked:
+        url = checked_url(asked)
+        return Target(name=url, url=url, account_id=account)
+    name = asked or cast("str | None", config.data.get("target")) or LOCAL
+    if name == LOCAL:
+        return Target(name=LOCAL, url=None)
+    if name in BUILT_IN_URLS:
+        return Target(name=name, url=BUILT_IN_URLS[name], account_id=account)
+    return _configured_target(config, name, account)
+
+
+def names_a_target(config: Config, flag: str | None, environ: Mapping[str, str]) -> bool:
+    """Whether somebody said where to send, as a CI job must."""
+    return bool(flag or environ.get("TOLOKA_TARGET") or config.data.get("target"))
+
+
+def _configured_target(config: Config, name: str, account: str | None) -> Target:
+    targets = config.section("targets")
+    entry = targets.get(name)
+    if not isinstance(entry, Mapping):
+        known = ", ".join([LOCAL, *BUILT_IN_URLS, *targets])
+        raise SurroundingsError(
+            f'there is no target "{name}": use one of {known}, or a URL (https://…)'
+        )
+    if name == "file" or name.endswith("-file"):
+        # TOLOKA_TOKEN_FILE already means something else.
+        raise SurroundingsError(f'a target cannot be called "{name}": choose another name')
+    own = cast("str | None", entry.get("act_under_account_id"))
+    return Target(
+        name=name,
+        url=checked_url(str(entry["url"])),
+        token_variable=f"{TOKEN_VARIABLE}_{name.upper().replace('-', '_')}",
+        account_id=account or own,
+    )
+
+
+def checked_url(text: str) -> str:
+    """Bring a base URL into one form; raises `SurroundingsError` for one that will not do."""
+    try:
+        parts = urlsplit(text.strip())
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise SurroundingsError(f"the target URL cannot be read: {error}") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise SurroundingsError("a target URL looks like https://toloka.dev")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise SurroundingsError("a target URL holds no user, password, query or fragment")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise SurroundingsError(
+            f"plain http to {host} would show the token to the network: use https "
+            "(http is for this machine only)"
+        )
+    path = parts.path.rstrip("/")
+    if path.endswith(("/api", "/api/v1")):
+        raise SurroundingsError("write the target URL without /api: it is added")
+    shown_host = f"[{host}]" if ":" in host else host
+    is_default = port in (None, 443 if parts.scheme == "https" else 80)
+    return f"{parts.scheme}://{shown_host}{'' if is_default else f':{port}'}{path}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only be this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def manifest_path(config: Config, target: Target, flag: Path | None) -> Path:
+    """The manifest of a target: `results/<host>.jsonl`, with the port where it is not the usual."""
+    if flag is not None:
+        return flag
+    if target.url is None:
+        return config.project / RESULTS_FOLDER / f"{LOCAL}.jsonl"
+    host = urlsplit(target.url).netloc.replace("[", "").replace("]", "").replace(":", "-")
+    return config.project / RESULTS_FOLDER / f"{host}.jsonl"
+
+
+def load_token(target: Target, environ: Mapping[str, str]) -> Token:
+    """Read the target's token from its variable, or from the file that `…_FILE` names."""
+    name = target.token_variable
+    file = environ.get(f"{name}_FILE")
+    if name in environ and environ[name].strip():
+        return _checked_token(environ[name], name)
+    if file:
+        try:
+            return _checked_token(Path(file).read_text(encoding="utf-8"), f"{name}_FILE")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SurroundingsError(f"{name}_FILE: the file cannot be read") from error
+    raise SurroundingsError(
+        f"sending to {target.name} needs a token: set {name}, or {name}_FILE to a file that holds it"
+    )
+
+
+def _checked_token(text: str, name: str) -> Token:
+    value = text.strip()
+    if not value or len(value) > _MAX_TOKEN or not all("!" <= char <= "~" for char in value):
+        raise SurroundingsError(
+            f"{name} does not hold a token: one line of plain ASCII without spaces is expected"
+        )
+    return Token(value)
+
+
+def load_variables(
+    config: Config, var_files: Sequence[Path], assignments: Sequence[str]
+) -> tuple[Mapping[str, object], Mapping[str, object]]:
+    """Load what stands below a spec's own variables, and what beats them.
+
+    The first mapping is the configuration's; the second is `--var-file`s, later ones winning,
+    with `--var` on top.
+    """
+    above: dict[str, object] = {}
+    for path in var_files:
+        above.update(_variables_in(path))
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or not _VARIABLE_NAME.fullmatch(name):
+            raise SurroundingsError(
+                f'--var takes NAME=VALUE, with a name of letters, digits and _: not "{name[:60]}"'
+            )
+        above[name] = value
+    return config.section("variables"), above
+
+
+def _variables_in(path: Path) -> Mapping[str, object]:
+    try:
+        file = read_yaml(path, paths.shown(path))
+    except MessagesError as error:
+        raise SurroundingsError(f"--var-file: {error}") from error
+    data = {} if file.data is None else file.data
+    if not isinstance(data, dict):
+        raise SurroundingsError(f"--var-file: {file.place()}: expected lines like name: value")
+    for name in data:
+        if not _VARIABLE_NAME.fullmatch(name):
+            where = file.place((name,), at_key=True)
+            raise SurroundingsError(
+                f"--var-file: {where}: a variable's name has letters, digits and _ only"
+            )
+    return data

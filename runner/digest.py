@@ -1,0 +1,28 @@
+"""The digest of a message's content: what makes two messages the same message."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from runner.filters import normal_form
+from runner.model import Texts
+
+
+def digest_of(
+    *, topic: Texts, text: Texts, answerable: bool, select_type: str, recipients_filter: object
+) -> str:
+    """Digest the canonical content, `sha256:` and 64 hex digits.
+
+    Never the recipients: a batch, a thread and the whole message have the same digest. A filter
+    counts in its normal form, because Toloka gives it back in another shape than it was sent.
+    """
+    content = {
+        "answerable": answerable,
+        "recipients_filter": normal_form(recipients_filter),
+        "recipients_select_type": select_type,
+        "text": dict(text),
+        "topic": dict(topic),
+    }
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()

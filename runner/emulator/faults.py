@@ -1,0 +1,201 @@
+"""Faults: which calls go wrong, and how.
+
+A fault is written as `key=value` pairs with commas between them: `every=5,kind=accepted-then-500`.
+
+- `kind=` (required): one of `FAULT_KINDS`.
+- `on=compose|reply|folders|list|any` (default compose): the calls that it counts and hits.
+- `every=N`: each Nth of them; or `at=N`, `at=1+5+9`: those numbers; or neither: all of them.
+- `after=N`: the first N are spared, and counting starts after them.
+- `times=K`: at most K are hit.
+- `seconds=S`: how long `timeout`, `accepted-then-timeout` and `slow` take (default 30).
+- `interval=MIN|HOUR|DAY`, `retry_after=S`: what a `429` says, nothing unless given.
+
+The first fault that hits a call wins; all of them count it.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+FAULT_KINDS: Mapping[str, str] = {
+    "400": "VALIDATION_ERROR; nothing is done",
+    "401": "AUTHENTICATION_ERROR; nothing is done",
+    "403": "ACCESS_DENIED; nothing is done",
+    "404": "DOES_NOT_EXIST; nothing is done",
+    "408": "a request timeout that a gateway reports; nothing is done",
+    "409": "CONFLICT_STATE; nothing is done",
+    "413": "the body is called too large; nothing is done",
+    "415": "the content type is called wrong; nothing is done",
+    "429": "TOO_MANY_REQUESTS, with interval= and retry_after= if given; nothing is done",
+    "500": "INTERNAL_ERROR; nothing is done",
+    "502-html": "a gateway's HTML page; nothing is done",
+    "503": "REMOTE_SERVICE_UNAVAILABLE; nothing is done",
+    "504": "a gateway timeout; nothing is done",
+    "incorrect-recipients": "409 INCORRECT_RECIPIENTS; nothing is done",
+    "redirect": "302 to another path on this server; nothing is done",
+    "reset": "the connection is reset; nothing is done",
+    "timeout": "silence for seconds=, then the connection closes; nothing is done",
+    "slow": "done, and answered rightly, but only after seconds=",
+    "accepted-then-408": "done, then 408",
+    "accepted-then-500": "done, then 500",
+    "accepted-then-502-html": "done, then a gateway's HTML page",
+    "accepted-then-503": "done, then 503",
+    "accepted-then-504": "done, then 504",
+    "accepted-then-empty": "done, then the right status with an empty body",
+    "accepted-then-no-id": "done, then the right status and a thread without its id",
+    "accepted-then-not-json": "done, then the right status with a body that is not JSON",
+    "accepted-then-reset": "done, then the connection is reset",
+    "accepted-then-timeout": "done, then silence for seconds=, and the connection closes",
+    "accepted-then-truncated": "done, then an answer that is cut short",
+}
+ACCEPTED = "accepted-then-"
+
+_ON = ("compose", "reply", "folders", "list", "any")
+_INTERVALS = ("MIN", "HOUR", "DAY")
+_TIMED = ("timeout", "accepted-then-timeout", "slow")
+_KEYS = ("kind", "on", "every", "at", "after", "times", "seconds", "interval", "retry_after")
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Which calls go wrong and how; `parse_fault` makes and checks it."""
+
+    kind: str
+    on: str = "compose"
+    every: int | None = None
+    at: tuple[int, ...] = ()
+    after: int = 0
+    times: int | None = None
+    seconds: float = 30.0
+    interval: str | None = None
+    retry_after: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in FAULT_KINDS or self.on not in _ON:
+            raise ValueError(f"There is no fault of kind {self.kind!r} on {self.on!r}.")
+
+    def hits(self, number: int) -> bool:
+        """Say whether the call with this number, counted from 1, is one to hit."""
+        counted = number - self.after
+        if counted < 1:
+            return False
+        if self.every is not None:
+            return counted % self.every == 0
+        return not self.at or counted in self.at
+
+
+def parse_fault(text: str) -> Fault:
+    """Read a fault from its text form.
+
+    Raises `ValueError` with a sentence that says what is wrong and what would be right.
+    """
+    pairs: dict[str, str] = {}
+    for part in text.split(","):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or name not in _KEYS:
+            raise _wrong(text, f"{part.strip()!r} is not one of {'=, '.join(_KEYS)}=")
+        if name in pairs:
+            raise _wrong(text, f"{name}= is given twice")
+        pairs[name] = value
+    _check_company(text, pairs)
+
+    def read(name: str, convert: Callable[[str], _Value | None], right: str) -> _Value | None:
+        if name not in pairs:
+            return None
+        value = convert(pairs[name])
+        if value is None:
+            raise _wrong(text, f"{name}={pairs[name]} is wrong: {right} is right")
+        return value
+
+    return Fault(
+        kind=read("kind", _one_of(tuple(FAULT_KINDS)), "one of " + ", ".join(FAULT_KINDS)) or "",
+        on=read("on", _one_of(_ON), "one of " + ", ".join(_ON)) or "compose",
+        every=read("every", _positive, "a whole number from 1 up"),
+        at=read("at", _numbers, "whole numbers from 1 up with + between, as in 1+5+9,") or (),
+        after=read("after", _whole, "a whole number from 0 up") or 0,
+        times=read("times", _positive, "a whole number from 1 up"),
+        seconds=_or(read("seconds", _seconds, "a number of seconds from 0 up"), 30.0),
+        interval=read("interval", _one_of(_INTERVALS), "one of " + ", ".join(_INTERVALS)),
+        retry_after=read("retry_after", _whole, "a whole number of seconds"),
+    )
+
+
+def _check_company(text: str, pairs: Mapping[str, str]) -> None:
+    """Refuse keys that say nothing together."""
+    kind = pairs.get("kind")
+    if kind is None:
+        raise _wrong(text, f"kind= is missing: one of {', '.join(FAULT_KINDS)} is right")
+    if "every" in pairs and "at" in pairs:
+        raise _wrong(text, "either every= or at= can be given, not both")
+    if "seconds" in pairs and kind not in _TIMED:
+        raise _wrong(text, f"seconds= goes with the kinds {', '.join(_TIMED)} only")
+    for name in ("interval", "retry_after"):
+        if name in pairs and kind != "429":
+            raise _wrong(text, f"{name}= goes with kind=429 only")
+
+
+def _wrong(text: str, what: str) -> ValueError:
+    return ValueError(f"The fault {text!r} cannot be used: {what}.")
+
+
+def _or(value: _Value | None, default: _Value) -> _Value:
+    return default if value is None else value
+
+
+def _one_of(allowed: Sequence[str]) -> Callable[[str], str | None]:
+    return lambda text: text if text in allowed else None
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _positive(text: str) -> int | None:
+    return _whole(text) or None
+
+
+def _numbers(text: str) -> tuple[int, ...] | None:
+    numbers = [_positive(part) for part in text.split("+")]
+    known = tuple(number for number in numbers if number is not None)
+    return known if len(known) == len(numbers) else None
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+class FaultPlan:
+    """The faults of a running emulator and how many calls each has counted and hit."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self._lock = threading.Lock()
+        self.replace(faults)
+
+    def replace(self, faults: Sequence[Fault]) -> None:
+        """Take other faults, and count from the beginning."""
+        with self._lock:
+            self._faults = tuple(faults)
+            self._hits = [0] * len(self._faults)
+            self._seen = dict.fromkeys(_ON, 0)
+
+    def choose(self, group: str | None) -> Fault | None:
+        """Count a call and give the fault that hits it; `group` of `None` is no known call."""
+        with self._lock:
+            self._seen["any"] += 1
+            if group is not None:
+                self._seen[group] += 1
+            for i, fault in enumerate(self._faults):
+                spent = fault.times is not None and self._hits[i] >= fault.times
+                if fault.on in ("any", group) and not spent and fault.hits(self._seen[fault.on]):
+                    self._hits[i] += 1
+                    return fault
+        return None

@@ -1,0 +1,237 @@
+"""One line of the manifest: values to events, and lines back to what they say.
+
+Reading does not depend on the order of the lines: an outcome may stand before its intent, as it
+does when two copies of a manifest are merged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from runner import clock
+from runner.model import (
+    Action,
+    Attempt,
+    Delivery,
+    Direct,
+    Filtered,
+    History,
+    NoRecipients,
+    NotFound,
+    Rejected,
+    SelectType,
+    Sent,
+    Settled,
+    Thread,
+)
+
+VERSION = 1
+Event = Mapping[str, object]
+
+# `sent` beats everything, whatever the order of the lines.
+_STRENGTH: Mapping[type[Settled], int] = {NotFound: 0, Rejected: 1, NoRecipients: 2, Sent: 3}
+_OUTCOMES = ("sent", "rejected", "no_recipients", "not_found")
+
+
+class DamageError(ValueError):
+    """A line that is not what a manifest holds; `line` counts from 1."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        self.line = line
+        super().__init__(reason)
+
+
+@dataclass(slots=True)
+class Book:
+    """Everything that the lines of a manifest say, kept up to date while a run writes more."""
+
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+    outcomes: dict[str, Settled] = field(default_factory=dict)
+    outcome_lines: dict[str, int] = field(default_factory=dict)
+    target: str | None = None
+    account: str | None = None
+
+    def history(self) -> History:
+        """What the manifest knows by now; tests change nobody's state and are left out."""
+        settled = {
+            delivery: replace(attempt, outcome=self.outcomes.get(delivery))
+            for delivery, attempt in self.attempts.items()
+        }
+        threads = (each.thread_id for each in settled.values())
+        return History(
+            attempts=tuple(each for each in settled.values() if not each.is_test),
+            thread_ids=frozenset(thread for thread in threads if thread is not None),
+            target=self.target,
+            account=self.account,
+        )
+
+    def take(self, event: Event, number: int = 0) -> None:
+        """Take in one event; raises `ValueError`, `KeyError` or `TypeError` if it is damaged."""
+        take = _READERS.get(str(event["event"]))
+        if take is None:
+            name = str(event["event"])[:40]
+            raise ValueError(f'unknown event "{name}": written by a later version?')
+        take(self, event, number)
+
+
+def read_book(raw: bytes) -> Book:
+    """Read the lines of a manifest; raises `DamageError`."""
+    book = Book()
+    for number, line in enumerate(raw.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            event = cast("Event", json.loads(line))
+            if number == 1 and event["event"] != "manifest":
+                raise ValueError("the first line does not name the target")
+            book.take(event, number)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            reason = str(error) if type(error) is ValueError else "not a line of a manifest"
+            raise DamageError(number, reason) from error
+    for delivery in book.outcomes.keys() - book.attempts.keys():
+        raise DamageError(book.outcome_lines[delivery], "the intent of this outcome is missing")
+    return book
+
+
+def line_of(event: Event) -> bytes:
+    """Write an event as its line."""
+    return (json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+
+
+def header_event(target: str, account: str | None) -> Event:
+    """Build the first line."""
+    event: dict[str, object] = {"event": "manifest", "version": VERSION, "target": target}
+    if account is not None:
+        event["account"] = account
+    return {**event, "at": clock.written(clock.now())}
+
+
+def intent_event(delivery_id: str, delivery: Delivery, *, is_test: bool = False) -> Event:
+    """Build the line that says: this is about to be tried."""
+    message, recipients = delivery.message, delivery.recipients
+    event: dict[str, object] = {
+        "event": "intent",
+        "delivery": delivery_id,
+        "message": message.id,
+        "revision": message.revision,
+        "source": message.source,
+        "action": "compose",
+        "recipients_select_type": recipients.select_type,
+    }
+    if isinstance(recipients, Direct):
+        event["recipients_ids"] = list(recipients.ids)
+    if isinstance(recipients, Filtered):
+        event["recipients_filter"] = recipients.tree
+    if is_test:
+        event["test"] = True
+    return event | {"digest": message.digest, "at": clock.written(clock.now())}
+
+
+def outcome_event(delivery_id: str, outcome: Settled, how: str) -> Event:
+    """Build the line that says what became of an intent. `how` tells the way that was learned."""
+    event: dict[str, object]
+    if isinstance(outcome, Sent):
+        event = {"event": "sent", "delivery": delivery_id, "thread_id": outcome.thread.id}
+        if outcome.thread.created:
+            event["created"] = _with_zone(outcome.thread.created)
+        event["how"] = how
+    elif isinstance(outcome, Rejected):
+        event = {
+            "event": "rejected",
+            "delivery": delivery_id,
+            "status": outcome.status,
+            "code": outcome.code,
+            "detail": outcome.detail,
+        }
+    elif isinstance(outcome, NoRecipients):
+        event = {"event": "no_recipients", "delivery": delivery_id, "detail": outcome.detail}
+    else:
+        event = {"event": "not_found", "delivery": delivery_id, "how": how}
+    return event | {"at": clock.written(clock.now())}
+
+
+def _with_zone(created: str) -> str:
+    """Toloka's times are UTC without a zone; ours say so."""
+    with suppress(ValueError):
+        return clock.written(clock.read(created))
+    return clock.written(clock.now())
+
+
+def _take_header(book: Book, event: Event, _number: int) -> None:
+    if event["version"] != VERSION:
+        raise ValueError("written by a later version")
+    target = _text(event, "target")
+    if book.target not in (None, target):
+        raise ValueError("it names two targets")
+    book.target = target
+    book.account = cast("str | None", event.get("account")) or book.account
+
+
+def _take_intent(book: Book, event: Event, _number: int) -> None:
+    delivery = _text(event, "delivery")
+    ids = cast("list[str]", event.get("recipients_ids") or [])
+    if not all(isinstance(toloker, str) for toloker in ids):
+        raise ValueError("an id that is not text")
+    attempt = Attempt(
+        delivery=delivery,
+        message=_text(event, "message"),
+        revision=int(cast("int", event["revision"])),
+        source=_text(event, "source"),
+        action=cast("Action", event.get("action", "compose")),
+        select_type=cast("SelectType | None", event.get("recipients_select_type")),
+        recipients_ids=tuple(ids),
+        recipients_filter=event.get("recipients_filter"),
+        digest=_text(event, "digest"),
+        at=clock.read(_text(event, "at")),
+        is_test=event.get("test") is True,
+    )
+    if book.attempts.setdefault(delivery, attempt) != attempt:
+        raise ValueError("two intents with one delivery id")
+
+
+def _take_outcome(book: Book, event: Event, number: int) -> None:
+    delivery = _text(event, "delivery")
+    outcome = _outcome(event)
+    known = book.outcomes.get(delivery)
+    if known is None or _STRENGTH[type(outcome)] >= _STRENGTH[type(known)]:
+        book.outcomes[delivery] = outcome
+    book.outcome_lines.setdefault(delivery, number)
+
+
+def _outcome(event: Event) -> Settled:
+    kind = event["event"]
+    if kind == "sent":
+        created = str(event.get("created", ""))
+        if created:
+            clock.read(created)
+        return Sent(Thread(id=_text(event, "thread_id"), created=created))
+    if kind == "rejected":
+        return Rejected(
+            status=cast("int | None", event.get("status")),
+            code=cast("str | None", event.get("code")),
+            detail=str(event.get("detail", "")),
+        )
+    return NoRecipients(str(event.get("detail", ""))) if kind == "no_recipients" else NotFound()
+
+
+def _take_nothing(_book: Book, _event: Event, _number: int) -> None:
+    """A line for people: who ran it."""
+
+
+def _text(event: Event, key: str) -> str:
+    value = event[key]
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"no text under {key!r}")
+    return value
+
+
+_READERS: Mapping[str, Callable[[Book, Event, int], None]] = {
+    "manifest": _take_header,
+    "run": _take_nothing,
+    "intent": _take_intent,
+    **dict.fromkeys(_OUTCOMES, _take_outcome),
+}

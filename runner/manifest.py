@@ -1,0 +1,248 @@
+"""The manifest: append-only JSON Lines of intents and outcomes, one writer at a time.
+
+An intent is on disk before its request leaves, and a line once written never changes but for the
+first, which learns the account. What other modules get is a `History`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from runner import clock
+from runner.errors import SurroundingsError
+from runner.events import (
+    Book,
+    DamageError,
+    Event,
+    header_event,
+    intent_event,
+    line_of,
+    outcome_event,
+    read_book,
+)
+from runner.journal import Journal
+from runner.model import Delivery, History, Message, Sent, Settled, Thread
+from runner.paths import shown
+
+
+def read_history(path: Path, target: str | None) -> History:
+    """Read a manifest without locking or repairing it; a file that is not there is empty.
+
+    `target` is what its first line must name, None where that is not known. Raises
+    `SurroundingsError` for damage, with the line number, and for another target.
+    """
+    raw = _read(path)
+    return _parse(raw[: _complete(raw)], path, target).history()
+
+
+class Manifest:
+    """A manifest open for writing, for many threads. A call returns once its line is on disk."""
+
+    def __init__(
+        self, path: Path, target: str, run: Mapping[str, object], book: Book, journal: Journal
+    ) -> None:
+        self.path = path
+        self._target = target
+        self._run = run
+        self._book = book
+        self._journal = journal
+        self._lock = threading.Lock()
+        self._has_begun = False
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path, target: str, run: Mapping[str, object]) -> Iterator[Manifest]:
+        """Lock, repair a torn last line, read, and check that it is this target's.
+
+        `run` says who sends; it is written with the first event, so that a run with nothing to do
+        leaves no trace. Raises `SurroundingsError` at once if another run holds the lock.
+        """
+        with locked(path):
+            raw = _read(path)
+            end = _complete(raw)
+            book = _parse(raw[:end], path, target)
+            with _surroundings(path):
+                _repair(path, len(raw), end)
+                journal = Journal(path)
+            try:
+                yield cls(path, target, run, book, journal)
+            finally:
+                journal.close()
+                if path.stat().st_size == 0:
+                    path.unlink()
+
+    def history(self) -> History:
+        """What the manifest knows by now."""
+        with self._lock:
+            return self._book.history()
+
+    def intend(self, delivery: Delivery, *, is_test: bool = False) -> str:
+        """Record that a delivery is about to be tried; gives its fresh random id."""
+        delivery_id = secrets.token_hex(16)
+        self._write(intent_event(delivery_id, delivery, is_test=is_test))
+        return delivery_id
+
+    def adopt(self, message: Message, thread: Thread) -> str:
+        """Record a thread of ours that the manifest did not know, as if it had sent it."""
+        delivery_id = secrets.token_hex(16)
+        event = intent_event(delivery_id, Delivery(message=message, recipients=message.recipients))
+        if thread.recipients_ids:
+            event = {**event, "recipients_ids": list(thread.recipients_ids)}
+        self._write({**event, "adopted": True})
+        self.settle(delivery_id, Sent(thread), "adopted")
+        return delivery_id
+
+    def settle(self, delivery_id: str, outcome: Settled, how: str = "answer") -> None:
+        """Record what became of an intent, and how that was learned."""
+        if isinstance(outcome, Sent):
+            self._note_account(outcome.thread.account)
+        self._write(outcome_event(delivery_id, outcome, how))
+        if isinstance(outcome, Sent):
+            self.check_account(outcome.thread.account)
+
+    def check_account(self, account: str | None) -> None:
+        """Refuse an account that is not the manifest's; raises `SurroundingsError`."""
+        known = self._book.account
+        if account and known and account != known:
+            raise SurroundingsError(
+                f"{shown(self.path)} is the manifest of account {known}, and the token "
+                f"belongs to {account}: use that account's token, or another --manifest"
+            )
+
+    def _note_account(self, account: str | None) -> None:
+        """Let the first line name the account, once, as soon as it is known."""
+        with self._lock:
+            if account is None or self._book.account is not None:
+                return
+            self._book.account = account
+        with _surroundings(self.path):
+            self._journal.replace_first_line(line_of(header_event(self._target, account)))
+
+    def _write(self, event: Event) -> None:
+        with _surroundings(self.path):
+            self._begin()
+            self._journal.append(line_of(event))
+        with self._lock:
+            self._book.take(event)
+
+    def _begin(self) -> None:
+        """Write the first line of a new manifest, and the line that says who sends."""
+        with self._lock:
+            if self._has_begun:
+                return
+            if self._book.target is None:
+                header = header_event(self._target, None)
+                self._journal.append(line_of(header))
+                self._book.take(header)
+            at = clock.written(clock.now())
+            self._journal.append(line_of({"event": "run", **self._run, "at": at}))
+            self._has_begun = True
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the manifest's lock; raises `SurroundingsError` at once if another process does.
+
+    The lock belongs to the process, so one that was killed does not block. Beside it lies a note
+    of who holds it, because a lock itself cannot say.
+    """
+    # Imported here because only a run that writes needs it.
+    from filelock import FileLock, Timeout
+
+    note = path.with_name(path.name + ".holder")
+    with _surroundings(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_name(path.name + ".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise SurroundingsError(
+                f"{shown(path)} is in use by another run ({_holder(note)}): wait until it ends"
+            ) from None
+    try:
+        with _surroundings(path):
+            note.write_text(
+                f"process {os.getpid()} on {socket.gethostname()}, "
+                f"since {clock.written(clock.now())}",
+                encoding="utf-8",
+            )
+        yield
+    finally:
+        with suppress(OSError):
+            note.unlink()
+        lock.release()
+
+
+def _holder(note: Path) -> str:
+    try:
+        return note.read_text(encoding="utf-8")[:200] or "it has just begun"
+    except (OSError, UnicodeDecodeError):
+        return "it has just begun"
+
+
+@contextmanager
+def _surroundings(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SurroundingsError(
+            f"the manifest {shown(path)} cannot be written: {error.strerror or error}"
+        ) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise SurroundingsError(
+            f"the manifest {shown(path)} cannot be read: {error.strerror}"
+        ) from error
+
+
+def _parse(raw: bytes, path: Path, target: str | None) -> Book:
+    try:
+        book = read_book(raw)
+    except DamageError as error:
+        raise SurroundingsError(
+            f"{shown(path)}:{error.line}:1: error: the manifest is damaged ({error}); "
+            "restore it from its branch: nothing was sent"
+        ) from error
+    if book.target is not None and target is not None and book.target != target:
+        raise SurroundingsError(
+            f"{shown(path)} is the manifest of {book.target}, not of {target}: "
+            "name another with --manifest, or move this one away"
+        )
+    return book
+
+
+def _complete(raw: bytes) -> int:
+    """How many bytes hold whole lines. A torn last line was never promised to be on disk."""
+    end = raw.rfind(b"\n") + 1
+    tail = raw[end:]
+    if tail:
+        with suppress(ValueError):
+            # Whole, and only its line end is missing: an editor does that.
+            if isinstance(json.loads(tail), dict):
+                return len(raw)
+    return end
+
+
+def _repair(path: Path, size: int, end: int) -> None:
+    if size == 0:
+        return
+    with path.open("r+b") as stream:
+        stream.truncate(end)
+        stream.seek(max(end - 1, 0))
+        if end and stream.read(1) != b"\n":
+            stream.write(b"\n")
+        stream.flush()
+        os.fsync(stream.fileno())

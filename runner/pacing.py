@@ -1,0 +1,55 @@
+"""One limiter for the whole process: how fast calls may leave, and the word to stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+# A request is a little later on the wire than here: no second there may hold more than the rate.
+_WINDOW_S = 1.02
+# How far behind its even schedule the limiter may catch up after threads woke late.
+_CATCH_UP_S = 0.05
+_STEP_S = 0.1
+
+
+class Stopped(Exception):
+    """The run stops: the call that waited must not be made."""
+
+
+class Pace:
+    """Lets calls leave evenly, never more than `rate` within one second.
+
+    `stop` wakes every call that waits, and each of them raises `Stopped`.
+    """
+
+    def __init__(self, rate: float, stop: threading.Event | None = None) -> None:
+        self._spacing_s = 1.0 / rate
+        self._window_s = max(_WINDOW_S, self._spacing_s)
+        self._left_at: deque[float] = deque(maxlen=max(1, int(rate)))
+        self._next_s = 0.0
+        self._paused_until_s = 0.0
+        self._turn = threading.Lock()
+        self.stop = stop or threading.Event()
+
+    def __call__(self) -> None:
+        """Wait until one call may leave; raises `Stopped`."""
+        # Whoever has the turn sleeps with it: the stamps are then those of the real departures.
+        with self._turn:
+            while (wait_s := self._due_s() - time.monotonic()) > 0:
+                if self.stop.wait(min(wait_s, _STEP_S)):
+                    break
+            if self.stop.is_set():
+                raise Stopped
+            now_s = time.monotonic()
+            self._left_at.append(now_s)
+            self._next_s = max(self._next_s, now_s - _CATCH_UP_S) + self._spacing_s
+
+    def pause(self, seconds: float) -> None:
+        """Let nothing leave for so long; a longer pause that is already on stays."""
+        self._paused_until_s = max(self._paused_until_s, time.monotonic() + seconds)
+
+    def _due_s(self) -> float:
+        is_full = len(self._left_at) == self._left_at.maxlen
+        oldest_s = self._left_at[0] + self._window_s if is_full else 0.0
+        return max(self._next_s, oldest_s, self._paused_until_s)

@@ -1,0 +1,97 @@
+"""From paths to messages: everything that happens to a spec before the manifest is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner import paths
+from runner.config import Config
+from runner.errors import Fault, MessagesError, Pointer, Problem, SurroundingsError
+from runner.model import Message, Rejected
+from runner.plan import Plan
+from runner.render import Renderer
+from runner.spec import MessageSpec, find_ids, load_specs
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Valid specs and the messages that they make, in the order of the files."""
+
+    specs: tuple[MessageSpec, ...]
+    messages: tuple[Message, ...]
+
+    def problem(self, message: Message, fault: Fault) -> Problem:
+        """Give a message's fault its address in the spec."""
+        spec = next(spec for spec in self.specs if spec.id == message.id)
+        return spec.file.problem(fault)
+
+    def check(self, plan: Plan) -> None:
+        """Raise `MessagesError` with what the manifest does not let pass."""
+        if plan.faults:
+            raise MessagesError([self.problem(message, fault) for message, fault in plan.faults])
+
+    def refusals(self, message: Message, refused: Rejected) -> list[Problem]:
+        """Say what Toloka refused at the lines where it is written."""
+        if not refused.fields:
+            return [self.problem(message, Fault((), f"Toloka refused it: {refused.detail}"))]
+        return [
+            self.problem(message, Fault(_pointer(path), f"Toloka refused {path}: {words}"))
+            for path, words in refused.fields.items()
+        ]
+
+
+def _pointer(field_path: str) -> Pointer:
+    """The way to what a field path of Toloka's names (`recipients_filter.and.0.value`)."""
+    steps = [int(step) if step.isdecimal() else step for step in field_path.split(".")]
+    # A batch counts its ids from 0, wherever in the spec they come from.
+    return tuple(steps[:1] if steps[0] == "recipients_ids" else steps)
+
+
+def prepare(
+    given: Sequence[Path],
+    config: Config,
+    below: Mapping[str, object],
+    above: Mapping[str, object],
+) -> Prepared:
+    """Find, load, check and render specs; raises `MessagesError` with every problem of them all."""
+    specs, problems = load_specs(_found(given, config), config.messages_root)
+    renderer = Renderer(config.messages_root, below=below, above=above)
+    messages, all_problems = [], list(problems)
+    for spec in specs:
+        try:
+            messages.append(renderer.render(spec))
+        except MessagesError as error:
+            all_problems.extend(error.problems)
+    if all_problems:
+        raise MessagesError(all_problems)
+    return Prepared(specs, tuple(messages))
+
+
+def gone_ids(prepared: Prepared, config: Config) -> Callable[[str], bool]:
+    """Tell, for ids of the manifest, whether no file has them any more; looks only if asked."""
+    known: set[str] = {spec.id for spec in prepared.specs}
+    has_looked = False
+
+    def is_gone(message_id: str) -> bool:
+        nonlocal has_looked
+        if message_id in known:
+            return False
+        if not has_looked and config.messages_root is not None:
+            has_looked = True
+            known.update(find_ids(config.messages_root))
+        return message_id not in known
+
+    return is_gone
+
+
+def _found(given: Sequence[Path], config: Config) -> list[Path]:
+    if given:
+        return paths.find_specs(given)
+    if config.messages_root is None or not config.messages_root.is_dir():
+        raise SurroundingsError(
+            f"there is no {paths.MESSAGES_NAME}/ folder here or above, and no file was named: "
+            f"put messages into {paths.MESSAGES_NAME}/, or name a file"
+        )
+    return paths.find_specs([config.messages_root])

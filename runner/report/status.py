@@ -1,0 +1,138 @@
+"""What a manifest knows, as a table and as JSON."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from runner import clock
+from runner.model import Attempt, History, NoRecipients, Rejected, Sent
+from runner.report.printable import printable
+
+VERSION = 1
+_HEADINGS = ("message", "revision", "threads", "Tolokers", "rejected", "unknown", "last attempt")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One revision of a message with its attempts, oldest first."""
+
+    message: str
+    revision: int
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def sent(self) -> list[Attempt]:
+        return [each for each in self.attempts if each.was_sent]
+
+    @property
+    def unknown(self) -> list[Attempt]:
+        return [each for each in self.attempts if each.is_unknown]
+
+    @property
+    def reached(self) -> int:
+        """Tolokers by id; a filter or ALL does not say whom it reached."""
+        return len({toloker for each in self.sent for toloker in each.recipients_ids})
+
+    @property
+    def still_rejected(self) -> list[Attempt]:
+        """Refused attempts whose Tolokers nothing has reached since."""
+        reached = {toloker for each in self.sent for toloker in each.recipients_ids}
+        refused = [each for each in self.attempts if isinstance(each.outcome, Rejected)]
+        if any(each.select_type != "DIRECT" for each in self.sent):
+            return []
+        return [
+            each
+            for each in refused
+            if not each.recipients_ids or set(each.recipients_ids) - reached
+        ]
+
+
+def standings(history: History) -> list[Standing]:
+    """Group a manifest's attempts by message and revision, in the order of their first one."""
+    groups: dict[tuple[str, int], list[Attempt]] = defaultdict(list)
+    for attempt in history.attempts:
+        groups[attempt.message, attempt.revision].append(attempt)
+    return [Standing(*identity, tuple(attempts)) for identity, attempts in groups.items()]
+
+
+def status_lines(history: History) -> Iterator[str]:
+    """Print a line for each message and revision."""
+    rows = [_HEADINGS, *(_row(each) for each in standings(history))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def unknown_lines(history: History) -> Iterator[str]:
+    """Name every delivery in doubt, with the id that `resolve` takes."""
+    for attempt in history.attempts:
+        if attempt.is_unknown:
+            yield f"unknown: {printable(attempt.message)}, delivery {attempt.delivery}"
+
+
+def _row(standing: Standing) -> tuple[str, ...]:
+    by_id = standing.attempts[0].select_type == "DIRECT"
+    return (
+        printable(standing.message),
+        str(standing.revision),
+        str(len(standing.sent)),
+        f"{standing.reached:,}" if by_id else str(standing.attempts[0].select_type),
+        str(len(standing.still_rejected)),
+        str(len(standing.unknown)),
+        clock.written(max(each.at for each in standing.attempts)),
+    )
+
+
+def status_document(history: History, *, target: str, manifest: str) -> dict[str, object]:
+    """Build the same as JSON, with every attempt."""
+    return {
+        "version": VERSION,
+        "target": history.target or target,
+        "account": history.account,
+        "manifest": manifest,
+        "messages": [_entry(each) for each in standings(history)],
+    }
+
+
+def _entry(standing: Standing) -> dict[str, object]:
+    return {
+        "message": standing.message,
+        "revision": standing.revision,
+        "threads": len(standing.sent),
+        "tolokers": standing.reached,
+        "rejected": len(standing.still_rejected),
+        "unknown": len(standing.unknown),
+        "last_at": clock.written(max(each.at for each in standing.attempts)),
+        "deliveries": _deliveries(standing.attempts),
+    }
+
+
+def _deliveries(attempts: Sequence[Attempt]) -> list[dict[str, object]]:
+    return [
+        {
+            "delivery": each.delivery,
+            "status": _status(each),
+            "source": each.source,
+            "recipients_select_type": each.select_type,
+            "recipients_ids": list(each.recipients_ids) if each.select_type == "DIRECT" else None,
+            "thread_id": each.thread_id,
+            "digest": each.digest,
+            "at": clock.written(each.at),
+            "error": each.outcome.detail
+            if isinstance(each.outcome, (Rejected, NoRecipients))
+            else None,
+        }
+        for each in attempts
+    ]
+
+
+def _status(attempt: Attempt) -> str:
+    if attempt.outcome is None:
+        return "unknown"
+    if isinstance(attempt.outcome, Sent):
+        return "sent"
+    if isinstance(attempt.outcome, Rejected):
+        return "rejected"
+    return "no_recipients" if isinstance(attempt.outcome, NoRecipients) else "not_found"

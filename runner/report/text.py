@@ -1,0 +1,194 @@
+"""Plans, runs and manifests as text for people."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from runner.model import Direct, Filtered, Message, Result
+from runner.plan import Plan, PlannedMessage
+from runner.report.printable import printable
+
+SHOWN = 5
+"""Ids and threads of one message that are shown without `-v`."""
+
+_WORDS = {
+    "planned": "would send",
+    "already_sent": "already sent",
+    "no_recipients": "without recipients",
+    "outside_window": "outside their time window",
+    "not_tried": "not tried",
+    "draft": "drafts",
+}
+_OPERATORS = {"EQ": "=", "NE": "≠", "GT": ">", "GTE": "≥", "LT": "<", "LTE": "≤"}
+_LOUD = ("adopted", "edited", "unknown", "rejected", "not_tried")
+
+
+def plan_lines(plan: Plan, *, verbose: bool) -> Iterator[str]:
+    """Print what would be sent, message by message: recipients, languages, the text itself."""
+    for planned in plan.messages:
+        yield from _planned_lines(planned, verbose=verbose)
+        yield ""
+
+
+def _planned_lines(planned: PlannedMessage, *, verbose: bool) -> Iterator[str]:
+    message = planned.message
+    revision = f" revision {message.revision}" if message.revision > 1 else ""
+    yield f"{printable(message.id)}{revision} ({printable(message.source)})"
+    if planned.deliveries:
+        yield f"  would send {_audience(planned)}"
+        yield from _recipient_lines(planned, verbose=verbose)
+    for status, results in _by_status(planned.settled).items():
+        yield f"  {_settled_words(status, results)}"
+    if planned.deliveries or verbose:
+        yield f"  languages: {', '.join(message.text)}; answerable: {_yes(message.answerable)}"
+        yield from _text_lines(message)
+
+
+def _audience(planned: PlannedMessage) -> str:
+    count = len(planned.deliveries)
+    recipients = planned.message.recipients
+    if isinstance(recipients, Direct):
+        people = sum(len(_ids(each.recipients)) for each in planned.deliveries)
+        return f"{plural(count, 'thread')} to {plural(people, 'Toloker')}"
+    if isinstance(recipients, Filtered):
+        return f"1 thread to every Toloker with {describe_filter(recipients.tree)}"
+    return "1 thread to ALL: every Toloker who has ever tried one of your tasks"
+
+
+def _recipient_lines(planned: PlannedMessage, *, verbose: bool) -> Iterator[str]:
+    ids = [toloker for each in planned.deliveries for toloker in _ids(each.recipients)]
+    if ids:
+        yield f"  recipients: {_listed(ids, verbose=verbose)}"
+
+
+def _ids(recipients: object) -> tuple[str, ...]:
+    return recipients.ids if isinstance(recipients, Direct) else ()
+
+
+def _listed(ids: Sequence[str], *, verbose: bool) -> str:
+    few = ids if verbose or len(ids) <= SHOWN + 1 else ids[:SHOWN]
+    more = f" and {len(ids) - len(few):,} more (-v shows all)" if len(few) < len(ids) else ""
+    return ", ".join(map(printable, few)) + more
+
+
+def _text_lines(message: Message) -> Iterator[str]:
+    for language, text in message.text.items():
+        yield f"  {language}: {printable(message.topic.get(language, ''))}"
+        # Split at line feeds only: whatever else breaks lines is shown as an escape.
+        for line in text.rstrip("\n").split("\n"):
+            yield f"      | {printable(line)}".rstrip()
+
+
+def _settled_words(status: str, results: Sequence[Result]) -> str:
+    people = sum(len(result.recipients_ids or ()) for result in results)
+    who = f" ({plural(people, 'Toloker')})" if people else ""
+    reason = next((result.error for result in results if result.error), None)
+    because = f": {printable(reason)}" if reason else ""
+    words = {
+        "already_sent": "already sent",
+        "edited": "edited since it was sent; who has it is not written to again",
+        "unknown": "unknown whether it was sent; the next send looks first",
+        "draft": "a draft, not sent",
+        "outside_window": "not sent now",
+        "no_recipients": "a filter that matched nobody",
+    }.get(status, status.replace("_", " "))
+    return f"{words}{who}{because}"
+
+
+def describe_filter(tree: object) -> str:
+    """Put a filter into words: `skill 224 ≥ 80 and (country = US or country = GB)`."""
+    if not isinstance(tree, Mapping):
+        return printable(json.dumps(tree))
+    for joint in ("and", "or"):
+        children = tree.get(joint)
+        if isinstance(children, list):
+            parts = [_bracketed(child, len(children) > 1) for child in children]
+            return f" {joint} ".join(parts)
+    name = f"skill {tree.get('key')}" if tree.get("category") == "skill" else str(tree.get("key"))
+    operator = str(tree.get("operator"))
+    if tree.get("value") is None:
+        return printable(f"no {name}")
+    value = json.dumps(tree.get("value"), ensure_ascii=False).strip('"')
+    return printable(f"{name} {_OPERATORS.get(operator, operator)} {value}")
+
+
+def _bracketed(tree: object, is_one_of_many: bool) -> str:
+    groups = [tree.get(key) for key in ("and", "or")] if isinstance(tree, Mapping) else []
+    is_group = any(isinstance(group, list) and len(group) > 1 for group in groups)
+    said = describe_filter(tree)
+    return f"({said})" if is_group and is_one_of_many else said
+
+
+def run_lines(results: Sequence[Result], *, verbose: bool) -> Iterator[str]:
+    """Print the threads of a run as `id topic`, grouped by message where there are several."""
+    sent = [result for result in results if result.status in ("sent", "adopted")]
+    groups: dict[str, list[Result]] = defaultdict(list)
+    for result in sent:
+        groups[result.message].append(result)
+    for message, threads in groups.items():
+        indent = ""
+        if len(sent) > 1:
+            indent = "  "
+            people = sum(len(each.recipients_ids or ()) for each in threads)
+            to = f" to {plural(people, 'Toloker')}" if people else ""
+            yield f"{printable(message)}: {plural(len(threads), 'thread')}{to}"
+        few = threads if verbose or len(threads) <= SHOWN + 1 else threads[:SHOWN]
+        for each in few:
+            mark = " (adopted)" if each.status == "adopted" else ""
+            yield f"{indent}{each.thread_id} {printable(each.headline)}{mark}"
+        if len(few) < len(threads):
+            yield f"{indent}… and {len(threads) - len(few):,} more (-v shows all)"
+
+
+def loud_lines(results: Sequence[Result], *, verbose: bool) -> Iterator[str]:
+    """Print what a person must not miss: refused, unknown, edited, adopted, left."""
+    for status in _LOUD:
+        found = [result for result in results if result.status == status]
+        few = found if verbose or len(found) <= SHOWN + 1 else found[:SHOWN]
+        for result in few:
+            people = result.recipients_ids
+            who = f" to {_listed(people, verbose=verbose)}" if people else ""
+            why = f": {printable(result.error)}" if result.error else ""
+            yield f"{status.replace('_', ' ')}: {printable(result.message)}{who}{why}"
+        if len(few) < len(found):
+            yield f"{status.replace('_', ' ')}: {len(found) - len(few):,} more (-v shows all)"
+
+
+def summary_line(results: Iterable[Result], *, dry_run: bool) -> str:
+    """Count the results: `3 sent, 1 already sent`."""
+    counts = Counter(result.status for result in results)
+    if not counts:
+        return "Nothing to send"
+    order = ["planned", "sent", "adopted", *sorted(counts)]
+    parts = [
+        f"{counts[status]:,} {_WORDS.get(status, status.replace('_', ' '))}"
+        for status in dict.fromkeys(order)
+        if counts[status]
+    ]
+    if dry_run:
+        parts = [part for part in parts if not part.endswith("would send")]
+        planned = counts["planned"]
+        head = f"Would send {plural(planned, 'thread')}" if planned else "Would send nothing"
+        return "; ".join([head, ", ".join(parts)]) if parts else head
+    if not counts["sent"]:
+        parts.insert(0, "nothing sent")
+    said = ", ".join(parts)
+    return said[0].upper() + said[1:]
+
+
+def plural(count: int, noun: str) -> str:
+    """Count things: `1 thread`, `2,000 threads`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _by_status(results: Iterable[Result]) -> Mapping[str, list[Result]]:
+    groups: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        groups[result.status].append(result)
+    return groups
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

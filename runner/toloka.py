@@ -1,0 +1,371 @@
+"""The wire: payload, credentials, one call, and what its answer means.
+
+Facts about Toloka come from its OpenAPI description and its rate-limit page; where they are silent
+an answer counts as unknown, because a message that may have been sent must not be sent again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from typing import cast
+
+import requests
+import urllib3.exceptions
+
+from runner import __version__, clock
+from runner.errors import ListError, SurroundingsError
+from runner.model import (
+    Answer,
+    Busy,
+    Direct,
+    Filtered,
+    Message,
+    NoRecipients,
+    NotConnected,
+    Recipients,
+    Rejected,
+    Sent,
+    Texts,
+    Thread,
+    Unknown,
+)
+
+CONNECT_TIMEOUT_S = 10.0
+LIST_LIMIT = 300
+"""Threads on one page of the list (Toloka's API reference, `limit`)."""
+
+_MAX_THREAD_BYTES = 4 * 1024 * 1024
+_MAX_LIST_BYTES = 64 * 1024 * 1024
+_CHUNK = 64 * 1024
+_MAX_DETAIL = 500
+_THREAD_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_API_KEY = re.compile(r"[^.]{21,24}\.[^.]*\.[^.]*")
+_NEVER_LEFT = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.LocationParseError,
+    ssl.SSLCertVerificationError,
+)
+
+
+def payload_of(message: Message, recipients: Recipients) -> dict[str, object]:
+    """Build the compose form: Toloka's field names, and no field that it does not know."""
+    payload: dict[str, object] = {
+        "recipients_select_type": recipients.select_type,
+        "topic": dict(message.topic),
+        "text": dict(message.text),
+        "answerable": message.answerable,
+    }
+    if isinstance(recipients, Direct):
+        payload["recipients_ids"] = list(recipients.ids)
+    if isinstance(recipients, Filtered):
+        payload["recipients_filter"] = recipients.tree
+    return payload
+
+
+class Client:
+    """Calls Toloka, one session a thread, without retrying anything.
+
+    `pace` is called right before each request leaves. No redirect is followed, `.netrc` is not
+    read, and the token is in no `repr`.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        *,
+        timeout_s: float,
+        account_id: str | None = None,
+        pace: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._api = f"{base_url}/api/v1"
+        self._credentials = _Credentials(token)
+        self._account_id = account_id
+        self._timeout_s = timeout_s
+        self._pace = pace
+        self._local = threading.local()
+        self._sessions: list[requests.Session] = []
+        self._server_ahead_s = 0.0
+
+    @property
+    def server_ahead_s(self) -> float:
+        """How far the server's clock is ahead of ours, by the last answer's `Date`."""
+        return self._server_ahead_s
+
+    def compose(self, message: Message, recipients: Recipients) -> Answer:
+        """Try once to make a thread. Never raises for a network or server failure."""
+        body = json.dumps(payload_of(message, recipients), ensure_ascii=False, allow_nan=False)
+        try:
+            with self._call("POST", "/message-threads/compose", body=body) as reply:
+                content = self._content(reply, _MAX_THREAD_BYTES)
+                answer = classify(reply.status_code, content, reply.headers)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            detail = self._credentials.masked(_plain(f"{type(error).__name__}: {error}"))
+            return NotConnected(detail) if never_left(error) else Unknown(detail)
+        return self._masked(answer)
+
+    def threads(self, query: Mapping[str, str]) -> Iterator[Thread]:
+        """List threads by id, page after page; raises `ListError` when one cannot be had."""
+        after: dict[str, str] = {}
+        while True:
+            page = self._page({**query, **after, "sort": "id", "limit": str(LIST_LIMIT)})
+            items = page["items"]
+            if not isinstance(items, list):
+                raise ListError("the list of threads holds no items")
+            threads = [thread_of(item) for item in items]
+            yield from (thread for thread in threads if thread is not None)
+            if page.get("has_more") is not True:
+                return
+            last = threads[-1] if threads else None
+            if last is None or last.id <= after.get("id_gt", ""):
+                raise ListError("the list of threads does not go on after a page")
+            after = {"id_gt": last.id}
+
+    def close(self) -> None:
+        """Close every connection. Repeating is safe."""
+        for session in self._sessions:
+            session.close()
+
+    def _page(self, query: Mapping[str, str]) -> Mapping[str, object]:
+        try:
+            with self._call("GET", "/message-threads", query=query) as reply:
+                content = self._content(reply, _MAX_LIST_BYTES)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise ListError(self._credentials.masked(_plain(str(error)))) from error
+        if reply.status_code in (401, 403):
+            raise SurroundingsError(refusal_of_credentials(reply.status_code, content))
+        data = _json_of(content)
+        if reply.status_code != 200 or not isinstance(data, dict) or "items" not in data:
+            raise ListError(f"HTTP {reply.status_code} where a list of threads was asked for")
+        return data
+
+    @contextmanager
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: str | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Iterator[requests.Response]:
+        session = self._session()
+        self._pace()
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        reply = session.request(
+            method,
+            self._api + path,
+            params=query,
+            data=body.encode() if body is not None else None,
+            headers=headers,
+            timeout=(min(CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s),
+            # A followed redirect turns a POST into a GET, and carries the token elsewhere.
+            allow_redirects=False,
+            stream=True,
+        )
+        with reply:
+            self._note_clock(reply.headers.get("Date"))
+            yield reply
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            # A callable, because a `.netrc` entry silently replaces a session's header.
+            session.auth = self._credentials
+            session.headers["User-Agent"] = f"message-runner/{__version__}"
+            session.headers["Accept"] = "application/json"
+            # What is not compressed cannot be a bomb.
+            session.headers["Accept-Encoding"] = "identity"
+            if self._account_id:
+                session.headers["X-Act-Under-Account-ID"] = self._account_id
+            self._local.session = session
+            self._sessions.append(session)
+        return session
+
+    def _content(self, reply: requests.Response, limit: int) -> bytes:
+        """Read an answer, bounded in size and in time; what is longer counts as not readable."""
+        until = time.monotonic() + self._timeout_s
+        content = bytearray()
+        while chunk := reply.raw.read(_CHUNK, decode_content=False):
+            content += chunk
+            if len(content) > limit:
+                raise requests.exceptions.ContentDecodingError("the answer is too long")
+            if time.monotonic() > until:
+                raise requests.exceptions.ReadTimeout("the answer takes too long")
+        return bytes(content)
+
+    def _note_clock(self, date: str | None) -> None:
+        if date:
+            try:
+                theirs = parsedate_to_datetime(date)
+                self._server_ahead_s = (theirs - clock.now()).total_seconds()
+            except (ValueError, TypeError):
+                return
+
+    def _masked(self, answer: Answer) -> Answer:
+        mask = self._credentials.masked
+        if isinstance(answer, Rejected):
+            fields = {mask(name): mask(said) for name, said in answer.fields.items()}
+            code = mask(answer.code) if answer.code else None
+            return Rejected(
+                status=answer.status, code=code, detail=mask(answer.detail), fields=fields
+            )
+        if isinstance(answer, Busy):
+            return Busy(answer.interval, answer.retry_after_s, mask(answer.detail))
+        if isinstance(answer, Unknown):
+            return Unknown(mask(answer.detail))
+        return NoRecipients(mask(answer.detail)) if isinstance(answer, NoRecipients) else answer
+
+
+class _Credentials(requests.auth.AuthBase):
+    """Puts the token on a request. Two schemes, told apart by the token's shape as toloka-kit does."""
+
+    def __init__(self, token: str) -> None:
+        self.__token = token
+        self._scheme = "ApiKey" if _API_KEY.fullmatch(token) else "OAuth"
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"{self._scheme} {self.__token}"
+        return request
+
+    def masked(self, text: str) -> str:
+        """Take the token out of a text that a server or a library made."""
+        return text.replace(self.__token, "***")
+
+
+def classify(status: int, body: bytes, headers: Mapping[str, str]) -> Answer:
+    """Decide what an answer to a compose means. Total: every status and body has an outcome."""
+    data = _json_of(body)
+    if 200 <= status < 300:
+        thread = thread_of(data)
+        return Sent(thread) if thread else Unknown(f"HTTP {status} without a thread id")
+    code, detail, fields = _complaint(status, data)
+    if status == 429:
+        return Busy(_interval(data), _retry_after_s(headers.get("Retry-After")), detail)
+    if 300 <= status < 500 and status != 408:
+        if code == "INCORRECT_RECIPIENTS":
+            return NoRecipients(detail)
+        return Rejected(status=status, code=code, detail=detail, fields=fields)
+    return Unknown(detail)
+
+
+def never_left(error: BaseException) -> bool:
+    """Whether a failure happened before the request could leave this machine."""
+    seen: BaseException | None = error
+    for _ in range(10):
+        if seen is None:
+            return False
+        if isinstance(seen, (*_NEVER_LEFT, requests.exceptions.InvalidURL)):
+            return True
+        reasons = [seen.__cause__, seen.__context__, getattr(seen, "reason", None)]
+        reasons += [item for item in seen.args if isinstance(item, BaseException)]
+        seen = next((reason for reason in reasons if isinstance(reason, BaseException)), None)
+    return False
+
+
+def refusal_of_credentials(status: int, body: bytes) -> str:
+    """Say that the token was refused, in the words of a run that stops for it."""
+    code, _, _ = _complaint(status, _json_of(body))
+    return f"Toloka refused the token (HTTP {status}, {code or 'no code'})"
+
+
+def thread_of(data: object) -> Thread | None:
+    """Read a thread from an answer; None unless it has an id that is safe to keep and to print."""
+    if not isinstance(data, dict):
+        return None
+    thread_id = data.get("id")
+    if not isinstance(thread_id, str) or not _THREAD_ID.fullmatch(thread_id):
+        return None
+    details = _mapping(data.get("compose_details"))
+    ids = details.get("recipients_ids")
+    answerable = data.get("answerable")
+    return Thread(
+        id=thread_id,
+        created=_string(data.get("created")) or "",
+        topic=_texts(data.get("topic")),
+        text=_texts(_oldest_message(data.get("messages")).get("text")),
+        answerable=answerable if isinstance(answerable, bool) else None,
+        select_type=_string(details.get("recipients_select_type")),
+        recipients_ids=tuple(map(str, ids)) if isinstance(ids, list) else (),
+        recipients_filter=details.get("recipients_filter"),
+        parent_id=_string(data.get("parent_id")),
+        account=_account(data.get("interlocutors")),
+    )
+
+
+def _oldest_message(messages: object) -> Mapping[str, object]:
+    """Messages come newest first."""
+    return _mapping(messages[-1]) if isinstance(messages, list) and messages else {}
+
+
+def _account(interlocutors: object) -> str | None:
+    for each in interlocutors if isinstance(interlocutors, list) else ():
+        if isinstance(each, dict) and each.get("myself") is True:
+            return _string(each.get("id"))
+    return None
+
+
+def _complaint(status: int, data: object) -> tuple[str | None, str, Mapping[str, str]]:
+    """The code, one plain line, and the words for each field of an error body."""
+    body = _mapping(data)
+    code = _string(body.get("code"))
+    fields = {
+        _plain(str(path)): _plain(str(_mapping(said).get("message") or said))
+        for path, said in _mapping(body.get("payload")).items()
+        if isinstance(said, dict)
+    }
+    said = _string(body.get("message")) or "no explanation"
+    detail = f"HTTP {status} {code or ''}".strip() + f": {said}"
+    detail += "".join(f"; {path}: {words}" for path, words in fields.items())
+    return (_plain(code) if code else None), _plain(detail), fields
+
+
+def _interval(data: object) -> str:
+    interval = _mapping(_mapping(data).get("payload")).get("interval")
+    return interval if interval in ("MIN", "HOUR", "DAY") else ""
+
+
+def _retry_after_s(value: str | None) -> float | None:
+    """Read `Retry-After`, seconds or a date (RFC 9110, 10.2.3)."""
+    if value is None:
+        return None
+    if value.strip().isdigit() and len(value.strip()) < 10:
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - clock.now()).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _json_of(body: bytes) -> object:
+    try:
+        return cast("object", json.loads(body))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _plain(text: str) -> str:
+    """One bounded line without control characters."""
+    line = "".join(char if char.isprintable() else " " for char in text[: _MAX_DETAIL * 2])
+    return " ".join(line.split())[:_MAX_DETAIL]
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _string(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _texts(value: object) -> Texts:
+    pairs = _mapping(value).items()
+    return {language: text for language, text in pairs if isinstance(text, str)}
