@@ -15,7 +15,8 @@ from runner import paths
 from runner.errors import MessagesError, Place, Problem
 from runner.model import SelectType, Texts
 from runner.schema import find_message_faults
-from runner.yamlfile import Shape, YamlFile, read_yaml
+from runner.yamlevents import Shape
+from runner.yamlfile import YamlFile, read_yaml
 
 _FILTER_SHAPE: dict[str, Shape | bool] = {"key": True}
 _FILTER_SHAPE.update({"and": _FILTER_SHAPE, "or": _FILTER_SHAPE})

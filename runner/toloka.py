@@ -1,8 +1,4 @@
-"""The wire: payload, credentials, one call, and what its answer means.
-
-Facts about Toloka come from its OpenAPI description and its rate-limit page; where they are silent
-an answer counts as unknown, because a message that may have been sent must not be sent again.
-"""
+"""The wire: payload, credentials, and one call, tried once."""
 
 from __future__ import annotations
 
@@ -14,12 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from typing import cast
 
 import requests
 import urllib3.exceptions
 
 from runner import __version__, clock
+from runner.answers import classify, json_of, plain, refusal_of_credentials, thread_of
 from runner.errors import ListError, SurroundingsError
 from runner.model import (
     Answer,
@@ -31,8 +27,6 @@ from runner.model import (
     NotConnected,
     Recipients,
     Rejected,
-    Sent,
-    Texts,
     Thread,
     Unknown,
 )
@@ -44,8 +38,6 @@ LIST_LIMIT = 300
 _MAX_THREAD_BYTES = 4 * 1024 * 1024
 _MAX_LIST_BYTES = 64 * 1024 * 1024
 _CHUNK = 64 * 1024
-_MAX_DETAIL = 500
-_THREAD_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _API_KEY = re.compile(r"[^.]{21,24}\.[^.]*\.[^.]*")
 _NEVER_LEFT = (
     urllib3.exceptions.NewConnectionError,
@@ -108,7 +100,7 @@ class Client:
                 content = self._content(reply, _MAX_THREAD_BYTES)
                 answer = classify(reply.status_code, content, reply.headers)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            detail = self._credentials.masked(_plain(f"{type(error).__name__}: {error}"))
+            detail = self._credentials.masked(plain(f"{type(error).__name__}: {error}"))
             return NotConnected(detail) if never_left(error) else Unknown(detail)
         return self._masked(answer)
 
@@ -139,10 +131,10 @@ class Client:
             with self._call("GET", "/message-threads", query=query) as reply:
                 content = self._content(reply, _MAX_LIST_BYTES)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise ListError(self._credentials.masked(_plain(str(error)))) from error
+            raise ListError(self._credentials.masked(plain(str(error)))) from error
         if reply.status_code in (401, 403):
             raise SurroundingsError(refusal_of_credentials(reply.status_code, content))
-        data = _json_of(content)
+        data = json_of(content)
         if reply.status_code != 200 or not isinstance(data, dict) or "items" not in data:
             raise ListError(f"HTTP {reply.status_code} where a list of threads was asked for")
         return data
@@ -241,22 +233,6 @@ class _Credentials(requests.auth.AuthBase):
         return text.replace(self.__token, "***")
 
 
-def classify(status: int, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """Decide what an answer to a compose means. Total: every status and body has an outcome."""
-    data = _json_of(body)
-    if 200 <= status < 300:
-        thread = thread_of(data)
-        return Sent(thread) if thread else Unknown(f"HTTP {status} without a thread id")
-    code, detail, fields = _complaint(status, data)
-    if status == 429:
-        return Busy(_interval(data), _retry_after_s(headers.get("Retry-After")), detail)
-    if 300 <= status < 500 and status != 408:
-        if code == "INCORRECT_RECIPIENTS":
-            return NoRecipients(detail)
-        return Rejected(status=status, code=code, detail=detail, fields=fields)
-    return Unknown(detail)
-
-
 def never_left(error: BaseException) -> bool:
     """Whether a failure happened before the request could leave this machine."""
     seen: BaseException | None = error
@@ -269,103 +245,3 @@ def never_left(error: BaseException) -> bool:
         reasons += [item for item in seen.args if isinstance(item, BaseException)]
         seen = next((reason for reason in reasons if isinstance(reason, BaseException)), None)
     return False
-
-
-def refusal_of_credentials(status: int, body: bytes) -> str:
-    """Say that the token was refused, in the words of a run that stops for it."""
-    code, _, _ = _complaint(status, _json_of(body))
-    return f"Toloka refused the token (HTTP {status}, {code or 'no code'})"
-
-
-def thread_of(data: object) -> Thread | None:
-    """Read a thread from an answer; None unless it has an id that is safe to keep and to print."""
-    if not isinstance(data, dict):
-        return None
-    thread_id = data.get("id")
-    if not isinstance(thread_id, str) or not _THREAD_ID.fullmatch(thread_id):
-        return None
-    details = _mapping(data.get("compose_details"))
-    ids = details.get("recipients_ids")
-    answerable = data.get("answerable")
-    return Thread(
-        id=thread_id,
-        created=_string(data.get("created")) or "",
-        topic=_texts(data.get("topic")),
-        text=_texts(_oldest_message(data.get("messages")).get("text")),
-        answerable=answerable if isinstance(answerable, bool) else None,
-        select_type=_string(details.get("recipients_select_type")),
-        recipients_ids=tuple(map(str, ids)) if isinstance(ids, list) else (),
-        recipients_filter=details.get("recipients_filter"),
-        parent_id=_string(data.get("parent_id")),
-        account=_account(data.get("interlocutors")),
-    )
-
-
-def _oldest_message(messages: object) -> Mapping[str, object]:
-    """Messages come newest first."""
-    return _mapping(messages[-1]) if isinstance(messages, list) and messages else {}
-
-
-def _account(interlocutors: object) -> str | None:
-    for each in interlocutors if isinstance(interlocutors, list) else ():
-        if isinstance(each, dict) and each.get("myself") is True:
-            return _string(each.get("id"))
-    return None
-
-
-def _complaint(status: int, data: object) -> tuple[str | None, str, Mapping[str, str]]:
-    """The code, one plain line, and the words for each field of an error body."""
-    body = _mapping(data)
-    code = _string(body.get("code"))
-    fields = {
-        _plain(str(path)): _plain(str(_mapping(said).get("message") or said))
-        for path, said in _mapping(body.get("payload")).items()
-        if isinstance(said, dict)
-    }
-    said = _string(body.get("message")) or "no explanation"
-    detail = f"HTTP {status} {code or ''}".strip() + f": {said}"
-    detail += "".join(f"; {path}: {words}" for path, words in fields.items())
-    return (_plain(code) if code else None), _plain(detail), fields
-
-
-def _interval(data: object) -> str:
-    interval = _mapping(_mapping(data).get("payload")).get("interval")
-    return interval if interval in ("MIN", "HOUR", "DAY") else ""
-
-
-def _retry_after_s(value: str | None) -> float | None:
-    """Read `Retry-After`, seconds or a date (RFC 9110, 10.2.3)."""
-    if value is None:
-        return None
-    if value.strip().isdigit() and len(value.strip()) < 10:
-        return float(value)
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - clock.now()).total_seconds())
-    except (ValueError, TypeError):
-        return None
-
-
-def _json_of(body: bytes) -> object:
-    try:
-        return cast("object", json.loads(body))
-    except (ValueError, RecursionError):
-        return None
-
-
-def _plain(text: str) -> str:
-    """One bounded line without control characters."""
-    line = "".join(char if char.isprintable() else " " for char in text[: _MAX_DETAIL * 2])
-    return " ".join(line.split())[:_MAX_DETAIL]
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def _string(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _texts(value: object) -> Texts:
-    pairs = _mapping(value).items()
-    return {language: text for language, text in pairs if isinstance(text, str)}
