@@ -86,6 +86,12 @@ class Client:
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
         self._server_ahead_s = 0.0
+        # Proxies and certificates from the environment: asked once, not for each call.
+        with requests.Session() as session:
+            self._surroundings = session.merge_environment_settings(
+                self._api, {}, stream=True, verify=None, cert=None
+            )
+        del self._surroundings["stream"]
 
     @property
     def server_ahead_s(self) -> float:
@@ -96,7 +102,7 @@ class Client:
         """Try once to make a thread. Never raises for a network or server failure."""
         body = json.dumps(payload_of(message, recipients), ensure_ascii=False, allow_nan=False)
         try:
-            with self._call("POST", "/message-threads/compose", body=body) as reply:
+            with self._call("POST", "/message-threads/compose", body=body.encode()) as reply:
                 content = self._content(reply, _MAX_THREAD_BYTES)
                 answer = classify(reply.status_code, content, reply.headers)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -145,22 +151,23 @@ class Client:
         method: str,
         path: str,
         *,
-        body: str | None = None,
+        body: bytes | None = None,
         query: Mapping[str, str] | None = None,
     ) -> Iterator[requests.Response]:
         session = self._session()
+        request = requests.Request(method, self._api + path, params=query, data=body)
+        prepared = session.prepare_request(request)
+        if body is not None:
+            prepared.headers["Content-Type"] = "application/json"
+        # Everything that takes time is done: the call leaves right after its turn comes.
         self._pace()
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        reply = session.request(
-            method,
-            self._api + path,
-            params=query,
-            data=body.encode() if body is not None else None,
-            headers=headers,
+        reply = session.send(
+            prepared,
             timeout=(min(CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s),
             # A followed redirect turns a POST into a GET, and carries the token elsewhere.
             allow_redirects=False,
             stream=True,
+            **self._surroundings,
         )
         with reply:
             self._note_clock(reply.headers.get("Date"))
