@@ -41,12 +41,17 @@ def refusal_of_credentials(status: int, body: bytes) -> str:
     return f"Toloka refused the token (HTTP {status}, {code or 'no code'})"
 
 
+def is_thread_id(text: str) -> bool:
+    """Whether a text is safe to keep, to print and to put into a path as a thread id."""
+    return _THREAD_ID.fullmatch(text) is not None
+
+
 def thread_of(data: object) -> Thread | None:
     """Read a thread from an answer; None unless it has an id that is safe to keep and to print."""
     if not isinstance(data, dict):
         return None
     thread_id = data.get("id")
-    if not isinstance(thread_id, str) or not _THREAD_ID.fullmatch(thread_id):
+    if not isinstance(thread_id, str) or not is_thread_id(thread_id):
         return None
     details = _mapping(data.get("compose_details"))
     ids = details.get("recipients_ids")

@@ -69,6 +69,14 @@ class Book:
             account=self.account,
         )
 
+    def unknown(self) -> list[Attempt]:
+        """The attempts in doubt, tests left out."""
+        return [
+            attempt
+            for delivery, attempt in self.attempts.items()
+            if delivery not in self.outcomes and not attempt.is_test
+        ]
+
     def take(self, event: Event, number: int = 0) -> None:
         """Take in one event; raises `ValueError`, `KeyError` or `TypeError` if it is damaged."""
         take = _READERS.get(str(event["event"]))

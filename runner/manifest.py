@@ -28,7 +28,7 @@ from runner.events import (
     read_book,
 )
 from runner.journal import Journal
-from runner.model import Delivery, History, Message, Sent, Settled, Thread
+from runner.model import Attempt, Delivery, History, Message, Sent, Settled, Thread
 from runner.paths import shown
 
 
@@ -58,16 +58,19 @@ class Manifest:
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path, target: str, run: Mapping[str, object]) -> Iterator[Manifest]:
+    def open(cls, path: Path, target: str | None, run: Mapping[str, object]) -> Iterator[Manifest]:
         """Lock, repair a torn last line, read, and check that it is this target's.
 
-        `run` says who sends; it is written with the first event, so that a run with nothing to do
+        `target` None takes the manifest of any target, and one has to be there. `run` says who sends; it is written with the first event, so that a run with nothing to do
         leaves no trace. Raises `SurroundingsError` at once if another run holds the lock.
         """
         with locked(path):
             raw = _read(path)
             end = _complete(raw)
             book = _parse(raw[:end], path, target)
+            target = target or book.target
+            if target is None:
+                raise SurroundingsError(f"there is no manifest at {shown(path)}")
             with _surroundings(path):
                 _repair(path, len(raw), end)
                 journal = Journal(path)
@@ -82,6 +85,15 @@ class Manifest:
         """What the manifest knows by now."""
         with self._lock:
             return self._book.history()
+
+    def unknown(self) -> list[Attempt]:
+        """The attempts in doubt by now; quicker than the whole history."""
+        with self._lock:
+            return self._book.unknown()
+
+    def thread_ids(self) -> frozenset[str]:
+        """Every thread that some delivery claims by now, tests included."""
+        return self.history().thread_ids
 
     def intend(self, delivery: Delivery, *, is_test: bool = False) -> str:
         """Record that a delivery is about to be tried; gives its fresh random id."""

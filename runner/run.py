@@ -51,7 +51,6 @@ class Order:
     settle_s: float
     catches_up: bool
     limit: int | None = None
-    is_gone: Callable[[str], bool] = lambda _: False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +93,6 @@ class Run:
         self._manifest = manifest
         self._toloka = toloka
         self._pace = pace
-        self._on_progress = on_progress
         self._memory = _Memory(started_s=time.monotonic())
         self._total = 0
         self._sender = Sender(
@@ -121,6 +119,16 @@ class Run:
             pass
         return self._report()
 
+    def refresh(self) -> Report:
+        """Settle what is in doubt without sending anything; repeating is safe."""
+        try:
+            self._look_first()
+            if self._unknown() and not self._memory.list_failed:
+                self._settle_unknown()
+        except Stopped:
+            pass
+        return self._report()
+
     def _round(self) -> bool:
         """Send what is due and settle what is in doubt; gives whether another round may help."""
         due = self._due()
@@ -141,9 +149,7 @@ class Run:
         return self._pace.stop.is_set() or halt in (Halt.CREDENTIALS, Halt.SURROUNDINGS)
 
     def _plan(self) -> Plan:
-        history = self._manifest.history()
-        order = self._order
-        return build_plan(order.messages, history, now=clock.now(), is_gone=order.is_gone)
+        return build_plan(self._order.messages, self._manifest.history(), now=clock.now())
 
     def _due(self) -> tuple[Delivery, ...]:
         """What is planned now, less what was refused already, within the limits."""
@@ -175,7 +181,7 @@ class Run:
         return left
 
     def _unknown(self) -> list[Attempt]:
-        return [attempt for attempt in self._manifest.history().attempts if attempt.is_unknown]
+        return self._manifest.unknown()
 
     def _look_first(self) -> None:
         """List once: adopt what the manifest does not know, find what an earlier run left."""
@@ -211,7 +217,7 @@ class Run:
         self._memory.near.update(look.near)
 
     def _adopt(self, threads: Sequence[Thread]) -> None:
-        claimed = self._manifest.history().thread_ids
+        claimed = self._manifest.thread_ids()
         for adoption in reconcile.find_adoptions(self._order.messages, threads, claimed):
             self._memory.adopted.add(self._manifest.adopt(adoption.message, adoption.thread))
 
@@ -239,7 +245,7 @@ class Run:
             return False
         self._memory.list_failed = None
         self._memory.near.clear()
-        claimed = self._manifest.history().thread_ids
+        claimed = self._manifest.thread_ids()
         self._take_found(reconcile.look_for(unknown, threads, claimed))
         return True
 

@@ -38,7 +38,9 @@ LIST_LIMIT = 300
 _MAX_THREAD_BYTES = 4 * 1024 * 1024
 _MAX_LIST_BYTES = 64 * 1024 * 1024
 _CHUNK = 64 * 1024
-_API_KEY = re.compile(r"[^.]{21,24}\.[^.]*\.[^.]*")
+_LIST_ATTEMPTS = 3
+_LIST_PAUSE_S = 0.5
+_API_KEY = re.compile(r"[^.]{22,24}\.[^.]*\.[^.]*")
 _NEVER_LEFT = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
@@ -91,7 +93,6 @@ class Client:
             self._surroundings = session.merge_environment_settings(
                 self._api, {}, stream=True, verify=None, cert=None
             )
-        del self._surroundings["stream"]
 
     @property
     def server_ahead_s(self) -> float:
@@ -133,6 +134,15 @@ class Client:
             session.close()
 
     def _page(self, query: Mapping[str, str]) -> Mapping[str, object]:
+        """Get one page of the list. Reading is safe to repeat, so it is tried more than once."""
+        for attempt in range(1, _LIST_ATTEMPTS):
+            try:
+                return self._page_once(query)
+            except ListError:
+                time.sleep(_LIST_PAUSE_S * attempt)
+        return self._page_once(query)
+
+    def _page_once(self, query: Mapping[str, str]) -> Mapping[str, object]:
         try:
             with self._call("GET", "/message-threads", query=query) as reply:
                 content = self._content(reply, _MAX_LIST_BYTES)
@@ -166,7 +176,6 @@ class Client:
             timeout=(min(CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s),
             # A followed redirect turns a POST into a GET, and carries the token elsewhere.
             allow_redirects=False,
-            stream=True,
             **self._surroundings,
         )
         with reply:

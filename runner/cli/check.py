@@ -8,21 +8,16 @@ from pathlib import Path
 import click
 
 from runner.cli import options
+from runner.cli.options import Values, Volume
 from runner.errors import ExitCode, MessagesError
 
 
 @click.command()
 @options.paths
 @options.config
-@options.variables
-@options.quiet
-def validate(
-    paths: Sequence[Path],
-    config: Path | None,
-    assignments: Sequence[str],
-    var_files: Sequence[Path],
-    quiet: bool,
-) -> int:
+@options.values
+@options.volume
+def validate(paths: Sequence[Path], config: Path | None, values: Values, volume: Volume) -> int:
     """Check messages: schema, templates, and the request that they make.
 
     PATHS are files or folders; the default is the messages folder. Every problem of every file is
@@ -33,7 +28,7 @@ def validate(
     from runner.report.text import plural
 
     settings = load_config(config, Path.cwd())
-    below, above = load_variables(settings, var_files, assignments)
+    below, above = load_variables(settings, values.var_files, values.assignments)
     try:
         prepared = prepare(paths, settings, below, above)
     except MessagesError as error:
@@ -42,7 +37,7 @@ def validate(
         files = len({problem.where.path for problem in error.problems})
         click.echo(f"{plural(len(error.problems), 'problem')} in {plural(files, 'file')}", err=True)
         return ExitCode.MESSAGES
-    if not quiet:
+    if not volume.quiet:
         count = len(prepared.messages)
         click.echo(f"{plural(count, 'message')} {'is' if count == 1 else 'are'} valid")
     return ExitCode.DONE

@@ -1,4 +1,4 @@
-"""What `plan` and `send` share: settings from flags, the environment and `runner.yaml`."""
+"""What the commands share: settings from flags, the environment and `runner.yaml`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from runner.cli.options import Speed, Values, Where
 from runner.config import (
     Config,
     Target,
@@ -15,13 +16,17 @@ from runner.config import (
     load_config,
     load_variables,
     manifest_path,
+    names_a_target,
 )
+from runner.errors import SurroundingsError
+from runner.paths import shown
 from runner.prepare import Prepared, prepare
 
-RATE = 285.0
-JOBS = 64
-TIMEOUT_S = 30.0
-SETTLE_S = 30.0
+NOTHING_LEAVES = "the local emulator on this machine; nothing leaves this machine"
+_RATE = 285.0
+_JOBS = 64
+_TIMEOUT_S = 30.0
+_SETTLE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,26 +36,67 @@ class Job:
     config: Config
     target: Target
     manifest: Path
+    is_target_named: bool
 
-    def prepare(
-        self, paths: Sequence[Path], assignments: Sequence[str], var_files: Sequence[Path]
-    ) -> Prepared:
+    @property
+    def target_name(self) -> str:
+        """The target as results name it: its URL, or `local`."""
+        return self.target.url or self.target.name
+
+    @property
+    def shown_manifest(self) -> str:
+        """The manifest's path as printed."""
+        return shown(self.manifest)
+
+    def prepare(self, paths: Sequence[Path], values: Values) -> Prepared:
         """Load and render the messages; raises `MessagesError`."""
-        below, above = load_variables(self.config, var_files, assignments)
+        below, above = load_variables(self.config, values.var_files, values.assignments)
         return prepare(paths, self.config, below, above)
 
+    def refuse_silent_ci(self) -> None:
+        """Refuse to send from a CI job that names no target: it would believe that it sent."""
+        is_ci = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+        if is_ci and not self.is_target_named:
+            raise SurroundingsError(
+                "this is a CI job (CI is set), and nothing says where to send: name a --target "
+                "(local, for a rehearsal), or set TOLOKA_TARGET, or `target:` in runner.yaml"
+            )
 
-def load_job(config: Path | None, target: str | None, manifest: Path | None) -> Job:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pacing:
+    """How fast and how patiently to talk to Toloka, settled."""
+
+    rate: float
+    jobs: int
+    timeout_s: float
+    settle_s: float
+
+
+def load_job(where: Where) -> Job:
     """Settle where to send and what to record it in; raises `SurroundingsError`."""
-    settings = load_config(config, Path.cwd())
-    chosen = choose_target(settings, target, os.environ)
-    return Job(config=settings, target=chosen, manifest=manifest_path(settings, chosen, manifest))
+    config = load_config(where.config, Path.cwd())
+    target = choose_target(config, where.target, os.environ)
+    return Job(
+        config=config,
+        target=target,
+        manifest=manifest_path(config, target, where.manifest),
+        is_target_named=names_a_target(config, where.target, os.environ),
+    )
 
 
-def number(flag: float | None, config: Config, name: str, otherwise: float) -> float:
-    """A flag, else the configuration's default, else ours."""
-    return (
-        flag if flag is not None else cast("float", config.section("defaults").get(name, otherwise))
+def settled_pacing(speed: Speed, config: Config) -> Pacing:
+    """Take each number from its flag, else from the configuration, else from us."""
+    defaults = cast("Mapping[str, float]", config.section("defaults"))
+
+    def pick(flag: float | None, name: str, ours: float) -> float:
+        return flag if flag is not None else defaults.get(name, ours)
+
+    return Pacing(
+        rate=pick(speed.rate, "rate", _RATE),
+        jobs=int(pick(speed.jobs, "jobs", _JOBS)),
+        timeout_s=pick(speed.timeout, "timeout", _TIMEOUT_S),
+        settle_s=pick(speed.settle, "settle", _SETTLE_S),
     )
 
 
@@ -59,19 +105,13 @@ def who_runs(environ: Mapping[str, str]) -> dict[str, object]:
 
     The names are those of GitHub Actions and of GitLab CI.
     """
-    found: dict[str, object] = {}
-    commit = environ.get("GITHUB_SHA") or environ.get("CI_COMMIT_SHA")
-    actor = environ.get("GITHUB_ACTOR") or environ.get("GITLAB_USER_LOGIN")
     ci_run = environ.get("CI_JOB_URL")
     if environ.get("GITHUB_RUN_ID"):
         server, repository = environ.get("GITHUB_SERVER_URL"), environ.get("GITHUB_REPOSITORY")
         ci_run = f"{server}/{repository}/actions/runs/{environ['GITHUB_RUN_ID']}"
-    for name, value in (("commit", commit), ("actor", actor), ("ci_run", ci_run)):
-        if value:
-            found[name] = value[:300]
-    return found
-
-
-def is_ci(environ: Mapping[str, str]) -> bool:
-    """Whether this is a CI job: `CI` is set, as every CI service does."""
-    return environ.get("CI", "").lower() not in ("", "0", "false", "no")
+    told = {
+        "commit": environ.get("GITHUB_SHA") or environ.get("CI_COMMIT_SHA"),
+        "actor": environ.get("GITHUB_ACTOR") or environ.get("GITLAB_USER_LOGIN"),
+        "ci_run": ci_run,
+    }
+    return {name: value[:300] for name, value in told.items() if value}

@@ -1,8 +1,10 @@
-"""Options that several commands share."""
+"""Options that several commands share; those that belong together arrive as one value."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,27 +13,84 @@ import click
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path)
 
-paths = click.argument("paths", nargs=-1, type=_FILE)
-config = click.option(
-    "--config", type=_FILE, metavar="FILE", help="The configuration, instead of runner.yaml."
-)
-verbose = click.option("-v", "--verbose", is_flag=True, help="Show everything, however long.")
-quiet = click.option("-q", "--quiet", is_flag=True, help="Show errors and the last line only.")
-results = click.option(
-    "--results", type=_FILE, metavar="FILE", help="Write this run's results as JSON, dry or not."
-)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """Template variables: `--var` and `--var-file`."""
+
+    assignments: tuple[str, ...]
+    var_files: tuple[Path, ...]
 
 
-def _together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
-    def add(command: _Command) -> _Command:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Which configuration, target and manifest."""
+
+    config: Path | None
+    target: str | None
+    manifest: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """How fast and how patiently to talk to Toloka; None is the configuration's, or ours."""
+
+    rate: float | None
+    jobs: int | None
+    timeout: float | None
+    settle: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """How much to print."""
+
+    verbose: bool
+    quiet: bool
+
+
+def _bundle(name: str, kind: type, *options: Callable[[Any], Any]) -> Callable[[_Command], Any]:
+    """Add options to a command that gets them as one value of `kind`, under `name`."""
+
+    def add(command: _Command) -> Any:
+        @functools.wraps(command)
+        def bundled(**flags: Any) -> Any:
+            values = {each.name: flags.pop(each.name) for each in fields(kind)}
+            return command(**flags, **{name: kind(**values)})
+
         for option in reversed(options):
-            command = option(command)
-        return command
+            option(bundled)
+        return bundled
 
     return add
 
 
-variables = _together(
+_config = click.option(
+    "--config", type=_FILE, metavar="FILE", help="The configuration, instead of runner.yaml."
+)
+
+paths = click.argument("paths", nargs=-1, type=_FILE)
+config = _config
+results = click.option(
+    "--results", type=_FILE, metavar="FILE", help="Write this run's results as JSON, dry or not."
+)
+form = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="What to print.",
+)
+volume = _bundle(
+    "volume",
+    Volume,
+    click.option("-v", "--verbose", is_flag=True, help="Show everything, however long."),
+    click.option("-q", "--quiet", is_flag=True, help="Show errors and the last line only."),
+)
+values = _bundle(
+    "values",
+    Values,
     click.option(
         "--var",
         "assignments",
@@ -48,7 +107,10 @@ variables = _together(
         help="Template variables from a YAML file; a later file wins.",
     ),
 )
-manifest = _together(
+where = _bundle(
+    "where",
+    Where,
+    _config,
     click.option(
         "--target",
         metavar="TARGET",
@@ -62,14 +124,20 @@ manifest = _together(
         help="The manifest, instead of results/<host>.jsonl.",
     ),
 )
-wire = _together(
+speed = _bundle(
+    "speed",
+    Speed,
     click.option(
         "--rate",
         type=click.FloatRange(0, 300, min_open=True),
+        metavar="N",
         help="Requests a second at most; default 285, Toloka's limit being 300.",
     ),
     click.option(
-        "--jobs", type=click.IntRange(1, 256), help="Requests in flight at most; default 64."
+        "--jobs",
+        type=click.IntRange(1, 256),
+        metavar="N",
+        help="Requests in flight at most; default 64.",
     ),
     click.option(
         "--timeout",

@@ -143,17 +143,29 @@ def run_lines(results: Sequence[Result], *, verbose: bool) -> Iterator[str]:
 
 
 def loud_lines(results: Sequence[Result], *, verbose: bool) -> Iterator[str]:
-    """Print what a person must not miss: refused, unknown, edited, adopted, left."""
+    """Print what a person must not miss: adopted, edited, unknown, refused, left."""
     for status in _LOUD:
-        found = [result for result in results if result.status == status]
-        few = found if verbose or len(found) <= SHOWN + 1 else found[:SHOWN]
-        for result in few:
-            people = result.recipients_ids
-            who = f" to {_listed(people, verbose=verbose)}" if people else ""
-            why = f": {printable(result.error)}" if result.error else ""
-            yield f"{status.replace('_', ' ')}: {printable(result.message)}{who}{why}"
-        if len(few) < len(found):
-            yield f"{status.replace('_', ' ')}: {len(found) - len(few):,} more (-v shows all)"
+        groups: dict[tuple[str, str | None], list[Result]] = defaultdict(list)
+        for result in results:
+            if result.status == status:
+                groups[result.message, result.error].append(result)
+        few = list(groups) if verbose or len(groups) <= SHOWN + 1 else list(groups)[:SHOWN]
+        for message, error in few:
+            found = groups[message, error]
+            who = _whom(found, verbose=verbose)
+            why = f": {printable(error)}" if error else ""
+            yield f"{status.replace('_', ' ')}: {printable(message)}{who}{why}"
+        if len(few) < len(groups):
+            yield f"{status.replace('_', ' ')}: {len(groups) - len(few):,} more (-v shows all)"
+
+
+def _whom(results: Sequence[Result], *, verbose: bool) -> str:
+    people = [toloker for result in results for toloker in result.recipients_ids or ()]
+    if not people:
+        return ""
+    if len(people) <= SHOWN or verbose:
+        return f" to {', '.join(map(printable, people))}"
+    return f" to {plural(len(people), 'Toloker')}"
 
 
 def summary_line(results: Iterable[Result], *, dry_run: bool) -> str:
