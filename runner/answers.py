@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import cast
 
 from runner import clock
-from runner.model import Answer, Busy, NoRecipients, Rejected, Sent, Texts, Thread, Unknown
+from runner.model import Answer, Busy, NoRecipients, Post, Rejected, Sent, Texts, Thread, Unknown
 
 _MAX_DETAIL = 500
 _THREAD_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -56,27 +56,41 @@ def thread_of(data: object) -> Thread | None:
     details = _mapping(data.get("compose_details"))
     ids = details.get("recipients_ids")
     answerable = data.get("answerable")
+    account = _account(data.get("interlocutors"))
     return Thread(
         id=thread_id,
         created=_string(data.get("created")) or "",
         topic=_texts(data.get("topic")),
-        text=_texts(_oldest_message(data.get("messages")).get("text")),
+        posts=_posts(data.get("messages"), account),
         answerable=answerable if isinstance(answerable, bool) else None,
         select_type=_string(details.get("recipients_select_type")),
         recipients_ids=tuple(map(str, ids)) if isinstance(ids, list) else (),
         recipients_filter=details.get("recipients_filter"),
         parent_id=_string(data.get("parent_id")),
-        account=_account(data.get("interlocutors")),
+        account=account,
+        folders=tuple(each for each in _list(data.get("folders")) if isinstance(each, str)),
     )
 
 
-def _oldest_message(messages: object) -> Mapping[str, object]:
-    """Messages come newest first."""
-    return _mapping(messages[-1]) if isinstance(messages, list) and messages else {}
+def _posts(messages: object, account: str | None) -> tuple[Post, ...]:
+    """Read a thread's messages, which come newest first, into the order they were written in."""
+    return tuple(_post(_mapping(each), account) for each in reversed(_list(messages)))
+
+
+def _post(message: Mapping[str, object], account: str | None) -> Post:
+    sender = _mapping(message.get("from"))
+    sender_id = _string(sender.get("id"))
+    is_ours = sender.get("myself") is True or (account is not None and sender_id == account)
+    return Post(
+        text=_texts(message.get("text")),
+        created=_string(message.get("created")) or "",
+        sender=sender_id,
+        is_ours=is_ours,
+    )
 
 
 def _account(interlocutors: object) -> str | None:
-    for each in interlocutors if isinstance(interlocutors, list) else ():
+    for each in _list(interlocutors):
         if isinstance(each, dict) and each.get("myself") is True:
             return _string(each.get("id"))
     return None
@@ -106,11 +120,11 @@ def _retry_after_s(value: str | None) -> float | None:
     """Read `Retry-After`, seconds or a date (RFC 9110, 10.2.3)."""
     if value is None:
         return None
-    if value.strip().isdigit() and len(value.strip()) < 10:
+    if value.strip().isdecimal() and len(value.strip()) < 10:
         return float(value)
     try:
         return max(0.0, (parsedate_to_datetime(value) - clock.now()).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 
@@ -130,6 +144,10 @@ def plain(text: str) -> str:
 
 def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _string(value: object) -> str | None:

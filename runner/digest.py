@@ -17,12 +17,21 @@ def digest_of(
     Never the recipients: a batch, a thread and the whole message have the same digest. A filter
     counts in its normal form, because Toloka gives it back in another shape than it was sent.
     """
-    content = {
+    content: dict[str, object] = {
         "answerable": answerable,
         "recipients_filter": normal_form(recipients_filter),
         "recipients_select_type": select_type,
         "text": dict(text),
         "topic": dict(topic),
     }
+    return _hashed(content)
+
+
+def digest_of_reply(text: Texts) -> str:
+    """Digest a reply: it has nothing but its text."""
+    return _hashed({"action": "reply", "text": dict(text)})
+
+
+def _hashed(content: object) -> str:
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()

@@ -7,7 +7,7 @@ does when two copies of a manifest are merged.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -20,6 +20,8 @@ from runner.model import (
     Direct,
     Filtered,
     History,
+    InThread,
+    Message,
     NoRecipients,
     NotFound,
     Rejected,
@@ -52,6 +54,8 @@ class Book:
     attempts: dict[str, Attempt] = field(default_factory=dict)
     outcomes: dict[str, Settled] = field(default_factory=dict)
     outcome_lines: dict[str, int] = field(default_factory=dict)
+    suppressed: dict[tuple[str, int], set[str]] = field(default_factory=dict)
+    folders: dict[str, set[str]] = field(default_factory=dict)
     target: str | None = None
     account: str | None = None
 
@@ -61,10 +65,12 @@ class Book:
             delivery: replace(attempt, outcome=self.outcomes.get(delivery))
             for delivery, attempt in self.attempts.items()
         }
-        threads = (each.thread_id for each in settled.values())
+        threads = (each.thread_id for each in settled.values() if each.action == "compose")
         return History(
             attempts=tuple(each for each in settled.values() if not each.is_test),
             thread_ids=frozenset(thread for thread in threads if thread is not None),
+            suppressed={key: frozenset(ids) for key, ids in self.suppressed.items()},
+            folders={thread: frozenset(names) for thread, names in self.folders.items()},
             target=self.target,
             account=self.account,
         )
@@ -127,9 +133,12 @@ def intent_event(delivery_id: str, delivery: Delivery, *, is_test: bool = False)
         "message": message.id,
         "revision": message.revision,
         "source": message.source,
-        "action": "compose",
-        "recipients_select_type": recipients.select_type,
+        "action": message.action,
     }
+    if isinstance(recipients, InThread):
+        event["thread_id"] = recipients.thread_id
+    else:
+        event["recipients_select_type"] = recipients.select_type
     if isinstance(recipients, Direct):
         event["recipients_ids"] = list(recipients.ids)
     if isinstance(recipients, Filtered):
@@ -144,8 +153,8 @@ def outcome_event(delivery_id: str, outcome: Settled, how: str) -> Event:
     event: dict[str, object]
     if isinstance(outcome, Sent):
         event = {"event": "sent", "delivery": delivery_id, "thread_id": outcome.thread.id}
-        if outcome.thread.created:
-            event["created"] = _with_zone(outcome.thread.created)
+        if outcome.created:
+            event["created"] = _with_zone(outcome.created)
         event["how"] = how
     elif isinstance(outcome, Rejected):
         event = {
@@ -160,6 +169,29 @@ def outcome_event(delivery_id: str, outcome: Settled, how: str) -> Event:
     else:
         event = {"event": "not_found", "delivery": delivery_id, "how": how}
     return event | {"at": clock.written(clock.now())}
+
+
+def suppressed_event(message: Message, ids: Sequence[str]) -> Event:
+    """Build the line that says who was left out of a message for good."""
+    return {
+        "event": "suppressed",
+        "message": message.id,
+        "revision": message.revision,
+        "source": message.source,
+        "recipients_ids": list(ids),
+        "at": clock.written(clock.now()),
+    }
+
+
+def folders_event(attempt: Attempt, folders: Sequence[str]) -> Event:
+    """Build the line that says into which folders a thread was put."""
+    return {
+        "event": "folders",
+        "thread_id": attempt.thread_id,
+        "delivery": attempt.delivery,
+        "folders": list(folders),
+        "at": clock.written(clock.now()),
+    }
 
 
 def _with_zone(created: str) -> str:
@@ -190,6 +222,7 @@ def _take_intent(book: Book, event: Event, _number: int) -> None:
         revision=int(cast("int", event["revision"])),
         source=_text(event, "source"),
         action=cast("Action", event.get("action", "compose")),
+        in_thread=cast("str | None", event.get("thread_id")),
         select_type=cast("SelectType | None", event.get("recipients_select_type")),
         recipients_ids=tuple(ids),
         recipients_filter=event.get("recipients_filter"),
@@ -226,6 +259,17 @@ def _outcome(event: Event) -> Settled:
     return NoRecipients(str(event.get("detail", ""))) if kind == "no_recipients" else NotFound()
 
 
+def _take_suppressed(book: Book, event: Event, _number: int) -> None:
+    identity = (_text(event, "message"), int(cast("int", event["revision"])))
+    ids = cast("list[str]", event["recipients_ids"])
+    book.suppressed.setdefault(identity, set()).update(ids)
+
+
+def _take_folders(book: Book, event: Event, _number: int) -> None:
+    names = cast("list[str]", event["folders"])
+    book.folders.setdefault(_text(event, "thread_id"), set()).update(names)
+
+
 def _take_nothing(_book: Book, _event: Event, _number: int) -> None:
     """A line for people: who ran it."""
 
@@ -241,5 +285,7 @@ _READERS: Mapping[str, Callable[[Book, Event, int], None]] = {
     "manifest": _take_header,
     "run": _take_nothing,
     "intent": _take_intent,
+    "suppressed": _take_suppressed,
+    "folders": _take_folders,
     **dict.fromkeys(_OUTCOMES, _take_outcome),
 }

@@ -11,7 +11,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,14 +21,16 @@ from runner.events import (
     Book,
     DamageError,
     Event,
+    folders_event,
     header_event,
     intent_event,
     line_of,
     outcome_event,
     read_book,
+    suppressed_event,
 )
 from runner.journal import Journal
-from runner.model import Attempt, Delivery, History, Message, Sent, Settled, Thread
+from runner.model import Attempt, Delivery, History, Message, Sent, Settled
 from runner.paths import shown
 
 
@@ -101,15 +103,20 @@ class Manifest:
         self._write(intent_event(delivery_id, delivery, is_test=is_test))
         return delivery_id
 
-    def adopt(self, message: Message, thread: Thread) -> str:
-        """Record a thread of ours that the manifest did not know, as if it had sent it."""
+    def adopt(self, delivery: Delivery, sent: Sent) -> str:
+        """Record what we sent though the manifest did not know; `delivery` names whom it reached."""
         delivery_id = secrets.token_hex(16)
-        event = intent_event(delivery_id, Delivery(message=message, recipients=message.recipients))
-        if thread.recipients_ids:
-            event = {**event, "recipients_ids": list(thread.recipients_ids)}
-        self._write({**event, "adopted": True})
-        self.settle(delivery_id, Sent(thread), "adopted")
+        self._write({**intent_event(delivery_id, delivery), "adopted": True})
+        self.settle(delivery_id, sent, "adopted")
         return delivery_id
+
+    def leave_out(self, message: Message, ids: Sequence[str]) -> None:
+        """Record Tolokers who are left out of a message for good."""
+        self._write(suppressed_event(message, ids))
+
+    def note_folders(self, attempt: Attempt, folders: Sequence[str]) -> None:
+        """Record that a thread was put into folders."""
+        self._write(folders_event(attempt, folders))
 
     def settle(self, delivery_id: str, outcome: Settled, how: str = "answer") -> None:
         """Record what became of an intent, and how that was learned."""

@@ -39,14 +39,35 @@ class Everyone:
     select_type: SelectType = field(default="ALL", init=False)
 
 
-Recipients = Direct | Filtered | Everyone
+@dataclass(frozen=True, slots=True)
+class InThread:
+    """A reply goes to whoever takes part in one thread."""
+
+    thread_id: str
+    select_type: None = field(default=None, init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InThreads:
+    """A reply in each thread of another message, or where a Toloker answered it.
+
+    Which threads those are is known once the manifest, and for answers Toloka, has been asked.
+    """
+
+    message: str
+    only_answered: bool
+    select_type: None = field(default=None, init=False)
+
+
+Recipients = Direct | Filtered | Everyone | InThread | InThreads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """What will be posted, rendered. `digest` is over its content, never its recipients.
 
-    `source` is the spec's path as printed.
+    `source` is the spec's path as printed, `row` the line of its data file that made it. A reply
+    has no topic, and its `answerable` says nothing.
     """
 
     id: str
@@ -60,37 +81,69 @@ class Message:
     draft: bool = False
     not_before: datetime | None = None
     not_after: datetime | None = None
+    folders: tuple[str, ...] = ()
+    row: int | None = None
+
+    @property
+    def action(self) -> Action:
+        return "reply" if isinstance(self.recipients, (InThread, InThreads)) else "compose"
 
     @property
     def headline(self) -> str:
-        """The English topic, else that of the first language."""
+        """The English topic, else that of the first language; a reply's first words."""
+        if not self.topic:
+            return (self.text.get("EN") or next(iter(self.text.values()), "")).strip()[:60]
         return self.topic.get("EN") or next(iter(self.topic.values()), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """One message inside a thread; `sender` is an interlocutor's id."""
+
+    text: Texts
+    created: str
+    sender: str | None
+    is_ours: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:
     """A message thread as Toloka tells of it; what it leaves out is None or empty.
 
-    `text` is that of the oldest message, `account` the interlocutor marked `myself`.
+    `posts` are oldest first, `account` is the interlocutor marked `myself`.
     """
 
     id: str
     created: str = ""
     topic: Texts = field(default_factory=dict)
-    text: Texts = field(default_factory=dict)
+    posts: tuple[Post, ...] = ()
     answerable: bool | None = None
     select_type: str | None = None
     recipients_ids: tuple[str, ...] = ()
     recipients_filter: object = None
     parent_id: str | None = None
     account: str | None = None
+    folders: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> Texts:
+        """The text of the oldest message."""
+        return self.posts[0].text if self.posts else {}
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Toloka made this thread."""
+    """Toloka made this thread, or took this reply into it.
+
+    `created` is when, by Toloka's clock: the thread's time, or that of the reply inside it.
+    """
 
     thread: Thread
+    reply_created: str | None = None
+
+    @property
+    def created(self) -> str:
+        return self.thread.created if self.reply_created is None else self.reply_created
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +218,8 @@ class Attempt:
     at: datetime
     recipients_filter: object = None
     action: Action = "compose"
+    in_thread: str | None = None
+    """The thread that a reply goes into."""
     is_test: bool = False
     outcome: Settled | None = None
 
@@ -188,19 +243,36 @@ class History:
     attempts: tuple[Attempt, ...] = ()
     thread_ids: frozenset[str] = frozenset()
     """Every thread that some delivery claims, tests included."""
+    suppressed: Mapping[tuple[str, int], frozenset[str]] = field(default_factory=dict)
+    """The Tolokers who were left out of a message and revision for good."""
+    folders: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The folders that threads were put into, by thread id."""
     target: str | None = None
     account: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One compose that the runner would make: a message to these Tolokers.
+    """One compose or reply that the runner would make: a message to these Tolokers.
 
-    `recipients` is the batch (`Direct`, at most 100 ids), or the message's own filter or ALL.
+    `recipients` is the batch (`Direct`, at most 100 ids), the message's own filter or ALL, or the
+    one thread of a reply.
     """
 
     message: Message
     recipients: Recipients
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """The Tolokers, where they are named."""
+        return self.recipients.ids if isinstance(self.recipients, Direct) else ()
+
+    @property
+    def keys(self) -> tuple[str | None, ...]:
+        """What the delivery reaches at most once: Tolokers, a thread, or (None) a whole filter."""
+        if isinstance(self.recipients, InThread):
+            return (self.recipients.thread_id,)
+        return self.people or (None,)
 
 
 Status = Literal[
@@ -222,6 +294,7 @@ class Result:
     recipients_ids: tuple[str, ...] | None
     digest: str
     headline: str
+    action: Action = "compose"
     thread_id: str | None = None
     delivery: str | None = None
     error: str | None = None

@@ -75,28 +75,24 @@ def _check_inside(path: Path, folder: Path) -> None:
         raise MessagesError([Problem(Place(shown(path)), what, "put the file itself here")])
 
 
-def find_data_file(name: str, spec: Path, root: Path) -> Path:
+def find_data_file(name: str, spec: Path, root: Path | None) -> Path:
     """Find a data file beside its spec; raises `ValueError` with the reason why it will not do.
 
-    It must be a regular file under `root` by its real path, with no link, hidden or `_` part.
+    It must be a regular file under `root` (the spec's folder where there is none) by its real
+    path, with no link, hidden or `_` part.
     """
-    if "\\" in name or Path(name).is_absolute() or ":" in name:
+    if "\\" in name or ":" in name or name.startswith("/"):
         raise ValueError("write a path relative to this file, with forward slashes")
-    path = Path(os.path.normpath(spec.parent / name))
-    real_root = root.resolve()
-    if not path.parent.resolve().joinpath(path.name).is_relative_to(real_root):
-        raise ValueError("data files live under the messages folder")
-    below = path.relative_to(Path(os.path.normpath(root))) if path.is_relative_to(root) else path
+    folder = Path(os.path.normpath(spec.absolute().parent))
+    top = root if root is not None and folder.is_relative_to(root) else folder
+    path = Path(os.path.normpath(folder / name))
+    if not path.is_relative_to(top):
+        raise ValueError(f"a data file lives under {shown(top)}")
+    below = path.relative_to(top)
     if any(part.startswith(("_", ".")) for part in below.parts):
-        raise ValueError("data files have no hidden or _ part in their path")
-    if path.resolve() != path.parent.resolve() / path.name or _has_link(path, root):
+        raise ValueError("a data file has no hidden or _ part in its path")
+    if path.resolve() != top.resolve() / below:
         raise ValueError("a link is not followed: put the file itself here")
     if not path.is_file():
         raise ValueError("there is no such file")
     return path
-
-
-def _has_link(path: Path, root: Path) -> bool:
-    parents = [path, *path.parents]
-    inside = [part for part in parents if part != root and part.is_relative_to(root)]
-    return any(part.is_symlink() for part in inside)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from runner import paths
 from runner.config import Config
 from runner.errors import Fault, MessagesError, Pointer, Problem, SurroundingsError
 from runner.model import Message, Rejected
-from runner.plan import Plan
+from runner.plan import Plan, Rules
+from runner.recipients import load_ids
 from runner.render import Renderer
 from runner.spec import MessageSpec, find_ids, load_specs
 
@@ -58,10 +60,11 @@ def prepare(
     """Find, load, check and render specs; raises `MessagesError` with every problem of them all."""
     specs, problems = load_specs(_found(given, config), config.messages_root)
     renderer = Renderer(config.messages_root, below=below, above=above)
-    messages, all_problems = [], list(problems)
+    all_problems = list(problems)
+    messages: list[Message] = []
     for spec in specs:
         try:
-            messages.append(renderer.render(spec))
+            messages.extend(renderer.render(spec))
         except MessagesError as error:
             all_problems.extend(error.problems)
     if all_problems:
@@ -84,6 +87,23 @@ def gone_ids(prepared: Prepared, config: Config) -> Callable[[str], bool]:
         return message_id not in known
 
     return is_gone
+
+
+def load_rules(config: Config) -> Rules:
+    """Load the policy and the suppression list; raises `SurroundingsError`."""
+    policy = config.section("policy")
+    name = config.data.get("suppress")
+    suppressed: tuple[str, ...] = ()
+    if isinstance(name, str):
+        try:
+            suppressed = load_ids(config.project / name, "")
+        except MessagesError as error:
+            raise SurroundingsError(str(error)) from error
+    return Rules(
+        allow_all=policy.get("allow_all", True) is True,
+        max_recipients=cast("int | None", policy.get("max_recipients")),
+        suppressed=frozenset(suppressed),
+    )
 
 
 def _found(given: Sequence[Path], config: Config) -> list[Path]:

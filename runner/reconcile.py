@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from runner import clock
-from runner.digest import digest_of
+from runner.digest import digest_of, digest_of_reply
 from runner.filters import normal_form
-from runner.model import Attempt, Delivery, Direct, Filtered, History, Message, Sent, Thread
+from runner.model import (
+    Attempt,
+    Delivery,
+    Direct,
+    History,
+    InThread,
+    InThreads,
+    Message,
+    Post,
+    Sent,
+    Thread,
+)
 
 # The server's `Date` has whole seconds, and its clock may be read late.
 _CLOCK_MARGIN = timedelta(seconds=5)
@@ -18,28 +29,31 @@ _CLOCK_MARGIN = timedelta(seconds=5)
 _LAG_MARGIN = timedelta(minutes=1)
 _BEGINNING = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
+ClaimedPosts = frozenset[tuple[str, datetime]]
+"""The replies that some delivery claims: thread id, and when, by Toloka's clock."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """What one list says of unknown outcomes, by delivery id."""
 
-    found: Mapping[str, Thread]
+    found: Mapping[str, Sent]
     near: Mapping[str, Thread]
     """A thread that nearly matches: the outcome stays unknown, and this is shown beside it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """A thread of ours that carries a planned message, though the manifest did not know."""
+    """Something of ours on Toloka that carries a planned message, unknown to the manifest."""
 
-    message: Message
-    thread: Thread
+    delivery: Delivery
+    sent: Sent
 
 
 def since_unknown(unknown: Iterable[Attempt], server_ahead_s: float) -> datetime | None:
     """From when to list threads for these intents, by the server's clock; None for no intents."""
     ours = min((attempt.at for attempt in unknown), default=None)
-    return ours and ours + timedelta(seconds=server_ahead_s) - _CLOCK_MARGIN
+    return ours and _by_server(ours, server_ahead_s)
 
 
 def since_newest(history: History) -> datetime:
@@ -48,9 +62,9 @@ def since_newest(history: History) -> datetime:
     Both times are the server's own, so no clock needs correcting.
     """
     created = [
-        clock.read(attempt.outcome.thread.created)
+        clock.read(attempt.outcome.created)
         for attempt in history.attempts
-        if isinstance(attempt.outcome, Sent) and attempt.outcome.thread.created
+        if isinstance(attempt.outcome, Sent) and attempt.outcome.created
     ]
     return max(created) - _LAG_MARGIN if created else _BEGINNING
 
@@ -63,22 +77,155 @@ def query_since(moment: datetime) -> dict[str, str]:
     return {"created_gte": plain.isoformat(timespec="milliseconds")}
 
 
+def query_threads(ids: Iterable[str], *, with_later: bool) -> dict[str, str]:
+    """The list query that covers these threads; `with_later` takes in what came out of them."""
+    listed = sorted(ids)
+    query = {"id_gte": listed[0]}
+    return query if with_later else {**query, "id_lte": listed[-1]}
+
+
 def look_for(
     unknown: Sequence[Attempt], threads: Iterable[Thread], claimed: frozenset[str]
 ) -> Look:
-    """Match unknown outcomes with threads that no delivery claims; each thread serves once."""
+    """Match composes in doubt with threads that no delivery claims; each thread serves once."""
+    composes = [attempt for attempt in unknown if attempt.action == "compose"]
     free = [thread for thread in threads if thread.id not in claimed and thread.parent_id is None]
-    found = _find_exact(unknown, free)
+    found = _find_exact(composes, free)
     taken = {thread.id for thread in found.values()}
     left = [thread for thread in free if thread.id not in taken]
     near = {}
-    for attempt in unknown:
-        close = (
-            [] if attempt.delivery in found else [each for each in left if _nearly(attempt, each)]
-        )
+    for attempt in composes:
+        close = [] if attempt.delivery in found else [t for t in left if _nearly(attempt, t)]
         if close:
             near[attempt.delivery] = close[0]
+    return Look({delivery: Sent(thread) for delivery, thread in found.items()}, near)
+
+
+def look_for_replies(
+    unknown: Sequence[Attempt],
+    threads: Mapping[str, Thread],
+    claimed: ClaimedPosts,
+    server_ahead_s: float,
+) -> Look:
+    """Match replies in doubt with what we wrote in their threads since."""
+    found: dict[str, Sent] = {}
+    near: dict[str, Thread] = {}
+    taken = set(claimed)
+    for attempt in unknown:
+        thread = threads.get(attempt.in_thread or "")
+        if attempt.action != "reply" or thread is None:
+            continue
+        begin = _by_server(attempt.at, server_ahead_s)
+        posts = [each for each in _free_posts(thread, taken) if clock.read(each.created) >= begin]
+        exact = [each for each in posts if digest_of_reply(each.text) == attempt.digest]
+        if exact:
+            taken.add((thread.id, clock.read(exact[0].created)))
+            found[attempt.delivery] = Sent(thread, reply_created=exact[0].created)
+        elif posts:
+            near[attempt.delivery] = thread
     return Look(found, near)
+
+
+def find_adoptions(
+    messages: Iterable[Message], threads: Iterable[Thread], claimed: frozenset[str]
+) -> Iterator[Adoption]:
+    """Find threads that carry a planned message: same content, some of its recipients."""
+    by_content: dict[tuple[str, str | None], Message] = {}
+    for message in messages:
+        ids = message.recipients.ids if isinstance(message.recipients, Direct) else (None,)
+        for key in ids:
+            by_content.setdefault((message.digest, key), message)
+    for thread in threads:
+        if thread.id in claimed or thread.parent_id is not None or thread.select_type is None:
+            continue
+        digest = _digest(thread)
+        keys = thread.recipients_ids if thread.select_type == "DIRECT" else (None,)
+        found = [by_content[digest, key] for key in keys if (digest, key) in by_content]
+        if found:
+            recipients = found[0].recipients
+            if isinstance(recipients, Direct):
+                recipients = Direct(thread.recipients_ids)
+            yield Adoption(Delivery(message=found[0], recipients=recipients), Sent(thread))
+
+
+def find_adopted_replies(
+    due: Iterable[Delivery], threads: Mapping[str, Thread], claimed: ClaimedPosts
+) -> Iterator[Adoption]:
+    """Find planned replies that stand in their threads already."""
+    taken = set(claimed)
+    for delivery in due:
+        if not isinstance(delivery.recipients, InThread):
+            continue
+        thread = threads.get(delivery.recipients.thread_id)
+        for post in _free_posts(thread, taken) if thread else ():
+            if digest_of_reply(post.text) == delivery.message.digest:
+                taken.add((delivery.recipients.thread_id, clock.read(post.created)))
+                sent = Sent(thread, reply_created=post.created) if thread else None
+                if sent:
+                    yield Adoption(delivery, sent)
+                break
+
+
+def answered_threads(targets: Iterable[str], threads: Iterable[Thread]) -> dict[str, list[str]]:
+    """Find where Tolokers answered: the thread itself, or the child threads that came out of it."""
+    found: dict[str, list[str]] = {target: [] for target in targets}
+    for thread in threads:
+        origin = thread.parent_id or thread.id
+        if origin in found and any(not post.is_ours for post in thread.posts):
+            found[origin].append(thread.id)
+    return found
+
+
+def reply_targets(messages: Iterable[Message], history: History) -> tuple[set[str], bool]:
+    """The threads that planned replies may go into, and whether answers to them matter."""
+    wanted = [each.recipients for each in messages]
+    ids = {each.thread_id for each in wanted if isinstance(each, InThread)}
+    names = {each.message for each in wanted if isinstance(each, InThreads)}
+    ids |= {
+        attempt.thread_id
+        for attempt in history.attempts
+        if attempt.message in names and attempt.action == "compose" and attempt.thread_id
+    }
+    return ids, any(isinstance(each, InThreads) and each.only_answered for each in wanted)
+
+
+def claimed_posts(history: History) -> ClaimedPosts:
+    """The replies that the manifest knows."""
+    return frozenset(
+        (attempt.in_thread or "", clock.read(attempt.outcome.created))
+        for attempt in history.attempts
+        if attempt.action == "reply"
+        and isinstance(attempt.outcome, Sent)
+        and attempt.outcome.created
+    )
+
+
+def echoes(delivery: Delivery, sent: Sent) -> bool:
+    """Whether the thread that came back is what was asked for.
+
+    Where it is not, the list cannot be trusted to show our threads as we would know them.
+    """
+    thread, recipients = sent.thread, delivery.recipients
+    if isinstance(recipients, InThread):
+        ours = [post for post in thread.posts if post.is_ours]
+        return bool(ours) and digest_of_reply(ours[-1].text) == delivery.message.digest
+    if thread.select_type != recipients.select_type or _digest(thread) != delivery.message.digest:
+        return False
+    return not isinstance(recipients, Direct) or set(thread.recipients_ids) == set(recipients.ids)
+
+
+def _by_server(moment: datetime, server_ahead_s: float) -> datetime:
+    return moment + timedelta(seconds=server_ahead_s) - _CLOCK_MARGIN
+
+
+def _free_posts(thread: Thread, claimed: set[tuple[str, datetime]]) -> list[Post]:
+    """What we wrote into a thread after its first message, and no delivery claims."""
+    later = thread.posts[1:] if thread.parent_id is None else thread.posts
+    return [
+        post
+        for post in later
+        if post.is_ours and post.created and (thread.id, clock.read(post.created)) not in claimed
+    ]
 
 
 def _find_exact(unknown: Sequence[Attempt], free: Sequence[Thread]) -> dict[str, Thread]:
@@ -94,33 +241,6 @@ def _find_exact(unknown: Sequence[Attempt], free: Sequence[Thread]) -> dict[str,
             found[attempt.delivery] = same[0]
             alike.remove(same[0])
     return found
-
-
-def find_adoptions(
-    messages: Iterable[Message], threads: Iterable[Thread], claimed: frozenset[str]
-) -> Iterator[Adoption]:
-    """Find threads that carry a planned message: same content, some of its recipients."""
-    by_digest: dict[str, list[Message]] = defaultdict(list)
-    for message in messages:
-        by_digest[message.digest].append(message)
-    for thread in threads:
-        if thread.id in claimed or thread.parent_id is not None or thread.select_type is None:
-            continue
-        for message in by_digest.get(_digest(thread), ()):
-            if _reaches(thread, message):
-                yield Adoption(message, thread)
-                break
-
-
-def echoes(delivery: Delivery, sent: Sent) -> bool:
-    """Whether the thread that came back is what was asked for.
-
-    Where it is not, the list cannot be trusted to show our threads as we would know them.
-    """
-    thread, recipients = sent.thread, delivery.recipients
-    if thread.select_type != recipients.select_type or _digest(thread) != delivery.message.digest:
-        return False
-    return not isinstance(recipients, Direct) or set(thread.recipients_ids) == set(recipients.ids)
 
 
 def _digest(thread: Thread) -> str:
@@ -143,22 +263,14 @@ def _same_recipients(attempt: Attempt, thread: Thread) -> bool:
 def _nearly(attempt: Attempt, thread: Thread) -> bool:
     if not set(attempt.recipients_ids).isdisjoint(thread.recipients_ids):
         return True
-    content = digest_of(
-        topic=thread.topic,
-        text=thread.text,
-        answerable=bool(thread.answerable),
-        select_type=str(attempt.select_type),
+    filled = replace(
+        thread,
+        select_type=attempt.select_type,
         recipients_filter=attempt.recipients_filter,
     )
-    if content == attempt.digest:
+    if _digest(filled) == attempt.digest:
         return True
     is_filtered = attempt.select_type == "FILTER" and thread.recipients_filter is not None
     return is_filtered and normal_form(thread.recipients_filter) == normal_form(
         attempt.recipients_filter
     )
-
-
-def _reaches(thread: Thread, message: Message) -> bool:
-    if isinstance(message.recipients, Direct):
-        return not set(thread.recipients_ids).isdisjoint(message.recipients.ids)
-    return isinstance(message.recipients, Filtered) or thread.select_type == "ALL"

@@ -1,20 +1,35 @@
-"""`MessageSpec` to `Message`: leaf strings are rendered, and what they make is checked again."""
+"""`MessageSpec` to `Message`s: leaf strings are rendered, and what they make is checked again."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from runner.digest import digest_of
-from runner.errors import Fault, MessagesError, Pointer, Problem
+from runner import paths
+from runner.digest import digest_of, digest_of_reply
+from runner.errors import MessagesError, Pointer, Problem
+from runner.filter_table import is_identifier
 from runner.filters import converted, find_filter_faults, wrapped
-from runner.model import Direct, Everyone, Filtered, Message, Recipients, Texts
+from runner.model import (
+    Direct,
+    Everyone,
+    Filtered,
+    InThread,
+    InThreads,
+    Message,
+    Recipients,
+    Texts,
+)
+from runner.recipients import Row, load_ids, load_rows
 from runner.spec import MessageSpec
 from runner.templates import PARTIALS_NAME, Refused, Source, Templates, has_markers
+from runner.wording import kind
 
+# A mistake in a template is in every row: so many rows of it are enough.
+_MAX_BAD_ROWS = 10
 _BAD_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-_BAD_IN_ID = re.compile("[\\s\x00-\x1f\x7f\x80-\x9f\ud800-\udfff]")
 
 
 class Renderer:
@@ -34,16 +49,54 @@ class Renderer:
         self._below = below or {}
         self._above = above or {}
 
-    def render(self, spec: MessageSpec) -> Message:
-        """Render one spec; raises `MessagesError` with everything that is wrong in it."""
-        problems: list[Problem] = []
+    def render(self, spec: MessageSpec) -> tuple[Message, ...]:
+        """Render one spec, each row of its `for_each`; raises `MessagesError` with everything."""
         values = {**self._below, **spec.variables, **self._above}
-        topic = self._texts(spec, "topic", spec.topic, values, problems)
-        text = self._texts(spec, "text", spec.text, values, problems)
-        recipients = self._recipients(spec, values, problems)
+        if spec.for_each is None:
+            return (_Rendering(self._templates, spec, values).message(),)
+        return tuple(self._rows(spec, values, spec.for_each))
+
+    def _rows(
+        self, spec: MessageSpec, values: Mapping[str, object], path: Path
+    ) -> Iterator[Message]:
+        problems: list[Problem] = []
+        bad_rows = 0
+        seen: dict[str, int] = {}
+        for row in load_rows(path):
+            try:
+                message = _Rendering(self._templates, spec, {**values, "row": row.values}).message()
+            except MessagesError as error:
+                bad_rows += 1
+                problems += [_in_row(problem, path, row) for problem in error.problems]
+            else:
+                problems += _find_repeated(spec, path, row, message, seen)
+                yield replace(message, row=row.number)
+            if bad_rows >= _MAX_BAD_ROWS:
+                break
+        if not seen and not problems:
+            where = spec.file.place(("for_each",))
+            problems.append(Problem(where, "the file has no rows", "add a row, or a `draft: true`"))
         if problems:
             raise MessagesError(problems)
-        tree = recipients.tree if isinstance(recipients, Filtered) else None
+
+
+@dataclass(slots=True)
+class _Rendering:
+    """One spec with one set of values, on its way to a message."""
+
+    templates: Templates
+    spec: MessageSpec
+    values: Mapping[str, object]
+    problems: list[Problem] = field(default_factory=list)
+
+    def message(self) -> Message:
+        """Render everything; raises `MessagesError`."""
+        spec = self.spec
+        topic = self._texts("topic", spec.topic)
+        text = self._texts("text", spec.text)
+        recipients = self._recipients()
+        if self.problems:
+            raise MessagesError(self.problems)
         return Message(
             id=spec.id,
             revision=spec.revision,
@@ -52,117 +105,161 @@ class Renderer:
             text=text,
             answerable=spec.answerable,
             recipients=recipients,
-            digest=digest_of(
-                topic=topic,
-                text=text,
-                answerable=spec.answerable,
-                select_type=recipients.select_type,
-                recipients_filter=tree,
-            ),
+            digest=self._digest(topic, text, recipients),
             draft=spec.draft,
             not_before=spec.not_before,
             not_after=spec.not_after,
+            folders=spec.folders,
         )
 
-    def _texts(
-        self,
-        spec: MessageSpec,
-        key: str,
-        templates: Texts,
-        values: Mapping[str, object],
-        problems: list[Problem],
-    ) -> Texts:
+    def _digest(self, topic: Texts, text: Texts, recipients: Recipients) -> str:
+        if recipients.select_type is None:
+            return digest_of_reply(text)
+        return digest_of(
+            topic=topic,
+            text=text,
+            answerable=self.spec.answerable,
+            select_type=recipients.select_type,
+            recipients_filter=recipients.tree if isinstance(recipients, Filtered) else None,
+        )
+
+    def _source(self, pointer: Pointer, text: str) -> Source:
+        return Source(self.spec.file, pointer, text)
+
+    def _complain(self, pointer: Pointer, what: str, hint: str) -> None:
+        self.problems.append(Problem(self.spec.file.place(pointer), what, hint))
+
+    def _texts(self, key: str, templates: Texts) -> Texts:
         rendered: dict[str, str] = {}
         for language, template in templates.items():
-            source = Source(spec.file, (key, language), template)
+            source = self._source((key, language), template)
             try:
-                rendered[language] = self._templates.text(source, values)
+                rendered[language] = self.templates.text(source, self.values)
             except Refused as refused:
-                problems.extend(refused.problems)
+                self.problems.extend(refused.problems)
                 continue
-            problems.extend(_find_text_problems(source, rendered[language]))
+            self.problems.extend(_find_text_problems(source, rendered[language]))
         return rendered
 
-    def _recipients(
-        self, spec: MessageSpec, values: Mapping[str, object], problems: list[Problem]
-    ) -> Recipients:
+    def _recipients(self) -> Recipients:
+        spec = self.spec
+        if spec.reply_to is not None:
+            return InThreads(spec.reply_to, spec.only_answered)
+        if spec.thread_id is not None:
+            return InThread(self._thread_id(spec.thread_id))
         if spec.select_type == "ALL":
             return Everyone()
         if spec.select_type == "FILTER":
-            return self._filter(spec, values, problems)
-        ids: list[str] = []
-        for source, value in self._id_values(spec, values, problems):
-            problem = _id_problem(source, value)
-            problems.extend([problem] if problem else [])
-            ids.append(str(value))
-        if not ids and not problems:
-            where = spec.file.place(("recipients_ids",))
-            problems.append(Problem(where, "the list of recipients is empty", "name somebody"))
-        return Direct(tuple(dict.fromkeys(ids)))
+            return self._filter()
+        if spec.recipients_file is not None:
+            ids = self._loaded_ids(spec.recipients_file)
+            pointer: Pointer = ("recipients_file",)
+        else:
+            ids = tuple(dict.fromkeys(self._ids()))
+            pointer = ("recipients_ids",)
+        if not ids and not self.problems:
+            self._complain(pointer, "the list of recipients is empty", "name somebody")
+        return Direct(ids)
 
-    def _id_values(
-        self, spec: MessageSpec, values: Mapping[str, object], problems: list[Problem]
-    ) -> Iterator[tuple[Source, object]]:
-        one_list = isinstance(spec.recipients_ids, str)
-        items = [spec.recipients_ids] if one_list else spec.recipients_ids
-        for number, template in enumerate(items or ()):
-            pointer: Pointer = ("recipients_ids",) if one_list else ("recipients_ids", number)
-            source = Source(spec.file, pointer, str(template))
-            try:
-                value = self._templates.value(source, values)
-            except Refused as refused:
-                problems.extend(refused.problems)
-                continue
-            if not one_list:
-                yield source, value
-            elif isinstance(value, (list, tuple)):
-                yield from ((source, item) for item in value)
+    def _loaded_ids(self, path: Path) -> tuple[str, ...]:
+        try:
+            return load_ids(path, self.spec.recipients_column)
+        except MessagesError as error:
+            self.problems.extend(error.problems)
+            return ()
+
+    def _thread_id(self, template: str) -> str:
+        value = self._rendered(("thread_id",), template)
+        if not isinstance(value, str) or not is_identifier(value) or not value.isalnum():
+            self._complain(("thread_id",), "this is not a thread id", "copy it from the manifest")
+        return str(value)
+
+    def _ids(self) -> Iterator[str]:
+        listed = self.spec.recipients_ids
+        if isinstance(listed, str):
+            yield from self._id_list(listed)
+            return
+        for number, template in enumerate(listed or ()):
+            if has_markers(template):
+                pointer: Pointer = ("recipients_ids", number)
+                value = self._rendered(pointer, template)
+                yield from () if value is None else self._checked_id(pointer, value)
             else:
-                what = f"the expression gives {_kind(value)}, not a list of ids"
-                problems.append(Problem(source.place(), what, "give a list, or write one here"))
+                yield template  # The schema has checked it.
 
-    def _filter(
-        self, spec: MessageSpec, values: Mapping[str, object], problems: list[Problem]
-    ) -> Filtered:
-        faults: list[Problem] = []
-        tree = self._leaves(spec, ("recipients_filter",), spec.recipients_filter, values, faults)
-        if not faults:
-            found: list[Fault] = find_filter_faults(tree, rendered=True)
-            faults = [spec.file.problem(fault) for fault in found]
-        problems.extend(faults)
+    def _id_list(self, expression: str) -> Iterator[str]:
+        pointer: Pointer = ("recipients_ids",)
+        value = self._rendered(pointer, expression)
+        if isinstance(value, (list, tuple)):
+            for item in value:
+                yield from self._checked_id(pointer, item)
+        elif value is not None:
+            what = f"the expression gives {kind(value)}, not a list of ids"
+            self._complain(pointer, what, "give a list, or write one here")
+
+    def _checked_id(self, pointer: Pointer, value: object) -> Iterator[str]:
+        if not isinstance(value, str):
+            what = f"a recipient id is text, and this is {kind(value)}"
+            self._complain(pointer, what, "put the id in quotes where it is defined")
+        elif not is_identifier(value):
+            what = "this recipient id is empty, or holds white space or a control character"
+            self._complain(pointer, what, "one id, nothing around it")
+        else:
+            yield value
+
+    def _rendered(self, pointer: Pointer, template: str) -> object:
+        """The value of a text outside topic and text; None once it has been complained of."""
+        try:
+            value = self.templates.value(self._source(pointer, template), self.values)
+        except Refused as refused:
+            self.problems.extend(refused.problems)
+            return None
+        if value is None:
+            self._complain(pointer, "the expression gives nothing", "give it a value")
+        return value
+
+    def _filter(self) -> Filtered:
+        before = len(self.problems)
+        tree = self._leaves(("recipients_filter",), self.spec.recipients_filter)
+        if len(self.problems) == before:
+            faults = find_filter_faults(tree, rendered=True)
+            self.problems.extend(self.spec.file.problem(fault) for fault in faults)
         root = wrapped(tree)
         return Filtered(root if isinstance(root, Mapping) else {})
 
-    def _leaves(
-        self,
-        spec: MessageSpec,
-        pointer: Pointer,
-        value: object,
-        values: Mapping[str, object],
-        problems: list[Problem],
-    ) -> object:
+    def _leaves(self, pointer: Pointer, value: object) -> object:
         """Render every text below `value`; a numeric text becomes a number where one is taken."""
         if isinstance(value, list):
-            return [
-                self._leaves(spec, (*pointer, number), item, values, problems)
-                for number, item in enumerate(value)
-            ]
+            return [self._leaves((*pointer, number), item) for number, item in enumerate(value)]
         if isinstance(value, dict):
-            done = {
-                key: self._leaves(spec, (*pointer, key), item, values, problems)
-                for key, item in value.items()
-            }
+            done = {key: self._leaves((*pointer, key), item) for key, item in value.items()}
             given, written = done.get("value"), value.get("value")
             if isinstance(given, str) and isinstance(written, str) and has_markers(written):
                 done["value"] = converted(done.get("category"), done.get("key"), given)
             return done
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not has_markers(value):
             return value
-        try:
-            return self._templates.value(Source(spec.file, pointer, value), values)
-        except Refused as refused:
-            problems.extend(refused.problems)
-            return value
+        return self._rendered(pointer, value)
+
+
+def _in_row(problem: Problem, path: Path, row: Row) -> Problem:
+    if problem.where.path == paths.shown(path):
+        return problem
+    return replace(problem, what=f"{problem.what} (row {paths.shown(path)}:{row.number})")
+
+
+def _find_repeated(
+    spec: MessageSpec, path: Path, row: Row, message: Message, seen: dict[str, int]
+) -> Iterator[Problem]:
+    ids = message.recipients.ids if isinstance(message.recipients, Direct) else ()
+    for toloker in ids:
+        first = seen.setdefault(toloker, row.number)
+        if first != row.number:
+            shown = paths.shown(path)
+            what = f"one Toloker is in two rows: {shown}:{first} and {shown}:{row.number}"
+            yield Problem(
+                spec.file.place(("recipients_ids",)), what, "a message reaches each Toloker once"
+            )
 
 
 def _find_text_problems(source: Source, rendered: str) -> list[Problem]:
@@ -175,27 +272,3 @@ def _find_text_problems(source: Source, rendered: str) -> list[Problem]:
         what = f"{name} holds the control character U+{ord(bad.group()):04X}"
         return [Problem(source.place(), what, "remove it")]
     return []
-
-
-def _id_problem(source: Source, value: object) -> Problem | None:
-    if not isinstance(value, str):
-        what = f"a recipient id is text, and this is {_kind(value)}"
-        return Problem(source.place(), what, "put the id in quotes where it is defined")
-    if not value:
-        return Problem(source.place(), "a recipient id is empty", "write the Toloker's id")
-    if _BAD_IN_ID.search(value):
-        what = "a recipient id holds white space or a control character"
-        return Problem(source.place(), what, "one id an item, nothing around it")
-    return None
-
-
-def _kind(value: object) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, (int, float)):
-        return "a number"
-    if isinstance(value, str):
-        return "text"
-    return "a list" if isinstance(value, (list, tuple)) else "a mapping"

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Protocol
 
 from runner import clock, reconcile
-from runner.errors import ExitCode, ListError
+from runner.errors import ExitCode
+from runner.folders import Filer, Unfiled, find_unfiled
 from runner.manifest import Manifest
-from runner.model import (
-    Attempt,
-    Delivery,
-    Direct,
-    Message,
-    NotFound,
-    Rejected,
-    Result,
-    Sent,
-    Thread,
-)
+from runner.model import Answer, Delivery, Direct, Message, Rejected, Result
 from runner.pacing import Pace, Stopped
-from runner.plan import Plan, build_plan, result_of
+from runner.plan import Plan, Rules, build_plan, result_of
 from runner.quota import fit
-from runner.send import ATTEMPTS, Compose, Halt, Sender
+from runner.send import ATTEMPTS, Deliver, Halt, Sender
+from runner.settle import Lists, Settler
 
-_POLL_S = 0.1
 
-
-class Toloka(Protocol):
+class Toloka(Lists, Protocol):
     """What a run needs of the wire."""
 
     @property
-    def compose(self) -> Compose: ...
+    def deliver(self) -> Deliver: ...
 
-    @property
-    def server_ahead_s(self) -> float: ...
-
-    def threads(self, query: Mapping[str, str]) -> Iterator[Thread]: ...
+    def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +36,7 @@ class Order:
     settle_s: float
     catches_up: bool
     limit: int | None = None
+    rules: Rules = field(default_factory=Rules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,21 +47,6 @@ class Report:
     refused: tuple[tuple[Delivery, Rejected], ...] = ()
     notes: tuple[str, ...] = ()
     exit_code: ExitCode = ExitCode.DONE
-
-
-@dataclass(slots=True)
-class _Memory:
-    """What only this run knows."""
-
-    started_s: float
-    adopted: set[str] = field(default_factory=set)
-    settled_by_looking: set[str] = field(default_factory=set)
-    near: dict[str, Thread] = field(default_factory=dict)
-    sums: tuple[str, ...] = ()
-    left_by_limit: int = 0
-    left_by_quota: int = 0
-    tried: int = 0
-    list_failed: str | None = None
 
 
 class Run:
@@ -93,16 +64,22 @@ class Run:
         self._manifest = manifest
         self._toloka = toloka
         self._pace = pace
-        self._memory = _Memory(started_s=time.monotonic())
-        self._total = 0
+        self._settler = Settler(manifest, toloka, pace, order.settle_s)
         self._sender = Sender(
-            toloka.compose,
+            toloka.deliver,
             manifest,
             pace,
             jobs=order.jobs,
             echoes=reconcile.echoes,
             on_progress=lambda done: on_progress(done, self._total),
         )
+        self._planned: set[tuple[str, str | None]] = set()
+        self._total = 0
+        self._tried = 0
+        self._left_by_limit = 0
+        self._left_by_quota = 0
+        self._sums: tuple[str, ...] = ()
+        self._unfiled: list[Unfiled] = []
 
     def carry_out(self) -> Report:
         """Send everything that is due, each revision to each Toloker at most once.
@@ -110,11 +87,15 @@ class Run:
         Raises `SurroundingsError` for a token, account or disk that stops the run before anything
         was sent; once something was, that is in the report.
         """
+        order = self._order
         try:
-            self._look_first()
+            self._settler.look_first(order.messages, catches_up=order.catches_up)
+            self._leave_out()
+            self._planned = {key for each in self._plan().deliveries for key in _keys(each)}
             for _ in range(ATTEMPTS):
                 if not self._round():
                     break
+            self._file()
         except Stopped:
             pass
         return self._report()
@@ -122,137 +103,97 @@ class Run:
     def refresh(self) -> Report:
         """Settle what is in doubt without sending anything; repeating is safe."""
         try:
-            self._look_first()
-            if self._unknown() and not self._memory.list_failed:
-                self._settle_unknown()
+            self._settler.look_first((), catches_up=False)
+            if self._manifest.unknown() and self._settler.failed is None:
+                self._settler.settle_unknown({}, absence_counts=True)
         except Stopped:
             pass
         return self._report()
 
     def _round(self) -> bool:
         """Send what is due and settle what is in doubt; gives whether another round may help."""
-        due = self._due()
-        if self._memory.list_failed and self._order.catches_up:
+        # Without the list, what a lost manifest forgot would be sent again.
+        if self._settler.failed is not None and self._order.catches_up:
             return False
+        due = self._due()
         if due:
             self._total = self._sender.tally.done + len(due)
-            self._memory.tried += len(due)
+            self._tried += len(due)
             self._sender.send(due)
         if self._must_stop():
             return False
-        if self._unknown():
-            self._settle_unknown()
-        return not self._must_stop() and not self._sender.tally.is_halted and bool(self._due())
+        tally = self._sender.tally
+        if self._manifest.unknown():
+            self._settler.settle_unknown(tally.failed_at_s, absence_counts=tally.echoes_exactly)
+        return not self._must_stop() and not tally.is_halted and bool(self._due())
 
     def _must_stop(self) -> bool:
         halt = self._sender.tally.halt
         return self._pace.stop.is_set() or halt in (Halt.CREDENTIALS, Halt.SURROUNDINGS)
 
     def _plan(self) -> Plan:
-        return build_plan(self._order.messages, self._manifest.history(), now=clock.now())
+        return build_plan(
+            self._order.messages,
+            self._manifest.history(),
+            now=clock.now(),
+            rules=self._order.rules,
+            answered=self._settler.answered,
+        )
 
     def _due(self) -> tuple[Delivery, ...]:
         """What is planned now, less what was refused already, within the limits."""
         planned = self._not_refused(self._plan().deliveries)
         fits = fit(planned, self._manifest.history(), clock.now())
-        self._memory.left_by_quota = len(fits.later)
-        self._memory.sums = fits.sums
+        self._left_by_quota = len(fits.later)
+        self._sums = fits.sums
         if self._order.limit is None:
             return fits.today
-        room = max(self._order.limit - self._memory.tried, 0)
-        self._memory.left_by_limit = len(fits.today[room:])
+        room = max(self._order.limit - self._tried, 0)
+        self._left_by_limit = len(fits.today[room:])
         return fits.today[:room]
 
     def _not_refused(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        refused = {
-            (each.message.id, toloker)
-            for each, _, _ in self._sender.tally.refused
-            for toloker in _ids(each)
-        }
+        """What was planned when the run began and has not been refused since.
+
+        A reply to a thread that this very run made waits for the next one: no plan showed it.
+        """
+        refused = {key for each, _, _ in self._sender.tally.refused for key in _keys(each)}
         left = []
         for delivery in deliveries:
-            ids = tuple(
-                each for each in _ids(delivery) if (delivery.message.id, each) not in refused
-            )
-            if isinstance(delivery.recipients, Direct) and ids != delivery.recipients.ids:
-                delivery = replace(delivery, recipients=Direct(tuple(filter(None, ids))))
-            if ids:
+            keys = [key for _, key in (_keys(delivery) & self._planned) - refused]
+            if delivery.people and len(keys) < len(delivery.people):
+                ids = tuple(toloker for toloker in delivery.people if toloker in set(keys))
+                delivery = replace(delivery, recipients=Direct(ids))
+            if keys:
                 left.append(delivery)
         return left
 
-    def _unknown(self) -> list[Attempt]:
-        return self._manifest.unknown()
-
-    def _look_first(self) -> None:
-        """List once: adopt what the manifest does not know, find what an earlier run left."""
-        history = self._manifest.history()
-        unknown = self._unknown()
-        starts = [reconcile.since_unknown(unknown, self._toloka.server_ahead_s)]
-        if self._order.catches_up:
-            starts.append(reconcile.since_newest(history))
-        begin = min((start for start in starts if start), default=None)
-        if begin is None:
+    def _leave_out(self) -> None:
+        """Record who is suppressed, so that taking them off the list releases no old mail."""
+        if self._settler.failed is not None:
             return
-        threads = self._list(begin)
-        if threads is None:
+        known = self._manifest.history().suppressed
+        for planned in self._plan().messages:
+            message = planned.message
+            before = known.get((message.id, message.revision), frozenset())
+            ids = {
+                toloker: None
+                for result in planned.settled
+                if result.status == "suppressed"
+                for toloker in result.recipients_ids or ()
+                if toloker not in before
+            }
+            if ids:
+                self._manifest.leave_out(message, list(ids))
+
+    def _file(self) -> None:
+        """Put what was sent into its folders."""
+        if self._must_stop() or self._sender.tally.is_halted:
             return
-        for thread in threads:
-            self._manifest.check_account(thread.account)
-        self._take_found(reconcile.look_for(unknown, threads, history.thread_ids))
-        if self._order.catches_up:
-            self._adopt(threads)
-
-    def _list(self, begin: datetime) -> list[Thread] | None:
-        try:
-            return list(self._toloka.threads(reconcile.query_since(begin)))
-        except ListError as error:
-            self._memory.list_failed = str(error)
-            return None
-
-    def _take_found(self, look: reconcile.Look) -> None:
-        for delivery_id, thread in look.found.items():
-            self._manifest.settle(delivery_id, Sent(thread), "found")
-            self._memory.settled_by_looking.add(delivery_id)
-            self._memory.near.pop(delivery_id, None)
-        self._memory.near.update(look.near)
-
-    def _adopt(self, threads: Sequence[Thread]) -> None:
-        claimed = self._manifest.thread_ids()
-        for adoption in reconcile.find_adoptions(self._order.messages, threads, claimed):
-            self._memory.adopted.add(self._manifest.adopt(adoption.message, adoption.thread))
-
-    def _settle_unknown(self) -> None:
-        """Look at once; what is not there is looked for again after the settling time."""
-        self._look_again()
-        unknown = self._unknown()
-        if not unknown:
-            return
-        failed_at_s = self._sender.tally.failed_at_s
-        last_s = max(failed_at_s.get(each.delivery, self._memory.started_s) for each in unknown)
-        self._wait_until(last_s + self._order.settle_s)
-        if not self._look_again():
-            return
-        for attempt in self._unknown():
-            is_near = attempt.delivery in self._memory.near
-            if self._sender.tally.echoes_exactly and not is_near:
-                self._manifest.settle(attempt.delivery, NotFound(), "looked")
-
-    def _look_again(self) -> bool:
-        unknown = self._unknown()
-        begin = reconcile.since_unknown(unknown, self._toloka.server_ahead_s)
-        threads = self._list(begin) if begin else []
-        if threads is None:
-            return False
-        self._memory.list_failed = None
-        self._memory.near.clear()
-        claimed = self._manifest.thread_ids()
-        self._take_found(reconcile.look_for(unknown, threads, claimed))
-        return True
-
-    def _wait_until(self, moment_s: float) -> None:
-        while (left_s := moment_s - time.monotonic()) > 0:
-            if self._pace.stop.wait(min(left_s, _POLL_S)):
-                raise Stopped
+        todo = find_unfiled(self._order.messages, self._manifest.history())
+        filer = Filer(self._toloka.add_to_folders, self._manifest.note_folders, self._pace)
+        filer.file(todo, self._order.jobs)
+        self._unfiled = filer.left
 
     def _report(self) -> Report:
         tally = self._sender.tally
@@ -264,6 +205,8 @@ class Run:
         ]
         left = self._not_refused(plan.deliveries)
         results += [result_of(each, "not_tried", error=self._why_left()) for each in left]
+        new = [each for each in plan.deliveries if not _keys(each) & self._planned]
+        results += [result_of(each, "waiting", error="the thread is new") for each in new]
         return Report(
             results=tuple(results),
             refused=tuple((each, answer) for each, _, answer in tally.refused),
@@ -273,15 +216,15 @@ class Run:
 
     def _told(self, result: Result) -> Result:
         """Tell what the manifest knows in the words of this run."""
-        memory, delivery = self._memory, result.delivery or ""
+        settler, delivery = self._settler, result.delivery or ""
         if result.status in ("already_sent", "edited"):
             if delivery in self._sender.tally.begun:
                 return replace(result, status="sent")
-            if delivery in memory.adopted or delivery in memory.settled_by_looking:
+            if delivery in settler.adopted or delivery in settler.found:
                 return replace(result, status="adopted")
         if result.status == "unknown":
             why = self._sender.tally.why_unknown.get(delivery) or result.error
-            near = memory.near.get(delivery)
+            near = settler.near.get(delivery)
             beside = (
                 f"; thread {near.id} nearly matches: see `message-runner resolve`" if near else ""
             )
@@ -289,49 +232,51 @@ class Run:
         return result
 
     def _why_left(self) -> str:
-        tally, memory = self._sender.tally, self._memory
+        tally = self._sender.tally
         if self._pace.stop.is_set():
             return "the run was stopped"
         if tally.halt is not None:
             return tally.halt_reason
-        if memory.list_failed:
-            return f"Toloka's list could not be had: {memory.list_failed}"
-        if memory.left_by_quota:
+        if self._settler.failed:
+            return f"Toloka's list could not be had: {self._settler.failed}"
+        if self._left_by_quota:
             return "Toloka's daily limit"
-        if memory.left_by_limit:
+        if self._left_by_limit:
             return "--limit"
         return "it was tried as often as one run may"
 
     def _notes(self, results: Sequence[Result]) -> Iterator[str]:
-        tally, memory = self._sender.tally, self._memory
-        yield from memory.sums
+        tally = self._sender.tally
+        yield from self._sums
         if tally.halt is not None:
             yield f"stopped: {tally.halt_reason}"
-        if memory.list_failed:
-            yield f"Toloka's list of threads could not be had: {memory.list_failed}"
+        if self._settler.failed:
+            yield f"Toloka's list of threads could not be had: {self._settler.failed}"
         if not tally.echoes_exactly:
             yield (
                 "Toloka gave a thread back that differs from what was sent: "
                 "what is not on its list is not taken for unsent in this run"
             )
+        if self._unfiled:
+            why = getattr(self._unfiled[0].answer, "detail", "")
+            yield f"{len(self._unfiled)} threads could not be put into their folders: {why}"
         told = {result.delivery for result in results}
-        others = [each for each in self._unknown() if each.delivery not in told]
+        others = [each for each in self._manifest.unknown() if each.delivery not in told]
         if others:
             yield f"{len(others)} unknown outcomes belong to messages that were not selected"
 
     def _exit_code(self, is_left: bool) -> ExitCode:
-        tally, memory = self._sender.tally, self._memory
+        tally = self._sender.tally
         if tally.halt in (Halt.CREDENTIALS, Halt.SURROUNDINGS):
             return ExitCode.SURROUNDINGS
-        if self._unknown():
+        if self._manifest.unknown():
             return ExitCode.UNKNOWN
-        only_limit = memory.left_by_limit and not (memory.left_by_quota or memory.list_failed)
-        if tally.halt is not None or (is_left and not only_limit):
+        only_limit = self._left_by_limit and not (self._left_by_quota or self._settler.failed)
+        unfiled_for_now = any(not isinstance(each.answer, Rejected) for each in self._unfiled)
+        if tally.halt is not None or unfiled_for_now or (is_left and not only_limit):
             return ExitCode.LATER
-        return ExitCode.REFUSED if tally.refused else ExitCode.DONE
+        return ExitCode.REFUSED if tally.refused or self._unfiled else ExitCode.DONE
 
 
-def _ids(delivery: Delivery) -> tuple[str | None, ...]:
-    """The Tolokers of a delivery, or one None for a filter and for everybody."""
-    recipients = delivery.recipients
-    return recipients.ids if isinstance(recipients, Direct) else (None,)
+def _keys(delivery: Delivery) -> set[tuple[str, str | None]]:
+    return {(delivery.message.id, key) for key in delivery.keys}

@@ -17,10 +17,8 @@ from runner.model import (
     Busy,
     Delivery,
     Direct,
-    Message,
     NoRecipients,
     NotConnected,
-    Recipients,
     Rejected,
     Sent,
     Settled,
@@ -36,12 +34,13 @@ _OUTAGE_FAILURES = 20
 _OUTAGE_S = 60.0
 _LONGEST_WAIT_S = 120.0
 _POLL_S = 0.1
+_BAD_RECIPIENTS = "INCORRECT_RECIPIENTS"
 
 
-class Compose(Protocol):
-    """Makes one thread, once; never raises for a failure of the network or the server."""
+class Deliver(Protocol):
+    """Composes or replies, once; never raises for a failure of the network or the server."""
 
-    def __call__(self, message: Message, recipients: Recipients) -> Answer: ...
+    def __call__(self, delivery: Delivery) -> Answer: ...
 
 
 class Log(Protocol):
@@ -87,7 +86,7 @@ class Sender:
 
     def __init__(
         self,
-        compose: Compose,
+        deliver: Deliver,
         log: Log,
         pace: Pace,
         *,
@@ -96,7 +95,7 @@ class Sender:
         on_progress: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.tally = Tally()
-        self._compose = compose
+        self._try_once = deliver
         self._log = log
         self._pace = pace
         self._jobs = jobs
@@ -171,6 +170,9 @@ class Sender:
             answer = self._try(delivery)
         except Stopped:
             answer = NotConnected("the run stopped before it was sent")
+        if isinstance(answer, NoRecipients) and isinstance(delivery.recipients, Direct):
+            # That a filter matches nobody is final; of ids it says that one of them is wrong.
+            answer = Rejected(status=409, code=_BAD_RECIPIENTS, detail=answer.detail)
         self._record(delivery, delivery_id, answer)
         self.tally.done += 1
 
@@ -201,7 +203,7 @@ class Sender:
         attempt = 0
         while True:
             attempt += 1
-            answer = self._compose(delivery.message, delivery.recipients)
+            answer = self._try_once(delivery)
             self._note(answer)
             if not isinstance(answer, (Busy, NotConnected)):
                 return answer
@@ -258,12 +260,13 @@ def _wait_s(answer: Busy | NotConnected, attempt: int) -> float:
 
 
 def _parts(delivery: Delivery, answer: Rejected) -> list[Delivery]:
-    """Split a refused batch: a 400 sent nothing, and one bad id must not cost the others theirs.
+    """Split a refused batch: it sent nothing, and one bad id must not cost the others theirs.
 
     Empty where the ids are not to blame or one stands alone.
     """
     recipients = delivery.recipients
-    if not isinstance(recipients, Direct) or len(recipients.ids) < 2 or answer.status != 400:
+    is_about_ids = answer.status == 400 or answer.code == _BAD_RECIPIENTS
+    if not isinstance(recipients, Direct) or len(recipients.ids) < 2 or not is_about_ids:
         return []
     if answer.fields and not any(name.startswith("recipients_ids") for name in answer.fields):
         return []

@@ -14,6 +14,7 @@ from typing import cast
 from runner import paths
 from runner.errors import MessagesError, Place, Problem
 from runner.model import SelectType, Texts
+from runner.recipients import DEFAULT_COLUMN
 from runner.schema import find_message_faults
 from runner.yamlevents import Shape
 from runner.yamlfile import YamlFile, read_yaml
@@ -24,15 +25,13 @@ _FILTER_SHAPE.update({"and": _FILTER_SHAPE, "or": _FILTER_SHAPE})
 _TEXT_SHAPE: Shape = {"recipients_ids": True, "thread_id": True, "recipients_filter": _FILTER_SHAPE}
 _ID = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 
-# Keys whose work this version does not do yet: refused, so that nobody believes they did it.
-_NOT_YET = ("for_each", "reply_to", "thread_id", "folders", "recipients_file")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSpec:
     """What the author wrote, valid by the schema, its templates not yet rendered.
 
-    `recipients_ids` is a tuple of templates, or one expression that gives a list.
+    `recipients_ids` is a tuple of templates, or one expression that gives a list. A reply has
+    `reply_to` or `thread_id`, and neither topic nor select type. Data files have been found.
     """
 
     file: YamlFile = field(repr=False)
@@ -40,10 +39,17 @@ class MessageSpec:
     revision: int = 1
     topic: Texts
     text: Texts
-    select_type: SelectType
+    select_type: SelectType | None
     answerable: bool = True
     recipients_ids: tuple[str, ...] | str | None = None
     recipients_filter: Mapping[str, object] | None = None
+    recipients_file: Path | None = None
+    recipients_column: str = DEFAULT_COLUMN
+    for_each: Path | None = None
+    reply_to: str | None = None
+    only_answered: bool = False
+    thread_id: str | None = None
+    folders: tuple[str, ...] = ()
     variables: Mapping[str, object] = field(default_factory=dict)
     draft: bool = False
     not_before: datetime | None = None
@@ -86,18 +92,21 @@ def _load(path: Path, messages_root: Path | None) -> MessageSpec:
     file = read_yaml(path, paths.shown(path), _TEXT_SHAPE)
     problems = [file.problem(fault) for fault in find_message_faults(file.data)]
     data = cast("Mapping[str, object]", file.data if isinstance(file.data, dict) else {})
-    problems += [
-        Problem(file.place((key,), at_key=True), f"`{key}` is not supported yet", "take it out")
-        for key in _NOT_YET
-        if key in data
-    ]
+    files = {}
+    for key in ("for_each", "recipients_file"):
+        if isinstance(data.get(key), str) and not problems:
+            try:
+                files[key] = paths.find_data_file(str(data[key]), path, messages_root)
+            except ValueError as error:
+                what = f"`{key}` names no file that can be used"
+                problems.append(Problem(file.place((key,)), what, str(error)))
     message_id = data.get("id")
     if message_id is None:
         message_id, problem = _default_id(path, file.path, messages_root)
         problems += [problem] if problem else []
     if problems:
         raise MessagesError(problems)
-    return _narrowed(file, data, str(message_id))
+    return _narrowed(file, data, str(message_id), files)
 
 
 def _default_id(path: Path, shown: str, root: Path | None) -> tuple[str, Problem | None]:
@@ -116,7 +125,9 @@ def _default_id(path: Path, shown: str, root: Path | None) -> tuple[str, Problem
     return name, None
 
 
-def _narrowed(file: YamlFile, data: Mapping[str, object], message_id: str) -> MessageSpec:
+def _narrowed(
+    file: YamlFile, data: Mapping[str, object], message_id: str, files: Mapping[str, Path]
+) -> MessageSpec:
     # The casts hold because the schema has just been checked.
     ids = data.get("recipients_ids")
     return MessageSpec(
@@ -125,10 +136,17 @@ def _narrowed(file: YamlFile, data: Mapping[str, object], message_id: str) -> Me
         revision=cast("int", data.get("revision", 1)),
         topic=cast("Texts", data.get("topic", {})),
         text=cast("Texts", data["text"]),
-        select_type=cast("SelectType", data["recipients_select_type"]),
+        select_type=cast("SelectType | None", data.get("recipients_select_type")),
         answerable=cast("bool", data.get("answerable", True)),
         recipients_ids=tuple(ids) if isinstance(ids, list) else cast("str | None", ids),
         recipients_filter=cast("Mapping[str, object] | None", data.get("recipients_filter")),
+        recipients_file=files.get("recipients_file"),
+        recipients_column=cast("str", data.get("recipients_column", DEFAULT_COLUMN)),
+        for_each=files.get("for_each"),
+        reply_to=cast("str | None", data.get("reply_to")),
+        only_answered=cast("bool", data.get("only_answered", False)),
+        thread_id=cast("str | None", data.get("thread_id")),
+        folders=tuple(cast("list[str]", data.get("folders", []))),
         variables=cast("Mapping[str, object]", data.get("variables") or {}),
         draft=cast("bool", data.get("draft", False)),
         not_before=_moment(data.get("not_before")),

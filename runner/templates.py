@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import jinja2
 from jinja2 import ChainableUndefined, StrictUndefined, TemplateError, UndefinedError, nodes
@@ -27,8 +28,8 @@ _MAX_NAMED_AT_ONCE = 20
 
 # Whatever a template does wrong is the author's mistake, and one of these: a template is code.
 _TEMPLATE_FAULTS = (
-    TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError,
-    TypeError, ValueError,
+    TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError,
+    SyntaxError, TypeError, ValueError,
 )  # fmt: skip
 
 
@@ -150,15 +151,25 @@ class Templates:
         if any(part in ("", ".", "..") or part.startswith(".") for part in parts):
             return None
         path = self._partials.joinpath(*parts)
-        real = self._partials.resolve().joinpath(*parts)
+        # The folder itself may be a link, too: a pull request can hold one to anywhere.
+        real = self._partials.parent.resolve().joinpath(PARTIALS_NAME, *parts)
         if not path.is_file() or path.resolve() != real:
             return None
         text = path.read_text(encoding="utf-8-sig")
         return text.removesuffix("\n"), paths.shown(path), None
 
 
-def _environment(load: object) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
+class _Environment(ImmutableSandboxedEnvironment):
+    """Prefers a mapping's own keys to Python's methods: a column may be called `items`."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, dict) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+def _environment(load: object) -> _Environment:
+    environment = _Environment(
         undefined=StrictUndefined,
         keep_trailing_newline=True,
         autoescape=False,  # A message is plain text; a page that shows it escapes it.

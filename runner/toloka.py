@@ -7,9 +7,10 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
+from urllib.parse import quote
 
 import requests
 import urllib3.exceptions
@@ -20,13 +21,16 @@ from runner.errors import ListError, SurroundingsError
 from runner.model import (
     Answer,
     Busy,
+    Delivery,
     Direct,
     Filtered,
+    InThread,
     Message,
     NoRecipients,
     NotConnected,
     Recipients,
     Rejected,
+    Sent,
     Thread,
     Unknown,
 )
@@ -64,6 +68,12 @@ def payload_of(message: Message, recipients: Recipients) -> dict[str, object]:
     return payload
 
 
+def _with_reply(answer: Sent) -> Sent:
+    """Say when the reply inside a thread was made: it is our newest message there."""
+    ours = [post.created for post in answer.thread.posts if post.is_ours]
+    return Sent(answer.thread, reply_created=ours[-1] if ours else "")
+
+
 class Client:
     """Calls Toloka, one session a thread, without retrying anything.
 
@@ -99,11 +109,27 @@ class Client:
         """How far the server's clock is ahead of ours, by the last answer's `Date`."""
         return self._server_ahead_s
 
-    def compose(self, message: Message, recipients: Recipients) -> Answer:
-        """Try once to make a thread. Never raises for a network or server failure."""
-        body = json.dumps(payload_of(message, recipients), ensure_ascii=False, allow_nan=False)
+    def deliver(self, delivery: Delivery) -> Answer:
+        """Try once to make a thread or to reply in one.
+
+        Never raises for a failure of the network or the server.
+        """
+        message, recipients = delivery.message, delivery.recipients
+        if isinstance(recipients, InThread):
+            path = f"/message-threads/{quote(recipients.thread_id, safe='')}/reply"
+            answer = self._post(path, {"text": dict(message.text)})
+            return _with_reply(answer) if isinstance(answer, Sent) else answer
+        return self._post("/message-threads/compose", payload_of(message, recipients))
+
+    def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Answer:
+        """Put a thread into folders; repeating is safe."""
+        path = f"/message-threads/{quote(thread_id, safe='')}/add-to-folders"
+        return self._post(path, {"folders": list(folders)})
+
+    def _post(self, path: str, payload: Mapping[str, object]) -> Answer:
+        body = json.dumps(payload, ensure_ascii=False, allow_nan=False).encode()
         try:
-            with self._call("POST", "/message-threads/compose", body=body.encode()) as reply:
+            with self._call("POST", path, body=body) as reply:
                 content = self._content(reply, _MAX_THREAD_BYTES)
                 answer = classify(reply.status_code, content, reply.headers)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -215,7 +241,7 @@ class Client:
             try:
                 theirs = parsedate_to_datetime(date)
                 self._server_ahead_s = (theirs - clock.now()).total_seconds()
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, OverflowError):
                 return
 
     def _masked(self, answer: Answer) -> Answer:

@@ -13,7 +13,7 @@ from runner.model import Delivery, Direct, Message, Result, Sent, Settled
 from runner.pacing import Pace
 from runner.plan import result_of
 from runner.run import Report
-from runner.send import Compose, Halt, Sender
+from runner.send import Deliver, Halt, Sender
 
 
 class _TestLog:
@@ -55,7 +55,7 @@ def _trial(message: Message, recipients: Direct) -> Delivery:
 def carry_out_trial(
     deliveries: Sequence[Delivery],
     manifest: Manifest,
-    compose: Compose,
+    deliver: Deliver,
     pace: Pace,
     *,
     jobs: int,
@@ -64,7 +64,7 @@ def carry_out_trial(
     """Send each delivery once. Repeating sends again: a test is a test."""
     log = _TestLog(manifest)
     sender = Sender(
-        compose,
+        deliver,
         log,
         pace,
         jobs=jobs,

@@ -210,6 +210,9 @@ class Builder:
                 "put text that starts with * in quotes",
             )
         value, size = self._anchors[event.anchor]
+        if self._shape_here() is True and not _is_text(value):
+            # Where the anchor is, nothing says that 0123 is an id and not the number 123.
+            self._complain(event, f"what *{event.anchor[:60]} names is not text", "quote it there")
         self._aliased += size
         self._nodes += size
         if self._aliased > MAX_ALIASED_NODES:
@@ -276,6 +279,11 @@ class Builder:
 
 def _index(mark: _Mark | None) -> int:
     return mark.index if mark else 0
+
+
+def _is_text(value: object) -> bool:
+    items = value if isinstance(value, list) else [value]
+    return all(isinstance(item, str) for item in items)
 
 
 def _quoted(text: str) -> str:

@@ -121,10 +121,15 @@ def _dry_run(
 def _checked_plan(job: Job, prepared: Prepared, history: History) -> Plan:
     from runner import clock
     from runner.plan import build_plan
-    from runner.prepare import gone_ids
+    from runner.prepare import gone_ids, load_rules
 
-    is_gone = gone_ids(prepared, job.config)
-    planned = build_plan(prepared.messages, history, now=clock.now(), is_gone=is_gone)
+    planned = build_plan(
+        prepared.messages,
+        history,
+        now=clock.now(),
+        rules=load_rules(job.config),
+        is_gone=gone_ids(prepared, job.config),
+    )
     prepared.check(planned)
     return planned
 
@@ -132,10 +137,12 @@ def _checked_plan(job: Job, prepared: Prepared, history: History) -> Plan:
 def _send(
     line: Line, job: Job, pacing: Pacing, prepared: Prepared, limit: int | None, volume: Volume
 ) -> Report:
+    from runner.prepare import load_rules
     from runner.run import Order, Run
 
     order = Order(
         messages=prepared.messages,
+        rules=load_rules(job.config),
         jobs=pacing.jobs,
         settle_s=pacing.settle_s,
         catches_up=not job.target.is_local,
@@ -154,7 +161,7 @@ def _send_tests(
         return carry_out_trial(
             trial_messages(prepared.messages, toloker),
             line.manifest,
-            line.client.compose,
+            line.client.deliver,
             line.pace,
             jobs=pacing.jobs,
             on_progress=progress,

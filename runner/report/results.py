@@ -42,7 +42,7 @@ def _entry(result: Result) -> dict[str, object]:
         "revision": result.revision,
         "source": result.source,
         "status": result.status,
-        "action": "compose",
+        "action": result.action,
         "recipients_select_type": result.select_type,
         "recipients_ids": None if result.recipients_ids is None else list(result.recipients_ids),
         "thread_id": result.thread_id,

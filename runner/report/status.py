@@ -73,12 +73,13 @@ def unknown_lines(history: History) -> Iterator[str]:
 
 
 def _row(standing: Standing) -> tuple[str, ...]:
-    by_id = standing.attempts[0].select_type == "DIRECT"
+    first = standing.attempts[0]
+    named = f"{standing.reached:,}" if first.select_type == "DIRECT" else str(first.select_type)
     return (
         printable(standing.message),
         str(standing.revision),
         str(len(standing.sent)),
-        f"{standing.reached:,}" if by_id else str(standing.attempts[0].select_type),
+        "replies" if first.action == "reply" else named,
         str(len(standing.still_rejected)),
         str(len(standing.unknown)),
         clock.written(max(each.at for each in standing.attempts)),

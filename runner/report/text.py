@@ -6,7 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from runner.model import Direct, Filtered, Message, Result
+from runner.model import Direct, Everyone, Filtered, InThread, Message, Result
 from runner.plan import Plan, PlannedMessage
 from runner.report.printable import printable
 
@@ -42,29 +42,32 @@ def _planned_lines(planned: PlannedMessage, *, verbose: bool) -> Iterator[str]:
     for status, results in _by_status(planned.settled).items():
         yield f"  {_settled_words(status, results)}"
     if planned.deliveries or verbose:
-        yield f"  languages: {', '.join(message.text)}; answerable: {_yes(message.answerable)}"
-        yield from _text_lines(message)
+        yield from _content_lines(planned)
 
 
 def _audience(planned: PlannedMessage) -> str:
     count = len(planned.deliveries)
     recipients = planned.message.recipients
     if isinstance(recipients, Direct):
-        people = sum(len(_ids(each.recipients)) for each in planned.deliveries)
-        return f"{plural(count, 'thread')} to {plural(people, 'Toloker')}"
+        people = sum(len(each.people) for each in planned.deliveries)
+        rows = ", one for each row" if planned.message.row is not None else ""
+        return f"{plural(count, 'thread')} to {plural(people, 'Toloker')}{rows}"
     if isinstance(recipients, Filtered):
         return f"1 thread to every Toloker with {describe_filter(recipients.tree)}"
-    return "1 thread to ALL: every Toloker who has ever tried one of your tasks"
+    if isinstance(recipients, Everyone):
+        return "1 thread to ALL: every Toloker who has ever tried one of your tasks"
+    replies = "1 reply" if count == 1 else f"{count:,} replies"
+    if isinstance(recipients, InThread):
+        return f"{replies} in thread {printable(recipients.thread_id)}"
+    return f"{replies} in the threads of {printable(recipients.message)}"
 
 
 def _recipient_lines(planned: PlannedMessage, *, verbose: bool) -> Iterator[str]:
-    ids = [toloker for each in planned.deliveries for toloker in _ids(each.recipients)]
+    ids = [toloker for each in planned.deliveries for toloker in each.people]
     if ids:
         yield f"  recipients: {_listed(ids, verbose=verbose)}"
-
-
-def _ids(recipients: object) -> tuple[str, ...]:
-    return recipients.ids if isinstance(recipients, Direct) else ()
+    if planned.late_since is not None:
+        yield f"  late: first sent on {planned.late_since:%Y-%m-%d}, and these get it only now"
 
 
 def _listed(ids: Sequence[str], *, verbose: bool) -> str:
@@ -73,9 +76,32 @@ def _listed(ids: Sequence[str], *, verbose: bool) -> str:
     return ", ".join(map(printable, few)) + more
 
 
+def _content_lines(planned: PlannedMessage) -> Iterator[str]:
+    message = planned.message
+    answerable = f"; answerable: {_yes(message.answerable)}" if message.action == "compose" else ""
+    yield f"  languages: {', '.join(message.text)}{answerable}"
+    for each in sample(planned):
+        if each.row is not None:
+            yield f"  row {each.row}:"
+        yield from _text_lines(each)
+
+
+def sample(planned: PlannedMessage) -> list[Message]:
+    """The message itself; of many rows the first, the longest and the shortest one."""
+    due = [each.message for each in planned.deliveries] or list(planned.messages)
+    if len(planned.messages) == 1:
+        return due[:1]
+    chosen = (due[0], max(due, key=_length), min(due, key=_length))
+    return list({each.row: each for each in chosen}.values())
+
+
+def _length(message: Message) -> int:
+    return sum(map(len, message.text.values()))
+
+
 def _text_lines(message: Message) -> Iterator[str]:
     for language, text in message.text.items():
-        yield f"  {language}: {printable(message.topic.get(language, ''))}"
+        yield f"  {language}: {printable(message.topic.get(language, ''))}".rstrip()
         # Split at line feeds only: whatever else breaks lines is shown as an escape.
         for line in text.rstrip("\n").split("\n"):
             yield f"      | {printable(line)}".rstrip()
@@ -93,6 +119,7 @@ def _settled_words(status: str, results: Sequence[Result]) -> str:
         "draft": "a draft, not sent",
         "outside_window": "not sent now",
         "no_recipients": "a filter that matched nobody",
+        "suppressed": "left out",
     }.get(status, status.replace("_", " "))
     return f"{words}{who}{because}"
 

@@ -1,0 +1,155 @@
+"""Asking Toloka's list during a run: catching up, unknown outcomes, answers to reply to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from runner import clock, reconcile
+from runner.errors import ListError
+from runner.manifest import Manifest
+from runner.model import Attempt, History, InThread, Message, NotFound, Thread
+from runner.pacing import Pace, Stopped
+from runner.plan import Answered, build_plan
+
+_POLL_S = 0.1
+
+
+class Lists(Protocol):
+    """Toloka's list of threads."""
+
+    @property
+    def server_ahead_s(self) -> float: ...
+
+    def threads(self, query: Mapping[str, str]) -> Iterator[Thread]: ...
+
+
+@dataclass(slots=True)
+class Settler:
+    """Settles what is not known by looking, and remembers what it saw.
+
+    `failed` says why the list could not be had, `near` which thread nearly matches a delivery.
+    """
+
+    manifest: Manifest
+    lists: Lists
+    pace: Pace
+    settle_s: float
+    started_s: float = field(default_factory=time.monotonic)
+    adopted: set[str] = field(default_factory=set)
+    found: set[str] = field(default_factory=set)
+    near: dict[str, Thread] = field(default_factory=dict)
+    answered: Answered | None = None
+    failed: str | None = None
+
+    def look_first(self, messages: Sequence[Message], *, catches_up: bool) -> None:
+        """List once: adopt what the manifest does not know, find what an earlier run left."""
+        history = self.manifest.history()
+        unknown = self.manifest.unknown()
+        starts = [reconcile.since_unknown(_composes(unknown), self.lists.server_ahead_s)]
+        if catches_up:
+            starts.append(reconcile.since_newest(history))
+        begin = min((start for start in starts if start), default=None)
+        if begin is not None:
+            threads = self._list(reconcile.query_since(begin))
+            for thread in threads:
+                self.manifest.check_account(thread.account)
+            self._take(reconcile.look_for(unknown, threads, history.thread_ids))
+            if catches_up:
+                claimed = self.manifest.thread_ids()
+                self._adopt(reconcile.find_adoptions(messages, threads, claimed))
+        if self.failed is None:
+            self._look_into_threads(messages, catches_up=catches_up)
+
+    def settle_unknown(self, failed_at_s: Mapping[str, float], *, absence_counts: bool) -> None:
+        """Look at once; what is not there is looked for again after the settling time.
+
+        `failed_at_s` is when this run saw each failure, monotonic. Raises `Stopped`.
+        """
+        self._look_again()
+        unknown = self.manifest.unknown()
+        if not unknown:
+            return
+        last_s = max(failed_at_s.get(each.delivery, self.started_s) for each in unknown)
+        self._wait_until(last_s + self.settle_s)
+        if not self._look_again():
+            return
+        for attempt in self.manifest.unknown():
+            if absence_counts and attempt.delivery not in self.near:
+                self.manifest.settle(attempt.delivery, NotFound(), "looked")
+
+    def _look_into_threads(self, messages: Sequence[Message], *, catches_up: bool) -> None:
+        """Read the threads that replies go into: what we wrote there, and who answered."""
+        history = self.manifest.history()
+        targets, with_later = reconcile.reply_targets(messages, history)
+        targets |= {each.in_thread for each in self.manifest.unknown() if each.in_thread}
+        if not targets:
+            self.answered = {}
+            return
+        listed = self._list(reconcile.query_threads(targets, with_later=with_later))
+        if self.failed is not None:
+            return
+        by_id = {thread.id: thread for thread in listed}
+        self.answered = reconcile.answered_threads(targets, listed)
+        self._take(self._replies(by_id))
+        if catches_up:
+            self._adopt_replies(messages, by_id)
+
+    def _adopt_replies(self, messages: Sequence[Message], by_id: Mapping[str, Thread]) -> None:
+        history = self.manifest.history()
+        planned = build_plan(messages, history, now=clock.now(), answered=self.answered)
+        due = [each for each in planned.deliveries if isinstance(each.recipients, InThread)]
+        claimed = reconcile.claimed_posts(history)
+        self._adopt(reconcile.find_adopted_replies(due, by_id, claimed))
+
+    def _look_again(self) -> bool:
+        """Look for everything in doubt; gives whether the list could be had."""
+        unknown = self.manifest.unknown()
+        self.near.clear()
+        self.failed = None
+        begin = reconcile.since_unknown(_composes(unknown), self.lists.server_ahead_s)
+        if begin is not None:
+            threads = self._list(reconcile.query_since(begin))
+            self._take(reconcile.look_for(unknown, threads, self.manifest.thread_ids()))
+        replied = {each.in_thread for each in unknown if each.in_thread}
+        if replied and self.failed is None:
+            listed = self._list(reconcile.query_threads(replied, with_later=False))
+            self._take(self._replies({thread.id: thread for thread in listed}))
+        return self.failed is None
+
+    def _replies(self, threads: Mapping[str, Thread]) -> reconcile.Look:
+        history: History = self.manifest.history()
+        return reconcile.look_for_replies(
+            self.manifest.unknown(),
+            threads,
+            reconcile.claimed_posts(history),
+            self.lists.server_ahead_s,
+        )
+
+    def _list(self, query: Mapping[str, str]) -> list[Thread]:
+        try:
+            return list(self.lists.threads(query))
+        except ListError as error:
+            self.failed = str(error)
+            return []
+
+    def _take(self, look: reconcile.Look) -> None:
+        for delivery_id, sent in look.found.items():
+            self.manifest.settle(delivery_id, sent, "found")
+            self.found.add(delivery_id)
+        self.near.update(look.near)
+
+    def _adopt(self, adoptions: Iterable[reconcile.Adoption]) -> None:
+        for each in adoptions:
+            self.adopted.add(self.manifest.adopt(each.delivery, each.sent))
+
+    def _wait_until(self, moment_s: float) -> None:
+        while (left_s := moment_s - time.monotonic()) > 0:
+            if self.pace.stop.wait(min(left_s, _POLL_S)):
+                raise Stopped
+
+
+def _composes(unknown: Iterable[Attempt]) -> list[Attempt]:
+    return [attempt for attempt in unknown if attempt.action == "compose"]
