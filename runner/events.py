@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import cast
 
 from runner import clock
@@ -25,6 +26,7 @@ from runner.model import (
     NoRecipients,
     NotFound,
     Rejected,
+    Seen,
     SelectType,
     Sent,
     Settled,
@@ -56,6 +58,7 @@ class Book:
     outcome_lines: dict[str, int] = field(default_factory=dict)
     suppressed: dict[tuple[str, int], set[str]] = field(default_factory=dict)
     folders: dict[str, set[str]] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
     target: str | None = None
     account: str | None = None
 
@@ -65,10 +68,12 @@ class Book:
             delivery: replace(attempt, outcome=self.outcomes.get(delivery))
             for delivery, attempt in self.attempts.items()
         }
-        threads = (each.thread_id for each in settled.values() if each.action == "compose")
+        composed = (each.thread_id for each in settled.values() if each.action == "compose")
+        claimed = frozenset(thread for thread in composed if thread is not None)
         return History(
             attempts=tuple(each for each in settled.values() if not each.is_test),
-            thread_ids=frozenset(thread for thread in threads if thread is not None),
+            thread_ids=claimed,
+            seen=tuple(each for each in self.seen.values() if each.thread_id not in claimed),
             suppressed={key: frozenset(ids) for key, ids in self.suppressed.items()},
             folders={thread: frozenset(names) for thread, names in self.folders.items()},
             target=self.target,
@@ -124,8 +129,17 @@ def header_event(target: str, account: str | None) -> Event:
     return {**event, "at": clock.written(clock.now())}
 
 
-def intent_event(delivery_id: str, delivery: Delivery, *, is_test: bool = False) -> Event:
-    """Build the line that says: this is about to be tried."""
+def intent_event(
+    delivery_id: str,
+    delivery: Delivery,
+    *,
+    is_test: bool = False,
+    server_ahead_s: float | None = None,
+) -> Event:
+    """Build the line that says: this is about to be tried.
+
+    The time by Toloka's clock goes beside ours, because another machine may have to look for it.
+    """
     message, recipients = delivery.message, delivery.recipients
     event: dict[str, object] = {
         "event": "intent",
@@ -145,7 +159,10 @@ def intent_event(delivery_id: str, delivery: Delivery, *, is_test: bool = False)
         event["recipients_filter"] = recipients.tree
     if is_test:
         event["test"] = True
-    return event | {"digest": message.digest, "at": clock.written(clock.now())}
+    now = clock.now()
+    if server_ahead_s is not None:
+        event["server_at"] = clock.written(now + timedelta(seconds=server_ahead_s))
+    return event | {"digest": message.digest, "at": clock.written(now)}
 
 
 def outcome_event(delivery_id: str, outcome: Settled, how: str) -> Event:
@@ -181,6 +198,20 @@ def suppressed_event(message: Message, ids: Sequence[str]) -> Event:
         "recipients_ids": list(ids),
         "at": clock.written(clock.now()),
     }
+
+
+def seen_event(seen: Seen) -> Event:
+    """Build the line that says: this thread is on Toloka's list, and no delivery claims it."""
+    event: dict[str, object] = {
+        "event": "seen",
+        "thread_id": seen.thread_id,
+        "created": _with_zone(seen.created),
+        "digest": seen.digest,
+        "recipients_select_type": seen.select_type,
+    }
+    if seen.recipients_ids:
+        event["recipients_ids"] = list(seen.recipients_ids)
+    return event | {"at": clock.written(clock.now())}
 
 
 def folders_event(attempt: Attempt, folders: Sequence[str]) -> Event:
@@ -228,6 +259,7 @@ def _take_intent(book: Book, event: Event, _number: int) -> None:
         recipients_filter=event.get("recipients_filter"),
         digest=_text(event, "digest"),
         at=clock.read(_text(event, "at")),
+        server_at=clock.read(str(event["server_at"])) if "server_at" in event else None,
         is_test=event.get("test") is True,
     )
     if book.attempts.setdefault(delivery, attempt) != attempt:
@@ -265,6 +297,18 @@ def _take_suppressed(book: Book, event: Event, _number: int) -> None:
     book.suppressed.setdefault(identity, set()).update(ids)
 
 
+def _take_seen(book: Book, event: Event, _number: int) -> None:
+    thread_id = _text(event, "thread_id")
+    clock.read(_text(event, "created"))
+    book.seen[thread_id] = Seen(
+        thread_id=thread_id,
+        created=_text(event, "created"),
+        digest=_text(event, "digest"),
+        select_type=_text(event, "recipients_select_type"),
+        recipients_ids=tuple(cast("list[str]", event.get("recipients_ids") or [])),
+    )
+
+
 def _take_folders(book: Book, event: Event, _number: int) -> None:
     names = cast("list[str]", event["folders"])
     book.folders.setdefault(_text(event, "thread_id"), set()).update(names)
@@ -287,5 +331,6 @@ _READERS: Mapping[str, Callable[[Book, Event, int], None]] = {
     "intent": _take_intent,
     "suppressed": _take_suppressed,
     "folders": _take_folders,
+    "seen": _take_seen,
     **dict.fromkeys(_OUTCOMES, _take_outcome),
 }

@@ -27,10 +27,11 @@ from runner.events import (
     line_of,
     outcome_event,
     read_book,
+    seen_event,
     suppressed_event,
 )
 from runner.journal import Journal
-from runner.model import Attempt, Delivery, History, Message, Sent, Settled
+from runner.model import Attempt, Delivery, History, Message, Seen, Sent, Settled
 from runner.paths import shown
 
 
@@ -57,6 +58,8 @@ class Manifest:
         self._journal = journal
         self._lock = threading.Lock()
         self._has_begun = False
+        self.server_ahead_s: float | None = None
+        """How far Toloka's clock is ahead of ours, once an answer has told."""
 
     @classmethod
     @contextmanager
@@ -80,8 +83,10 @@ class Manifest:
                 yield cls(path, target, run, book, journal)
             finally:
                 journal.close()
-                if path.stat().st_size == 0:
-                    path.unlink()
+                with suppress(OSError):
+                    # A run with nothing to do leaves no file behind.
+                    if path.stat().st_size == 0:
+                        path.unlink()
 
     def history(self) -> History:
         """What the manifest knows by now."""
@@ -100,7 +105,9 @@ class Manifest:
     def intend(self, delivery: Delivery, *, is_test: bool = False) -> str:
         """Record that a delivery is about to be tried; gives its fresh random id."""
         delivery_id = secrets.token_hex(16)
-        self._write(intent_event(delivery_id, delivery, is_test=is_test))
+        self._write(
+            intent_event(delivery_id, delivery, is_test=is_test, server_ahead_s=self.server_ahead_s)
+        )
         return delivery_id
 
     def adopt(self, delivery: Delivery, sent: Sent) -> str:
@@ -113,6 +120,10 @@ class Manifest:
     def leave_out(self, message: Message, ids: Sequence[str]) -> None:
         """Record Tolokers who are left out of a message for good."""
         self._write(suppressed_event(message, ids))
+
+    def note_seen(self, seen: Seen) -> None:
+        """Record a thread of ours that no delivery claims, so that it need not be listed again."""
+        self._write(seen_event(seen))
 
     def note_folders(self, attempt: Attempt, folders: Sequence[str]) -> None:
         """Record that a thread was put into folders."""

@@ -220,6 +220,8 @@ class Attempt:
     action: Action = "compose"
     in_thread: str | None = None
     """The thread that a reply goes into."""
+    server_at: datetime | None = None
+    """`at` by Toloka's clock, where the run that wrote it knew."""
     is_test: bool = False
     outcome: Settled | None = None
 
@@ -236,6 +238,17 @@ class Attempt:
         return self.outcome.thread.id if isinstance(self.outcome, Sent) else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A thread of ours on Toloka's list that no delivery claims: somebody's, or forgotten."""
+
+    thread_id: str
+    created: str
+    digest: str
+    select_type: str
+    recipients_ids: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """What a manifest knows: attempts in the order in which they were made, without tests."""
@@ -247,6 +260,8 @@ class History:
     """The Tolokers who were left out of a message and revision for good."""
     folders: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The folders that threads were put into, by thread id."""
+    seen: tuple[Seen, ...] = ()
+    """What catching up saw and could not give to any message yet."""
     target: str | None = None
     account: str | None = None
 

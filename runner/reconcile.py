@@ -18,7 +18,9 @@ from runner.model import (
     InThread,
     InThreads,
     Message,
+    NoRecipients,
     Post,
+    Seen,
     Sent,
     Thread,
 )
@@ -52,8 +54,7 @@ class Adoption:
 
 def since_unknown(unknown: Iterable[Attempt], server_ahead_s: float) -> datetime | None:
     """From when to list threads for these intents, by the server's clock; None for no intents."""
-    ours = min((attempt.at for attempt in unknown), default=None)
-    return ours and _by_server(ours, server_ahead_s)
+    return min((_begin(attempt, server_ahead_s) for attempt in unknown), default=None)
 
 
 def since_newest(history: History) -> datetime:
@@ -64,8 +65,11 @@ def since_newest(history: History) -> datetime:
     created = [
         clock.read(attempt.outcome.created)
         for attempt in history.attempts
-        if isinstance(attempt.outcome, Sent) and attempt.outcome.created
+        if isinstance(attempt.outcome, Sent)
+        and attempt.action == "compose"
+        and attempt.outcome.created
     ]
+    created += [clock.read(each.created) for each in history.seen]
     return max(created) - _LAG_MARGIN if created else _BEGINNING
 
 
@@ -115,7 +119,7 @@ def look_for_replies(
         thread = threads.get(attempt.in_thread or "")
         if attempt.action != "reply" or thread is None:
             continue
-        begin = _by_server(attempt.at, server_ahead_s)
+        begin = _begin(attempt, server_ahead_s)
         posts = [each for each in _free_posts(thread, taken) if clock.read(each.created) >= begin]
         exact = [each for each in posts if digest_of_reply(each.text) == attempt.digest]
         if exact:
@@ -126,26 +130,62 @@ def look_for_replies(
     return Look(found, near)
 
 
+def find_seen(threads: Iterable[Thread], claimed: frozenset[str]) -> list[Seen]:
+    """Find the threads that we composed and no delivery claims."""
+    return [
+        Seen(
+            thread_id=thread.id,
+            created=thread.created,
+            digest=_digest(thread),
+            select_type=thread.select_type,
+            recipients_ids=thread.recipients_ids if thread.select_type == "DIRECT" else (),
+        )
+        for thread in threads
+        if thread.select_type is not None and thread.parent_id is None and thread.id not in claimed
+    ]
+
+
 def find_adoptions(
-    messages: Iterable[Message], threads: Iterable[Thread], claimed: frozenset[str]
+    messages: Iterable[Message], seen: Iterable[Seen], history: History
 ) -> Iterator[Adoption]:
-    """Find threads that carry a planned message: same content, some of its recipients."""
-    by_content: dict[tuple[str, str | None], Message] = {}
+    """Find threads that carry a planned message: same content, some of its recipients.
+
+    Of several messages with one content, a thread goes to one that has not reached these people.
+    """
+    by_content: dict[tuple[str, str | None], list[Message]] = defaultdict(list)
     for message in messages:
-        ids = message.recipients.ids if isinstance(message.recipients, Direct) else (None,)
-        for key in ids:
-            by_content.setdefault((message.digest, key), message)
-    for thread in threads:
-        if thread.id in claimed or thread.parent_id is not None or thread.select_type is None:
-            continue
-        digest = _digest(thread)
-        keys = thread.recipients_ids if thread.select_type == "DIRECT" else (None,)
-        found = [by_content[digest, key] for key in keys if (digest, key) in by_content]
-        if found:
-            recipients = found[0].recipients
-            if isinstance(recipients, Direct):
-                recipients = Direct(thread.recipients_ids)
-            yield Adoption(Delivery(message=found[0], recipients=recipients), Sent(thread))
+        for key in _message_keys(message):
+            by_content[message.digest, key].append(message)
+    reached = {
+        (attempt.message, attempt.revision, key)
+        for attempt in history.attempts
+        if isinstance(attempt.outcome, (Sent, NoRecipients))
+        for key in (attempt.recipients_ids if attempt.select_type == "DIRECT" else (None,))
+    }
+    for each in seen:
+        keys: tuple[str | None, ...] = each.recipients_ids or (None,)
+        fitting = [(message, key) for key in keys for message in by_content[each.digest, key]]
+        due = [
+            message
+            for message, key in fitting
+            if (message.id, message.revision, key) not in reached
+        ]
+        chosen = [*due, *(message for message, _ in fitting)]
+        if chosen:
+            reached.update((chosen[0].id, chosen[0].revision, key) for key in keys)
+            yield _adoption(chosen[0], each)
+
+
+def _adoption(message: Message, seen: Seen) -> Adoption:
+    recipients = message.recipients
+    if isinstance(recipients, Direct):
+        recipients = Direct(seen.recipients_ids)
+    thread = Thread(id=seen.thread_id, created=seen.created)
+    return Adoption(Delivery(message=message, recipients=recipients), Sent(thread))
+
+
+def _message_keys(message: Message) -> tuple[str | None, ...]:
+    return message.recipients.ids if isinstance(message.recipients, Direct) else (None,)
 
 
 def find_adopted_replies(
@@ -214,8 +254,11 @@ def echoes(delivery: Delivery, sent: Sent) -> bool:
     return not isinstance(recipients, Direct) or set(thread.recipients_ids) == set(recipients.ids)
 
 
-def _by_server(moment: datetime, server_ahead_s: float) -> datetime:
-    return moment + timedelta(seconds=server_ahead_s) - _CLOCK_MARGIN
+def _begin(attempt: Attempt, server_ahead_s: float) -> datetime:
+    """The earliest that Toloka can have acted on an intent, by its own clock."""
+    # The clock of the machine that wrote the intent counts, and it may not be this one's.
+    theirs = attempt.server_at or attempt.at + timedelta(seconds=server_ahead_s)
+    return theirs - _CLOCK_MARGIN
 
 
 def _free_posts(thread: Thread, claimed: set[tuple[str, datetime]]) -> list[Post]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from runner import clock, reconcile
-from runner.errors import ExitCode
+from runner.errors import ExitCode, SurroundingsError
 from runner.folders import Filer, Unfiled, find_unfiled
 from runner.manifest import Manifest
 from runner.model import Answer, Delivery, Direct, Message, Rejected, Result
@@ -87,7 +87,7 @@ class Run:
         Raises `SurroundingsError` for a token, account or disk that stops the run before anything
         was sent; once something was, that is in the report.
         """
-        order = self._order
+        order, tally = self._order, self._sender.tally
         try:
             self._settler.look_first(order.messages, catches_up=order.catches_up)
             self._leave_out()
@@ -98,6 +98,11 @@ class Run:
             self._file()
         except Stopped:
             pass
+        except SurroundingsError as error:
+            if not (tally.begun or self._settler.adopted or self._settler.found):
+                raise
+            # Something was done already, and has to be reported all the same.
+            self._sender.stop(Halt.SURROUNDINGS, str(error))
         return self._report()
 
     def refresh(self) -> Report:

@@ -142,10 +142,10 @@ class Sender:
             try:
                 self._deliver(delivery)
             except SurroundingsError as error:
-                self._halt(Halt.SURROUNDINGS, str(error))
+                self.stop(Halt.SURROUNDINGS, str(error))
             except BaseException as error:  # noqa: BLE001  (a thread's bug is raised by `send`)
                 self._crash = error
-                self._halt(Halt.SURROUNDINGS, "a bug")
+                self.stop(Halt.SURROUNDINGS, "a bug")
             finally:
                 with self._changed:
                     self._in_flight -= 1
@@ -211,7 +211,7 @@ class Sender:
             if isinstance(answer, Busy) and (
                 answer.interval in ("HOUR", "DAY") or wait_s > _LONGEST_WAIT_S
             ):
-                self._halt(Halt.QUOTA, answer.detail)
+                self.stop(Halt.QUOTA, answer.detail)
             if attempt == ATTEMPTS or self.tally.is_halted:
                 return answer
             self._pace.pause(wait_s)
@@ -229,11 +229,11 @@ class Sender:
             unreachable = now_s - self._connected_at_s > _OUTAGE_S
             outage = self._failures >= _OUTAGE_FAILURES or unreachable
         if outage and isinstance(answer, (Unknown, NotConnected)):
-            self._halt(Halt.OUTAGE, answer.detail)
+            self.stop(Halt.OUTAGE, answer.detail)
 
     def _refused(self, delivery: Delivery, delivery_id: str, answer: Rejected) -> None:
         if answer.is_about_credentials:
-            self._halt(Halt.CREDENTIALS, answer.detail)
+            self.stop(Halt.CREDENTIALS, answer.detail)
             return
         parts = _parts(delivery, answer)
         if not parts:
@@ -243,7 +243,8 @@ class Sender:
             self._queue.extendleft(reversed(parts))
             self._changed.notify_all()
 
-    def _halt(self, halt: Halt, reason: str) -> None:
+    def stop(self, halt: Halt, reason: str) -> None:
+        """Take nothing more from the queue; the first reason stays."""
         with self._changed:
             if self.tally.halt is None:
                 self.tally.halt, self.tally.halt_reason = halt, reason

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -57,9 +59,9 @@ class Settler:
             for thread in threads:
                 self.manifest.check_account(thread.account)
             self._take(reconcile.look_for(unknown, threads, history.thread_ids))
-            if catches_up:
-                claimed = self.manifest.thread_ids()
-                self._adopt(reconcile.find_adoptions(messages, threads, claimed))
+            if catches_up and self.failed is None:
+                self._catch_up(messages, threads)
+            self.manifest.server_ahead_s = self.lists.server_ahead_s
         if self.failed is None:
             self._look_into_threads(messages, catches_up=catches_up)
 
@@ -79,6 +81,26 @@ class Settler:
         for attempt in self.manifest.unknown():
             if absence_counts and attempt.delivery not in self.near:
                 self.manifest.settle(attempt.delivery, NotFound(), "looked")
+
+    def _catch_up(self, messages: Sequence[Message], threads: Sequence[Thread]) -> None:
+        """Adopt what carries a message of this run; remember the rest for the others.
+
+        What is remembered is not listed again: the next run begins after it, whatever messages it
+        was given.
+        """
+        history = self.manifest.history()
+        known = {each.thread_id for each in history.seen}
+        new = [
+            each
+            for each in reconcile.find_seen(threads, history.thread_ids)
+            if each.thread_id not in known
+        ]
+        adopted = list(reconcile.find_adoptions(messages, (*history.seen, *new), history))
+        self._adopt(adopted)
+        taken = {each.sent.thread.id for each in adopted}
+        for each in new:
+            if each.thread_id not in taken and each.created:
+                self.manifest.note_seen(each)
 
     def _look_into_threads(self, messages: Sequence[Message], *, catches_up: bool) -> None:
         """Read the threads that replies go into: what we wrote there, and who answered."""
@@ -129,8 +151,23 @@ class Settler:
         )
 
     def _list(self, query: Mapping[str, str]) -> list[Thread]:
+        """List threads; what cannot be had is noted. Raises `Stopped` soon after a signal."""
+        outcome: Future[list[Thread]] = Future()
+
+        def fetch() -> None:
+            try:
+                outcome.set_result(list(self.lists.threads(query)))
+            except BaseException as error:  # noqa: BLE001  (raised again by `result`)
+                outcome.set_exception(error)
+
+        # An answer may take long, and a signal must not have to wait for it.
+        threading.Thread(target=fetch, daemon=True).start()
+        while not outcome.done():
+            wait([outcome], timeout=_POLL_S)
+            if self.pace.stop.is_set() and not outcome.done():
+                raise Stopped
         try:
-            return list(self.lists.threads(query))
+            return outcome.result()
         except ListError as error:
             self.failed = str(error)
             return []
