@@ -84,6 +84,12 @@ class SurroundingsError(RunnerError):
     """A flag, credential, configuration, manifest or lock that stops the run: exit 2."""
 
 
+class LaterError(RunnerError):
+    """Toloka cannot be had now, and nothing is in doubt: exit 75."""
+
+    exit_code = ExitCode.LATER
+
+
 class MessagesError(RunnerError):
     """The messages or the policy say no, and nothing was sent: exit 3."""
 

@@ -105,7 +105,7 @@ def read_book(raw: bytes) -> Book:
             continue
         try:
             event = cast("Event", json.loads(line))
-            if number == 1 and event["event"] != "manifest":
+            if book.target is None and event["event"] != "manifest":
                 raise ValueError("the first line does not name the target")
             book.take(event, number)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

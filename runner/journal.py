@@ -29,7 +29,7 @@ class Journal:
         _sync_folder(path.parent)
 
     def append(self, line: bytes) -> None:
-        """Put one line on disk; raises `OSError` if the disk did not take it."""
+        """Put a line, or several in one piece, on disk; raises `OSError` if it was not taken."""
         with self._changed:
             self._waiting.append(line)
             self._taken += 1

@@ -11,7 +11,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -110,20 +110,32 @@ class Manifest:
         )
         return delivery_id
 
-    def adopt(self, delivery: Delivery, sent: Sent) -> str:
-        """Record what we sent though the manifest did not know; `delivery` names whom it reached."""
-        delivery_id = secrets.token_hex(16)
-        self._write({**intent_event(delivery_id, delivery), "adopted": True})
-        self.settle(delivery_id, sent, "adopted")
-        return delivery_id
+    def adopt(self, adopted: Iterable[tuple[Delivery, Sent]]) -> list[str]:
+        """Record what we sent though the manifest did not know; gives the ids of the deliveries.
+
+        Each `Delivery` names whom its thread reached.
+        """
+        ids: list[str] = []
+        events: list[Event] = []
+        for delivery, sent in adopted:
+            delivery_id = secrets.token_hex(16)
+            ids.append(delivery_id)
+            outcome = outcome_event(delivery_id, sent, "adopted")
+            intent = {**intent_event(delivery_id, delivery), "adopted": True}
+            if "created" in outcome:
+                # If only this line reached the disk, its thread must be found from here on.
+                intent |= {"at": outcome["created"], "server_at": outcome["created"]}
+            events += [intent, outcome]
+        self._write(*events)
+        return ids
 
     def leave_out(self, message: Message, ids: Sequence[str]) -> None:
         """Record Tolokers who are left out of a message for good."""
         self._write(suppressed_event(message, ids))
 
-    def note_seen(self, seen: Seen) -> None:
-        """Record a thread of ours that no delivery claims, so that it need not be listed again."""
-        self._write(seen_event(seen))
+    def note_seen(self, seen: Iterable[Seen]) -> None:
+        """Record threads of ours that no delivery claims: they need not be listed again."""
+        self._write(*map(seen_event, seen))
 
     def note_folders(self, attempt: Attempt, folders: Sequence[str]) -> None:
         """Record that a thread was put into folders."""
@@ -132,10 +144,21 @@ class Manifest:
     def settle(self, delivery_id: str, outcome: Settled, how: str = "answer") -> None:
         """Record what became of an intent, and how that was learned."""
         if isinstance(outcome, Sent):
-            self._note_account(outcome.thread.account)
+            self.note_account(outcome.thread.account)
         self._write(outcome_event(delivery_id, outcome, how))
         if isinstance(outcome, Sent):
             self.check_account(outcome.thread.account)
+
+    def note_account(self, account: str | None) -> None:
+        """Let the first line name the account, once, as soon as it is known."""
+        with self._lock:
+            if account is None or self._book.account is not None:
+                return
+            self._book.account = account
+            has_begun = self._book.target is not None
+        if has_begun:
+            with _surroundings(self.path):
+                self._journal.replace_first_line(line_of(header_event(self._target, account)))
 
     def check_account(self, account: str | None) -> None:
         """Refuse an account that is not the manifest's; raises `SurroundingsError`."""
@@ -146,21 +169,15 @@ class Manifest:
                 f"belongs to {account}: use that account's token, or another --manifest"
             )
 
-    def _note_account(self, account: str | None) -> None:
-        """Let the first line name the account, once, as soon as it is known."""
-        with self._lock:
-            if account is None or self._book.account is not None:
-                return
-            self._book.account = account
-        with _surroundings(self.path):
-            self._journal.replace_first_line(line_of(header_event(self._target, account)))
-
-    def _write(self, event: Event) -> None:
+    def _write(self, *events: Event) -> None:
+        if not events:
+            return
         with _surroundings(self.path):
             self._begin()
-            self._journal.append(line_of(event))
+            self._journal.append(b"".join(map(line_of, events)))
         with self._lock:
-            self._book.take(event)
+            for event in events:
+                self._book.take(event)
 
     def _begin(self) -> None:
         """Write the first line of a new manifest, and the line that says who sends."""
@@ -168,7 +185,7 @@ class Manifest:
             if self._has_begun:
                 return
             if self._book.target is None:
-                header = header_event(self._target, None)
+                header = header_event(self._target, self._book.account)
                 self._journal.append(line_of(header))
                 self._book.take(header)
             at = clock.written(clock.now())

@@ -58,6 +58,7 @@ class Settler:
             threads = self._list(reconcile.query_since(begin))
             for thread in threads:
                 self.manifest.check_account(thread.account)
+                self.manifest.note_account(thread.account)
             self._take(reconcile.look_for(unknown, threads, history.thread_ids))
             if catches_up and self.failed is None:
                 self._catch_up(messages, threads)
@@ -98,9 +99,8 @@ class Settler:
         adopted = list(reconcile.find_adoptions(messages, (*history.seen, *new), history))
         self._adopt(adopted)
         taken = {each.sent.thread.id for each in adopted}
-        for each in new:
-            if each.thread_id not in taken and each.created:
-                self.manifest.note_seen(each)
+        left = [each for each in new if each.thread_id not in taken and each.created]
+        self.manifest.note_seen(left)
 
     def _look_into_threads(self, messages: Sequence[Message], *, catches_up: bool) -> None:
         """Read the threads that replies go into: what we wrote there, and who answered."""
@@ -179,8 +179,8 @@ class Settler:
         self.near.update(look.near)
 
     def _adopt(self, adoptions: Iterable[reconcile.Adoption]) -> None:
-        for each in adoptions:
-            self.adopted.add(self.manifest.adopt(each.delivery, each.sent))
+        pairs = [(each.delivery, each.sent) for each in adoptions]
+        self.adopted.update(self.manifest.adopt(pairs))
 
     def _wait_until(self, moment_s: float) -> None:
         while (left_s := moment_s - time.monotonic()) > 0:

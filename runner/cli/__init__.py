@@ -35,6 +35,7 @@ _COMMANDS = {
     "plan": "runner.cli.deliver",
     "send": "runner.cli.deliver",
     "status": "runner.cli.look",
+    "replies": "runner.cli.look",
     "resolve": "runner.cli.look",
     "schema": "runner.cli.check",
     "emulator": "runner.cli.serve",

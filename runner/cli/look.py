@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli import options
-from runner.errors import ExitCode, SurroundingsError
+from runner.errors import ExitCode, LaterError, SurroundingsError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from runner.cli.job import Job
     from runner.cli.options import Speed, Where
-    from runner.model import History
+    from runner.conversation import Activity
+    from runner.model import History, Thread
+    from runner.run import Report
+    from runner.toloka import Client
 
 
 @click.command()
@@ -26,49 +31,128 @@ def status(where: Where, refresh: bool, speed: Speed, form: str) -> int:
     """Show what the manifest knows: who got what, and what is in doubt.
 
     Without --refresh it needs no network and no token. With it, Toloka's list of threads is
-    asked what became of deliveries in doubt; nothing is sent. With --format json every delivery
+    asked what became of deliveries in doubt, and for folders, answers and the last message in the
+    threads; nothing is sent. With --format json every delivery
     is listed with its thread id.
     """
     from runner.cli.job import load_job
     from runner.manifest import read_history
 
     job = load_job(where)
-    notes: Iterable[str] = ()
-    code = ExitCode.DONE
-    if refresh and job.manifest.exists():
-        notes, code = _refresh(job, speed)
-    history = read_history(job.manifest, job.target.url)
-    _show(job, history, form)
-    for note in notes:
+    if not (refresh and job.manifest.exists()):
+        _show(job, read_history(job.manifest, job.target.url), form, {})
+        return ExitCode.DONE
+    report, history, activity = _refresh(job, speed)
+    _show(job, history, form, activity)
+    for note in report.notes:
         click.echo(note, err=True)
-    return code
+    return report.exit_code
 
 
-def _refresh(job: Job, speed: Speed) -> tuple[tuple[str, ...], ExitCode]:
+def _refresh(job: Job, speed: Speed) -> tuple[Report, History, Mapping[tuple[str, int], Activity]]:
+    from dataclasses import replace
+
     from runner.cli.job import settled_pacing
     from runner.cli.wire import find_token, open_line
+    from runner.conversation import find_activity, query_for
     from runner.run import Order, Run
 
     pacing = settled_pacing(speed, job.config)
     with open_line(job, pacing, find_token(job)) as line:
         order = Order(messages=(), jobs=pacing.jobs, settle_s=pacing.settle_s, catches_up=False)
         report = Run(order, line.manifest, line.client, line.pace).refresh()
-    return report.notes, line.exit_code(report.exit_code)
+        history = line.manifest.history()
+        query = query_for(history)
+        threads = _listed(line.client, query) if query and not line.signals else []
+    code = line.exit_code(report.exit_code)
+    return replace(report, exit_code=code), history, find_activity(history, threads)
 
 
-def _show(job: Job, history: History, form: str) -> None:
+def _listed(client: Client, query: Mapping[str, str]) -> list[Thread]:
+    from runner.errors import ListError
+
+    try:
+        return list(client.threads(query))
+    except ListError as error:
+        raise LaterError(f"Toloka's list of threads could not be had: {error}") from error
+
+
+def _show(
+    job: Job, history: History, form: str, activity: Mapping[tuple[str, int], Activity]
+) -> None:
     from runner.report.status import status_document, status_lines, unknown_lines
 
     if form == "json":
-        document = status_document(history, target=job.target_name, manifest=job.shown_manifest)
+        document = status_document(
+            history, activity, target=job.target_name, manifest=job.shown_manifest
+        )
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
         return
     if not history.attempts:
         click.echo(f"nothing was sent to {job.target.name} yet; manifest: {job.shown_manifest}")
         return
-    for line in (*status_lines(history), *unknown_lines(history)):
+    for line in (*status_lines(history, activity), *unknown_lines(history)):
         click.echo(line)
     click.echo(f"manifest: {job.shown_manifest}")
+
+
+@click.command()
+@options.where
+@options.speed
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="Only answers since then, as in 2026-11-22 or 2026-11-22T21:00:00Z.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "csv"]),
+    default="text",
+    show_default=True,
+    help="What to print.",
+)
+def replies(where: Where, speed: Speed, since: str | None, form: str) -> int:
+    """Show what Tolokers answered to what we sent.
+
+    An answer to a message with several recipients makes a thread of its own on Toloka; it is
+    found here all the same. The times are UTC.
+    """
+    from runner.cli.job import load_job, settled_pacing
+    from runner.cli.wire import find_token, open_client
+    from runner.conversation import find_answers, query_for
+    from runner.manifest import read_history
+    from runner.report.answers import answer_lines, answers_csv, answers_document
+
+    begin = _time(since)
+    job = load_job(where)
+    pacing = settled_pacing(speed, job.config)
+    with open_client(job, pacing, find_token(job)) as (client, target):
+        history = read_history(job.manifest, target)
+        query = query_for(history)
+        threads = _listed(client, query) if query else []
+    answers = find_answers(history, threads, begin)
+    if form == "json":
+        document = answers_document(answers, target=job.target_name)
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    elif form == "csv":
+        click.echo(answers_csv(answers), nl=False)
+    else:
+        for line in answer_lines(answers):
+            click.echo(line)
+        click.echo(f"{len(answers):,} answers", err=True)
+    return ExitCode.DONE
+
+
+def _time(text: str | None) -> datetime | None:
+    from runner import clock
+
+    if text is None:
+        return None
+    try:
+        return clock.read(text if "T" in text else f"{text}T00:00:00Z")
+    except ValueError as error:
+        raise click.UsageError("--since takes 2026-11-22 or 2026-11-22T21:00:00Z") from error
 
 
 @click.command()

@@ -42,7 +42,7 @@ def open_line(job: Job, pacing: Pacing, token: Token | None) -> Iterator[Line]:
     run = {"run": secrets.token_hex(8), "version": __version__, **who_runs(os.environ)}
     with (
         _signals(stop) as caught,
-        _client(job, pacing, token, pace) as (client, target),
+        open_client(job, pacing, token, pace) as (client, target),
         Manifest.open(job.manifest, target, run) as manifest,
     ):
         yield Line(client=client, pace=pace, manifest=manifest, signals=caught)
@@ -54,9 +54,11 @@ def find_token(job: Job) -> Token | None:
 
 
 @contextmanager
-def _client(
-    job: Job, pacing: Pacing, token: Token | None, pace: Callable[[], object]
+def open_client(
+    job: Job, pacing: Pacing, token: Token | None, pace: Callable[[], object] | None = None
 ) -> Iterator[tuple[Client, str]]:
+    """Open the target, and give its client and the name that the manifest has for it."""
+    pace = pace or Pace(pacing.rate)
     target = job.target
     if target.url is None or token is None:
         with _local_emulator(job.config.state) as (url, store_id):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner import clock
+from runner.conversation import Activity
 from runner.model import Attempt, History, NoRecipients, Rejected, Sent
 from runner.report.printable import printable
 
 VERSION = 1
+Activities = Mapping[tuple[str, int], Activity]
+"""What Toloka told, by message and revision; empty where it was not asked."""
+
+_ASKED_HEADINGS = ("answers", "folders", "last activity")
 _HEADINGS = ("message", "revision", "threads", "Tolokers", "rejected", "unknown", "last attempt")
 
 
@@ -57,10 +62,14 @@ def standings(history: History) -> list[Standing]:
     return [Standing(*identity, tuple(attempts)) for identity, attempts in groups.items()]
 
 
-def status_lines(history: History) -> Iterator[str]:
-    """Print a line for each message and revision."""
-    rows = [_HEADINGS, *(_row(each) for each in standings(history))]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+def status_lines(history: History, activity: Activities) -> Iterator[str]:
+    """Print a line for each message and revision, with what Toloka told where it was asked."""
+    headings = (*_HEADINGS, *(_ASKED_HEADINGS if activity else ()))
+    rows = [headings]
+    for each in standings(history):
+        told = _asked(activity.get((each.message, each.revision))) if activity else ()
+        rows.append((*_row(each), *told))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(headings))]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
@@ -70,6 +79,13 @@ def unknown_lines(history: History) -> Iterator[str]:
     for attempt in history.attempts:
         if attempt.is_unknown:
             yield f"unknown: {printable(attempt.message)}, delivery {attempt.delivery}"
+
+
+def _asked(activity: Activity | None) -> tuple[str, ...]:
+    if activity is None:
+        return ("0", "", "")
+    last = clock.written(activity.last_at) if activity.last_at else ""
+    return (f"{activity.answers:,}", ",".join(map(printable, activity.folders)), last)
 
 
 def _row(standing: Standing) -> tuple[str, ...]:
@@ -86,19 +102,30 @@ def _row(standing: Standing) -> tuple[str, ...]:
     )
 
 
-def status_document(history: History, *, target: str, manifest: str) -> dict[str, object]:
+def status_document(
+    history: History, activity: Activities, *, target: str, manifest: str
+) -> dict[str, object]:
     """Build the same as JSON, with every attempt."""
     return {
         "version": VERSION,
         "target": history.target or target,
         "account": history.account,
         "manifest": manifest,
-        "messages": [_entry(each) for each in standings(history)],
+        "messages": [
+            _entry(each, activity.get((each.message, each.revision))) for each in standings(history)
+        ],
     }
 
 
-def _entry(standing: Standing) -> dict[str, object]:
-    return {
+def _entry(standing: Standing, activity: Activity | None) -> dict[str, object]:
+    told: dict[str, object] = {}
+    if activity is not None:
+        told = {
+            "answers": activity.answers,
+            "folders": list(activity.folders),
+            "last_activity_at": clock.written(activity.last_at) if activity.last_at else None,
+        }
+    return told | {
         "message": standing.message,
         "revision": standing.revision,
         "threads": len(standing.sent),

@@ -1,0 +1,64 @@
+"""Tolokers' answers as text, JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+from runner import clock
+from runner.conversation import Answer
+from runner.report.printable import printable
+
+VERSION = 1
+COLUMNS = ("message", "revision", "toloker", "thread_id", "at", "language", "text")
+# A spreadsheet takes a cell that starts so for a formula.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def answer_lines(answers: Sequence[Answer]) -> Iterator[str]:
+    """Print each answer under its message, Toloker and time."""
+    for each in answers:
+        revision = f" revision {each.revision}" if each.revision > 1 else ""
+        yield (
+            f"{clock.written(each.at)} {printable(each.message)}{revision}, "
+            f"Toloker {printable(each.toloker)}, thread {each.thread_id}, {printable(each.language)}:"
+        )
+        for line in each.text.rstrip("\n").split("\n"):
+            yield f"  | {printable(line)}".rstrip()
+
+
+def answers_document(answers: Sequence[Answer], *, target: str) -> dict[str, object]:
+    """Build the same as JSON."""
+    return {
+        "version": VERSION,
+        "target": target,
+        "replies": [dict(zip(COLUMNS, _cells(each), strict=True)) for each in answers],
+    }
+
+
+def answers_csv(answers: Sequence[Answer]) -> str:
+    """Write the same as CSV (RFC 4180); what a spreadsheet would run gets a quote before it."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream)
+    writer.writerow(COLUMNS)
+    writer.writerows([_defused(cell) for cell in _cells(each)] for each in answers)
+    return stream.getvalue()
+
+
+def _cells(answer: Answer) -> tuple[object, ...]:
+    return (
+        answer.message,
+        answer.revision,
+        answer.toloker,
+        answer.thread_id,
+        clock.written(answer.at),
+        answer.language,
+        answer.text,
+    )
+
+
+def _defused(cell: object) -> object:
+    if isinstance(cell, str) and cell.lstrip(" ").startswith(_FORMULA_STARTS):
+        return f"'{cell}"
+    return cell
