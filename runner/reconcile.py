@@ -31,8 +31,11 @@ _CLOCK_MARGIN = timedelta(seconds=5)
 _LAG_MARGIN = timedelta(minutes=1)
 _BEGINNING = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
-ClaimedPosts = frozenset[tuple[str, datetime]]
-"""The replies that some delivery claims: thread id, and when, by Toloka's clock."""
+ClaimedPost = tuple[str, datetime, str]
+"""A reply that some delivery claims: thread id, when by Toloka's clock, and the digest.
+
+Two replies to one thread may have been made in the same millisecond.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ def look_for(
 def look_for_replies(
     unknown: Sequence[Attempt],
     threads: Mapping[str, Thread],
-    claimed: ClaimedPosts,
+    claimed: frozenset[ClaimedPost],
     server_ahead_s: float,
 ) -> Look:
     """Match replies in doubt with what we wrote in their threads since."""
@@ -123,7 +126,7 @@ def look_for_replies(
         posts = [each for each in _free_posts(thread, taken) if clock.read(each.created) >= begin]
         exact = [each for each in posts if digest_of_reply(each.text) == attempt.digest]
         if exact:
-            taken.add((thread.id, clock.read(exact[0].created)))
+            taken.add(_post_key(thread, exact[0]))
             found[attempt.delivery] = Sent(thread, reply_created=exact[0].created)
         elif posts:
             near[attempt.delivery] = thread
@@ -189,7 +192,7 @@ def _message_keys(message: Message) -> tuple[str | None, ...]:
 
 
 def find_adopted_replies(
-    due: Iterable[Delivery], threads: Mapping[str, Thread], claimed: ClaimedPosts
+    due: Iterable[Delivery], threads: Mapping[str, Thread], claimed: frozenset[ClaimedPost]
 ) -> Iterator[Adoption]:
     """Find planned replies that stand in their threads already."""
     taken = set(claimed)
@@ -197,12 +200,12 @@ def find_adopted_replies(
         if not isinstance(delivery.recipients, InThread):
             continue
         thread = threads.get(delivery.recipients.thread_id)
-        for post in _free_posts(thread, taken) if thread else ():
+        if thread is None:
+            continue
+        for post in _free_posts(thread, taken):
             if digest_of_reply(post.text) == delivery.message.digest:
-                taken.add((delivery.recipients.thread_id, clock.read(post.created)))
-                sent = Sent(thread, reply_created=post.created) if thread else None
-                if sent:
-                    yield Adoption(delivery, sent)
+                taken.add(_post_key(thread, post))
+                yield Adoption(delivery, Sent(thread, reply_created=post.created))
                 break
 
 
@@ -229,10 +232,10 @@ def reply_targets(messages: Iterable[Message], history: History) -> tuple[set[st
     return ids, any(isinstance(each, InThreads) and each.only_answered for each in wanted)
 
 
-def claimed_posts(history: History) -> ClaimedPosts:
+def claimed_posts(history: History) -> frozenset[ClaimedPost]:
     """The replies that the manifest knows."""
     return frozenset(
-        (attempt.in_thread or "", clock.read(attempt.outcome.created))
+        (attempt.in_thread or "", clock.read(attempt.outcome.created), attempt.digest)
         for attempt in history.attempts
         if attempt.action == "reply"
         and isinstance(attempt.outcome, Sent)
@@ -261,14 +264,18 @@ def _begin(attempt: Attempt, server_ahead_s: float) -> datetime:
     return theirs - _CLOCK_MARGIN
 
 
-def _free_posts(thread: Thread, claimed: set[tuple[str, datetime]]) -> list[Post]:
+def _free_posts(thread: Thread, claimed: set[ClaimedPost]) -> list[Post]:
     """What we wrote into a thread after its first message, and no delivery claims."""
     later = thread.posts[1:] if thread.parent_id is None else thread.posts
     return [
         post
         for post in later
-        if post.is_ours and post.created and (thread.id, clock.read(post.created)) not in claimed
+        if post.is_ours and post.created and _post_key(thread, post) not in claimed
     ]
+
+
+def _post_key(thread: Thread, post: Post) -> ClaimedPost:
+    return thread.id, clock.read(post.created), digest_of_reply(post.text)
 
 
 def _find_exact(unknown: Sequence[Attempt], free: Sequence[Thread]) -> dict[str, Thread]:
@@ -305,6 +312,8 @@ def _same_recipients(attempt: Attempt, thread: Thread) -> bool:
 
 def _nearly(attempt: Attempt, thread: Thread) -> bool:
     if not set(attempt.recipients_ids).isdisjoint(thread.recipients_ids):
+        return True
+    if attempt.select_type == thread.select_type == "ALL":
         return True
     filled = replace(
         thread,
