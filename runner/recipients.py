@@ -77,17 +77,18 @@ def _is(path: Path, suffix: str) -> bool:
 
 
 def _read(path: Path, read: Callable[[], _Value]) -> _Value:
-    shown = paths.shown(path)
     try:
         return read()
     except DataError as error:
-        raise MessagesError([Problem(Place(shown, error.line), error.what, error.hint)]) from error
+        raise _problem(path, error.line, error.what, error.hint) from error
     except UnicodeDecodeError as error:
-        problem = Problem(Place(shown), "this is not UTF-8", "save the file as UTF-8")
-        raise MessagesError([problem]) from error
+        raise _problem(path, 1, "this is not UTF-8", "save the file as UTF-8") from error
     except OSError as error:
-        problem = Problem(Place(shown), f"cannot be read: {error.strerror}")
-        raise MessagesError([problem]) from error
+        raise _problem(path, 1, f"cannot be read: {error.strerror}") from error
+
+
+def _problem(path: Path, line: int, what: str, hint: str = "") -> MessagesError:
+    return MessagesError([Problem(Place(paths.shown(path), line), what, hint)])
 
 
 def _lines(path: Path, limit: int = MAX_BYTES) -> Iterator[str]:

@@ -64,13 +64,15 @@ class Renderer:
         seen: dict[str, int] = {}
         for row in load_rows(path):
             try:
-                message = _Rendering(self._templates, spec, {**values, "row": row.values}).message()
+                message = _Rendering(
+                    self._templates, spec, {**values, "row": row.values}, row.number
+                ).message()
             except MessagesError as error:
                 bad_rows += 1
                 problems += [_in_row(problem, path, row) for problem in error.problems]
             else:
                 problems += _find_repeated(spec, path, row, message, seen)
-                yield replace(message, row=row.number)
+                yield message
             if bad_rows >= _MAX_BAD_ROWS:
                 break
         if not seen and not problems:
@@ -87,6 +89,7 @@ class _Rendering:
     templates: Templates
     spec: MessageSpec
     values: Mapping[str, object]
+    row: int | None = None
     problems: list[Problem] = field(default_factory=list)
 
     def message(self) -> Message:
@@ -110,6 +113,7 @@ class _Rendering:
             not_before=spec.not_before,
             not_after=spec.not_after,
             folders=spec.folders,
+            row=self.row,
         )
 
     def _digest(self, topic: Texts, text: Texts, recipients: Recipients) -> str:

@@ -10,7 +10,7 @@ from runner import clock, reconcile
 from runner.errors import ExitCode, SurroundingsError
 from runner.folders import Filer, Unfiled, find_unfiled
 from runner.manifest import Manifest
-from runner.model import Answer, Delivery, Direct, Message, Rejected, Result
+from runner.model import Answer, Delivery, Direct, InThread, Message, Rejected, Result
 from runner.pacing import Pace, Stopped
 from runner.plan import Plan, Rules, build_plan, result_of
 from runner.quota import fit
@@ -92,6 +92,8 @@ class Run:
             self._settler.look_first(order.messages, catches_up=order.catches_up)
             self._leave_out()
             self._planned = {key for each in self._plan().deliveries for key in _keys(each)}
+            # What turns out not to have been sent is tried again in this run.
+            self._planned |= {(each.message, each.in_thread) for each in self._manifest.unknown()}
             for _ in range(ATTEMPTS):
                 if not self._round():
                     break
@@ -158,20 +160,24 @@ class Run:
         return fits.today[:room]
 
     def _not_refused(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        """What was planned when the run began and has not been refused since.
-
-        A reply to a thread that this very run made waits for the next one: no plan showed it.
-        """
+        """What has not been refused in this run, and need not wait for the next one."""
         refused = {key for each, _, _ in self._sender.tally.refused for key in _keys(each)}
         left = []
         for delivery in deliveries:
-            keys = [key for _, key in (_keys(delivery) & self._planned) - refused]
+            if self._waits(delivery):
+                continue
+            keys = [key for _, key in _keys(delivery) - refused]
             if delivery.people and len(keys) < len(delivery.people):
                 ids = tuple(toloker for toloker in delivery.people if toloker in set(keys))
                 delivery = replace(delivery, recipients=Direct(ids))
             if keys:
                 left.append(delivery)
         return left
+
+    def _waits(self, delivery: Delivery) -> bool:
+        """Whether it is a reply to a thread that this very run made: no plan showed it."""
+        is_reply = isinstance(delivery.recipients, InThread)
+        return is_reply and not _keys(delivery) & self._planned
 
     def _leave_out(self) -> None:
         """Record who is suppressed, so that taking them off the list releases no old mail."""
@@ -210,7 +216,7 @@ class Run:
         ]
         left = self._not_refused(plan.deliveries)
         results += [result_of(each, "not_tried", error=self._why_left()) for each in left]
-        new = [each for each in plan.deliveries if not _keys(each) & self._planned]
+        new = [each for each in plan.deliveries if self._waits(each)]
         results += [result_of(each, "waiting", error="the thread is new") for each in new]
         return Report(
             results=tuple(results),

@@ -12,6 +12,7 @@ from typing import Any
 
 import jinja2
 from jinja2 import ChainableUndefined, StrictUndefined, TemplateError, UndefinedError, nodes
+from jinja2.environment import TemplateExpression
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -75,6 +76,7 @@ class Templates:
         self._partials = partials
         self._environment = _environment(self._load_partial)
         self._compiled: dict[str, jinja2.Template] = {}
+        self._expressions: dict[str, TemplateExpression | None] = {}
 
     def text(self, source: Source, values: Mapping[str, object]) -> str:
         """Render a template to a text; raises `Refused`."""
@@ -96,16 +98,25 @@ class Templates:
         if not has_markers(source.text):
             return source.text
         try:
-            if not _is_one_expression(self._environment, source.text):
+            expression = self._expression(source.text)
+            if expression is None:
                 return self.text(source, values)
-            code = re.sub(r"^\{\{[-+]?|[-+]?\}\}$", "", source.text.strip())
-            expression = self._environment.compile_expression(code, undefined_to_none=False)
-            value = expression(**values)
+            value = expression(values)
             if isinstance(value, StrictUndefined):
                 str(value)  # a strict undefined value complains when it is used
         except _TEMPLATE_FAULTS as error:
             raise Refused([_problem_of(source, error, values)]) from error
         return value
+
+    def _expression(self, text: str) -> TemplateExpression | None:
+        """The compiled expression of a text that is nothing else; None for any other text."""
+        if text not in self._expressions:
+            expression = None
+            if _is_one_expression(self._environment, text):
+                code = re.sub(r"^\{\{[-+]?|[-+]?\}\}$", "", text.strip())
+                expression = self._environment.compile_expression(code, undefined_to_none=False)
+            self._expressions[text] = expression
+        return self._expressions[text]
 
     def _template(self, source: Source) -> jinja2.Template:
         known = self._compiled.get(source.text)

@@ -228,7 +228,9 @@ class Client:
         """Read an answer, bounded in size and in time; what is longer counts as not readable."""
         until = time.monotonic() + self._timeout_s
         content = bytearray()
-        while chunk := reply.raw.read(_CHUNK, decode_content=False):
+        # `read` waits until the chunk is full, and a server may take as long as it likes over that.
+        read = getattr(reply.raw, "read1", reply.raw.read)
+        while chunk := read(_CHUNK, decode_content=False):
             content += chunk
             if len(content) > limit:
                 raise requests.exceptions.ContentDecodingError("the answer is too long")
