@@ -309,6 +309,8 @@ class Result:
     recipients_ids: tuple[str, ...] | None
     digest: str
     headline: str
+    topic: Texts = field(default_factory=dict)
+    recipients_filter: object = None
     action: Action = "compose"
     thread_id: str | None = None
     delivery: str | None = None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 from runner import paths
 from runner.config import Config
 from runner.errors import Fault, MessagesError, Pointer, Problem, SurroundingsError
+from runner.lint import Level, find_lint
 from runner.model import Message, Rejected
 from runner.plan import Plan, Rules
 from runner.recipients import load_ids
@@ -19,20 +20,32 @@ from runner.spec import MessageSpec, find_ids, load_specs
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Valid specs and the messages that they make, in the order of the files."""
+    """Valid specs and the messages that they make, in the order of the files.
+
+    `lint` are the breaches of house rules, by message id.
+    """
 
     specs: tuple[MessageSpec, ...]
     messages: tuple[Message, ...]
+    lint: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
 
     def problem(self, message: Message, fault: Fault) -> Problem:
         """Give a message's fault its address in the spec."""
         spec = next(spec for spec in self.specs if spec.id == message.id)
         return spec.file.problem(fault)
 
-    def check(self, plan: Plan) -> None:
-        """Raise `MessagesError` with what the manifest does not let pass."""
-        if plan.faults:
-            raise MessagesError([self.problem(message, fault) for message, fault in plan.faults])
+    def check(self, plan: Plan) -> list[Problem]:
+        """Raise `MessagesError` with what manifest, policy or house rules do not let pass.
+
+        Gives the warnings. House rules stop only what would still be sent.
+        """
+        problems = [self.problem(message, fault) for message, fault in plan.faults]
+        for planned in plan.messages:
+            if planned.deliveries:
+                problems += self.lint.get(planned.message.id, ())
+        if any(problem.severity == "error" for problem in problems):
+            raise MessagesError(problems)
+        return problems
 
     def refusals(self, message: Message, refused: Rejected) -> list[Problem]:
         """Say what Toloka refused at the lines where it is written."""
@@ -51,25 +64,72 @@ def _pointer(field_path: str) -> Pointer:
     return tuple(steps[:1] if steps[0] == "recipients_ids" else steps)
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Files that were checked, what came of them, and every problem and warning of them all."""
+
+    files: tuple[str, ...]
+    prepared: Prepared
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+
+def check(
+    given: Sequence[Path],
+    config: Config,
+    below: Mapping[str, object],
+    above: Mapping[str, object],
+    *,
+    strict: bool = False,
+) -> Checked:
+    """Find, load, check and render specs, and hold them against the house rules.
+
+    `strict` makes warnings errors. Raises `SurroundingsError` when nothing is found.
+    """
+    files = _found(given, config)
+    specs, problems = load_specs(files, config.messages_root)
+    renderer = Renderer(config.messages_root, below=below, above=above)
+    levels = cast("Mapping[str, Level]", config.section("lint"))
+    found = list(problems)
+    messages: list[Message] = []
+    lint: dict[str, tuple[Problem, ...]] = {}
+    for spec in specs:
+        try:
+            rendered = renderer.render(spec)
+        except MessagesError as error:
+            found.extend(error.problems)
+            continue
+        messages.extend(rendered)
+        lint[spec.id] = tuple(find_lint(spec, rendered, levels, strict=strict))
+    warned = [problem for each in lint.values() for problem in each]
+    return Checked(
+        files=tuple(map(paths.shown, files)),
+        prepared=Prepared(specs, tuple(messages), lint),
+        problems=tuple(sorted({*found, *warned})),
+    )
+
+
 def prepare(
     given: Sequence[Path],
     config: Config,
     below: Mapping[str, object],
     above: Mapping[str, object],
+    *,
+    strict: bool = False,
 ) -> Prepared:
-    """Find, load, check and render specs; raises `MessagesError` with every problem of them all."""
-    specs, problems = load_specs(_found(given, config), config.messages_root)
-    renderer = Renderer(config.messages_root, below=below, above=above)
-    all_problems = list(problems)
-    messages: list[Message] = []
-    for spec in specs:
-        try:
-            messages.extend(renderer.render(spec))
-        except MessagesError as error:
-            all_problems.extend(error.problems)
-    if all_problems:
-        raise MessagesError(all_problems)
-    return Prepared(specs, tuple(messages))
+    """Check specs for planning; raises `MessagesError` with every problem of them all.
+
+    What house rules say is left for the plan: a message that was sent long ago may break them.
+    """
+    checked = check(given, config, below, above, strict=strict)
+    told = {problem for each in checked.prepared.lint.values() for problem in each}
+    problems = [problem for problem in checked.problems if problem not in told]
+    if problems:
+        raise MessagesError(problems)
+    return checked.prepared
 
 
 def gone_ids(prepared: Prepared, config: Config) -> Callable[[str], bool]:

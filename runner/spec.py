@@ -54,6 +54,7 @@ class MessageSpec:
     draft: bool = False
     not_before: datetime | None = None
     not_after: datetime | None = None
+    lint: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def source(self) -> str:
@@ -151,6 +152,7 @@ def _narrowed(
         draft=cast("bool", data.get("draft", False)),
         not_before=_moment(data.get("not_before")),
         not_after=_moment(data.get("not_after")),
+        lint=cast("Mapping[str, str]", data.get("lint") or {}),
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -49,6 +50,13 @@ class Volume:
     quiet: bool
 
 
+def wants_colour(choice: str, stream: TextIO) -> bool:
+    """Whether to colour a stream (https://no-color.org: NO_COLOR set and not empty means no)."""
+    if choice != "auto":
+        return choice == "always"
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def _bundle(name: str, kind: type, *options: Callable[[Any], Any]) -> Callable[[_Command], Any]:
     """Add options to a command that gets them as one value of `kind`, under `name`."""
 
@@ -81,6 +89,14 @@ form = click.option(
     default="text",
     show_default=True,
     help="What to print.",
+)
+colour = click.option(
+    "--color",
+    "colour",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colour on a terminal; NO_COLOR turns it off.",
 )
 volume = _bundle(
     "volume",

@@ -67,6 +67,8 @@ def emulator(
     {"thread_id": …, "toloker_id": …, "text": {"EN": …}}; GET /emulator/threads shows everything
     that was sent.
     """
+    from sqlite3 import Error
+
     from runner.config import load_config
     from runner.emulator import FAULT_KINDS, Emulator, parse_fault
 
@@ -92,6 +94,7 @@ def emulator(
         with server:
             click.echo(server.url)
             server.serve_forever()
-    except OSError as error:
-        raise SurroundingsError(f"the emulator cannot start: {error.strerror or error}") from error
+    except (OSError, Error) as error:
+        said = getattr(error, "strerror", None) or error
+        raise SurroundingsError(f"the emulator cannot start: {said}") from error
     return ExitCode.DONE

@@ -37,7 +37,7 @@ def results_document(
 
 
 def _entry(result: Result) -> dict[str, object]:
-    return {
+    entry: dict[str, object] = {
         "message": result.message,
         "revision": result.revision,
         "source": result.source,
@@ -45,12 +45,16 @@ def _entry(result: Result) -> dict[str, object]:
         "action": result.action,
         "recipients_select_type": result.select_type,
         "recipients_ids": None if result.recipients_ids is None else list(result.recipients_ids),
+        "recipients_filter": result.recipients_filter,
         "thread_id": result.thread_id,
-        "topic": result.headline,
         "digest": result.digest,
-        "delivery": result.delivery,
         "error": result.error,
     }
+    if result.topic:
+        entry["topic"] = dict(result.topic)
+    if result.delivery is not None:
+        entry["delivery"] = result.delivery
+    return entry
 
 
 def write_results(path: Path, document: Mapping[str, object]) -> None:
