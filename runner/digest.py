@@ -21,15 +21,20 @@ def digest_of(
         "answerable": answerable,
         "recipients_filter": normal_form(recipients_filter),
         "recipients_select_type": select_type,
-        "text": dict(text),
-        "topic": dict(topic),
+        "text": _plain(text),
+        "topic": _plain(topic),
     }
     return _hashed(content)
 
 
 def digest_of_reply(text: Texts) -> str:
     """Digest a reply: it has nothing but its text."""
-    return _hashed({"action": "reply", "text": dict(text)})
+    return _hashed({"action": "reply", "text": _plain(text)})
+
+
+def _plain(texts: Texts) -> dict[str, str]:
+    """Line ends and white space around a text do not count: not every server keeps them."""
+    return {language: text.replace("\r\n", "\n").strip() for language, text in texts.items()}
 
 
 def _hashed(content: object) -> str:

@@ -251,8 +251,11 @@ def echoes(delivery: Delivery, sent: Sent) -> bool:
     thread, recipients = sent.thread, delivery.recipients
     if isinstance(recipients, InThread):
         ours = [post for post in thread.posts if post.is_ours]
-        return bool(ours) and digest_of_reply(ours[-1].text) == delivery.message.digest
-    if thread.select_type != recipients.select_type or _digest(thread) != delivery.message.digest:
+        return bool(ours) and ours[-1].text == delivery.message.text
+    message = delivery.message
+    if thread.select_type != recipients.select_type or _digest(thread) != message.digest:
+        return False
+    if thread.topic != message.topic or thread.text != message.text:
         return False
     return not isinstance(recipients, Direct) or set(thread.recipients_ids) == set(recipients.ids)
 

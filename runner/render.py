@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,6 +30,9 @@ from runner.wording import kind
 
 # A mistake in a template is in every row: so many rows of it are enough.
 _MAX_BAD_ROWS = 10
+# Python and Jinja2 show values in quotes, and numbers as they are.
+_QUOTED_IN_ERRORS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?""")
+_TYPES = frozenset({"str", "int", "float", "bool", "list", "dict", "tuple", "NoneType", "None"})
 _BAD_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -249,7 +253,24 @@ class _Rendering:
 def _in_row(problem: Problem, path: Path, row: Row) -> Problem:
     if problem.where.path == paths.shown(path):
         return problem
-    return replace(problem, what=f"{problem.what} (row {paths.shown(path)}:{row.number})")
+    what = problem.what
+    if problem.rule == "template":
+        what = _without_values(what, Path(problem.where.path))
+    return replace(problem, what=f"{what} (row {paths.shown(path)}:{row.number})")
+
+
+def _without_values(said: str, file: Path) -> str:
+    """Leave out of an error's words what is not in the template's own file: a row's values."""
+    source = ""
+    with suppress(OSError, UnicodeDecodeError):
+        source = file.read_text(encoding="utf-8-sig")
+
+    def shown(part: re.Match[str]) -> str:
+        inner = part[0].strip("'\"")
+        is_own = inner in source or inner.removesuffix(" object") in _TYPES
+        return part[0] if is_own or not any(map(str.isalnum, inner)) else "…"
+
+    return _QUOTED_IN_ERRORS.sub(shown, said)
 
 
 def _find_repeated(

@@ -17,6 +17,9 @@ from runner.quota import fit
 from runner.send import ATTEMPTS, Deliver, Halt, Sender
 from runner.settle import Lists, Settler
 
+Key = tuple[str, int, str | None]
+"""Message id, revision, and a Toloker, a thread, or None for a whole filter."""
+
 
 class Toloka(Lists, Protocol):
     """What a run needs of the wire."""
@@ -29,7 +32,10 @@ class Toloka(Lists, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a run is asked to do. `limit` counts deliveries; None is no limit."""
+    """What a run is asked to do. `limit` counts deliveries; None is no limit.
+
+    `only` are the message ids, revisions and Tolokers (threads) that a reviewed plan lets pass.
+    """
 
     messages: tuple[Message, ...]
     jobs: int
@@ -37,6 +43,7 @@ class Order:
     catches_up: bool
     limit: int | None = None
     rules: Rules = field(default_factory=Rules)
+    only: frozenset[Key] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +80,7 @@ class Run:
             echoes=reconcile.echoes,
             on_progress=lambda done: on_progress(done, self._total),
         )
-        self._planned: set[tuple[str, str | None]] = set()
+        self._planned: set[Key] = set()
         self._total = 0
         self._tried = 0
         self._left_by_limit = 0
@@ -92,8 +99,10 @@ class Run:
             self._settler.look_first(order.messages, catches_up=order.catches_up)
             self._leave_out()
             self._planned = {key for each in self._plan().deliveries for key in _keys(each)}
-            # What turns out not to have been sent is tried again in this run.
-            self._planned |= {(each.message, each.in_thread) for each in self._manifest.unknown()}
+            # A reply that turns out not to have been sent is tried again in this run.
+            self._planned |= {
+                (each.message, each.revision, each.in_thread) for each in self._manifest.unknown()
+            }
             for _ in range(ATTEMPTS):
                 if not self._round():
                     break
@@ -148,8 +157,8 @@ class Run:
         )
 
     def _due(self) -> tuple[Delivery, ...]:
-        """What is planned now, less what was refused already, within the limits."""
-        planned = self._not_refused(self._plan().deliveries)
+        """What is planned now, less what was refused or tried often enough, within the limits."""
+        planned = self._not_refused(self._plan().deliveries, self._sender.tally.postponed)
         fits = fit(planned, self._manifest.history(), clock.now())
         self._left_by_quota = len(fits.later)
         self._sums = fits.sums
@@ -159,25 +168,24 @@ class Run:
         self._left_by_limit = len(fits.today[room:])
         return fits.today[:room]
 
-    def _not_refused(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+    def _not_refused(
+        self, deliveries: Sequence[Delivery], postponed: Sequence[Delivery] = ()
+    ) -> list[Delivery]:
         """What has not been refused in this run, and need not wait for the next one."""
         refused = {key for each, _, _ in self._sender.tally.refused for key in _keys(each)}
-        left = []
-        for delivery in deliveries:
-            if self._waits(delivery):
-                continue
-            keys = [key for _, key in _keys(delivery) - refused]
-            if delivery.people and len(keys) < len(delivery.people):
-                ids = tuple(toloker for toloker in delivery.people if toloker in set(keys))
-                delivery = replace(delivery, recipients=Direct(ids))
-            if keys:
-                left.append(delivery)
-        return left
+        refused |= {key for each in postponed for key in _keys(each)}
+        parts = (_narrowed(each, self._allowed(each) - refused) for each in deliveries)
+        return [part for part in parts if part is not None]
 
-    def _waits(self, delivery: Delivery) -> bool:
-        """Whether it is a reply to a thread that this very run made: no plan showed it."""
-        is_reply = isinstance(delivery.recipients, InThread)
-        return is_reply and not _keys(delivery) & self._planned
+    def _allowed(self, delivery: Delivery) -> set[Key]:
+        """What of a delivery somebody has seen in a plan: the rest waits for another run.
+
+        A reply to a thread that this very run made was in no plan.
+        """
+        keys = _keys(delivery)
+        if isinstance(delivery.recipients, InThread):
+            keys &= self._planned
+        return keys if self._order.only is None else keys & self._order.only
 
     def _leave_out(self) -> None:
         """Record who is suppressed, so that taking them off the list releases no old mail."""
@@ -216,8 +224,9 @@ class Run:
         ]
         left = self._not_refused(plan.deliveries)
         results += [result_of(each, "not_tried", error=self._why_left()) for each in left]
-        new = [each for each in plan.deliveries if self._waits(each)]
-        results += [result_of(each, "waiting", error="the thread is new") for each in new]
+        new = [_narrowed(each, _keys(each) - self._allowed(each)) for each in plan.deliveries]
+        why = "it was in no plan yet"
+        results += [result_of(each, "waiting", error=why) for each in new if each is not None]
         return Report(
             results=tuple(results),
             refused=tuple((each, answer) for each, _, answer in tally.refused),
@@ -282,12 +291,24 @@ class Run:
             return ExitCode.SURROUNDINGS
         if self._manifest.unknown():
             return ExitCode.UNKNOWN
-        only_limit = self._left_by_limit and not (self._left_by_quota or self._settler.failed)
+        other_reasons = self._left_by_quota or self._settler.failed or tally.postponed
+        only_limit = self._left_by_limit and not other_reasons
         unfiled_for_now = any(not isinstance(each.answer, Rejected) for each in self._unfiled)
         if tally.halt is not None or unfiled_for_now or (is_left and not only_limit):
             return ExitCode.LATER
         return ExitCode.REFUSED if tally.refused or self._unfiled else ExitCode.DONE
 
 
-def _keys(delivery: Delivery) -> set[tuple[str, str | None]]:
-    return {(delivery.message.id, key) for key in delivery.keys}
+def _keys(delivery: Delivery) -> set[Key]:
+    return {(delivery.message.id, delivery.message.revision, key) for key in delivery.keys}
+
+
+def _narrowed(delivery: Delivery, keys: set[Key]) -> Delivery | None:
+    """The part of a delivery that reaches these keys; None for no part."""
+    if not keys:
+        return None
+    if not delivery.people or len(keys) == len(delivery.people):
+        return delivery
+    wanted = {key for _, _, key in keys}
+    ids = tuple(toloker for toloker in delivery.people if toloker in wanted)
+    return replace(delivery, recipients=Direct(ids))

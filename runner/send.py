@@ -65,6 +65,8 @@ class Tally:
 
     begun: set[str] = field(default_factory=set)
     refused: list[tuple[Delivery, str, Rejected]] = field(default_factory=list)
+    postponed: list[Delivery] = field(default_factory=list)
+    """What was tried as often as one run may, and certainly not sent."""
     failed_at_s: dict[str, float] = field(default_factory=dict)
     """When each unknown outcome was seen to fail, by delivery id, monotonic."""
     why_unknown: dict[str, str] = field(default_factory=dict)
@@ -194,9 +196,11 @@ class Sender:
             case Busy():
                 later = Rejected(status=429, code="TOO_MANY_REQUESTS", detail=answer.detail)
                 self._log.settle(delivery_id, later)
+                self.tally.postponed.append(delivery)
             case NotConnected():
                 later = Rejected(status=None, code=None, detail=answer.detail)
                 self._log.settle(delivery_id, later)
+                self.tally.postponed.append(delivery)
 
     def _try(self, delivery: Delivery) -> Answer:
         """Try until there is an answer; again only where nothing can have been sent."""

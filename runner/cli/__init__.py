@@ -77,7 +77,7 @@ def main() -> NoReturn:
     try:
         code = group.main(prog_name="message-runner", standalone_mode=False)
     except click.exceptions.Abort:
-        _say("stopped")
+        _say("stopped", is_error=False)
         code = ExitCode.INTERRUPTED
     except click.ClickException as error:
         error.show()
@@ -92,17 +92,16 @@ def main() -> NoReturn:
     except Exception:  # noqa: BLE001  (the one door: a bug keeps its traceback, without the token)
         import traceback
 
-        _say(_without_token(traceback.format_exc()))
+        _say(_without_token(traceback.format_exc()), is_error=False)
         _say("this is a bug in message-runner: please report it with the lines above")
         code = ExitCode.BUG
     sys.exit(int(code or 0))
 
 
-def _say(text: str) -> None:
-    lines = text.split("\n")
-    if not lines[0].startswith(("Traceback", "stopped", "this is")) and ": error: " not in lines[0]:
-        lines[0] = f"error: {lines[0]}"
-    click.echo("\n".join(lines), err=True)
+def _say(text: str, *, is_error: bool = True) -> None:
+    # A problem with an address says itself that it is one.
+    has_address = ": error: " in text.split("\n", 1)[0] or ": warning: " in text.split("\n", 1)[0]
+    click.echo(f"error: {text}" if is_error and not has_address else text, err=True)
 
 
 def _without_token(text: str) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @options.paths
 @options.config
 @options.values
-@click.option("--strict", is_flag=True, help="Make warnings errors.")
+@options.strict
 @click.option(
     "--format",
     "form",

@@ -5,20 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli import options
-from runner.errors import ExitCode, RunnerError
+from runner.errors import ExitCode
 
 if TYPE_CHECKING:
     from runner.cli.job import Job, Pacing
     from runner.cli.options import Speed, Values, Volume, Where
     from runner.cli.wire import Line
-    from runner.model import History, Result
     from runner.plan import Plan
+    from runner.planfile import Key
     from runner.prepare import Prepared
     from runner.run import Report
 
@@ -27,17 +28,40 @@ if TYPE_CHECKING:
 @options.paths
 @options.values
 @options.where
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the plan for --plan."
+)
+@click.option(
+    "--summary",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Append Markdown, as for $GITHUB_STEP_SUMMARY.",
+)
+@options.strict
 @options.results
+@options.form
 @options.volume
 def plan(
-    paths: Sequence[Path], values: Values, where: Where, results: Path | None, volume: Volume
+    paths: Sequence[Path],
+    values: Values,
+    where: Where,
+    out: Path | None,
+    summary: Path | None,
+    strict: bool,
+    results: Path | None,
+    form: str,
+    volume: Volume,
 ) -> int:
     """Show what `send` would do, given the manifest: the dry run.
 
     PATHS are files or folders; the default is the messages folder. For each message: its
-    recipients, its languages, the text itself. No request is made, and nothing is recorded.
+    recipients, its languages, the text itself. No request is made, and nothing is recorded. With
+    --out the plan is kept, and `send --plan` sends it and nothing else.
     """
-    return _dry_run(paths, values, where, results, volume)
+    from runner.cli.dryrun import Outputs, dry_run
+
+    outputs = Outputs(out=out, summary=summary, results=results, form=form)
+    return dry_run(paths, values, where, outputs, volume, strict=strict)
 
 
 @click.command()
@@ -48,6 +72,13 @@ def plan(
 @options.results
 @click.option("--dry-run", is_flag=True, help="Do what `plan` does: send nothing.")
 @click.option(
+    "--plan",
+    "plan_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Send what this plan of `plan --out` holds; refuse if anything has moved since.",
+)
+@click.option(
     "--limit", type=click.IntRange(1), metavar="N", help="Make at most so many deliveries."
 )
 @click.option(
@@ -56,6 +87,7 @@ def plan(
     help="Send every message to this Toloker only, as a test that changes nobody's state.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Do not ask on a terminal.")
+@options.strict
 @options.volume
 def send(
     paths: Sequence[Path],
@@ -64,9 +96,11 @@ def send(
     speed: Speed,
     results: Path | None,
     dry_run: bool,
+    plan_path: Path | None,
     limit: int | None,
     test_to: str | None,
     yes: bool,
+    strict: bool,
     volume: Volume,
 ) -> int:
     """Send what is due, and record the thread ids in the manifest.
@@ -76,67 +110,95 @@ def send(
     to an emulator on this machine. A remote target takes its token from TOLOKA_TOKEN, or from the
     file that TOLOKA_TOKEN_FILE names.
     """
-    if dry_run:
-        return _dry_run(paths, values, where, results, volume)
-    from runner.cli.job import NOTHING_LEAVES, load_job, settled_pacing
-    from runner.cli.wire import find_token, open_line
+    from runner.cli import dryrun
     from runner.filter_table import is_identifier
 
-    if test_to is not None and not is_identifier(test_to):
-        raise click.UsageError("--test-to takes one Toloker id, without spaces")
+    if test_to is not None and (plan_path is not None or not is_identifier(test_to)):
+        raise click.UsageError("--test-to takes one Toloker id, without spaces, and no --plan")
+    if dry_run:
+        outputs = dryrun.Outputs(results=results)
+        return dryrun.dry_run(paths, values, where, outputs, volume, strict=strict)
+    wish = _Wish(plan_path=plan_path, limit=limit, test_to=test_to, yes=yes, strict=strict)
+    return _for_real(paths, values, where, speed, results, wish, volume)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """What `send` was asked for besides the messages."""
+
+    plan_path: Path | None
+    limit: int | None
+    test_to: str | None
+    yes: bool
+    strict: bool
+
+
+def _for_real(
+    paths: Sequence[Path],
+    values: Values,
+    where: Where,
+    speed: Speed,
+    results: Path | None,
+    wish: _Wish,
+    volume: Volume,
+) -> int:
+    from runner.cli import dryrun
+    from runner.cli.job import NOTHING_LEAVES, load_job, settled_pacing
+    from runner.cli.wire import find_token, open_line
 
     job = load_job(where)
-    with _results_file(results, job, dry_run=False) as finish:
+    with dryrun.results_file(results, job, dry_run=False) as finish:
         job.refuse_silent_ci()
-        prepared = job.prepare(paths, values)
+        prepared = job.prepare(paths, values, strict=wish.strict)
         pacing, token = settled_pacing(speed, job.config), find_token(job)
-        _log(f"target: {NOTHING_LEAVES if job.target.is_local else job.target.url}", volume)
+        dryrun.log(f"target: {NOTHING_LEAVES if job.target.is_local else job.target.url}", volume)
         with open_line(job, pacing, token) as line:
-            planned = _checked_plan(job, prepared, line.manifest.history())
-            if not (yes or _agreed(job, planned, test_to)):
+            planned, warnings = dryrun.checked_plan(job, prepared, line.manifest.history())
+            dryrun.show_warnings(warnings)
+            only = _reviewed(job, prepared, planned, wish.plan_path)
+            if not (wish.yes or _agreed(job, planned, wish.test_to)):
                 click.echo("nothing was sent", err=True)
                 return finish((), ExitCode.SURROUNDINGS)
-            if test_to is not None:
-                report = _send_tests(line, pacing, prepared, test_to, volume)
-            else:
-                report = _send(line, job, pacing, prepared, limit, volume)
+            report = _deliver(line, job, pacing, prepared, wish, only, volume)
         _show_report(job, prepared, report, volume)
         return finish(report.results, line.exit_code(report.exit_code))
 
 
-def _dry_run(
-    paths: Sequence[Path], values: Values, where: Where, results: Path | None, volume: Volume
-) -> int:
-    from runner.cli.job import load_job
-    from runner.manifest import read_history
+def _reviewed(
+    job: Job, prepared: Prepared, planned: Plan, path: Path | None
+) -> frozenset[Key] | None:
+    """What the plan file lets pass; raises `MessagesError` for whatever moved since."""
+    from runner.errors import MessagesError, Place, Problem
+    from runner.paths import shown
+    from runner.planfile import find_moved, read_plan_file
 
-    job = load_job(where)
-    with _results_file(results, job, dry_run=True) as finish:
-        prepared = job.prepare(paths, values)
-        history = read_history(job.manifest, job.target.url)
-        planned = _checked_plan(job, prepared, history)
-        return finish(_show_plan(job, planned, history, volume), ExitCode.DONE)
-
-
-def _checked_plan(job: Job, prepared: Prepared, history: History) -> Plan:
-    from runner import clock
-    from runner.plan import build_plan
-    from runner.prepare import gone_ids, load_rules
-
-    planned = build_plan(
-        prepared.messages,
-        history,
-        now=clock.now(),
-        rules=load_rules(job.config),
-        is_gone=gone_ids(prepared, job.config),
-    )
-    prepared.check(planned)
-    return planned
+    if path is None:
+        return None
+    file = read_plan_file(path)
+    moved = find_moved(file, planned, job.target_name)
+    if moved:
+        raise MessagesError(
+            [
+                prepared.problem(message, fault)
+                if message is not None
+                else Problem(Place(shown(path)), fault.what, fault.hint, "plan")
+                for message, fault in moved
+            ]
+        )
+    return frozenset(file.digests)
 
 
-def _send(
-    line: Line, job: Job, pacing: Pacing, prepared: Prepared, limit: int | None, volume: Volume
+def _deliver(
+    line: Line,
+    job: Job,
+    pacing: Pacing,
+    prepared: Prepared,
+    wish: _Wish,
+    only: frozenset[Key] | None,
+    volume: Volume,
 ) -> Report:
+    if wish.test_to is not None:
+        return _send_tests(line, pacing, prepared, wish.test_to, volume)
     from runner.prepare import load_rules
     from runner.run import Order, Run
 
@@ -146,7 +208,8 @@ def _send(
         jobs=pacing.jobs,
         settle_s=pacing.settle_s,
         catches_up=not job.target.is_local,
-        limit=limit,
+        limit=wish.limit,
+        only=only,
     )
     with _progress(volume) as progress:
         return Run(order, line.manifest, line.client, line.pace, progress).carry_out()
@@ -179,25 +242,6 @@ def _progress(volume: Volume) -> Iterator[Callable[[int, int], None]]:
         progress.close()
 
 
-def _show_plan(job: Job, planned: Plan, history: History, volume: Volume) -> Sequence[Result]:
-    from runner import clock
-    from runner.cli.job import NOTHING_LEAVES
-    from runner.plan import result_of
-    from runner.quota import fit
-    from runner.report.text import plan_lines, summary_line
-
-    results = (*planned.settled, *(result_of(each, "planned") for each in planned.deliveries))
-    if not volume.quiet:
-        for line in plan_lines(planned, verbose=volume.verbose):
-            click.echo(line)
-    click.echo(f"{summary_line(results, dry_run=True)}. Nothing was sent.")
-    for said in fit(planned.deliveries, history, clock.now()).sums:
-        click.echo(said)
-    where = NOTHING_LEAVES if job.target.is_local else job.target.url
-    _log(f"target: {where}\nmanifest: {job.shown_manifest}", volume)
-    return results
-
-
 def _show_report(job: Job, prepared: Prepared, report: Report, volume: Volume) -> None:
     from runner.report.printable import printable
     from runner.report.text import loud_lines, run_lines, summary_line
@@ -215,11 +259,6 @@ def _show_report(job: Job, prepared: Prepared, report: Report, volume: Volume) -
     click.echo(f"{said}{place}; manifest: {job.shown_manifest}")
 
 
-def _log(text: str, volume: Volume) -> None:
-    if not volume.quiet:
-        click.echo(text, err=True)
-
-
 def _agreed(job: Job, planned: Plan, test_to: str | None) -> bool:
     """Ask on a terminal before anything goes to a remote target; a CI job has nobody to ask."""
     from runner.report.text import plural
@@ -232,34 +271,3 @@ def _agreed(job: Job, planned: Plan, test_to: str | None) -> bool:
     else:
         what = plural(len(planned.deliveries), "thread")
     return click.confirm(f"Send {what} on {job.target.url}?", err=True)
-
-
-@contextmanager
-def _results_file(
-    path: Path | None, job: Job, *, dry_run: bool
-) -> Iterator[Callable[[Sequence[Result], int], int]]:
-    """Write the results file at once, and again with what the run came to.
-
-    A reader then never takes an older run's file for this one's, and a file that cannot be
-    written stops the run before anything is sent.
-    """
-    from runner.report.results import results_document, write_results
-
-    def write(results: Sequence[Result], code: int) -> int:
-        if path is not None:
-            document = results_document(
-                results,
-                target=job.target_name,
-                manifest=job.shown_manifest,
-                dry_run=dry_run,
-                exit_code=int(code),
-            )
-            write_results(path, document)
-        return int(code)
-
-    write((), ExitCode.BUG)
-    try:
-        yield write
-    except RunnerError as error:
-        write((), error.exit_code)
-        raise

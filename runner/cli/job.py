@@ -48,10 +48,10 @@ class Job:
         """The manifest's path as printed."""
         return shown(self.manifest)
 
-    def prepare(self, paths: Sequence[Path], values: Values) -> Prepared:
+    def prepare(self, paths: Sequence[Path], values: Values, *, strict: bool = False) -> Prepared:
         """Load and render the messages; raises `MessagesError`."""
         below, above = load_variables(self.config, values.var_files, values.assignments)
-        return prepare(paths, self.config, below, above)
+        return prepare(paths, self.config, below, above, strict=strict)
 
     def refuse_silent_ci(self) -> None:
         """Refuse to send from a CI job that names no target: it would believe that it sent."""

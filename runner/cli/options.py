@@ -82,6 +82,7 @@ config = _config
 results = click.option(
     "--results", type=_FILE, metavar="FILE", help="Write this run's results as JSON, dry or not."
 )
+strict = click.option("--strict", is_flag=True, help="Make warnings errors.")
 form = click.option(
     "--format",
     "form",

@@ -37,15 +37,22 @@ def _planned_lines(planned: PlannedMessage, *, verbose: bool) -> Iterator[str]:
     revision = f" revision {message.revision}" if message.revision > 1 else ""
     yield f"{printable(message.id)}{revision} ({printable(message.source)})"
     if planned.deliveries:
-        yield f"  would send {_audience(planned)}"
+        yield f"  would send {audience(planned)}"
         yield from _recipient_lines(planned, verbose=verbose)
-    for status, results in _by_status(planned.settled).items():
-        yield f"  {_settled_words(status, results)}"
+    for line in settled_lines(planned):
+        yield f"  {line}"
     if planned.deliveries or verbose:
         yield from _content_lines(planned)
 
 
-def _audience(planned: PlannedMessage) -> str:
+def settled_lines(planned: PlannedMessage) -> Iterator[str]:
+    """Say what of a message needs no sending, and why."""
+    for status, results in _by_status(planned.settled).items():
+        yield _settled_words(status, results)
+
+
+def audience(planned: PlannedMessage) -> str:
+    """Say to whom a message would go: `2 threads to 130 Tolokers`."""
     count = len(planned.deliveries)
     recipients = planned.message.recipients
     if isinstance(recipients, Direct):
@@ -211,10 +218,7 @@ def summary_line(results: Iterable[Result], *, dry_run: bool) -> str:
         planned = counts["planned"]
         head = f"Would send {plural(planned, 'thread')}" if planned else "Would send nothing"
         return "; ".join([head, ", ".join(parts)]) if parts else head
-    if not counts["sent"]:
-        parts.insert(0, "nothing sent")
-    said = ", ".join(parts)
-    return said[0].upper() + said[1:]
+    return ", ".join(parts) if counts["sent"] else f"Nothing new was sent: {', '.join(parts)}"
 
 
 def plural(count: int, noun: str) -> str:

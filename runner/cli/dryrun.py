@@ -1,0 +1,162 @@
+"""The dry run: what `plan` and `send --dry-run` show, and the files that a plan leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from runner import clock
+from runner.cli.job import NOTHING_LEAVES, Job, load_job
+from runner.cli.options import Values, Volume, Where
+from runner.errors import ExitCode, MessagesError, Problem, RunnerError, SurroundingsError
+from runner.manifest import read_history
+from runner.model import History, Result
+from runner.paths import shown
+from runner.plan import Plan, build_plan, result_of
+from runner.planfile import plan_document
+from runner.prepare import Prepared, gone_ids, load_rules
+from runner.quota import fit
+from runner.report.printable import printable
+from runner.report.results import results_document, write_results
+from runner.report.summary import failure_markdown, summary_markdown
+from runner.report.text import plan_lines, summary_line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """Where a dry run writes besides the terminal, and in which form it prints."""
+
+    out: Path | None = None
+    summary: Path | None = None
+    results: Path | None = None
+    form: str = "text"
+
+
+def dry_run(
+    paths: Sequence[Path],
+    values: Values,
+    where: Where,
+    outputs: Outputs,
+    volume: Volume,
+    *,
+    strict: bool = False,
+) -> int:
+    """Show and write what `send` would do; gives the exit code."""
+    job = load_job(where)
+    with results_file(outputs.results, job, dry_run=True) as finish:
+        try:
+            prepared = job.prepare(paths, values, strict=strict)
+            history = read_history(job.manifest, job.target.url)
+            planned, warnings = checked_plan(job, prepared, history)
+        except MessagesError as error:
+            _append(outputs.summary, failure_markdown(error.problems))
+            raise
+        sums = fit(planned.deliveries, history, clock.now()).sums
+        shown_results = _results(planned)
+        _show(job, planned, shown_results, sums, outputs, volume)
+        show_warnings(warnings)
+        document = plan_document(
+            planned, target=job.target_name, manifest=job.shown_manifest, sums=sums
+        )
+        if outputs.form == "json":
+            click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        if outputs.out is not None:
+            write_results(outputs.out, document)
+        target = NOTHING_LEAVES if job.target.is_local else job.target_name
+        markdown = summary_markdown(
+            planned, shown_results, target=target, sums=sums, warnings=warnings
+        )
+        _append(outputs.summary, markdown)
+        return finish(shown_results, ExitCode.DONE)
+
+
+def checked_plan(job: Job, prepared: Prepared, history: History) -> tuple[Plan, list[Problem]]:
+    """Plan, and give the warnings beside; raises `MessagesError` with what does not pass."""
+    planned = build_plan(
+        prepared.messages,
+        history,
+        now=clock.now(),
+        rules=load_rules(job.config),
+        is_gone=gone_ids(prepared, job.config),
+    )
+    return planned, prepared.check(planned)
+
+
+def show_warnings(warnings: Sequence[Problem]) -> None:
+    """Print warnings where logs go."""
+    for problem in warnings:
+        click.echo(printable(str(problem)), err=True)
+
+
+def log(text: str, volume: Volume) -> None:
+    """Print what is not a result."""
+    if not volume.quiet:
+        click.echo(text, err=True)
+
+
+@contextmanager
+def results_file(
+    path: Path | None, job: Job, *, dry_run: bool
+) -> Iterator[Callable[[Sequence[Result], int], int]]:
+    """Write the results file at once, and again with what the run came to.
+
+    A reader then never takes an older run's file for this one's, and a file that cannot be
+    written stops the run before anything is sent.
+    """
+
+    def write(results: Sequence[Result], code: int) -> int:
+        if path is not None:
+            document = results_document(
+                results,
+                target=job.target_name,
+                manifest=job.shown_manifest,
+                dry_run=dry_run,
+                exit_code=int(code),
+            )
+            write_results(path, document)
+        return int(code)
+
+    write((), ExitCode.BUG)
+    try:
+        yield write
+    except RunnerError as error:
+        write((), error.exit_code)
+        raise
+
+
+def _results(planned: Plan) -> tuple[Result, ...]:
+    return (*planned.settled, *(result_of(each, "planned") for each in planned.deliveries))
+
+
+def _show(
+    job: Job,
+    planned: Plan,
+    results: Sequence[Result],
+    sums: Sequence[str],
+    outputs: Outputs,
+    volume: Volume,
+) -> None:
+    if outputs.form == "text":
+        if not volume.quiet:
+            for line in plan_lines(planned, verbose=volume.verbose):
+                click.echo(line)
+        click.echo(f"{summary_line(results, dry_run=True)}. Nothing was sent.")
+        for said in sums:
+            click.echo(said)
+    where = NOTHING_LEAVES if job.target.is_local else job.target.url
+    log(f"target: {where}\nmanifest: {job.shown_manifest}", volume)
+
+
+def _append(path: Path | None, markdown: str) -> None:
+    if path is None:
+        return
+    try:
+        with path.open("a", encoding="utf-8", newline="\n") as stream:
+            stream.write(markdown)
+    except OSError as error:
+        raise SurroundingsError(f"{shown(path)} cannot be written: {error.strerror}") from error
