@@ -27,10 +27,14 @@ Key = tuple[str, int, str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanFile:
-    """What a plan file holds: for each key the digest that was reviewed."""
+    """What a plan file holds: for each key the digest that was reviewed.
+
+    `messages` are the ids and revisions that it knows, with nothing to send too.
+    """
 
     target: str
     digests: Mapping[Key, str]
+    messages: frozenset[tuple[str, int]]
 
 
 def plan_document(
@@ -90,7 +94,13 @@ def read_plan_file(path: Path) -> PlanFile:
         data = json.loads(path.read_bytes())
         if data["version"] != VERSION:
             raise SurroundingsError(f"--plan {shown(path)}: written by another version")
-        return PlanFile(target=_text(data["target"]), digests=_digests(data["messages"]))
+        return PlanFile(
+            target=_text(data["target"]),
+            digests=_digests(data["messages"]),
+            messages=frozenset(
+                (_text(each["message"]), int(each["revision"])) for each in data["messages"]
+            ),
+        )
     except OSError as error:
         raise SurroundingsError(f"--plan {shown(path)}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -152,6 +162,9 @@ def _find_new(file: PlanFile, plan: Plan) -> list[tuple[Message | None, Fault]]:
                 elif file.digests[identity] != delivery.message.digest:
                     changed.append(key)
         hint = "have the new plan reviewed"
+        if planned.message.action == "reply" and _identity(planned) in file.messages:
+            # A reply waits for threads and answers, and they have come since: it goes on waiting.
+            new = []
         if changed:
             what = f"{planned.message.id} has changed since the plan was made{_to(changed)}"
             moved.append((planned.message, Fault(("text",), what, hint)))
@@ -159,6 +172,10 @@ def _find_new(file: PlanFile, plan: Plan) -> list[tuple[Message | None, Fault]]:
             what = f"{planned.message.id} is not in the plan{_to(new)}"
             moved.append((planned.message, Fault((), what, hint)))
     return moved
+
+
+def _identity(planned: PlannedMessage) -> tuple[str, int]:
+    return planned.message.id, planned.message.revision
 
 
 def _find_gone(file: PlanFile, plan: Plan) -> list[tuple[Message | None, Fault]]:

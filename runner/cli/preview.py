@@ -1,0 +1,68 @@
+"""`preview`: what `plan` says, as a page to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from runner.cli import options
+from runner.cli.options import Values, Volume, Where
+from runner.errors import ExitCode
+
+
+@click.command()
+@options.paths
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default="message-preview.html",
+    show_default=True,
+    metavar="FILE",
+    help="The page to write.",
+)
+@options.values
+@options.where
+@options.volume
+def preview(
+    paths: Sequence[Path], output: Path, values: Values, where: Where, volume: Volume
+) -> int:
+    """Write every message, as Tolokers would see it, to one HTML page.
+
+    PATHS are files or folders; the default is the messages folder. For each message: its topic
+    and text in each language, its recipients, what `send` would do with it. The page needs no
+    network and no script. No request is made, and nothing is recorded. -v lists all recipients.
+    """
+    from runner import clock
+    from runner.cli.job import NOTHING_LEAVES, load_job
+    from runner.manifest import read_history
+    from runner.paths import SPEC_SUFFIXES, shown
+    from runner.plan import build_plan
+    from runner.prepare import gone_ids, load_rules
+    from runner.report.page import build_page
+    from runner.report.results import write_atomically
+    from runner.report.text import plural
+
+    if output.suffix.lower() in SPEC_SUFFIXES:
+        # `--output messages/*.yaml` would put the page in the place of a message.
+        raise click.UsageError(f"--output {output} looks like a message: name an .html file")
+    job, now = load_job(where), clock.now()
+    prepared = job.prepare(paths, values)
+    plan = build_plan(
+        prepared.messages,
+        read_history(job.manifest, job.target.url),
+        now=now,
+        rules=load_rules(job.config),
+        is_gone=gone_ids(prepared, job.config),
+    )
+    prepared.check(plan)
+    target = NOTHING_LEAVES if job.target.is_local else job.target.url
+    page = build_page(
+        plan, target=target or "", manifest=job.shown_manifest, at=now, verbose=volume.verbose
+    )
+    write_atomically(output, [page.encode()])
+    if not volume.quiet:
+        click.echo(f"target: {target}\nmanifest: {job.shown_manifest}", err=True)
+    click.echo(f"preview: {shown(output)}, {plural(len(plan.messages), 'message')}")
+    return ExitCode.DONE
