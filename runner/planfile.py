@@ -152,30 +152,32 @@ def find_moved(file: PlanFile, plan: Plan, target: str) -> list[tuple[Message | 
 
 def _find_new(file: PlanFile, plan: Plan) -> list[tuple[Message | None, Fault]]:
     moved: list[tuple[Message | None, Fault]] = []
+    hint = "have the new plan reviewed"
     for planned in plan.messages:
-        new, changed = [], []
-        for delivery in planned.deliveries:
-            for key in delivery.keys:
-                identity = (delivery.message.id, delivery.message.revision, key)
-                if identity not in file.digests:
-                    new.append(key)
-                elif file.digests[identity] != delivery.message.digest:
-                    changed.append(key)
-        hint = "have the new plan reviewed"
-        if planned.message.action == "reply" and _identity(planned) in file.messages:
-            # A reply waits for threads and answers, and they have come since: it goes on waiting.
-            new = []
+        message = planned.message
+        new, changed = _compared(file, planned)
         if changed:
-            what = f"{planned.message.id} has changed since the plan was made{_to(changed)}"
-            moved.append((planned.message, Fault(("text",), what, hint)))
-        if new:
-            what = f"{planned.message.id} is not in the plan{_to(new)}"
-            moved.append((planned.message, Fault((), what, hint)))
+            what = f"{message.id} has changed since the plan was made{_to(changed)}"
+            moved.append((message, Fault(("text",), what, hint)))
+        # A reply waits for threads and answers; if they have come since, it goes on waiting.
+        waited = message.action == "reply" and (message.id, message.revision) in file.messages
+        if new and not waited:
+            what = f"{message.id} is not in the plan{_to(new)}"
+            moved.append((message, Fault((), what, hint)))
     return moved
 
 
-def _identity(planned: PlannedMessage) -> tuple[str, int]:
-    return planned.message.id, planned.message.revision
+def _compared(file: PlanFile, planned: PlannedMessage) -> tuple[list[str | None], list[str | None]]:
+    """The keys that the plan file does not hold, and those that it holds with another digest."""
+    new, changed = [], []
+    for delivery in planned.deliveries:
+        for key in delivery.keys:
+            digest = file.digests.get((delivery.message.id, delivery.message.revision, key))
+            if digest is None:
+                new.append(key)
+            elif digest != delivery.message.digest:
+                changed.append(key)
+    return new, changed
 
 
 def _find_gone(file: PlanFile, plan: Plan) -> list[tuple[Message | None, Fault]]:

@@ -34,9 +34,11 @@ _COMMANDS = {
     "validate": "runner.cli.check",
     "plan": "runner.cli.deliver",
     "send": "runner.cli.deliver",
+    "preview": "runner.cli.preview",
     "status": "runner.cli.look",
     "replies": "runner.cli.look",
     "resolve": "runner.cli.look",
+    "init": "runner.cli.init",
     "schema": "runner.cli.check",
     "emulator": "runner.cli.serve",
 }

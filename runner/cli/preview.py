@@ -35,11 +35,10 @@ def preview(
     network and no script. No request is made, and nothing is recorded. -v lists all recipients.
     """
     from runner import clock
+    from runner.cli.dryrun import checked_plan, log, show_warnings
     from runner.cli.job import NOTHING_LEAVES, load_job
     from runner.manifest import read_history
     from runner.paths import SPEC_SUFFIXES, shown
-    from runner.plan import build_plan
-    from runner.prepare import gone_ids, load_rules
     from runner.report.page import build_page
     from runner.report.results import write_atomically
     from runner.report.text import plural
@@ -49,20 +48,13 @@ def preview(
         raise click.UsageError(f"--output {output} looks like a message: name an .html file")
     job, now = load_job(where), clock.now()
     prepared = job.prepare(paths, values)
-    plan = build_plan(
-        prepared.messages,
-        read_history(job.manifest, job.target.url),
-        now=now,
-        rules=load_rules(job.config),
-        is_gone=gone_ids(prepared, job.config),
-    )
-    prepared.check(plan)
-    target = NOTHING_LEAVES if job.target.is_local else job.target.url
+    plan, warnings = checked_plan(job, prepared, read_history(job.manifest, job.target.url))
+    target = job.target.url or NOTHING_LEAVES
     page = build_page(
-        plan, target=target or "", manifest=job.shown_manifest, at=now, verbose=volume.verbose
+        plan, target=target, manifest=job.shown_manifest, at=now, verbose=volume.verbose
     )
     write_atomically(output, [page.encode()])
-    if not volume.quiet:
-        click.echo(f"target: {target}\nmanifest: {job.shown_manifest}", err=True)
+    show_warnings(warnings)
+    log(f"target: {target}\nmanifest: {job.shown_manifest}", volume)
     click.echo(f"preview: {shown(output)}, {plural(len(plan.messages), 'message')}")
     return ExitCode.DONE

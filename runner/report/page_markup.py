@@ -16,8 +16,8 @@ class Html(str):
     __slots__ = ()
 
 
-def element(name: str, *children: str, **attributes: str) -> Html:
-    """Build an element of text and markup; `class_` is the attribute `class`, `aria_label` `aria-label`."""
+def element(name: str, /, *children: str, **attributes: str) -> Html:
+    """Build an element of text and markup; `class_` and `aria_label` are `class`, `aria-label`."""
     said = "".join(f' {_name(key)}="{escape(printable(v))}"' for key, v in attributes.items())
     if name in _VOID:
         return Html(f"<{name}{said}>")

@@ -49,7 +49,7 @@ nav a { display: grid; grid-template-columns: minmax(0, 14rem) minmax(0, 1fr) mi
 nav a:hover { background: var(--wash); }
 nav a:focus-visible { outline-offset: -2px; border-radius: 10px; }
 nav .id { font-size: .8125rem; color: var(--quiet); }
-nav .subject { font-weight: 550; }
+nav .subject { font-weight: 600; }
 .chips { display: flex; flex-wrap: wrap; gap: 0 1rem; font-size: .875rem; }
 
 article { margin: 0 0 2rem; padding: 1.5rem; scroll-margin-top: 1rem; }
@@ -57,26 +57,26 @@ article:target { border-color: var(--blue); }
 h2 { font-size: 1.1875rem; font-weight: 650; line-height: 1.3; letter-spacing: -.005em; }
 .origin { color: var(--quiet); font-size: .875rem; }
 .statuses { margin: .75rem 0; }
-.status { display: block; position: relative; padding-left: 1.05rem; font-weight: 550;
+.status { display: block; position: relative; padding-left: 1.05rem; font-weight: 500;
   color: var(--quiet); }
 .status::before { content: ""; position: absolute; left: 0; top: .5em; width: .5rem; height: .5rem;
   border-radius: 50%; background: currentColor; }
-.status .only { display: block; font-weight: 400; font-size: .875rem; color: var(--ink); }
+.status .only { display: block; font-size: .875rem; color: var(--ink); }
 .planned { color: var(--blue); }
 .already_sent { color: var(--green); }
 .edited, .late, .no_recipients { color: var(--amber); }
 .unknown { color: var(--red); }
 
 .letters { display: grid; gap: 1rem; margin-top: 1.25rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); }
 .letter { border: 1px solid var(--line); border-radius: 8px; padding: 1rem 1.25rem 1.25rem;
   min-width: 0; }
 .language { float: right; margin: .0625rem 0 .25rem .75rem; padding: 0 .4375rem; border-radius: 4px;
   background: var(--wash); color: var(--quiet); font-size: .75rem; font-weight: 600;
   line-height: 1.5rem; letter-spacing: .04em; }
-.topic { font-size: 1.0625rem; font-weight: 650; line-height: 1.45; padding-bottom: .625rem; }
-.text { clear: both; max-width: 68ch; white-space: pre-wrap; }
-.topic + .text { border-top: 1px solid var(--line); padding-top: .75rem; max-width: none; }
+.topic { font-size: 1.0625rem; font-weight: 650; line-height: 1.45; margin-bottom: .75rem;
+  padding-bottom: .625rem; border-bottom: 1px solid var(--line); }
+.text { max-width: 72ch; white-space: pre-wrap; tab-size: 4; }
 .topic, .text { unicode-bidi: plaintext; }
 .escape { padding: 0 .125em; border-radius: 3px; background: var(--wash); color: var(--amber);
   font: .875em ui-monospace, SFMono-Regular, Consolas, "DejaVu Sans Mono", monospace; }

@@ -1,0 +1,191 @@
+"""`init`: the files of a working set-up. It adds, and never changes what is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from runner import __version__
+from runner.errors import ExitCode, SurroundingsError
+from runner.paths import CONFIG_NAME, MESSAGES_NAME, SPEC_SUFFIXES, shown
+
+_IGNORED = ("/.message-runner/", "/results/", "/message-preview.html")
+_WORKFLOWS = {"github": ".github/workflows/messages.yml", "gitlab": ".gitlab-ci.yml"}
+# Where each looks for the owners, in its order: the first file that is there counts.
+_OWNERS = {
+    "github": (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"),
+    "gitlab": ("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS"),
+}
+_OWNERS_SAY = "# These files decide where messages go: name their owners, and take the # away."
+_NEXT_IN_CI = {
+    "github": (
+        "on GitHub, make the environment `production` (Settings, Environments): allow the "
+        "default branch only, require reviewers, and add the secret TOLOKA_TOKEN there",
+        "the workflow runs on pushes to main or master: if your default branch has another "
+        "name, write it there",
+    ),
+    "gitlab": (
+        "on GitLab, add the masked and protected variables TOLOKA_TOKEN (environment "
+        "`production`) and RESULTS_TOKEN (a project access token that may write the repository)",
+    ),
+}
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=".")
+@click.option(
+    "--ci",
+    type=click.Choice(["github", "gitlab", "none"]),
+    default="github",
+    show_default=True,
+    help="Whose workflow to write.",
+)
+def init(folder: Path, ci: str) -> int:
+    """Write a working set-up: configuration, first message, CI workflow.
+
+    FOLDER is the top of your repository; the default is the current folder. A file that is there
+    is kept as it is; only to .gitignore and CODEOWNERS, missing lines are added. Repeating it is
+    safe.
+    """
+    for line in _set_up(folder, ci):
+        click.echo(line)
+    click.echo("\nNext:")
+    for number, step in enumerate(_next_steps(folder, ci), start=1):
+        click.echo(f"{number}. {step}")
+    return ExitCode.DONE
+
+
+def _set_up(folder: Path, ci: str) -> Iterator[str]:
+    root = _messages_root(folder)
+    schema = folder / "schemas" / "message.schema.json"
+    yield from _new(folder / CONFIG_NAME, lambda: _template("runner.yaml"))
+    if _has_messages(root):
+        yield f"kept {shown(root)}/, which has messages"
+    else:
+        path = Path(os.path.relpath(schema, root)).as_posix()
+        hello = _template("hello.yaml").replace("@SCHEMA@", path)
+        yield from _new(root / "hello.yaml", lambda: hello)
+    yield from _schemas(schema.parent)
+    yield from _lines(folder / ".gitignore", _IGNORED)
+    if ci in _WORKFLOWS:
+        yield from _new(folder / _WORKFLOWS[ci], lambda: _workflow(ci))
+        yield from _lines(_owners_file(folder, ci), _owned(ci), above=_OWNERS_SAY)
+
+
+def _next_steps(folder: Path, ci: str) -> Iterator[str]:
+    root = shown(_messages_root(folder))
+    yield f"edit the messages in {root}/, and see what would be sent: message-runner plan"
+    yield "send to the emulator on this machine: message-runner send"
+    if ci not in _WORKFLOWS:
+        return
+    yield from _NEXT_IN_CI[ci]
+    yield f"name the owners in {shown(_owners_file(folder, ci))}"
+    workflow = folder / _WORKFLOWS[ci]
+    if workflow.read_bytes() != _workflow(ci).encode():
+        yield f"{shown(workflow)} is yours: take our jobs from what init writes in an empty folder"
+    top = _top_of_repository(folder)
+    if top is not None:
+        yield f"{shown(folder)} is not the top of its repository: CI reads {shown(top)} only"
+    yield "commit these files; what a pull request would send is in its checks"
+
+
+def _messages_root(folder: Path) -> Path:
+    """Where this project's messages are, or will be."""
+    config = folder.absolute() / CONFIG_NAME
+    if config.is_file():
+        from runner.config import load_config
+
+        return load_config(config, Path.cwd()).messages_root or folder / MESSAGES_NAME
+    return folder / MESSAGES_NAME
+
+
+def _has_messages(root: Path) -> bool:
+    return any(path.suffix.lower() in SPEC_SUFFIXES for path in root.rglob("*"))
+
+
+def _schemas(folder: Path) -> Iterator[str]:
+    from runner.schema import schema_text
+
+    for name in ("message", "config"):
+        yield from _new(folder / f"{name}.schema.json", lambda name=name: schema_text(name))
+
+
+def _new(path: Path, content: Callable[[], str]) -> Iterator[str]:
+    """Write a file where none is."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() or path.is_symlink():
+            yield f"kept {shown(path)}"
+            return
+        with path.open("x", encoding="utf-8", newline="\n") as stream:
+            stream.write(content())
+    except OSError as error:
+        raise SurroundingsError(f"{shown(path)} cannot be written: {error.strerror}") from error
+    yield f"wrote {shown(path)}"
+
+
+def _lines(path: Path, wanted: Sequence[str], above: str = "") -> Iterator[str]:
+    """Add the lines that a list of lines lacks; what it has stays byte for byte."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        old = path.read_bytes() if path.exists() else None
+        said = (old or b"").decode("utf-8", "replace").splitlines()
+        known = {_subject(line) for line in said}
+        missing = [line for line in wanted if _subject(line) not in known]
+        if not missing:
+            yield f"kept {shown(path)}"
+            return
+        heading = [above] if above and above not in said else []
+        end = "\r\n" if b"\r\n" in (old or b"") else "\n"
+        gap = end if old and not old.endswith(b"\n") else ""
+        with path.open("ab") as stream:
+            stream.write((gap + "".join(line + end for line in [*heading, *missing])).encode())
+    except OSError as error:
+        raise SurroundingsError(f"{shown(path)} cannot be written: {error.strerror}") from error
+    yield f"{'wrote' if old is None else 'added lines to'} {shown(path)}"
+
+
+def _subject(line: str) -> str:
+    """The path that a line is about, commented out or not, however it is anchored."""
+    words = line.lstrip("# ").split()
+    return words[0].strip("/") if words else ""
+
+
+def _owners_file(folder: Path, ci: str) -> Path:
+    places = [folder / name for name in _OWNERS[ci]]
+    return next((path for path in places if path.exists()), places[0])
+
+
+def _owned(ci: str) -> Sequence[str]:
+    return [f"# /{path} <owner>" for path in (CONFIG_NAME, _WORKFLOWS[ci])]
+
+
+def _top_of_repository(folder: Path) -> Path | None:
+    """The top of the repository that a folder is in, None if it is the top or in none."""
+    here = folder.absolute()
+    if (here / ".git").exists():
+        return None
+    return next((above for above in here.parents if (above / ".git").exists()), None)
+
+
+def _workflow(ci: str) -> str:
+    lines = _template(f"{ci}.yml").replace("@VERSION@", __version__).splitlines()
+    return "".join(f"{line}\n" for each in lines for line in _with_script(each))
+
+
+def _with_script(line: str) -> Iterator[str]:
+    """Put a script where a line names it as `@name.sh@`, at the line's own indentation."""
+    name = line.strip().strip("@")
+    if line.strip() != f"@{name}@":
+        yield line
+        return
+    indent = line[: len(line) - len(line.lstrip())]
+    yield from (f"{indent}{each}" if each else "" for each in _template(name).splitlines())
+
+
+def _template(name: str) -> str:
+    return (resources.files("runner") / "setup" / name).read_text(encoding="utf-8")
