@@ -59,7 +59,7 @@ def thread_of(data: object) -> Thread | None:
     account = _account(data.get("interlocutors"))
     return Thread(
         id=thread_id,
-        created=_string(data.get("created")) or "",
+        created=_time(data.get("created")),
         topic=_texts(data.get("topic")),
         posts=_posts(data.get("messages"), account),
         answerable=answerable if isinstance(answerable, bool) else None,
@@ -83,7 +83,7 @@ def _post(message: Mapping[str, object], account: str | None) -> Post:
     is_ours = sender.get("myself") is True or (account is not None and sender_id == account)
     return Post(
         text=_texts(message.get("text")),
-        created=_string(message.get("created")) or "",
+        created=_time(message.get("created")),
         sender=sender_id,
         is_ours=is_ours,
     )
@@ -144,6 +144,15 @@ def plain(text: str) -> str:
 
 def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
+
+
+def _time(value: object) -> str:
+    """A time as Toloka writes it; empty for anything that is none."""
+    try:
+        clock.read(str(value))
+    except ValueError:
+        return ""
+    return str(value)
 
 
 def _list(value: object) -> list[object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from runner.errors import SurroundingsError
@@ -88,8 +89,18 @@ class Filer:
         answer = _try(attempt, folders, self._add, self._pace)
         if isinstance(answer, Sent):
             self._note(attempt, folders)
-        else:
-            self.left.append(Unfiled(attempt, answer))
+            return
+        if isinstance(answer, Rejected) and answer.is_about_credentials:
+            raise SurroundingsError(f"Toloka refused the token: {answer.detail}")
+        self.left.append(Unfiled(attempt, answer))
+        if _is_quota(answer):
+            self._leave_the_rest(answer)
+
+    def _leave_the_rest(self, answer: Answer) -> None:
+        """Try nothing more: every other call would be answered alike."""
+        with suppress(IndexError):
+            while True:
+                self.left.append(Unfiled(self._queue.popleft()[0], answer))
 
 
 def _try(
@@ -100,9 +111,14 @@ def _try(
 ) -> Answer:
     answer: Answer = add(attempt.thread_id or "", folders)
     for _ in range(_ATTEMPTS - 1):
-        if isinstance(answer, (Sent, Rejected)):
+        if isinstance(answer, (Sent, Rejected)) or _is_quota(answer):
             break
         wait_s = answer.retry_after_s if isinstance(answer, Busy) else None
         pace.pause(_PAUSE_S if wait_s is None else min(wait_s, 60.0))
         answer = add(attempt.thread_id or "", folders)
     return answer
+
+
+def _is_quota(answer: Answer) -> bool:
+    """Whether Toloka takes nothing more for so long that the rest is for the next run."""
+    return isinstance(answer, Busy) and answer.interval in ("HOUR", "DAY")

@@ -92,12 +92,15 @@ def query_threads(ids: Iterable[str], *, with_later: bool) -> dict[str, str]:
 
 
 def look_for(
-    unknown: Sequence[Attempt], threads: Iterable[Thread], claimed: frozenset[str]
+    unknown: Sequence[Attempt],
+    threads: Iterable[Thread],
+    claimed: frozenset[str],
+    server_ahead_s: float,
 ) -> Look:
     """Match composes in doubt with threads that no delivery claims; each thread serves once."""
     composes = [attempt for attempt in unknown if attempt.action == "compose"]
     free = [thread for thread in threads if thread.id not in claimed and thread.parent_id is None]
-    found = _find_exact(composes, free)
+    found = _find_exact(composes, free, server_ahead_s)
     taken = {thread.id for thread in found.values()}
     left = [thread for thread in free if thread.id not in taken]
     near = {}
@@ -281,19 +284,27 @@ def _post_key(thread: Thread, post: Post) -> ClaimedPost:
     return thread.id, clock.read(post.created), digest_of_reply(post.text)
 
 
-def _find_exact(unknown: Sequence[Attempt], free: Sequence[Thread]) -> dict[str, Thread]:
+def _find_exact(
+    unknown: Sequence[Attempt], free: Sequence[Thread], server_ahead_s: float
+) -> dict[str, Thread]:
     by_content: dict[str, list[Thread]] = defaultdict(list)
     for thread in free:
         if thread.select_type is not None:
             by_content[_digest(thread)].append(thread)
     found: dict[str, Thread] = {}
-    for attempt in unknown:
+    # The newest intent chooses first: an older one may have had its thread before that.
+    for attempt in sorted(unknown, key=lambda each: each.at, reverse=True):
+        begin = _begin(attempt, server_ahead_s)
         alike = by_content[attempt.digest]
-        same = [each for each in alike if _same_recipients(attempt, each)]
+        same = [each for each in alike if _same_recipients(attempt, each) and _since(each, begin)]
         if same:
             found[attempt.delivery] = same[0]
             alike.remove(same[0])
     return found
+
+
+def _since(thread: Thread, begin: datetime) -> bool:
+    return not thread.created or clock.read(thread.created) >= begin
 
 
 def _digest(thread: Thread) -> str:

@@ -59,7 +59,8 @@ class Settler:
             for thread in threads:
                 self.manifest.check_account(thread.account)
                 self.manifest.note_account(thread.account)
-            self._take(reconcile.look_for(unknown, threads, history.thread_ids))
+            ahead_s = self.lists.server_ahead_s
+            self._take(reconcile.look_for(unknown, threads, history.thread_ids, ahead_s))
             if catches_up and self.failed is None:
                 self._catch_up(messages, threads)
             self.manifest.server_ahead_s = self.lists.server_ahead_s
@@ -134,7 +135,8 @@ class Settler:
         begin = reconcile.since_unknown(_composes(unknown), self.lists.server_ahead_s)
         if begin is not None:
             threads = self._list(reconcile.query_since(begin))
-            self._take(reconcile.look_for(unknown, threads, self.manifest.thread_ids()))
+            claimed, ahead_s = self.manifest.thread_ids(), self.lists.server_ahead_s
+            self._take(reconcile.look_for(unknown, threads, claimed, ahead_s))
         replied = {each.in_thread for each in unknown if each.in_thread}
         if replied and self.failed is None:
             listed = self._list(reconcile.query_threads(replied, with_later=False))

@@ -14,6 +14,9 @@ import click
 from runner.cli import options
 from runner.errors import ExitCode
 
+# Different refusals that are shown without -v.
+_REFUSALS = 20
+
 if TYPE_CHECKING:
     from runner.cli.job import Job, Pacing
     from runner.cli.options import Speed, Values, Volume, Where
@@ -249,9 +252,16 @@ def _show_report(job: Job, prepared: Prepared, report: Report, volume: Volume) -
     if not volume.quiet:
         for line in run_lines(report.results, verbose=volume.verbose):
             click.echo(line)
-    for delivery, refused in report.refused:
-        for problem in prepared.refusals(delivery.message, refused):
-            click.echo(printable(str(problem)), err=True)
+    refusals = {
+        str(problem): None
+        for delivery, refused in report.refused
+        for problem in prepared.refusals(delivery.message, refused)
+    }
+    few = list(refusals) if volume.verbose else list(refusals)[:_REFUSALS]
+    for said in few:
+        click.echo(printable(said), err=True)
+    if len(few) < len(refusals):
+        click.echo(f"{len(refusals) - len(few):,} more refusals (-v shows all)", err=True)
     for line in (*loud_lines(report.results, verbose=volume.verbose), *report.notes):
         click.echo(printable(line), err=True)
     place = " on the local emulator" if job.target.is_local else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -62,17 +62,16 @@ def init(folder: Path, ci: str) -> int:
 def _set_up(folder: Path, ci: str) -> Iterator[str]:
     root = _messages_root(folder)
     schema = folder / "schemas" / "message.schema.json"
-    yield from _new(folder / CONFIG_NAME, lambda: _template("runner.yaml"))
+    yield from _new(folder / CONFIG_NAME, _template("runner.yaml"))
     if _has_messages(root):
         yield f"kept {shown(root)}/, which has messages"
     else:
         path = Path(os.path.relpath(schema, root)).as_posix()
-        hello = _template("hello.yaml").replace("@SCHEMA@", path)
-        yield from _new(root / "hello.yaml", lambda: hello)
+        yield from _new(root / "hello.yaml", _template("hello.yaml").replace("@SCHEMA@", path))
     yield from _schemas(schema.parent)
     yield from _lines(folder / ".gitignore", _IGNORED)
     if ci in _WORKFLOWS:
-        yield from _new(folder / _WORKFLOWS[ci], lambda: _workflow(ci))
+        yield from _new(folder / _WORKFLOWS[ci], _workflow(ci))
         yield from _lines(_owners_file(folder, ci), _owned(ci), above=_OWNERS_SAY)
 
 
@@ -111,10 +110,10 @@ def _schemas(folder: Path) -> Iterator[str]:
     from runner.schema import schema_text
 
     for name in ("message", "config"):
-        yield from _new(folder / f"{name}.schema.json", lambda name=name: schema_text(name))
+        yield from _new(folder / f"{name}.schema.json", schema_text(name))
 
 
-def _new(path: Path, content: Callable[[], str]) -> Iterator[str]:
+def _new(path: Path, content: str) -> Iterator[str]:
     """Write a file where none is."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +121,7 @@ def _new(path: Path, content: Callable[[], str]) -> Iterator[str]:
             yield f"kept {shown(path)}"
             return
         with path.open("x", encoding="utf-8", newline="\n") as stream:
-            stream.write(content())
+            stream.write(content)
     except OSError as error:
         raise SurroundingsError(f"{shown(path)} cannot be written: {error.strerror}") from error
     yield f"wrote {shown(path)}"
