@@ -23,7 +23,8 @@ def read(text: str) -> datetime:
     """
     plain = text.removesuffix("Z")
     whole, dot, fraction = plain.partition(".")
-    if dot and not fraction.isdigit():
+    is_plain = len(whole) == 19 and whole[4] == whole[7] == "-" and whole[10] == "T"
+    if not is_plain or (dot and not (fraction.isascii() and fraction.isdigit())):
         raise ValueError(text)
-    moment = datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    moment = datetime.fromisoformat(whole).replace(tzinfo=timezone.utc)
     return moment.replace(microsecond=int(fraction[:6].ljust(6, "0")) if dot else 0)

@@ -54,6 +54,8 @@ class Book:
     """Everything that the lines of a manifest say, kept up to date while a run writes more."""
 
     attempts: dict[str, Attempt] = field(default_factory=dict)
+    open: dict[str, None] = field(default_factory=dict)
+    """The deliveries without an outcome, tests left out, in order."""
     outcomes: dict[str, Settled] = field(default_factory=dict)
     outcome_lines: dict[str, int] = field(default_factory=dict)
     suppressed: dict[tuple[str, int], set[str]] = field(default_factory=dict)
@@ -64,14 +66,11 @@ class Book:
 
     def history(self) -> History:
         """What the manifest knows by now; tests change nobody's state and are left out."""
-        settled = {
-            delivery: replace(attempt, outcome=self.outcomes.get(delivery))
-            for delivery, attempt in self.attempts.items()
-        }
-        composed = (each.thread_id for each in settled.values() if each.action == "compose")
+        attempts = tuple(self.attempts.values())
+        composed = (each.thread_id for each in attempts if each.action == "compose")
         claimed = frozenset(thread for thread in composed if thread is not None)
         return History(
-            attempts=tuple(each for each in settled.values() if not each.is_test),
+            attempts=tuple(each for each in attempts if not each.is_test),
             thread_ids=claimed,
             seen=tuple(each for each in self.seen.values() if each.thread_id not in claimed),
             suppressed={key: frozenset(ids) for key, ids in self.suppressed.items()},
@@ -82,11 +81,7 @@ class Book:
 
     def unknown(self) -> list[Attempt]:
         """The attempts in doubt, tests left out."""
-        return [
-            attempt
-            for delivery, attempt in self.attempts.items()
-            if delivery not in self.outcomes and not attempt.is_test
-        ]
+        return [self.attempts[delivery] for delivery in self.open]
 
     def take(self, event: Event, number: int = 0) -> None:
         """Take in one event; raises `ValueError`, `KeyError` or `TypeError` if it is damaged."""
@@ -262,8 +257,14 @@ def _take_intent(book: Book, event: Event, _number: int) -> None:
         server_at=clock.read(str(event["server_at"])) if "server_at" in event else None,
         is_test=event.get("test") is True,
     )
-    if book.attempts.setdefault(delivery, attempt) != attempt:
+    known = book.attempts.get(delivery)
+    if known is not None and replace(known, outcome=None) != attempt:
         raise ValueError("two intents with one delivery id")
+    if delivery in book.outcomes:
+        attempt = replace(attempt, outcome=book.outcomes[delivery])
+    elif not attempt.is_test:
+        book.open[delivery] = None
+    book.attempts[delivery] = attempt
 
 
 def _take_outcome(book: Book, event: Event, number: int) -> None:
@@ -272,6 +273,9 @@ def _take_outcome(book: Book, event: Event, number: int) -> None:
     known = book.outcomes.get(delivery)
     if known is None or _STRENGTH[type(outcome)] >= _STRENGTH[type(known)]:
         book.outcomes[delivery] = outcome
+        book.open.pop(delivery, None)
+        if delivery in book.attempts:
+            book.attempts[delivery] = replace(book.attempts[delivery], outcome=outcome)
     book.outcome_lines.setdefault(delivery, number)
 
 

@@ -77,25 +77,21 @@ def _entry(number: int, planned: PlannedMessage) -> Html:
     """One line of the contents, as a mail client lists a letter."""
     message = planned.message
     language = "EN" if "EN" in message.text else next(iter(message.text))
-    statuses = [status for status, _ in _statuses(planned)]
+    subject = message.headline.replace("\n", " ")
     chips = [
-        _status(s, _count(planned) if s == "planned" else s.replace("_", " ")) for s in statuses
+        _status(status, _count(planned) if status == "planned" else status.replace("_", " "))
+        for status, _ in _statuses(planned)
     ]
-    return element(
-        "li",
-        element(
-            "a",
-            element("bdi", message.id, class_="id"),
-            element(
-                "bdi",
-                message.headline.replace("\n", " "),
-                class_="subject",
-                lang=language.lower(),
-            ),
-            element("span", *chips, class_="chips"),
-            href=f"#message-{number}",
-        ),
+    link = element(
+        "a",
+        element("bdi", message.id, class_="id"),
+        " ",
+        element("bdi", subject, class_="subject", lang=language.lower()),
+        " ",
+        element("span", Html(" ".join(chips)), class_="chips"),
+        href=f"#message-{number}",
     )
+    return element("li", link)
 
 
 def _article(number: int, planned: PlannedMessage, verbose: bool) -> Html:

@@ -93,8 +93,7 @@ h2 { font-size: 1.1875rem; font-weight: 650; line-height: 1.3; letter-spacing: -
   nav a { grid-template-columns: minmax(0, 1fr); padding: .625rem 1rem; }
   article { padding: 1.125rem 1rem 1rem; }
   .letter { padding: .75rem .875rem 1rem; }
-  .facts { grid-template-columns: minmax(0, 1fr); gap: 0; }
-  .facts dd + dt { margin-top: .375rem; }
+  .facts { column-gap: .875rem; }
 }
 @media print {
   :root { color-scheme: light; --ground: #ffffff; --wash: #f0f0f0; }
