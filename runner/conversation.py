@@ -39,7 +39,7 @@ def find_answers(
     ours = _by_thread(history)
     found = []
     for thread in threads:
-        attempt = ours.get(thread.id) or ours.get(thread.parent_id or "")
+        attempt = _origin(thread, ours)
         if attempt is None:
             continue
         for post in thread.posts:
@@ -54,7 +54,7 @@ def find_activity(history: History, threads: Iterable[Thread]) -> dict[tuple[str
     ours = _by_thread(history)
     found: dict[tuple[str, int], Activity] = {}
     for thread in threads:
-        attempt = ours.get(thread.id) or ours.get(thread.parent_id or "")
+        attempt = _origin(thread, ours)
         if attempt is None:
             continue
         identity = (attempt.message, attempt.revision)
@@ -82,6 +82,13 @@ def _by_thread(history: History) -> Mapping[str, Attempt]:
         if thread and (attempt.action == "compose" or thread not in found):
             found[thread] = attempt
     return found
+
+
+def _origin(thread: Thread, ours: Mapping[str, Attempt]) -> Attempt | None:
+    """What a thread came out of; our own reply in a child thread is not what began it."""
+    here, parent = ours.get(thread.id), ours.get(thread.parent_id or "")
+    is_begun_here = here is not None and (here.action == "compose" or parent is None)
+    return here if is_begun_here else parent
 
 
 def _answers(attempt: Attempt, thread: Thread, post: Post) -> list[Answer]:

@@ -25,13 +25,15 @@ class PlannedMessage:
     """One spec: what would be sent (`deliveries`), and what is settled already (`settled`).
 
     `messages` is one, or one for each row of its data file. `late_since` is when the message was
-    first sent, where that is long ago and it has new recipients.
+    first sent, where that is long ago and it has new recipients. `unguarded` is how many Tolokers
+    the suppression list holds, where Toloka alone chooses who gets the message.
     """
 
     messages: tuple[Message, ...]
     deliveries: tuple[Delivery, ...] = ()
     settled: tuple[Result, ...] = ()
     late_since: datetime | None = None
+    unguarded: int = 0
 
     @property
     def message(self) -> Message:

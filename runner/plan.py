@@ -145,6 +145,7 @@ def _plan_spec(
         deliveries=tuple(deliveries),
         settled=tuple(settled),
         late_since=known.first_at if is_late else None,
+        unguarded=0 if any(each.people for each in deliveries) else len(rules.suppressed),
     )
 
 

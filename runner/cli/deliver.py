@@ -280,4 +280,17 @@ def _agreed(job: Job, planned: Plan, test_to: str | None) -> bool:
         what = f"{plural(len(planned.messages), 'test message')} to {test_to}"
     else:
         what = plural(len(planned.deliveries), "thread")
-    return click.confirm(f"Send {what} on {job.target.url}?", err=True)
+    return _asked(f"Send {what} on {job.target.url}?")
+
+
+def _asked(question: str) -> bool:
+    """Ask; Ctrl-C and a SIGTERM end the program here at once, for nothing is on its way yet."""
+    import signal
+
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    try:
+        return click.confirm(question, err=True)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

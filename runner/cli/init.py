@@ -77,6 +77,8 @@ def _set_up(folder: Path, ci: str) -> Iterator[str]:
 
 def _next_steps(folder: Path, ci: str) -> Iterator[str]:
     root = shown(_messages_root(folder))
+    if folder.absolute() != Path.cwd():
+        yield f"go there: cd {shown(folder)}"
     yield f"edit the messages in {root}/, and see what would be sent: message-runner plan"
     yield "send to the emulator on this machine: message-runner send"
     if ci not in _WORKFLOWS:

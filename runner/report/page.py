@@ -39,7 +39,7 @@ def build_page(plan: Plan, *, target: str, manifest: str, at: datetime, verbose:
         element("meta", charset="utf-8"),
         element("meta", http_equiv="Content-Security-Policy", content=POLICY),
         *(element("meta", **each) for each in _HEAD),
-        element("title", f"{title} – message-runner"),
+        element("title", f"{title} - message-runner"),
         element("style", Html(STYLE)),
     )
     body = element(

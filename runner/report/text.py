@@ -75,6 +75,9 @@ def _recipient_lines(planned: PlannedMessage, *, verbose: bool) -> Iterator[str]
         yield f"  recipients: {_listed(ids, verbose=verbose)}"
     if planned.late_since is not None:
         yield f"  late: first sent on {planned.late_since:%Y-%m-%d}, and these get it only now"
+    if planned.unguarded:
+        who = plural(planned.unguarded, "Toloker")
+        yield f"  suppressed: nobody; the {who} on the suppression list cannot be kept from it"
 
 
 def _listed(ids: Sequence[str], *, verbose: bool) -> str:

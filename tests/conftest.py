@@ -1,0 +1,80 @@
+"""The surroundings of every test: no token, no CI, no proxy, a home of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted import Answers, Scripted
+from support import Project, Result, run_command
+
+from runner.emulator import Emulator
+
+_FOREIGN = ("TOLOKA_", "CI_", "GITHUB_", "GITLAB_")
+_NAMES = {"CI", "NETRC", "NO_COLOR", "FORCE_COLOR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
+
+RunCli = Callable[..., Result]
+StartEmulator = Callable[..., Emulator]
+StartScripted = Callable[[Answers], Scripted]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_this_machine(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Take away what a test could read by mistake: credentials, CI, proxies, the real home."""
+    for name in list(os.environ):
+        if name.startswith(_FOREIGN) or name in _NAMES or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    home = str(tmp_path_factory.mktemp("home"))
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setenv("USERPROFILE", home)
+
+
+@pytest.fixture
+def run_cli(tmp_path: Path) -> RunCli:
+    """Run the command to its end, in an empty folder unless told where."""
+
+    def run(
+        *args: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> Result:
+        return run_command(*args, cwd=cwd or tmp_path, env=env)
+
+    return run
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project that has `messages/` and nothing else."""
+    root = tmp_path / "project"
+    (root / "messages").mkdir(parents=True)
+    return Project(root)
+
+
+@pytest.fixture
+def start_emulator(tmp_path: Path) -> Iterator[StartEmulator]:
+    """Start emulators on one store, with no limit on the rate unless asked for."""
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> Emulator:
+            store = options.pop("store", tmp_path / "toloka.sqlite")
+            return stack.enter_context(Emulator(store, **{"rate_limit": 0, **options}))
+
+        yield start
+
+
+@pytest.fixture
+def emulator(start_emulator: StartEmulator) -> Emulator:
+    """An emulator that does what it is asked."""
+    return start_emulator()
+
+
+@pytest.fixture
+def start_scripted() -> Iterator[StartScripted]:
+    """Start servers that say what no Toloka would."""
+    with ExitStack() as stack:
+        yield lambda answers: stack.enter_context(Scripted(answers))

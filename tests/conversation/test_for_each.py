@@ -1,0 +1,388 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from support import Project, reached
+
+from runner.emulator import Emulator
+from runner.errors import MessagesError
+from runner.recipients import MAX_BYTES, MAX_JSON_BYTES, MAX_ROWS, load_rows
+
+from .talk import SECRET, complaints, per_row, planned, sent_ok, spec, texts
+
+PEOPLE = [
+    {"toloker_id": "ann", "name": "Ann", "amount": "5"},
+    {"toloker_id": "0123", "name": "Žofie, the 2nd", "amount": "7.50"},
+]
+CSV = 'toloker_id,name,amount\nann,Ann,5\n0123,"Žofie, the 2nd",7.50\n'
+JSON = json.dumps(PEOPLE, ensure_ascii=False)
+LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in PEOPLE)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("rows.csv", CSV.encode()),
+        ("rows.csv", CSV.encode("utf-8-sig")),
+        ("rows.csv", CSV.replace("\n", "\r\n").encode()),
+        ("rows.csv", CSV.replace("toloker_id,name", " toloker_id ,\tname ").encode()),
+        ("rows.CSV.csv", CSV.replace("7.50\n", "7.50").encode()),
+        ("rows.json", JSON.encode("utf-8-sig")),
+        ("rows.json", json.dumps(PEOPLE, indent=2).replace("\n", "\r\n").encode()),
+        ("rows.jsonl", LINES.encode()),
+        ("rows.jsonl", LINES.replace("\n", "\r\n\r\n").encode("utf-8-sig")),
+    ],
+    ids=["csv", "bom", "crlf", "spaces", "no end", "json", "json crlf", "lines", "lines crlf"],
+)
+def test_each_row_is_a_thread_of_its_own(
+    project: Project, emulator: Emulator, name: str, data: bytes
+) -> None:
+    project.write("messages/bonus.yaml", per_row(name))
+    project.write(f"messages/{name}", data)
+    assert sent_ok(project, emulator) == {"sent": 2}
+    assert texts(emulator) == {"ann": "Ann gets 5.", "0123": "Žofie, the 2nd gets 7.50."}
+
+
+def test_a_row_is_row_in_every_template(project: Project, emulator: Emulator) -> None:
+    project.write("messages/_partials/sign.j2", "{{ row.keys }} of {{ team }}\n")
+    text = "{{ row.items }} {{ row.values | upper }} {% include 'sign.j2' %}"
+    changes = {"topic": {"EN": "{{ row.keys }}"}, "recipients_ids": ["{{ row.items }}"]}
+    project.write("messages/a.yaml", per_row("a.csv", text, variables={"team": "Us"}, **changes))
+    project.write("messages/a.csv", "items,keys,values\nann,1,x\n")
+    assert sent_ok(project, emulator) == {"sent": 1}
+    assert texts(emulator) == {"ann": "ann X 1 of Us"}
+
+
+def test_rows_of_json_are_nested_and_keep_their_types(project: Project, emulator: Emulator) -> None:
+    row = {
+        "people": ["ann", "bob"],
+        "home": {"city": "Oslo"},
+        "paid": [1.5, 2],
+        "is_new": False,
+        "note": None,
+    }
+    text = (
+        "{{ row.home.city }} {{ row.paid | sum }} {{ row['paid'][1] }} "
+        "{{ 'new' if row.is_new else 'old' }} {{ row.note is none }}"
+    )
+    form = per_row("a.jsonl", text, recipients_ids="{{ row.people }}")
+    project.write("messages/a.yaml", form)
+    project.write("messages/a.jsonl", json.dumps(row))
+    assert sent_ok(project, emulator) == {"sent": 1}
+    assert texts(emulator) == dict.fromkeys(["ann", "bob"], "Oslo 3.5 2 old True")
+
+
+def test_a_quoted_line_end_arrives_and_lines_are_still_counted(
+    project: Project, emulator: Emulator
+) -> None:
+    project.write("messages/a.yaml", per_row("a.csv"))
+    good = 'toloker_id,name,amount\r\nann,"Ann\r\nLee ""Jr""",5\r\n\r\n'
+    project.write("messages/a.csv", good + "bob,Bob\r\n")
+    done = project.run("validate")
+    assert (done.code, complaints(done.out)) == (
+        3,
+        [
+            "messages/a.csv:5:1: error: the row has 2 fields and the header 3; "
+            "put a field that holds a comma in double quotes",
+        ],
+    )
+    project.write("messages/a.csv", good)
+    sent_ok(project, emulator)
+    assert texts(emulator) == {"ann": 'Ann\nLee "Jr" gets 5.'}
+
+
+EMPTY = "error: the file has no rows; add a row, or a `draft: true`"
+# What stands in the data file, and the one complaint that it makes.
+BAD_FILES: dict[str, tuple[str, str | bytes, str]] = {
+    "blank": ("csv", f"toloker_id,,name,amount\n{SECRET},x,y,z\n", "1:1: error: a column of the header has no name; name every column"),
+    "duplicate": ("csv", f"toloker_id,{SECRET}, {SECRET} \na,b,c\n", "1:1: error: two columns of the header have one name; give each its own"),
+    "short": ("csv", f"toloker_id,name,amount\na,b,1\n{SECRET},{SECRET}\n", "3:1: error: the row has 2 fields and the header 3; put a field that holds a comma in double quotes"),
+    "long": ("csv", f"toloker_id,name,amount\na,b,1,{SECRET}\n", "2:1: error: the row has 4 fields and the header 3; put a field that holds a comma in double quotes"),
+    "nothing": ("csv", "", "1:1: error: the file has no header; name the columns in the first line"),
+    "unnamed": ("csv", f",,\n{SECRET},b,1\n", "1:1: error: the file has no header; name the columns in the first line"),
+    "quotes": ("csv", f'toloker_id,name,amount\n"{SECRET}"x,b,1\n', "2:1: error: this is not CSV: ',' expected after '\"'"),
+    "nul": ("csv", f"toloker_id,name,amount\na,{SECRET}\0,1\n", "2:1: error: the line holds a NUL character; save it as plain UTF-8"),
+    "latin": ("csv", f"toloker_id,name,amount\na,{SECRET}é,1\n".encode("latin-1"), "1:1: error: this is not UTF-8; save the file as UTF-8"),
+    "no-list": ("json", f'{{"name": "{SECRET}"}}', "1:1: error: this is not a list; write a JSON list of objects: [{...}, ...]"),
+    "no-object": ("json", f'[{{"toloker_id": "a", "name": "b", "amount": 1}}, "{SECRET}"]', "1:1: error: item 2 is not an object; write {...} for each row"),
+    "no-json": ("json", f'[\n{{"name": "{SECRET}"\n"x"]', "3:1: error: this is not JSON: Expecting ',' delimiter"),
+    "twice": ("json", f'[{{"{SECRET}": 1, "{SECRET}": 2}}]', "1:1: error: an object has one name twice"),
+    "endless": ("json", "[{\"amount\": Infinity}]", "1:1: error: Infinity is not JSON"),
+    "lines": ("jsonl", f'{{"toloker_id": "a", "name": "b", "amount": 1}}\n\n["{SECRET}"]\n', "3:1: error: this line is not an object; write {...} on each line"),
+    "torn": ("jsonl", f'{{"toloker_id": "a", "name": "b", "amount": 1}}\n{{"name": "{SECRET}\n', "2:1: error: this is not JSON: Invalid control character at"),
+}  # fmt: skip
+
+
+def test_a_bad_data_file_is_complained_of_at_its_line_and_never_quoted(project: Project) -> None:
+    for name, (ending, data, _) in BAD_FILES.items():
+        project.write(f"messages/{name}.yaml", per_row(f"{name}.{ending}"))
+        project.write(f"messages/{name}.{ending}", data)
+    empty = {"e1": ("csv", "toloker_id\n\n"), "e2": ("json", "[]"), "e3": ("jsonl", "\n \n")}
+    for name, (ending, data) in empty.items():
+        project.write(f"messages/{name}.yaml", per_row(f"{name}.{ending}"))
+        project.write(f"messages/{name}.{ending}", data)
+    done = project.run("validate")
+    wanted = [f"messages/{name}.{each[0]}:{each[2]}" for name, each in BAD_FILES.items()]
+    wanted += [f"messages/{name}.yaml:5:11: {EMPTY}" for name in empty]
+    assert done.code == 3
+    assert sorted(complaints(done.out)) == sorted(wanted)
+    assert SECRET not in done.out + done.err
+
+
+# What a row or its template holds, and the complaint: at the template, with the row beside it.
+ROW = "(row messages/a.csv:4)"
+BAD_ROWS = {
+    "{{ row.nmae }}": (f"x,{SECRET},1", f"2:22: error: template: 'dict object' has no attribute 'nmae' {ROW}; check the name"),
+    "{{ row.name }}": ("x,,1", f"2:15: error: text.EN is empty once it is rendered {ROW}; write something, or drop the language"),
+    "{{ row.name }}!": (f"x,{SECRET}\x07,1", f"2:15: error: text.EN holds the control character U+0007 {ROW}; remove it"),
+    "Hi {{ 1 // (row.amount | int) }}": (f"x,{SECRET},0", f"2:18: error: template: ZeroDivisionError: integer division or modulo by zero {ROW}"),
+    "Hi {{ row.amount + 1 }}": (f"x,{SECRET},{SECRET}", f'2:18: error: template: TypeError: can only concatenate str (not "int") to str {ROW}'),
+    "Hi": (f"{SECRET} x,n,1", f"4:18: error: this recipient id is empty, or holds white space or a control character {ROW}; one id, nothing around it"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BAD_ROWS)
+def test_a_row_that_does_not_render_is_named_beside_the_template(
+    project: Project, text: str
+) -> None:
+    row, wanted = BAD_ROWS[text]
+    # Without the good rows before it, a mistake of every row would do as well.
+    good = "" if "nmae" in text or "+ 1" in text else "a,n,1\nb,n,2\n"
+    ids = ["{{ row.toloker_id }}"]
+    project.write("messages/a.yaml", per_row("a.csv", text, recipients_ids=ids))
+    lines = good or "\n\n"
+    project.write("messages/a.csv", f"toloker_id,name,amount\n{lines}{row}\n")
+    done = project.run("plan")
+    assert (done.code, complaints(done.err)) == (3, [f"messages/a.yaml:{wanted}"])
+    assert SECRET not in done.out + done.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% include row.name %}",
+        "{{ {}[row.name] }}",
+        "{{ {}[row.name | upper] }}",
+        "{{ {}[row.name | length * 1000003] }}",
+        "{{ ['a'] | select(row.name) | list }}",
+        "{{ ('{' ~ row.name ~ '}').format() }}",
+        "{{ row.name.encode('ascii') }}",
+        "{{ row[row.name] }}",
+        "{{ 'a' | attr(row.name) }}",
+    ],
+)
+def test_no_template_can_make_a_complaint_quote_a_row(project: Project, text: str) -> None:
+    project.write("messages/a.yaml", per_row("a.csv", text))
+    project.write("messages/a.csv", f"toloker_id,name\na,{SECRET}é\n")
+    done = project.run("validate")
+    assert done.code == 3
+    assert "messages/a.yaml:2:15: error: " in done.out
+    assert "(row messages/a.csv:2)" in done.out
+    assert SECRET not in (done.out + done.err).lower()
+    assert "7000021" not in done.out
+
+
+def test_a_word_of_the_template_itself_is_still_quoted(project: Project) -> None:
+    project.write("messages/_partials/sign.j2", "Bye {{ row.gone }}\n")
+    project.write("messages/a.yaml", per_row("a.csv", "{% include 'sign.j2' %}"))
+    project.write("messages/a.csv", "toloker_id\na\n")
+    assert complaints(project.run("validate").out) == [
+        "messages/_partials/sign.j2:1:1: error: template: 'dict object' has no attribute 'gone' "
+        "(row messages/a.csv:2); check the name"
+    ]
+
+
+def test_one_toloker_in_two_rows_is_refused_with_both_rows(project: Project) -> None:
+    project.write("messages/a.yaml", per_row("a.csv"))
+    project.write("messages/a.csv", f"toloker_id,name,amount\n{SECRET},x,1\nb,y,2\n{SECRET},z,3\n")
+    done = project.run("validate")
+    assert (done.code, complaints(done.out)) == (
+        3,
+        [
+            "messages/a.yaml:4:17: error: one Toloker is in two rows: messages/a.csv:2 and "
+            "messages/a.csv:4; a message reaches each Toloker once",
+        ],
+    )
+
+
+def test_a_mistake_in_every_row_is_told_a_few_times(project: Project) -> None:
+    project.write("messages/a.yaml", per_row("a.csv", "{{ row.nmae }}"))
+    project.write("messages/a.csv", "toloker_id\n" + "".join(f"t{n}\n" for n in range(5000)))
+    done = project.run("validate")
+    assert done.code == 3
+    assert done.err == "10 problems in 1 file\n"
+    assert len(complaints(done.out)) == 10
+
+
+def test_rows_added_later_are_sent_alone(project: Project, emulator: Emulator) -> None:
+    project.write("messages/a.yaml", per_row("a.csv"))
+    project.write("messages/a.csv", "toloker_id,name,amount\nann,Ann,5\n")
+    assert sent_ok(project, emulator) == {"sent": 1}
+    project.write("messages/a.csv", "toloker_id,name,amount\nbob,Bob,6\nann,Ann,5\ncyd,Cyd,7\n")
+    assert sent_ok(project, emulator) == {"already_sent": 1, "sent": 2}
+    assert texts(emulator) == {"ann": "Ann gets 5.", "bob": "Bob gets 6.", "cyd": "Cyd gets 7."}
+    # A row that is gone is forgotten, and one that comes back is known.
+    project.write("messages/a.csv", "toloker_id,name,amount\nbob,Bob,6\n")
+    assert sent_ok(project, emulator) == {"already_sent": 1}
+    project.write("messages/a.csv", "toloker_id,name,amount\nbob,Bob,6\nann,Ann,5\n")
+    assert sent_ok(project, emulator) == {"already_sent": 2}
+    assert reached(emulator) == ["ann", "bob", "cyd"]
+
+
+def test_an_edited_row_is_told_and_not_sent_again(project: Project, emulator: Emulator) -> None:
+    project.write("messages/a.yaml", per_row("a.csv"))
+    project.write("messages/a.csv", "toloker_id,name,amount\nann,Ann,5\nbob,Bob,6\n")
+    sent_ok(project, emulator)
+    project.write("messages/a.csv", "toloker_id,name,amount\nann,Ann,5\nbob,Bob,60\n")
+    dry = planned(project, emulator)
+    edited = "edited since it was sent; who has it is not written to again (1 Toloker)"
+    assert (dry.code, dry.out.splitlines()[:3]) == (
+        0,
+        ["a (messages/a.yaml)", "  already sent (1 Toloker)", f"  {edited}"],
+    )
+    done = project.send(emulator)
+    assert (done.code, done.err.splitlines()[-1]) == (0, "edited: a to bob")
+    assert texts(emulator) == {"ann": "Ann gets 5.", "bob": "Bob gets 6."}
+    project.write("messages/a.yaml", per_row("a.csv", revision=2))
+    assert sent_ok(project, emulator) == {"sent": 2}
+    assert reached(emulator) == ["ann", "ann", "bob", "bob"]
+
+
+def test_a_limit_counts_rows_and_the_next_run_goes_on(project: Project, emulator: Emulator) -> None:
+    project.write("messages/a.yaml", per_row("a.csv", "Hi"))
+    project.write("messages/a.csv", "toloker_id\n" + "".join(f"t{n}\n" for n in range(5)))
+    assert sent_ok(project, emulator, "--limit", "2") == {"sent": 2, "not_tried": 3}
+    assert sent_ok(project, emulator) == {"sent": 3, "already_sent": 2}
+    assert reached(emulator) == ["t0", "t1", "t2", "t3", "t4"]
+
+
+def test_the_plan_shows_the_first_the_longest_and_the_shortest_row(project: Project) -> None:
+    project.write("messages/a.yaml", per_row("a.csv", "Hi {{ row.name }}"))
+    project.write("messages/a.csv", "toloker_id,name\na,Ann\nb,Bartholomew\nc,Cy\nd,Dan\n")
+    assert project.run("plan").out == (
+        "a (messages/a.yaml)\n"
+        "  would send 4 threads to 4 Tolokers, one for each row\n"
+        "  recipients: a, b, c, d\n"
+        "  languages: EN; answerable: yes\n"
+        "  row 2:\n  EN: Your bonus\n      | Hi Ann\n"
+        "  row 3:\n  EN: Your bonus\n      | Hi Bartholomew\n"
+        "  row 4:\n  EN: Your bonus\n      | Hi Cy\n"
+        "\nWould send 4 threads. Nothing was sent.\n"
+    )
+
+
+def _out_of_reach(project: Project) -> dict[str, str]:
+    """Make files that a message may not name; gives each name with the reason."""
+    here, csv = "messages/deep", f"toloker_id\n{SECRET}\n"
+    relative = "write a path relative to this file, with forward slashes"
+    hidden = "a data file has no hidden or _ part in its path"
+    link = "a link is not followed: put the file itself here"
+    project.write("outside.csv", csv)
+    project.write(f"{here}/_private.csv", csv)
+    project.write(f"{here}/.hidden.csv", csv)
+    project.write(f"{here}/_private/rows.csv", csv)
+    project.write("messages/.git/rows.csv", csv)
+    project.write(f"{here}/real.csv", csv)
+    project.write("linked/rows.csv", csv)
+    (project.root / here / "folder.csv").mkdir()
+    (project.root / here / "link.csv").symlink_to(project.root / "outside.csv")
+    (project.root / here / "near.csv").symlink_to("real.csv")
+    (project.root / here / "lost.csv").symlink_to("nowhere.csv")
+    (project.root / here / "linked").symlink_to(project.root / "linked")
+    absolute = project.write("absolute.csv", csv).as_posix()
+    return {
+        absolute: relative,
+        "C:rows.csv": relative,
+        "..\\deep\\real.csv": relative,
+        "file:real.csv": relative,
+        "../../outside.csv": "a data file lives under messages",
+        "../../messages/../outside.csv": "a data file lives under messages",
+        "_private.csv": hidden,
+        ".hidden.csv": hidden,
+        "_private/rows.csv": hidden,
+        "../.git/rows.csv": hidden,
+        "link.csv": link,
+        "near.csv": link,
+        "lost.csv": link,
+        "linked/rows.csv": link,
+        "folder.csv": "there is no such file",
+        "none.csv": "there is no such file",
+        "REAL/../none.csv": "there is no such file",
+    }
+
+
+@pytest.mark.parametrize("key", ["for_each", "recipients_file"])
+def test_a_file_out_of_reach_is_refused_and_not_read(project: Project, key: str) -> None:
+    wanted = []
+    for number, (name, reason) in enumerate(_out_of_reach(project).items()):
+        form = {
+            "topic": {"EN": "Hi"},
+            "text": {"EN": "Hi"},
+            "recipients_select_type": "DIRECT",
+            **({"recipients_ids": ["{{ row.toloker_id }}"]} if key == "for_each" else {}),
+        }
+        project.write(f"messages/deep/m{number}.yaml", spec(**form, **{key: name}))
+        place = f"messages/deep/m{number}.yaml:{len(form) + 1}:{len(key) + 3}"
+        wanted.append(f"{place}: error: `{key}` names no file that can be used; {reason}")
+    done = project.run("validate")
+    assert done.code == 3
+    assert sorted(complaints(done.out)) == sorted(wanted)
+    assert SECRET not in done.out + done.err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_is_no_data_file(project: Project) -> None:
+    # Reading it would wait for ever.
+    project.write("messages/a.yaml", per_row("a.csv"))
+    os.mkfifo(project.root / "messages" / "a.csv")
+    done = project.run("validate")
+    assert (done.code, complaints(done.out)) == (
+        3,
+        [
+            "messages/a.yaml:5:11: error: `for_each` names no file that can be used; "
+            "there is no such file",
+        ],
+    )
+
+
+def test_a_project_may_itself_be_reached_through_a_link(
+    project: Project, tmp_path: Path, emulator: Emulator
+) -> None:
+    project.write("messages/a.yaml", per_row("sub/../data/a.csv", "Hi"))
+    project.write("messages/data/a.csv", "toloker_id\nann\n")
+    (tmp_path / "alias").symlink_to(project.root)
+    assert sent_ok(Project(tmp_path / "alias"), emulator) == {"sent": 1}
+
+
+def _sparse(path: Path, size: int) -> None:
+    with path.open("wb") as stream:
+        stream.truncate(size)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("a.csv", MAX_BYTES), ("a.jsonl", MAX_BYTES), ("a.json", MAX_JSON_BYTES)]
+)
+def test_a_file_that_is_too_large_is_refused_unread(project: Project, name: str, size: int) -> None:
+    project.write("messages/a.yaml", per_row(name))
+    _sparse(project.root / "messages" / name, size + 1)
+    done = project.run("validate")
+    wanted = f"the file is larger than {size // 1024**2} MiB; split it up"
+    assert (done.code, complaints(done.out)) == (3, [f"messages/{name}:1:1: error: {wanted}"])
+
+
+def _rows_read(path: Path) -> int:
+    return sum(1 for _ in load_rows(path))
+
+
+def test_there_are_a_million_rows_at_most(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a\n" + "1\n" * MAX_ROWS)
+    assert _rows_read(path) == MAX_ROWS
+    path.write_text("a\n" + "1\n" * (MAX_ROWS + 1))
+    with pytest.raises(MessagesError) as caught:
+        _rows_read(path)
+    (problem,) = caught.value.problems
+    assert (problem.where.line, problem.what) == (MAX_ROWS + 2, "more than 1,000,000 rows")

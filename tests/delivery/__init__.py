@@ -1,0 +1,1 @@
+"""Never twice, never lost: counted at the server, whatever fails."""

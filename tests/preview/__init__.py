@@ -1,0 +1,1 @@
+"""The preview: the page as text, and as a browser shows it."""

@@ -1,0 +1,308 @@
+"""Every command of the README is run, and prints what the README says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from console import Bindings, Block, blocks, command_of
+
+from runner.emulator import Emulator
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PORT = "8765"
+# Taken before any fixture changes it: an installation wants pip's own configuration and cache.
+OUTSIDE = dict(os.environ)
+NO_INDEX = (
+    *("NewConnectionError", "ConnectTimeoutError", "NameResolutionError", "Max retries exceeded"),
+    *("ProxyError", "ReadTimeoutError", "(from versions: none)"),
+)
+NOT_COPIED = shutil.ignore_patterns(
+    *(".git", ".venv", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis", ".coverage*"),
+    *("results", ".message-runner", "build", "dist"),
+)
+
+pytestmark = pytest.mark.skipif(
+    os.name == "nt" or shutil.which("bash") is None, reason="the README's commands are for bash"
+)
+
+
+def run(
+    command: str, cwd: Path, env: Mapping[str, str], *, timeout_s: float = 60
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=timeout_s,
+    )
+
+
+def here(**more: str) -> dict[str, str]:
+    """The environment of a person's terminal, with the command that is being tested."""
+    scripts = str(Path(sys.executable).parent)
+    return {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", **more}
+
+
+def fresh() -> dict[str, str]:
+    """The environment of a machine where nothing of ours is installed or being measured."""
+    ours = ("COVERAGE", "PYTEST", "PYTHON", "VIRTUAL_ENV", "TOLOKA", "CI")
+    kept = {name: value for name, value in OUTSIDE.items() if not name.startswith(ours)}
+    scripts = str(Path(sys.executable).parent)
+    path = [part for part in kept["PATH"].split(os.pathsep) if part != scripts]
+    return {**kept, "PATH": os.pathsep.join(path), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+def installed(command: str, cwd: Path) -> str:
+    """Run a command that installs; gives what it printed, without what pip has to say."""
+    done = run(command, cwd, fresh(), timeout_s=500)
+    if done.returncode != 0:
+        unreachable = any(sign in done.stdout for sign in NO_INDEX)
+        if unreachable and "CI" not in OUTSIDE:
+            pytest.skip("no package index can be reached to install from")
+        pytest.fail(f"$ {command}\nended with {done.returncode}:\n{done.stdout}")
+    return "".join(
+        line
+        for line in done.stdout.splitlines(keepends=True)
+        if not line.startswith(("WARNING: ", "[notice] "))
+    )
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(ROOT, tmp_path / "clone", ignore=NOT_COPIED))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the repository's messages and nothing else."""
+    made = tmp_path / "folder"
+    shutil.copytree(ROOT / "messages", made / "messages", ignore=NOT_COPIED)
+    return made
+
+
+@pytest.mark.timeout(600)
+def test_first_command_installs_and_sends(clone: Path) -> None:
+    command = command_of(README, "setup")
+    [block] = [each for each in blocks(README) if each.name == "setup"]
+    [(_, written)] = block.commands()
+
+    printed = installed(command, clone)
+
+    assert Bindings().match(written, printed), printed
+
+
+@pytest.mark.timeout(600)
+def test_second_command_installs_what_the_tests_need(clone: Path) -> None:
+    *setup, last = command_of(README, "tests").split(" && ")
+    assert last == "pytest"
+
+    printed = installed(" && ".join([*setup, "pytest --collect-only -q -n 0"]), clone)
+
+    assert "test_second_command_installs_what_the_tests_need" in printed
+
+
+@pytest.mark.timeout(300)
+def test_every_command_prints_what_the_readme_says(folder: Path) -> None:
+    with servers() as start:
+        session = Session(folder, start)
+        for block in blocks(README):
+            session.take(block)
+    assert session.commands > 10
+
+
+class Session:
+    """One reader, following the README from its beginning to its end in one folder."""
+
+    def __init__(self, folder: Path, servers: Servers) -> None:
+        self._folder = folder
+        self._servers = servers
+        self._bindings = Bindings()
+        self._port = free_port()
+        self._environment = with_curl(folder.parent / "bin")
+        self.commands = 0
+
+    def take(self, block: Block) -> None:
+        if block.kind == "file":
+            path = self._folder / block.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.body, encoding="utf-8")
+        elif block.language == "console" and block.name != "tests":
+            commands = list(block.commands())
+            for number, (command, written) in enumerate(commands, start=1):
+                is_last = number == len(commands)
+                self._run(block, command, written, block.exit_code if is_last else 0)
+                self.commands += 1
+        elif block.language == "console":
+            assert list(block.commands())
+        else:
+            assert block.kind == "script", f"line {block.line}: nothing tests this block"
+
+    def _run(self, block: Block, command: str, written: str, exit_code: int) -> None:
+        # What the first command sets up is tested above; what it does after that is done here.
+        command = command.rpartition(" && ")[2] if block.name == "setup" else command
+        real = self._bindings.put_into(command).replace(PORT, self._port)
+        if block.name == "server":
+            # A port that is free here, where another test may have the usual one.
+            real = f"{real} --port {self._port}"
+            printed = self._servers.start(real, self._folder, self._environment)
+        else:
+            done = run(real, self._folder, self._environment)
+            printed = done.stdout
+            assert done.returncode == exit_code, f"line {block.line}: $ {real}\n{printed}"
+        printed = printed.replace(self._port, PORT)
+        if not self._bindings.match(written, printed):
+            pytest.fail(f"README line {block.line}: $ {real}\nprints\n{printed}\nnot\n{written}")
+
+
+class Servers:
+    """Commands that run in another terminal until they are stopped."""
+
+    def __init__(self) -> None:
+        self._started: list[subprocess.Popen[str]] = []
+
+    def start(self, command: str, cwd: Path, env: Mapping[str, str]) -> str:
+        """Start one; gives the first line that it prints."""
+        server = subprocess.Popen(
+            ["bash", "-c", f"exec {command}"],
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )
+        self._started.append(server)
+        assert server.stdout is not None
+        return server.stdout.readline()
+
+    def stop(self) -> None:
+        for server in self._started:
+            server.send_signal(signal.SIGINT)
+            server.communicate(timeout=10)
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    started = Servers()
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+def free_port() -> str:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return str(taken.getsockname()[1])
+
+
+# For a machine that has no curl: what the README asks of it, and no more.
+CURL = """\
+import argparse, urllib.request
+from pathlib import Path
+
+parser = argparse.ArgumentParser()
+parser.add_argument("-s", action="store_true")
+for name in ("-o", "-w", "-H", "-d", "url"):
+    parser.add_argument(name)
+given = parser.parse_args()
+headers = dict([given.H.split(": ")])
+with urllib.request.urlopen(urllib.request.Request(given.url, given.d.encode(), headers)) as reply:
+    Path(given.o).write_bytes(reply.read())
+    print(reply.status)
+"""
+
+
+def with_curl(folder: Path) -> dict[str, str]:
+    """The environment of a terminal that has curl, or something that does for it."""
+    env = here()
+    if shutil.which("curl") is None:
+        folder.mkdir()
+        (folder / "curl").write_text(f"#!{sys.executable}\n{CURL}", encoding="utf-8")
+        (folder / "curl").chmod(0o755)
+        env["PATH"] += f"{os.pathsep}{folder}"
+    return env
+
+
+def git(*words: str, cwd: Path, env: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        ["git", *words], cwd=cwd, env=env, capture_output=True, encoding="utf-8", check=True
+    )
+    return done.stdout
+
+
+def script(name: str) -> str:
+    [found] = [each.body for each in blocks(README) if (each.kind, each.name) == ("script", name)]
+    return found
+
+
+def test_the_job_that_sends_keeps_the_manifest_on_a_branch(folder: Path, tmp_path: Path) -> None:
+    name = {"NAME": "Tester", "EMAIL": "tester@example.org"}
+    people = {f"GIT_{who}_{key}": name[key] for who in ("AUTHOR", "COMMITTER") for key in name}
+    env = here(CI="true", TOLOKA_TOKEN="any-token", GIT_CONFIG_GLOBAL=os.devnull, **people)
+    origin = tmp_path / "origin.git"
+    git("init", "-q", "--bare", str(origin), cwd=tmp_path, env=env)
+    git("init", "-q", cwd=folder, env=env)
+    git("remote", "add", "origin", str(origin), cwd=folder, env=env)
+    (folder / ".gitignore").write_text("/results/\n", encoding="utf-8")
+    git("add", "-A", cwd=folder, env=env)
+    git("commit", "-q", "-m", "Messages", cwd=folder, env=env)
+    made = run(script("branch"), folder, env)
+    assert made.returncode == 0, made.stdout
+
+    with Emulator(tmp_path / "toloka.sqlite") as emulator:
+        job = script("job").replace("production", emulator.url)
+        assert job != script("job")
+        for number, said in enumerate(("3 sent", "Nothing sent, 3 already sent")):
+            job_folder = tmp_path / f"job-{number}"
+            git("clone", "-q", str(origin), str(job_folder), cwd=tmp_path, env=env)
+            shutil.copytree(folder / "messages", job_folder / "messages")
+            done = run(job, job_folder, env)
+            assert (done.returncode, said in done.stdout) == (0, True), done.stdout
+
+    kept = git("ls-tree", "--name-only", "message-results", cwd=origin, env=env).split()
+    assert len(kept) == 1
+    assert kept[0].endswith(".jsonl")
+
+
+def test_links_lead_to_files_and_headings() -> None:
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-")
+        for title in re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    }
+    for link in re.findall(r"\]\(([^)]+)\)", README):
+        if link.startswith("#"):
+            assert link[1:] in headings, link
+        elif "://" not in link:
+            assert (ROOT / link).is_file(), link
+
+
+def test_exit_codes_are_those_of_the_program() -> None:
+    from runner.errors import ExitCode
+
+    rows = re.findall(r"^\| ([0-9, ]+) \|", README.partition("## Exit codes")[2], re.MULTILINE)
+    written = [int(code) for row in rows for code in row.split(",")]
+    assert written == list(ExitCode)
+
+
+def test_every_module_is_on_the_map() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    names = (path.stem for path in (ROOT / "runner").iterdir() if path.suffix == ".py")
+    folders = (path.parent.name + "/" for path in (ROOT / "runner").glob("*/__init__.py"))
+    modules = {*folders, *(name for name in names if not name.startswith("__"))}
+    assert {name for name in modules if f"`{name}`" not in text} == set()

@@ -1,0 +1,110 @@
+"""The pre-commit hook, run by pre-commit from a clone of this project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support import THANKS
+
+from .tools import HOOKS, OUTSIDE, Done, copy_sources, environment, git, needs_index, once, run
+
+OFFLINE = {
+    "PIP_NO_INDEX": "1",
+    "PIP_FIND_LINKS": "",
+    "PIP_INDEX_URL": "",
+    "PIP_EXTRA_INDEX_URL": "",
+}
+
+
+@dataclass(frozen=True)
+class Repository:
+    """Somebody's repository that uses the hook; `home` is where pre-commit installs hooks."""
+
+    root: Path
+    commands: Path
+    home: Path
+
+    def check(self, **env: str) -> Done:
+        """Run the hook on what is staged."""
+        git("add", "--all", cwd=self.root)
+        command = (self.commands / "pre-commit", "run", "--color", "never")
+        return run(
+            *command, cwd=self.root, env={**OUTSIDE, "PRE_COMMIT_HOME": str(self.home), **env}
+        )
+
+
+@pytest.fixture
+def repository(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    folder = once(tmp_path_factory, "hooks", _install)
+    root = tmp_path / "theirs"
+    (root / "messages").mkdir(parents=True)
+    git("init", "-q", cwd=root)
+    made = Repository(root, folder / "env" / "bin", folder / "home")
+    commit = git("rev-parse", "HEAD", cwd=folder / "project")
+    (root / ".pre-commit-config.yaml").write_text(
+        f"repos:\n  - repo: {folder / 'project'}\n    rev: {commit}\n"
+        "    hooks: [{id: message-runner-validate}]\n"
+    )
+    return made
+
+
+def _install(folder: Path) -> None:
+    """Install pre-commit, and let it install the hook from a clone, which needs an index."""
+    environment(folder, *HOOKS)
+    copy_sources(folder / "project")
+    git("init", "-q", cwd=folder / "project")
+    git("add", "--all", cwd=folder / "project")
+    git("commit", "-q", "-m", "As it is", cwd=folder / "project")
+    (folder / "try").mkdir()
+    git("init", "-q", cwd=folder / "try")
+    (folder / "try" / ".pre-commit-config.yaml").write_text(
+        f"repos:\n  - repo: {folder / 'project'}\n"
+        f"    rev: {git('rev-parse', 'HEAD', cwd=folder / 'project')}\n"
+        "    hooks: [{id: message-runner-validate}]\n"
+    )
+    env = {**OUTSIDE, "PRE_COMMIT_HOME": str(folder / "home")}
+    pre_commit = folder / "env" / "bin" / "pre-commit"
+    needs_index(run(pre_commit, "install-hooks", cwd=folder / "try", env=env))
+
+
+def test_a_good_message_passes_without_a_network(repository: Repository) -> None:
+    (repository.root / "messages/thanks.yaml").write_text(THANKS)
+
+    done = repository.check(**OFFLINE)
+
+    assert done.code == 0, done.said
+    assert "validate messages to Tolokers" in done.said
+    assert "Passed" in done.said
+
+
+def test_a_bad_message_stops_the_commit_and_has_an_address(repository: Repository) -> None:
+    (repository.root / "messages/wrong.yaml").write_text(THANKS.replace("topic", "topics"))
+
+    done = repository.check()
+
+    assert done.code == 1
+    assert "messages/wrong.yaml:1:1: error" in done.said
+    assert "exit code: 3" in done.said
+
+
+def test_two_files_with_one_id_are_seen_though_one_is_staged(repository: Repository) -> None:
+    (repository.root / "messages/first.yaml").write_text(THANKS + "id: thanks\n")
+    git("add", "--all", cwd=repository.root)
+    git("commit", "-q", "-m", "First", cwd=repository.root)
+    (repository.root / "messages/second.yaml").write_text(THANKS + "id: thanks\n")
+
+    done = repository.check()
+
+    assert done.code == 1
+    assert "thanks" in done.said
+
+
+def test_a_commit_without_messages_is_none_of_its_business(repository: Repository) -> None:
+    (repository.root / "notes.txt").write_text("nothing")
+
+    done = repository.check()
+
+    assert done.code == 0, done.said
+    assert "no files to check" in done.said

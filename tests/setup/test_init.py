@@ -1,0 +1,239 @@
+"""`message-runner init`: what it writes works, and what was there stays."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from support import THANKS, Project
+
+from runner import __version__
+from runner.schema import schema_text
+
+from .tools import git
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Project:
+    root = tmp_path / "new"
+    root.mkdir()
+    return Project(root)
+
+
+def modeline_target(file: Path) -> Path:
+    found = re.match(r"# yaml-language-server: \$schema=(\S+)\n", file.read_text())
+    assert found is not None
+    return file.parent / found[1]
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab", "none"])
+def test_in_an_empty_folder_everything_works_at_once(empty: Project, ci: str) -> None:
+    assert empty.run("init", "--ci", ci).code == 0
+
+    validated, planned = empty.run("validate", "--strict"), empty.run("plan")
+    sent, again = empty.run("send"), empty.run("send")
+
+    assert validated == (0, "1 message is valid\n", "")
+    assert (planned.code, sent.code, again.code) == (0, 0, 0)
+    assert "Would send 1 thread" in planned.out
+    assert "1 sent on the local emulator" in sent.out
+    assert "1 already sent" in again.out
+
+
+@pytest.mark.parametrize(
+    ("ci", "files"),
+    [
+        ("github", {".github/workflows/messages.yml", ".github/CODEOWNERS"}),
+        ("gitlab", {".gitlab-ci.yml", "CODEOWNERS"}),
+        ("none", set()),
+    ],
+)
+def test_it_says_what_it_wrote_and_what_to_do_next(
+    empty: Project, ci: str, files: set[str]
+) -> None:
+    said = empty.run("init", "--ci", ci)
+
+    wrote = set(re.findall("^wrote (.+)$", said.out, re.MULTILINE))
+    assert wrote == set(empty.files())
+    assert wrote == files | {
+        *("runner.yaml", "messages/hello.yaml", ".gitignore"),
+        *("schemas/message.schema.json", "schemas/config.schema.json"),
+    }
+    assert "Next:\n1. edit the messages in messages/" in said.out
+    assert ("TOLOKA_TOKEN" in said.out) == (ci != "none")
+    assert said.err == ""
+
+
+def test_github_is_the_default_and_the_release_is_named(empty: Project) -> None:
+    empty.run("init")
+
+    workflow = empty.files()[".github/workflows/messages.yml"].decode()
+    assert workflow.count(f"pip install message-runner=={__version__}") == 2
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab", "none"])
+def test_again_changes_nothing(empty: Project, ci: str) -> None:
+    first = empty.run("init", "--ci", ci)
+    before = empty.files()
+
+    again = empty.run("init", "--ci", ci)
+
+    assert again.code == 0
+    assert empty.files() == before
+    assert not re.search("^(wrote|added)", again.out, re.MULTILINE)
+    assert again.out.count("\nkept ") + 1 == first.out.count("wrote ")
+
+
+def test_a_folder_is_made_where_it_is_named(empty: Project) -> None:
+    said = empty.run("init", "team/messages-repo")
+
+    assert said.code == 0
+    assert "wrote team/messages-repo/runner.yaml" in said.out
+    assert "1. go there: cd team/messages-repo" in said.out
+    assert Project(empty.root / "team/messages-repo").run("validate").code == 0
+
+
+def test_the_policy_is_that_nobody_writes_to_everybody(empty: Project) -> None:
+    empty.run("init")
+    body = "topic: {EN: Hi}\ntext: {EN: Hi}\nrecipients_select_type: ALL\n"
+    empty.write("messages/everybody.yaml", body)
+    assert empty.run("plan").code == 3
+
+    empty.write("messages/everybody.yaml", THANKS)
+    assert empty.run("plan").code == 0
+
+
+def test_the_modelines_name_the_schemas_that_were_written(empty: Project) -> None:
+    empty.run("init")
+
+    for file, name in (("messages/hello.yaml", "message"), ("runner.yaml", "config")):
+        schema = modeline_target(empty.root / file)
+        assert schema.read_text() == schema_text(name)
+        json.loads(schema.read_text())
+
+
+def test_messages_elsewhere_have_their_first_message_there(empty: Project) -> None:
+    empty.write("runner.yaml", "messages: mail/tolokers\n")
+    (empty.root / "mail/tolokers").mkdir(parents=True)
+
+    assert empty.run("init").code == 0
+
+    hello = empty.root / "mail/tolokers/hello.yaml"
+    assert modeline_target(hello).read_text() == schema_text("message")
+    assert not (empty.root / "messages").exists()
+    assert empty.run("validate").code == 0
+
+
+def test_what_is_there_stays_byte_for_byte(empty: Project) -> None:
+    theirs = {
+        "runner.yaml": b"target: production # ours\r\n",
+        "messages/team/first.yml": THANKS.encode(),
+        "schemas/message.schema.json": b"{}",
+        ".github/workflows/messages.yml": b"on: push",
+    }
+    for name, content in theirs.items():
+        empty.write(name, content)
+
+    said = empty.run("init")
+
+    assert said.code == 0
+    after = empty.files()
+    assert {name: after[name] for name in theirs} == theirs
+    assert "messages/hello.yaml" not in after, "it would be sent"
+    assert "kept messages/, which has messages" in said.out
+    assert "kept runner.yaml" in said.out
+    assert ".github/workflows/messages.yml is yours" in said.out
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_missing_lines_come_after_those_that_are_there(empty: Project, end: str) -> None:
+    ignored = f"*.pyc{end}results".encode()
+    owned = f"* @everybody{end}/runner.yaml @team{end}".encode()
+    empty.write(".gitignore", ignored)
+    empty.write(".github/CODEOWNERS", owned)
+
+    said = empty.run("init")
+
+    after = empty.files()
+    added = f"{end}/.message-runner/{end}/message-preview.html{end}".encode()
+    assert after[".gitignore"] == ignored + added, "results is ignored already"
+    assert after[".github/CODEOWNERS"].startswith(owned)
+    assert after[".github/CODEOWNERS"].count(b"runner.yaml") == 1
+    assert b"# /.github/workflows/messages.yml <owner>" in after[".github/CODEOWNERS"]
+    assert "added lines to .gitignore" in said.out
+
+
+@pytest.mark.parametrize(
+    ("ci", "place"), [("github", "CODEOWNERS"), ("github", "docs/CODEOWNERS"),
+                      ("gitlab", ".gitlab/CODEOWNERS")]
+)  # fmt: skip
+def test_the_owners_that_count_already_are_not_put_aside(
+    empty: Project, ci: str, place: str
+) -> None:
+    empty.write(place, "* @everybody\n")
+
+    empty.run("init", "--ci", ci)
+
+    found = [name for name in empty.files() if name.endswith("CODEOWNERS")]
+    assert found == [place]
+    assert empty.files()[place].startswith(b"* @everybody\n#")
+
+
+def test_nobody_is_made_an_owner(empty: Project) -> None:
+    empty.run("init")
+
+    lines = empty.files()[".github/CODEOWNERS"].decode().splitlines()
+    assert lines
+    assert all(line.startswith("#") for line in lines)
+
+
+def test_git_keeps_what_was_sent_out_of_a_commit_and_messages_in_it(empty: Project) -> None:
+    empty.run("init")
+    empty.write("messages/results/may.yaml", THANKS)
+    empty.run("send")
+    git("init", "-q", cwd=empty.root)
+
+    added = git("add", "--dry-run", ".", cwd=empty.root)
+
+    assert "messages/results/may.yaml" in added
+    assert "local" not in added
+
+
+def test_below_the_top_of_a_repository_it_says_that_ci_will_not_look_there(
+    empty: Project,
+) -> None:
+    git("init", "-q", cwd=empty.root)
+
+    assert "is not the top of its repository" in empty.run("init", "mail").out
+    assert "is not the top of its repository" not in empty.run("init").out
+
+
+@pytest.mark.parametrize("blocked", ["messages", ".github", "schemas"])
+def test_where_it_cannot_write_it_ends_with_2(empty: Project, blocked: str) -> None:
+    empty.write(blocked, "a file where a folder should be")
+
+    said = empty.run("init")
+
+    assert said.code == 2
+    assert said.err.startswith(f"error: {blocked}")
+    assert "cannot be written" in said.err
+
+
+def test_a_folder_that_is_a_file_and_an_unknown_ci_are_refused_with_2(empty: Project) -> None:
+    empty.write("file", "")
+
+    assert empty.run("init", "file").code == 2
+    assert empty.run("init", "--ci", "jenkins").code == 2
+    assert list(empty.files()) == ["file"]
+
+
+def test_a_configuration_that_is_wrong_is_said_and_nothing_is_written(empty: Project) -> None:
+    empty.write("runner.yaml", "target: nowhere\n")
+
+    said = empty.run("init")
+
+    assert said.code == 2
+    assert "runner.yaml:1:9" in said.err
+    assert list(empty.files()) == ["runner.yaml"]

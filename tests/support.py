@@ -1,0 +1,173 @@
+"""What several test files use: the command as a process, a project folder, an emulator's insides."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from runner.emulator import Emulator
+
+TOKEN = "sentinel-T0KEN-9b1fd6c0"
+TOLOKER = "1ad097faba0eff85a04fe30bc04d53db"
+COMMAND = (sys.executable, "-m", "runner")
+TIMEOUT_S = 60
+
+THANKS = f"""\
+topic:
+  EN: "Thank you!"
+text:
+  EN: "Amazing job! We have just trained our first model."
+recipients_select_type: DIRECT
+recipients_ids:
+  - {TOLOKER}
+answerable: false
+"""
+
+
+class Result(NamedTuple):
+    """What a finished command said."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_command(
+    *args: str | Path,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    command: Sequence[str] = COMMAND,
+) -> Result:
+    """Run the installed command to its end; `env` is added to this process's environment."""
+    done = subprocess.run(
+        [*command, *map(str, args)],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A temporary folder with `messages/`, and the command run in it."""
+
+    root: Path
+
+    def write(self, path: str, text: str | bytes) -> Path:
+        """Write a file, making its folders."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return file
+
+    def run(self, *args: str | Path, **env: str) -> Result:
+        """Run the command here, with these variables in its environment."""
+        return run_command(*args, cwd=self.root, env=env)
+
+    def send(self, emulator: Emulator | str, *args: str | Path, **env: str) -> Result:
+        """Run `send` with a token to an emulator, or to a URL."""
+        url = emulator if isinstance(emulator, str) else emulator.url
+        return self.run("send", "--target", url, *args, TOLOKA_TOKEN=TOKEN, **env)
+
+    def start(self, *args: str | Path, **env: str) -> subprocess.Popen[str]:
+        """Start the command here; whoever starts it ends it."""
+        return subprocess.Popen(
+            [*COMMAND, *map(str, args)],
+            cwd=self.root,
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def files(self) -> dict[str, bytes]:
+        """Every file below, by its path: to see that nothing changed."""
+        found = sorted(path for path in self.root.rglob("*") if path.is_file())
+        return {path.relative_to(self.root).as_posix(): path.read_bytes() for path in found}
+
+    def manifest(self, emulator: Emulator | None = None) -> Path:
+        """Where the manifest of an emulator's target is, or that of the local one."""
+        if emulator is None:
+            return self.root / "results" / "local.jsonl"
+        return (
+            self.root
+            / "results"
+            / (emulator.url.removeprefix("http://").replace(":", "-") + ".jsonl")
+        )
+
+    def events(self, emulator: Emulator | None = None) -> list[dict[str, Any]]:
+        """The manifest's lines, parsed."""
+        lines = self.manifest(emulator).read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def results(self, name: str = "results.json") -> dict[str, Any]:
+        """A results file, parsed."""
+        document: dict[str, Any] = json.loads((self.root / name).read_text())
+        return document
+
+
+def direct(
+    *ids: str, topic: str = "Thank you!", text: str = "Amazing job!", extra: str = ""
+) -> str:
+    """A DIRECT message to these Tolokers."""
+    listed = "".join(f"  - {json.dumps(toloker)}\n" for toloker in ids)
+    return (
+        f"topic: {{EN: {json.dumps(topic)}}}\ntext: {{EN: {json.dumps(text)}}}\n"
+        f"recipients_select_type: DIRECT\nrecipients_ids:\n{listed}{extra}"
+    )
+
+
+def tolokers(count: int, prefix: str = "toloker") -> list[str]:
+    return [f"{prefix}-{number:04}" for number in range(count)]
+
+
+def control(emulator: Emulator, name: str, body: object = None) -> Any:
+    """Make a control call of an emulator's."""
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"} if data else {}
+    request = urllib.request.Request(f"{emulator.url}/emulator/{name}", data, headers)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer)
+
+
+def calls(emulator: Emulator, ending: str = "") -> list[dict[str, Any]]:
+    """The API calls that an emulator saw, those whose path ends like this."""
+    found: list[dict[str, Any]] = control(emulator, "calls")
+    return [call for call in found if call["path"].endswith(ending)]
+
+
+def threads(emulator: Emulator) -> list[dict[str, Any]]:
+    """Every thread that an emulator holds."""
+    found: list[dict[str, Any]] = control(emulator, "threads")
+    return found
+
+
+def reached(emulator: Emulator) -> list[str]:
+    """Every Toloker of every thread, as often as they were written to, in order."""
+    details = [thread["compose_details"] for thread in threads(emulator)]
+    return sorted(toloker for each in details for toloker in each.get("recipients_ids", ()))
+
+
+def interrupt(process: subprocess.Popen[str], number: signal.Signals) -> Result:
+    """Signal a process and wait for its end."""
+    process.send_signal(number)
+    return ended(process)
+
+
+def ended(process: subprocess.Popen[str]) -> Result:
+    """Wait for a process's end."""
+    out, err = process.communicate(timeout=TIMEOUT_S)
+    return Result(process.returncode, out, err)

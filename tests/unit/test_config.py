@@ -1,0 +1,381 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runner.config import (
+    BUILT_IN_URLS,
+    Config,
+    Token,
+    checked_url,
+    choose_target,
+    is_loopback,
+    load_config,
+    load_token,
+    load_variables,
+    manifest_path,
+    names_a_target,
+)
+from runner.errors import SurroundingsError
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def config(source: str = "") -> Config:
+    Path("runner.yaml").write_text(source)
+    return load_config(None, Path.cwd())
+
+
+def refusal(source: str) -> list[str]:
+    with pytest.raises(SurroundingsError) as caught:
+        config(source)
+    return str(caught.value).split("\n")
+
+
+TARGETS = "targets:\n  staging:\n    url: https://toloka.example\n    act_under_account_id: acc1\n"
+
+
+# --- where the project is -------------------------------------------------------------------------
+
+
+def test_without_anything_the_current_folder_is_the_project(folder: Path) -> None:
+    found = load_config(None, folder)
+    assert (found.project, found.messages_root, found.data) == (folder, None, {})
+
+
+def test_a_folder_of_messages_makes_a_project(folder: Path) -> None:
+    (folder / "messages").mkdir()
+    deep = folder / "messages" / "deep" / "er"
+    deep.mkdir(parents=True)
+    for start in (folder, deep):
+        found = load_config(None, start)
+        assert (found.project, found.messages_root) == (folder, folder / "messages")
+        assert found.state == folder / ".message-runner"
+
+
+def test_the_configuration_is_found_upwards_and_names_the_messages(folder: Path) -> None:
+    (folder / "letters").mkdir()
+    (folder / "sub").mkdir()
+    config("messages: ./sub/../letters\nvariables: {a: 1}\n")
+    found = load_config(None, folder / "sub")
+    assert (found.project, found.messages_root) == (folder, folder / "letters")
+    assert found.section("variables") == {"a": 1}
+    assert found.section("defaults") == {}
+
+
+def test_a_configuration_that_is_named_is_taken(folder: Path) -> None:
+    (folder / "messages").mkdir()
+    (folder / "conf" / "messages").mkdir(parents=True)
+    Path("conf/my.yaml").write_text("variables: {a: 2}\n")
+    config("variables: {a: 1}\n")
+    for flag in (Path("conf/my.yaml"), folder / "conf" / "my.yaml"):
+        found = load_config(flag, folder)
+        assert found.section("variables") == {"a": 2}
+        assert (found.project, found.messages_root) == (
+            folder / "conf",
+            folder / "conf" / "messages",
+        )
+    with pytest.raises(SurroundingsError, match=r"^--config gone\.yaml: no such file$"):
+        load_config(Path("gone.yaml"), folder)
+
+
+@pytest.mark.parametrize("source", ["", "# nothing\n", "{}"])
+def test_an_empty_configuration_is_right(source: str) -> None:
+    assert config(source).data == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("varibles: {}\n", ["runner.yaml:1:1: error: unknown key \"varibles\"; did you mean `variables`?"]),
+        ("\ntarget: prodction\n", ['runner.yaml:2:9: error: there is no target "prodction"; did you mean production?']),
+        ("messages: gone\n", ["runner.yaml:1:11: error: there is no folder gone"]),
+        ("targets: {local: {url: https://x.example}}\n", ["runner.yaml:1:11: error: the target local is built in; give yours another name, such as my-local"]),
+        ("targets:\n  production: {url: https://x.example}\n", ["runner.yaml:2:3: error: the target production is built in; give yours another name, such as my-production"]),
+        ("targets:\n  yandex-tasks: {url: https://x.example}\n", ["runner.yaml:2:3: error: the target yandex-tasks is built in; give yours another name, such as my-yandex-tasks"]),
+        ("targets:\n  sandbox: {url: https://x.example}\n", ["runner.yaml:2:3: error: the target sandbox is built in; give yours another name, such as my-sandbox"]),
+        ("- a\n", ["runner.yaml:1:1: error: a list is no configuration; write each setting as name: value, such as target: local"]),
+        ("defaults: {rate: [\n", ["runner.yaml:2:1: error: YAML: did not find expected node content"]),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_a_configuration_has_its_line(source: str, said: list[str]) -> None:
+    assert refusal(source) == said
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    said = refusal(
+        "target: stagin\ntargets:\n  staging: {url: 5}\n  Bad: {url: https://x}\nvariables: {1a: x}\n"
+    )
+    assert sorted(line.split(": ")[0] for line in said) == [
+        "runner.yaml:1:9",
+        "runner.yaml:3:18",
+        "runner.yaml:4:3",
+        "runner.yaml:5:13",
+    ]
+
+
+# --- targets --------------------------------------------------------------------------------------
+
+
+def test_the_target_is_the_flag_then_the_variable_then_the_configuration_then_local() -> None:
+    plain, named = config(), config("target: staging\n" + TARGETS)
+    environ = {"TOLOKA_TARGET": "yandex-tasks"}
+    assert choose_target(plain, None, {}).name == "local"
+    assert choose_target(named, None, {}).name == "staging"
+    assert choose_target(named, None, environ).name == "yandex-tasks"
+    assert choose_target(named, "production", environ).name == "production"
+    assert choose_target(named, "local", environ).is_local
+    assert [names_a_target(plain, None, {}), names_a_target(plain, "local", {})] == [False, True]
+    assert [names_a_target(plain, None, environ), names_a_target(named, None, {})] == [True, True]
+    assert choose_target(plain, None, {"TOLOKA_TARGET": ""}).name == "local"
+
+
+@pytest.mark.parametrize("name", BUILT_IN_URLS)
+def test_a_built_in_target_takes_the_token(name: str) -> None:
+    target = choose_target(config(), name, {})
+    assert (target.name, target.url, target.token_variable) == (
+        name,
+        BUILT_IN_URLS[name],
+        "TOLOKA_TOKEN",
+    )
+    assert not target.is_local
+
+
+def test_the_local_target_has_no_url() -> None:
+    target = choose_target(config(), None, {"TOLOKA_ACT_UNDER_ACCOUNT_ID": "acc"})
+    assert (target.url, target.is_local, target.account_id) == (None, True, None)
+
+
+def test_a_url_given_by_hand_takes_the_token() -> None:
+    for flag, environ in (
+        ("https://x.example/", {}),
+        (None, {"TOLOKA_TARGET": "https://x.example"}),
+    ):
+        target = choose_target(config(), flag, environ)
+        assert (target.url, target.token_variable) == ("https://x.example", "TOLOKA_TOKEN")
+
+
+def test_a_target_of_the_configuration_takes_only_a_token_of_its_own() -> None:
+    source = TARGETS + "  other-one: {url: 'https://o.example'}\n"
+    target = choose_target(config(source), "other-one", {})
+    assert target.token_variable == "TOLOKA_TOKEN_OTHER_ONE"
+    environ = {"TOLOKA_TOKEN": "precious", "TOLOKA_TOKEN_FILE": __file__}
+    with pytest.raises(SurroundingsError) as caught:
+        load_token(target, environ)
+    assert str(caught.value) == (
+        "sending to other-one needs a token: set TOLOKA_TOKEN_OTHER_ONE, or "
+        "TOLOKA_TOKEN_OTHER_ONE_FILE to a file that holds it"
+    )
+    assert load_token(target, {**environ, "TOLOKA_TOKEN_OTHER_ONE": "own"}).value == "own"
+
+
+def test_an_account_comes_from_the_environment_or_the_target() -> None:
+    shared = {"TOLOKA_ACT_UNDER_ACCOUNT_ID": "acc2"}
+    assert choose_target(config(TARGETS), "staging", {}).account_id == "acc1"
+    assert choose_target(config(TARGETS), "staging", shared).account_id == "acc2"
+    assert choose_target(config(), "production", shared).account_id == "acc2"
+    assert choose_target(config(), "https://x.example", shared).account_id == "acc2"
+    assert choose_target(config(), "production", {}).account_id is None
+
+
+def test_an_unknown_target_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(SurroundingsError) as caught:
+        choose_target(config(TARGETS), "prod", {})
+    assert str(caught.value) == (
+        'there is no target "prod": use one of local, production, sandbox, yandex-tasks, staging, '
+        "or a URL (https://…)"
+    )
+
+
+@pytest.mark.parametrize("name", ["file", "my-file"])
+def test_a_target_cannot_take_the_name_of_a_token_file(name: str) -> None:
+    source = f"targets: {{{name}: {{url: 'https://x.example'}}}}\n"
+    with pytest.raises(SurroundingsError, match=f'a target cannot be called "{name}"'):
+        choose_target(config(source), name, {})
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("https://toloka.dev", "https://toloka.dev"),
+        (" https://Toloka.DEV:443/ ", "https://toloka.dev"),
+        ("https://x.example:8443/base/", "https://x.example:8443/base"),
+        ("http://localhost:80", "http://localhost"),
+        ("http://127.0.0.1:8765", "http://127.0.0.1:8765"),
+        ("http://127.8.8.8", "http://127.8.8.8"),
+        ("http://[::1]:8765", "http://[::1]:8765"),
+        ("HTTPS://x.example", "https://x.example"),
+    ],
+)
+def test_a_url_has_one_form(given: str, url: str) -> None:
+    assert checked_url(given) == url
+    assert checked_url(url) == url
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("http://toloka.dev", "plain http to toloka.dev would show the token to the network: use https (http is for this machine only)"),
+        ("http://localhost.evil.example", "plain http to localhost.evil.example would show"),
+        ("http://127.0.0.1.evil.example", "plain http to 127.0.0.1.evil.example would show"),
+        ("http://10.0.0.1", "plain http to 10.0.0.1 would show"),
+        ("http://0.0.0.0", "plain http to 0.0.0.0 would show"),
+        ("https://user:s3cret@toloka.dev", "a target URL holds no user, password, query or fragment"),
+        ("https://user@toloka.dev", "a target URL holds no user, password, query or fragment"),
+        ("https://@toloka.dev", "a target URL holds no user, password, query or fragment"),
+        ("https://toloka.dev/?a=1", "a target URL holds no user, password, query or fragment"),
+        ("https://toloka.dev/#a", "a target URL holds no user, password, query or fragment"),
+        ("https://toloka.dev/api", "write the target URL without /api: it is added"),
+        ("https://toloka.dev/api/v1/", "write the target URL without /api: it is added"),
+        ("ftp://toloka.dev", "a target URL looks like https://toloka.dev"),
+        ("file:///etc/passwd", "a target URL looks like https://toloka.dev"),
+        ("https://", "a target URL looks like https://toloka.dev"),
+        ("https://toloka.dev:port", "the target URL cannot be read: "),
+        ("https://[::1", "the target URL cannot be read: "),
+    ],
+)  # fmt: skip
+def test_a_url_that_will_not_do_is_refused(given: str, said: str) -> None:
+    with pytest.raises(SurroundingsError) as caught:
+        checked_url(given)
+    assert str(caught.value).startswith(said)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_this_machine_is_known_by_name_or_address() -> None:
+    assert [is_loopback(host) for host in ("localhost", "127.0.0.1", "::1", "127.1.2.3")] == [
+        True
+    ] * 4
+    assert [is_loopback(host) for host in ("localhost2", "toloka.dev", "0.0.0.0", "::", "")] == [
+        False
+    ] * 5
+
+
+# --- tokens ---------------------------------------------------------------------------------------
+
+
+def test_a_token_comes_from_its_variable_or_from_a_file(folder: Path) -> None:
+    target = choose_target(config(), "production", {})
+    file = folder / "token"
+    file.write_text("  from-file\n")
+    for_file = {"TOLOKA_TOKEN_FILE": str(file)}
+    assert load_token(target, {"TOLOKA_TOKEN": " direct\n"}).value == "direct"
+    assert load_token(target, for_file).value == "from-file"
+    assert load_token(target, {**for_file, "TOLOKA_TOKEN": "direct"}).value == "direct"
+    assert load_token(target, {**for_file, "TOLOKA_TOKEN": "  "}).value == "from-file"
+
+
+@pytest.mark.parametrize("held", ["", "two words", "a\nb", "tok\u00e9n", "x" * 5000, "a\x00b"])
+def test_what_is_no_token_is_refused_without_being_shown(held: str, folder: Path) -> None:
+    target = choose_target(config(), "production", {})
+    file = folder / "token"
+    file.write_text(held)
+    with pytest.raises(SurroundingsError) as caught:
+        load_token(target, {"TOLOKA_TOKEN_FILE": str(file)})
+    assert str(caught.value) == (
+        "TOLOKA_TOKEN_FILE does not hold a token: one line of plain ASCII without spaces is expected"
+    )
+
+
+def test_a_token_file_that_cannot_be_read_is_said(folder: Path) -> None:
+    target = choose_target(config(), "production", {})
+    (folder / "binary").write_bytes(b"\xff\xfe")
+    for name in ("gone", ".", "binary"):
+        with pytest.raises(
+            SurroundingsError, match=r"^TOLOKA_TOKEN_FILE: the file cannot be read$"
+        ):
+            load_token(target, {"TOLOKA_TOKEN_FILE": str(folder / name)})
+    with pytest.raises(SurroundingsError) as caught:
+        load_token(target, {})
+    assert str(caught.value) == (
+        "sending to production needs a token: set TOLOKA_TOKEN, or TOLOKA_TOKEN_FILE to a file that holds it"
+    )
+
+
+def test_a_token_is_in_no_repr() -> None:
+    assert "precious" not in repr(Token("precious"))
+
+
+# --- the manifest's place -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("local", "local.jsonl"),
+        ("production", "toloka.dev.jsonl"),
+        ("yandex-tasks", "tasks.yandex.ru.jsonl"),
+        ("https://x.example:8443/base", "x.example-8443.jsonl"),
+        ("http://127.0.0.1:8765", "127.0.0.1-8765.jsonl"),
+        ("http://[::1]:8765", "--1-8765.jsonl"),
+    ],
+)
+def test_each_host_has_a_manifest_of_its_own(target: str, name: str, folder: Path) -> None:
+    settings = config()
+    chosen = choose_target(settings, target, {})
+    assert manifest_path(settings, chosen, None) == folder / "results" / name
+    assert manifest_path(settings, chosen, Path("my.jsonl")) == Path("my.jsonl")
+
+
+# --- variables ------------------------------------------------------------------------------------
+
+
+def test_a_variable_on_the_command_line_beats_the_files_and_a_later_file_wins() -> None:
+    Path("a.yaml").write_text("a: file-a\nb: file-a\nc: [0123]\n")
+    Path("b.yaml").write_text("b: file-b\nd: file-b\n")
+    Path("empty.yaml").write_text("")
+    below, above = load_variables(
+        config("variables: {a: config, z: 1}\n"),
+        [Path("a.yaml"), Path("b.yaml"), Path("empty.yaml")],
+        ["d=flag", "e=x=y", "f=", "g=1"],
+    )
+    assert below == {"a": "config", "z": 1}
+    assert above == {
+        "a": "file-a",
+        "b": "file-b",
+        "c": [123],
+        "d": "flag",
+        "e": "x=y",
+        "f": "",
+        "g": "1",
+    }
+
+
+@pytest.mark.parametrize("assignment", ["a", "=x", "1a=x", "a-b=x", "a b=x", "", "é=1"])
+def test_what_is_no_assignment_is_refused(assignment: str) -> None:
+    with pytest.raises(SurroundingsError) as caught:
+        load_variables(config(), [], [assignment])
+    name = assignment.partition("=")[0]
+    assert str(caught.value) == (
+        f'--var takes NAME=VALUE, with a name of letters, digits and _: not "{name}"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("- a\n", "--var-file: v.yaml:1:1: expected lines like name: value"),
+        ("text\n", "--var-file: v.yaml:1:1: expected lines like name: value"),
+        (
+            "a: 1\nb-c: 2\n",
+            "--var-file: v.yaml:2:1: a variable's name has letters, digits and _ only",
+        ),
+        ("a: 1\na: 2\n", '--var-file: v.yaml:2:1: error: duplicate key "a"; keep one of the two'),
+    ],
+)
+def test_what_is_no_file_of_variables_is_refused_at_its_line(source: str, said: str) -> None:
+    Path("v.yaml").write_text(source)
+    with pytest.raises(SurroundingsError) as caught:
+        load_variables(config(), [Path("v.yaml")], [])
+    assert str(caught.value) == said
+
+
+def test_a_file_of_variables_that_is_not_there_is_said() -> None:
+    with pytest.raises(
+        SurroundingsError, match=r"^--var-file: gone\.yaml:1:1: error: cannot be read"
+    ):
+        load_variables(config(), [Path("gone.yaml")], [])

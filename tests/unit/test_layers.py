@@ -1,0 +1,182 @@
+"""Which module may import which: the arrows of the layout go one way."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import runner
+
+PACKAGE = Path(runner.__file__).parent
+OUTSIDE = {"click", "filelock", "jinja2", "jsonschema", "requests", "urllib3", "yaml"}
+
+ALLOWED: dict[str, set[str]] = {
+    # The bottom: what everybody may use.
+    "__init__": set(),
+    "errors": set(),
+    "model": set(),
+    "clock": set(),
+    "pacing": set(),
+    "wording": set(),
+    "report.printable": set(),
+    # Text to values.
+    "yamlevents": {"errors", "yaml"},
+    "yamlfile": {"errors", "yamlevents"},
+    "filter_table": {"wording"},
+    "filters": {"errors", "filter_table", "wording"},
+    "complaints": {"errors", "filter_table", "wording", "jsonschema"},
+    "schema": {"complaints", "errors", "filter_table", "filters", "wording", "jsonschema"},
+    "paths": {"errors"},
+    "recipients": {"errors", "filter_table", "paths"},
+    "spec": {"errors", "model", "paths", "recipients", "schema", "yamlevents", "yamlfile"},
+    "config": {"errors", "paths", "schema", "yamlfile"},
+    # Values to messages and plans.
+    "digest": {"filters", "model"},
+    "templates": {"errors", "paths", "yamlfile", "jinja2"},
+    "render": {
+        *("digest", "errors", "filter_table", "filters", "model", "paths", "recipients", "spec"),
+        *("templates", "wording"),
+    },
+    "lint": {"errors", "model", "spec"},
+    "quota": {"model"},
+    "ledger": {"model"},
+    "objections": {"errors", "ledger", "model"},
+    "plan": {"errors", "ledger", "model", "objections"},
+    "planfile": {"clock", "errors", "model", "paths", "plan"},
+    "prepare": {"config", "errors", "lint", "model", "paths", "plan", "recipients", "render", "spec"},
+    # What is kept, and the wire.
+    "events": {"clock", "model"},
+    "journal": set(),
+    "manifest": {"clock", "errors", "events", "journal", "model", "paths", "filelock"},
+    "answers": {"clock", "model"},
+    "toloka": {"answers", "clock", "errors", "model", "requests", "urllib3"},
+    # What acts.
+    "reconcile": {"clock", "digest", "filters", "model"},
+    "send": {"errors", "model", "pacing"},
+    "folders": {"errors", "model", "pacing"},
+    "settle": {"clock", "errors", "manifest", "model", "pacing", "plan", "reconcile"},
+    "run": {
+        *("clock", "errors", "folders", "manifest", "model", "pacing", "plan", "quota"),
+        *("reconcile", "send", "settle"),
+    },
+    "trial": {
+        *("digest", "errors", "manifest", "model", "pacing", "plan", "reconcile", "run", "send"),
+    },
+    # What tells.
+    "conversation": {"clock", "model"},
+    "report.answers": {"clock", "conversation", "report.printable"},
+    "report.page_markup": {"report.printable"},
+    "report.page_style": set(),
+    "report.page": {"model", "plan", "report.page_markup", "report.page_style", "report.text"},
+    "report.problems": {"errors", "report.printable"},
+    "report.progress": set(),
+    "report.results": {"clock", "errors", "model", "paths"},
+    "report.status": {"clock", "conversation", "model", "report.printable"},
+    "report.summary": {"errors", "model", "plan", "report.printable", "report.text"},
+    "report.text": {"model", "plan", "report.printable"},
+    "__main__": {"cli"},
+}  # fmt: skip
+
+
+def imports_of(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for path in found if (name := known(path)) is not None}
+
+
+def known(imported: str) -> str | None:
+    """The module of ours, or the outside package, that an imported name belongs to."""
+    first, *rest = imported.split(".")
+    if first != "runner":
+        return first if first in OUTSIDE else None
+    for parts in (rest[:2], rest[:1]):
+        file = PACKAGE.joinpath(*parts)
+        if parts and (file.with_suffix(".py").is_file() or file.is_dir()):
+            return ".".join(parts)
+    return "__init__" if rest else None
+
+
+def modules() -> dict[str, Path]:
+    files = PACKAGE.rglob("*.py")
+    names = {
+        path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): path
+        for path in files
+    }
+    return {name: path for name, path in names.items() if not name.startswith(("cli", "emulator"))}
+
+
+FREE = {"__init__"}  # The version, which anybody may print.
+
+
+@pytest.mark.parametrize("name", sorted(set(modules()) - {"report.__init__"}))
+def test_each_module_imports_only_what_the_layout_allows(name: str) -> None:
+    assert name in ALLOWED, f"{name} has no place in the layout yet: give it one in ALLOWED"
+    assert imports_of(modules()[name]) - FREE <= ALLOWED[name]
+
+
+def test_the_layout_names_no_module_that_is_gone() -> None:
+    assert set(ALLOWED) - set(modules()) == set()
+
+
+def test_the_arrows_go_one_way() -> None:
+    ours = {name: allowed & set(ALLOWED) for name, allowed in ALLOWED.items()}
+    while done := {name for name, below in ours.items() if not below}:
+        ours = {name: below - done for name, below in ours.items() if name not in done}
+    assert not ours, "these import each other in a circle"
+
+
+@pytest.mark.parametrize(
+    ("outside", "users"),
+    [
+        ("click", {"cli"}),
+        ("requests", {"toloka"}),
+        ("urllib3", {"toloka"}),
+        ("yaml", {"yamlevents"}),
+        ("jinja2", {"templates"}),
+        ("jsonschema", {"schema", "complaints"}),
+        ("filelock", {"manifest"}),
+        ("cli", {"__main__", "cli"}),
+        ("emulator", {"cli", "emulator"}),
+    ],
+)
+def test_each_of_these_has_one_door(outside: str, users: set[str]) -> None:
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        name = path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".")
+        if any(each.split(".")[0] == outside for each in imports_of(path)):
+            found.add(name.split(".")[0])
+    assert found == users
+
+
+def test_the_emulator_shares_nothing_with_the_rest() -> None:
+    for path in (PACKAGE / "emulator").glob("*.py"):
+        assert {name.split(".")[0] for name in imports_of(path)} <= {"emulator"}, path.name
+
+
+def test_the_version_is_printed_without_importing_what_takes_long() -> None:
+    slow = ("requests", "jinja2", "jsonschema", "yaml", "sqlite3", "http.server", "runner.run")
+    script = (
+        "import sys\nsys.argv = ['message-runner', '--version']\n"
+        "from runner.cli import main\ntry:\n    main()\nexcept SystemExit as done:\n"
+        f"    print(done.code, [name for name in {slow} if name in sys.modules])\n"
+    )
+    # Where coverage is measured, it brings a database of its own.
+    environ = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout == f"message-runner, version {runner.__version__}\n0 []\n"

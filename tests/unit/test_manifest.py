@@ -1,0 +1,596 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator
+from support import tolokers
+
+from runner.errors import SurroundingsError
+from runner.events import DamageError, header_event, intent_event, line_of, outcome_event, read_book
+from runner.journal import Journal
+from runner.manifest import Manifest, read_history
+from runner.model import (
+    Delivery,
+    Direct,
+    Everyone,
+    Filtered,
+    History,
+    InThread,
+    Message,
+    NoRecipients,
+    NotFound,
+    Recipients,
+    Rejected,
+    Sent,
+    Settled,
+    Thread,
+)
+from runner.schema import load_schema
+
+TARGET = "https://toloka.example"
+RUN: Mapping[str, object] = {
+    "run": "0123abcd",
+    "version": "0.1.0",
+    "actor": "ann",
+    "commit": "c0ffee",
+}
+TREE = {"and": [{"category": "skill", "key": "224", "operator": "GTE", "value": 80}]}
+DIGEST = "sha256:" + "0" * 64
+
+
+def delivery(recipients: Recipients | Sequence[str] = ("a", "b"), **changes: object) -> Delivery:
+    whom = Direct(tuple(recipients)) if isinstance(recipients, (list, tuple)) else recipients
+    message = Message(
+        id="m",
+        revision=1,
+        source="messages/m.yaml",
+        topic={"EN": "Hello"},
+        text={"EN": "Dear you"},
+        answerable=True,
+        recipients=whom,  # type: ignore[arg-type]
+        digest=DIGEST,
+    )
+    return Delivery(message=replace(message, **changes), recipients=whom)  # type: ignore[arg-type]
+
+
+def sent(thread: str = "63c15866757a4a1adad1d632", account: str | None = "acc") -> Sent:
+    return Sent(Thread(id=thread, created="2026-11-22T21:00:00.321", account=account))
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "results" / "toloka.example.jsonl"
+
+
+def write(path: Path, *recipients: Sequence[str], outcome: Settled | None = None) -> list[str]:
+    """Record deliveries, each with this outcome."""
+    with Manifest.open(path, TARGET, RUN) as manifest:
+        ids = [manifest.intend(delivery(list(each))) for each in recipients]
+        for each in ids:
+            if outcome is not None:
+                manifest.settle(each, outcome)
+    return ids
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+# --- round trip -----------------------------------------------------------------------------------
+
+OUTCOMES: list[Settled | None] = [
+    None,
+    sent(),
+    Rejected(status=400, code="VALIDATION_ERROR", detail="HTTP 400: no"),
+    Rejected(status=None, code=None, detail="not connected"),
+    NoRecipients("HTTP 409: nobody"),
+    NotFound(),
+]
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=str)
+@pytest.mark.parametrize(
+    "recipients", [("a", "b"), Filtered(TREE), Everyone(), InThread("t7")], ids=str
+)
+def test_what_is_written_is_read_back_and_keeps_to_the_schema(
+    path: Path, recipients: Recipients | Sequence[str], outcome: Settled | None
+) -> None:
+    one = delivery(recipients)
+    with Manifest.open(path, TARGET, RUN) as manifest:
+        name = manifest.intend(one)
+        if outcome is not None:
+            manifest.settle(name, outcome)
+        open_history = manifest.history()
+    history = read_history(path, TARGET)
+    assert history == replace(open_history, attempts=history.attempts)
+    (attempt,) = history.attempts
+    assert (attempt.delivery, attempt.message, attempt.revision) == (name, "m", 1)
+    assert (attempt.source, attempt.digest) == ("messages/m.yaml", DIGEST)
+    assert attempt.recipients_ids == one.people
+    assert attempt.select_type == one.recipients.select_type
+    assert attempt.recipients_filter == (TREE if isinstance(recipients, Filtered) else None)
+    assert (attempt.action, attempt.in_thread) == (
+        ("reply", "t7") if isinstance(recipients, InThread) else ("compose", None)
+    )
+    assert attempt.is_unknown == (outcome is None)
+    assert attempt.was_sent == isinstance(outcome, Sent)
+    if isinstance(outcome, Sent):
+        assert attempt.thread_id == outcome.thread.id
+    elif isinstance(outcome, (Rejected, NoRecipients, NotFound)):
+        assert attempt.outcome == outcome
+    validator = Draft7Validator(load_schema("manifest"))
+    for line in lines(path):
+        assert [error.message for error in validator.iter_errors(line)] == []
+
+
+def test_the_first_lines_name_the_target_the_account_and_who_sends(path: Path) -> None:
+    write(path, "a", outcome=sent())
+    header, run, intent, outcome = lines(path)
+    assert (header["event"], header["version"]) == ("manifest", 1)
+    assert (header["target"], header["account"]) == (TARGET, "acc")
+    assert {**RUN, "event": "run"}.items() <= run.items()
+    assert (intent["event"], intent["recipients_ids"]) == ("intent", ["a"])
+    assert (outcome["event"], outcome["created"]) == ("sent", "2026-11-22T21:00:00.321Z")
+    assert intent["delivery"] == outcome["delivery"]
+
+
+def test_everything_else_that_a_manifest_holds_is_read_back(path: Path) -> None:
+    one = delivery(["a"])
+    with Manifest.open(path, TARGET, RUN) as manifest:
+        (adopted,) = manifest.adopt([(one, sent("t1"))])
+        test = manifest.intend(delivery(["me"]), is_test=True)
+        manifest.settle(test, sent("t2"))
+        manifest.leave_out(one.message, ["x", "y"])
+        (attempt,) = manifest.history().attempts
+        manifest.note_folders(attempt, ["IMPORTANT"])
+    history = read_history(path, TARGET)
+    assert [each.delivery for each in history.attempts] == [adopted]
+    assert history.thread_ids == {"t1", "t2"}
+    assert history.suppressed == {("m", 1): {"x", "y"}}
+    assert history.folders == {"t1": {"IMPORTANT"}}
+    validator = Draft7Validator(load_schema("manifest"))
+    for line in lines(path):
+        assert [error.message for error in validator.iter_errors(line)] == []
+    assert lines(path)[2]["adopted"] is True
+
+
+def test_an_intent_is_on_disk_when_the_call_returns_and_every_id_is_fresh(path: Path) -> None:
+    with Manifest.open(path, TARGET, RUN) as manifest:
+        names = []
+        for number in range(3):
+            names.append(manifest.intend(delivery([f"t{number}"])))
+            on_disk = [line for line in lines(path) if line["event"] == "intent"]
+            assert [line["delivery"] for line in on_disk] == names
+    assert len(set(names)) == 3
+
+
+def test_a_run_with_nothing_to_do_leaves_no_trace(path: Path) -> None:
+    with Manifest.open(path, TARGET, RUN) as manifest:
+        assert manifest.history() == History()
+    assert not path.exists()
+    write(path, "a")
+    before = path.read_bytes()
+    with Manifest.open(path, TARGET, RUN) as manifest:
+        assert len(manifest.history().attempts) == 1
+    assert path.read_bytes() == before
+    assert read_history(path.with_name("gone.jsonl"), TARGET) == History()
+
+
+def test_a_later_run_appends(path: Path) -> None:
+    write(path, "a", outcome=sent("t1"))
+    before = path.read_bytes()
+    write(path, "b", outcome=sent("t2"))
+    assert path.read_bytes().startswith(before)
+    assert [line["event"] for line in lines(path)] == ["manifest", *["run", "intent", "sent"] * 2]
+
+
+def test_the_account_is_learned_once_by_the_first_line(path: Path) -> None:
+    write(path, "a", outcome=sent(account=None))
+    assert "account" not in lines(path)[0]
+    assert read_history(path, TARGET).account is None
+    if os.name == "posix":
+        path.chmod(0o640)
+    write(path, "b", "c", outcome=sent())
+    assert lines(path)[0]["account"] == "acc"
+    assert [line["event"] for line in lines(path)].count("manifest") == 1
+    assert len(read_history(path, TARGET).attempts) == 3
+    if os.name == "posix":
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert [each.name for each in path.parent.iterdir() if each.name.endswith(".jsonl")] == [
+        path.name
+    ]
+
+
+# --- another target, another account --------------------------------------------------------------
+
+
+def test_the_manifest_of_another_target_is_refused(path: Path) -> None:
+    write(path, "a")
+    said = (
+        "results/toloka.example.jsonl is the manifest of https://toloka.example, not of "
+        "https://other.example: name another with --manifest, or move this one away"
+    )
+    with pytest.raises(SurroundingsError) as caught:
+        read_history(path, "https://other.example")
+    assert str(caught.value) == said
+    with (
+        pytest.raises(SurroundingsError) as caught,
+        Manifest.open(path, "https://other.example", RUN),
+    ):
+        pass
+    assert str(caught.value) == said
+    assert len(read_history(path, None).attempts) == 1
+
+
+def test_another_account_is_refused_but_what_was_sent_is_written(path: Path) -> None:
+    write(path, "a", outcome=sent("t1"))
+    with Manifest.open(path, TARGET, RUN) as manifest:
+        name = manifest.intend(delivery(["b"]))
+        with pytest.raises(SurroundingsError) as caught:
+            manifest.settle(name, sent("t2", account="other"))
+        manifest.check_account("acc")
+        manifest.check_account(None)
+    assert str(caught.value) == (
+        "results/toloka.example.jsonl is the manifest of account acc, and the token belongs to "
+        "other: use that account's token, or another --manifest"
+    )
+    history = read_history(path, TARGET)
+    assert history.account == "acc"
+    assert {attempt.thread_id for attempt in history.attempts} == {"t1", "t2"}
+
+
+# --- damage ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "torn", [b'{"event":"int', b"\0" * 40, b'{"event":"intent"', b"x", b"\xff", b"5"]
+)
+def test_a_torn_last_line_is_repaired(path: Path, torn: bytes) -> None:
+    write(path, "a")
+    whole = path.read_bytes()
+    path.write_bytes(whole + torn)
+    # Looking repairs nothing, and does not stumble over it either.
+    assert len(read_history(path, TARGET).attempts) == 1
+    assert path.read_bytes() == whole + torn
+    write(path, "b")
+    assert path.read_bytes().startswith(whole + b'{"event":"run"')
+    assert len(read_history(path, TARGET).attempts) == 2
+
+
+def test_a_last_line_without_its_end_is_whole(path: Path) -> None:
+    write(path, "a")
+    whole = path.read_bytes()
+    path.write_bytes(whole.rstrip(b"\n"))
+    assert len(read_history(path, TARGET).attempts) == 1
+    with Manifest.open(path, TARGET, RUN):
+        pass
+    assert path.read_bytes() == whole
+
+
+def test_a_file_of_nothing_but_a_torn_line_begins_anew(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b'{"event":"mani')
+    write(path, "a")
+    assert [line["event"] for line in lines(path)] == ["manifest", "run", "intent"]
+
+
+GOOD = (
+    line_of(
+        {"event": "manifest", "version": 1, "target": TARGET, "at": "2026-11-22T21:00:00.000Z"}
+    ),
+    line_of(intent_event("d1", delivery(["a"]))),
+    line_of(outcome_event("d1", sent(), "answer")),
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "line", "reason"),
+    [
+        (2, b"{torn", "not a line of a manifest"),
+        (2, b"[]", "not a line of a manifest"),
+        (2, b"5", "not a line of a manifest"),
+        (2, b"\xff\xfe", "not a line of a manifest"),
+        (2, b"[" * 100_000, "not a line of a manifest"),
+        (2, b"{}", "not a line of a manifest"),
+        (2, b"<<<<<<< HEAD", "not a line of a manifest"),
+        (2, b'{"event":"sending"}', 'unknown event "sending": written by a later version?'),
+        (2, b'{"event":"intent","delivery":"d9"}', "not a line of a manifest"),
+        (2, b'{"event":"sent","delivery":"d1"}', "not a line of a manifest"),
+        (2, b'{"event":"sent","delivery":"d1","thread_id":""}', "no text under 'thread_id'"),
+        (2, b'{"event":"sent","delivery":"d9","thread_id":"t"}', "the intent of this outcome is missing"),
+        (2, b'{"event":"not_found","delivery":"d9"}', "the intent of this outcome is missing"),
+        (2, GOOD[1].replace(b'"a"', b"5").strip(), "an id that is not text"),
+        (3, GOOD[1].replace(b'"a"', b'"b"').strip(), "two intents with one delivery id"),
+        (2, GOOD[0].replace(b"toloka.", b"other.").strip(), "it names two targets"),
+        (1, GOOD[1].strip(), "the first line does not name the target"),
+        (1, GOOD[0].replace(b":1,", b":2,").strip(), "written by a later version"),
+        (1, GOOD[0].replace(TARGET.encode(), b"").strip(), "no text under 'target'"),
+    ],
+)  # fmt: skip
+def test_any_other_damage_is_refused_with_its_line(
+    path: Path, number: int, line: bytes, reason: str
+) -> None:
+    whole = list(GOOD)
+    whole.insert(number - 1, line + b"\n")
+    path.parent.mkdir()
+    path.write_bytes(b"".join(whole))
+    said = (
+        f"results/toloka.example.jsonl:{number}:1: error: the manifest is damaged ({reason}); "
+        "restore it from its branch: nothing was sent"
+    )
+    with pytest.raises(SurroundingsError) as caught:
+        read_history(path, TARGET)
+    assert str(caught.value) == said
+    with pytest.raises(SurroundingsError), Manifest.open(path, TARGET, RUN):
+        pass
+    assert path.read_bytes() == b"".join(whole)
+
+
+def test_a_manifest_whose_first_line_is_lost_is_refused(path: Path) -> None:
+    path.parent.mkdir()
+    for start in (b"", b"\n", b"  \r\n\n"):
+        path.write_bytes(start + b"".join(GOOD[1:]))
+        with pytest.raises(SurroundingsError, match="the first line does not name the target"):
+            read_history(path, TARGET)
+
+
+def test_blank_lines_and_line_ends_of_windows_are_no_damage(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"\r\n".join(line.strip() for line in GOOD) + b"\r\n\r\n")
+    (attempt,) = read_history(path, TARGET).attempts
+    assert attempt.was_sent
+
+
+def test_what_cannot_be_written_is_said(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(
+        SurroundingsError, match=r"^the manifest results/toloka\.example\.jsonl cannot be"
+    ):
+        read_history(path, TARGET)
+    path.parent.joinpath("file").write_text("")
+    with (
+        pytest.raises(SurroundingsError, match=r"cannot be"),
+        Manifest.open(path.parent / "file" / "m.jsonl", TARGET, RUN),
+    ):
+        pass
+
+
+# --- the order of lines ---------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.sampled_from(OUTCOMES), min_size=1, max_size=5).flatmap(
+        lambda outcomes: st.permutations(
+            [
+                intent_event("d", delivery(["a"])),
+                *(outcome_event("d", each, "answer") for each in outcomes if each),
+            ]
+        )
+    )
+)
+def test_reading_does_not_depend_on_the_order_and_sent_beats_everything(
+    events: list[Mapping[str, object]],
+) -> None:
+    head = header_event(TARGET, None)
+    (attempt,) = read_book(b"".join(map(line_of, [head, *events, *events]))).history().attempts
+    kinds = {str(event["event"]) for event in events} - {"intent"}
+    strongest = [
+        name for name in ("sent", "no_recipients", "rejected", "not_found") if name in kinds
+    ]
+    outcome = {
+        Sent: "sent",
+        NoRecipients: "no_recipients",
+        Rejected: "rejected",
+        NotFound: "not_found",
+    }
+    found = [outcome[type(attempt.outcome)]] if attempt.outcome is not None else []
+    assert found == strongest[:1]
+
+
+IDS = st.lists(st.text("ab0", min_size=1, max_size=4), min_size=1, max_size=3, unique=True)
+
+
+@given(
+    st.lists(st.tuples(IDS, st.sampled_from(OUTCOMES), st.text(max_size=8)), max_size=5),
+    st.randoms(),
+)
+def test_a_manifest_survives_its_lines_in_any_order(
+    rows: list[tuple[list[str], Settled | None, str]], random: Any
+) -> None:
+    events = []
+    for number, (ids, outcome, source) in enumerate(rows):
+        events.append(intent_event(f"d{number}", delivery(ids, source=f"m{source}")))
+        if outcome is not None:
+            events.append(outcome_event(f"d{number}", outcome, "answer"))
+    random.shuffle(events)
+    raw = b"".join(map(line_of, [header_event(TARGET, "acc"), *events]))
+    history = read_book(raw).history()
+    assert (history.target, history.account) == (TARGET, "acc")
+    found = {
+        each.delivery: (list(each.recipients_ids), type(each.outcome), each.source)
+        for each in history.attempts
+    }
+    assert found == {
+        f"d{number}": (ids, type(outcome), f"m{source}")
+        for number, (ids, outcome, source) in enumerate(rows)
+    }
+
+
+@given(
+    st.binary(max_size=50)
+    | st.lists(st.sampled_from([*GOOD, b"\n", b"{}\n"]), max_size=4).map(b"".join)
+)
+def test_any_bytes_are_a_book_or_damage_with_a_line(raw: bytes) -> None:
+    try:
+        history = read_book(raw).history()
+    except DamageError as error:
+        line = error.line
+    else:
+        line = 1
+        assert len(history.attempts) <= raw.count(b"intent")
+    assert 1 <= line <= raw.count(b"\n") + 1
+
+
+# --- the lock -------------------------------------------------------------------------------------
+
+HOLD = """
+import sys
+from pathlib import Path
+from runner.manifest import Manifest
+with Manifest.open(Path(sys.argv[1]), sys.argv[2], {"run": "r", "version": "0"}) as manifest:
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def hold(path: Path) -> subprocess.Popen[str]:
+    """Hold the lock in another process."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path), TARGET],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_one_process_writes_at_a_time_and_the_other_is_told_who(path: Path) -> None:
+    holder = hold(path)
+    try:
+        with pytest.raises(SurroundingsError) as caught, Manifest.open(path, TARGET, RUN):
+            pass
+        said = str(caught.value)
+        assert said.startswith(
+            f"results/toloka.example.jsonl is in use by another run (process {holder.pid} on "
+        )
+        assert said.endswith("): wait until it ends")
+        # Looking needs no lock.
+        assert read_history(path, TARGET) == History()
+    finally:
+        holder.communicate("", timeout=20)
+    write(path, "a")
+    assert len(read_history(path, TARGET).attempts) == 1
+
+
+def test_a_holder_that_was_killed_does_not_block(path: Path) -> None:
+    holder = hold(path)
+    holder.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+    holder.communicate(timeout=20)
+    write(path, "a")
+    assert len(read_history(path, TARGET).attempts) == 1
+
+
+def test_two_manifests_do_not_share_a_lock(path: Path) -> None:
+    holder = hold(path)
+    try:
+        write(path.with_name("other.jsonl"), "a")
+    finally:
+        holder.communicate("", timeout=20)
+
+
+# --- many threads ---------------------------------------------------------------------------------
+
+
+def test_many_threads_may_write_and_no_line_is_torn_or_lost(path: Path) -> None:
+    ids = tolokers(400)
+    with Manifest.open(path, TARGET, RUN) as manifest, ThreadPoolExecutor(16) as pool:
+
+        def record(toloker: str) -> str:
+            name = manifest.intend(delivery([toloker]))
+            manifest.settle(name, sent(f"thread-{toloker}"))
+            return name
+
+        names = list(pool.map(record, ids))
+    history = read_history(path, TARGET)
+    assert {each.delivery for each in history.attempts} == set(names)
+    assert {each.thread_id for each in history.attempts} == {f"thread-{toloker}" for toloker in ids}
+    assert history.account == "acc"
+    assert len(lines(path)) == 2 + 2 * len(ids)
+
+
+def test_a_journal_has_each_line_on_disk_when_the_call_returns(tmp_path: Path) -> None:
+    file = tmp_path / "journal"
+    journal = Journal(file)
+    seen: list[bool] = []
+
+    def append(number: int) -> None:
+        line = b"%d\n" % number
+        journal.append(line)
+        seen.append(line in file.read_bytes().splitlines(keepends=True))
+
+    threads = [threading.Thread(target=append, args=(number,)) for number in range(60)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    journal.close()
+    journal.close()
+    assert seen == [True] * 60
+    assert sorted(map(int, file.read_bytes().split())) == list(range(60))
+
+
+def test_a_journal_keeps_what_was_appended_while_its_first_line_changes(tmp_path: Path) -> None:
+    file = tmp_path / "journal"
+    journal = Journal(file)
+    journal.append(b"first\n")
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(100):
+            pool.submit(journal.append, b"%d\n" % number)
+            if number % 20 == 0:
+                pool.submit(journal.replace_first_line, b"other first line\n")
+    journal.append(b"last\n")
+    journal.close()
+    first, *rest = file.read_bytes().splitlines()
+    assert first == b"other first line"
+    assert sorted(rest) == sorted([*(b"%d" % number for number in range(100)), b"last"])
+    assert [each.name for each in tmp_path.iterdir()] == ["journal"]
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from runner.journal import Journal
+path = Path(sys.argv[1])
+journal = Journal(path)
+journal.append(b"x" * 999 + b"\\n")
+import signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1500, resource.RLIM_INFINITY))
+for attempt in range(2):
+    try:
+        journal.append(b"y" * 999 + b"\\n")
+    except OSError as error:
+        print("refused", path.stat().st_size, flush=True)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no process's files")
+def test_a_disk_that_takes_no_more_leaves_no_half_line(tmp_path: Path) -> None:
+    file = tmp_path / "journal"
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(file)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert done.stdout == "refused 1000\nrefused 1000\n"
+    assert file.read_bytes() == b"x" * 999 + b"\n"

@@ -1,0 +1,264 @@
+"""The clock, the pace, the daily limits, and text made harmless."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner import clock
+from runner.errors import Fault, MessagesError, Place, Problem
+from runner.model import (
+    Attempt,
+    Delivery,
+    Direct,
+    Everyone,
+    History,
+    Message,
+    NotFound,
+    Rejected,
+    Settled,
+)
+from runner.pacing import Pace, Stopped
+from runner.quota import DAILY_REQUESTS, fit
+from runner.report.printable import printable
+from runner.report.text import describe_filter, plural
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
+
+# --- times ----------------------------------------------------------------------------------------
+
+
+@given(st.datetimes(timezones=st.just(timezone.utc)))
+def test_a_time_that_is_written_is_read_back_to_the_millisecond(moment: datetime) -> None:
+    read = clock.read(clock.written(moment))
+    assert timedelta(0) <= moment - read < timedelta(milliseconds=1)
+    assert clock.written(read) == clock.written(moment)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-22T21:00:00.000Z", datetime(2026, 11, 22, 21, tzinfo=timezone.utc)),
+        ("2026-11-22T21:00:00", datetime(2026, 11, 22, 21, tzinfo=timezone.utc)),
+        ("2026-11-22T21:00:00.5", datetime(2026, 11, 22, 21, 0, 0, 500_000, tzinfo=timezone.utc)),
+        (
+            "2026-11-22T21:00:00.1234567",
+            datetime(2026, 11, 22, 21, 0, 0, 123_456, tzinfo=timezone.utc),
+        ),
+    ],
+)
+def test_our_times_and_those_of_toloka_are_read(text: str, moment: datetime) -> None:
+    assert clock.read(text) == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Z",
+        "2026-11-22",
+        "2026-11-22T21:00:00+03:00",
+        "2026-11-22T21:00:00.",
+        "2026-11-22T21:00:00.x",
+        "soon",
+    ],
+)
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^"):
+        clock.read(text)
+
+
+def test_a_time_in_another_zone_is_written_in_utc() -> None:
+    there = datetime(2026, 11, 22, 21, tzinfo=timezone(timedelta(hours=3)))
+    assert clock.written(there) == "2026-11-22T18:00:00.000Z"
+    assert clock.now().tzinfo is timezone.utc
+
+
+# --- the pace -------------------------------------------------------------------------------------
+
+
+def test_no_second_holds_more_calls_than_the_rate() -> None:
+    pace, left = Pace(40), []
+    lock = threading.Lock()
+
+    def work() -> None:
+        for _ in range(8):
+            pace()
+            with lock:
+                left.append(time.monotonic())
+
+    workers = [threading.Thread(target=work) for _ in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    left.sort()
+    assert len(left) == 64
+    for number, moment in enumerate(left):
+        assert sum(moment <= each < moment + 1 for each in left[number:]) <= 40
+    # And it is not much slower than it must be.
+    assert left[-1] - left[0] < 3
+    assert all(later >= earlier for earlier, later in pairwise(left))
+
+
+def test_a_stop_wakes_whoever_waits() -> None:
+    pace = Pace(1000)
+    pace.pause(60)
+    pace.pause(1)
+    raised = threading.Event()
+
+    def wait() -> None:
+        with pytest.raises(Stopped):
+            pace()
+        raised.set()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    pace.stop.set()
+    waiting.join(timeout=5)
+    assert raised.is_set()
+    with pytest.raises(Stopped):
+        pace()
+
+
+def test_a_pause_holds_every_call_back() -> None:
+    pace = Pace(1000)
+    started = time.monotonic()
+    pace.pause(0.2)
+    pace()
+    assert time.monotonic() - started >= 0.2
+
+
+# --- the daily limits -----------------------------------------------------------------------------
+
+
+def delivery(*, to_all: bool) -> Delivery:
+    recipients = Everyone() if to_all else Direct(("a",))
+    message = Message(
+        id="m",
+        revision=1,
+        source="m",
+        topic={},
+        text={},
+        answerable=True,
+        recipients=recipients,
+        digest="",
+    )
+    return Delivery(message=message, recipients=recipients)
+
+
+def history(
+    count: int, outcome: Settled | None = None, hours: float = 1, *, to_all: bool = False
+) -> History:
+    one = Attempt(
+        delivery="d",
+        message="m",
+        revision=1,
+        source="m",
+        select_type="ALL" if to_all else "DIRECT",
+        recipients_ids=(),
+        digest="",
+        at=NOW - timedelta(hours=hours),
+        outcome=outcome,
+    )
+    return History(tuple(replace(one, delivery=f"d{number}") for number in range(count)))
+
+
+def test_one_message_to_all_goes_out_a_day() -> None:
+    to_all, direct = delivery(to_all=True), delivery(to_all=False)
+    first = fit([to_all, direct, to_all], History(), NOW)
+    assert (first.today, first.later) == ((to_all, direct), (to_all,))
+    (said,) = first.sums
+    assert (
+        said
+        == "Toloka's daily limit is 1 ALL messages: 0 in the last 24 hours and 2 planned leave 1 for later"
+    )
+    second = fit([to_all, direct], history(1, to_all=True), NOW)
+    assert (second.today, second.later) == ((direct,), (to_all,))
+    assert fit([to_all], history(1, hours=24.1, to_all=True), NOW).later == ()
+
+
+def test_what_was_tried_today_counts_unless_nothing_was_sent() -> None:
+    direct = delivery(to_all=False)
+    full = history(DAILY_REQUESTS - 1)
+    one = fit([direct, direct], full, NOW)
+    assert (len(one.today), len(one.later)) == (1, 1)
+    assert one.sums == (
+        "Toloka's daily limit is 100,000 requests: 99,999 in the last 24 hours and 2 planned leave 1 for later",
+    )
+    for outcome in (NotFound(), Rejected(status=400, code=None, detail="")):
+        found = fit([direct, direct], history(DAILY_REQUESTS, outcome), NOW)
+        assert (len(found.today), found.later, found.sums) == (2, (), ())
+
+
+# --- what is printed ------------------------------------------------------------------------------
+
+
+@given(st.text())
+def test_printable_text_moves_no_cursor_and_stays_one_line(text: str) -> None:
+    shown = printable(text)
+    assert len(shown.splitlines()) <= 1
+    assert not any(char in shown for char in "\x1b\r\n\x07\u202e\u2066\u200e\ufeff")
+    shown.encode()
+    assert printable(shown) == shown
+
+
+def test_printable_text_of_people_stays_as_it_is() -> None:
+    for text in ("Hello", "Привет, мир", "שלום", "नमस्ते", "क्\u200dष", "👩\u200d🔬", "❤\ufe0f"):
+        assert printable(text) == text
+    assert printable("a\x1b[2J\nb\u202e") == "a\\x1b[2J\\nb\\u202e"
+
+
+@pytest.mark.parametrize(
+    ("tree", "words"),
+    [
+        ({"category": "skill", "key": "224", "operator": "GTE", "value": 80}, "skill 224 ≥ 80"),
+        ({"category": "skill", "key": "224", "operator": "EQ", "value": None}, "no skill 224"),
+        ({"category": "profile", "key": "languages", "operator": "IN", "value": "EN"}, "languages IN EN"),
+        ({"and": [{"category": "profile", "key": "country", "operator": "EQ", "value": "US"}]}, "country = US"),
+        (
+            {"and": [{"category": "skill", "key": "1", "operator": "LT", "value": 5}, {"or": [{"category": "profile", "key": "country", "operator": "EQ", "value": "US"}, {"category": "profile", "key": "country", "operator": "NE", "value": "GB"}]}]},
+            "skill 1 < 5 and (country = US or country ≠ GB)",
+        ),
+        ("\x1b", '"\\u001b"'),
+    ],
+)  # fmt: skip
+def test_a_filter_is_put_into_words(tree: object, words: str) -> None:
+    assert describe_filter(tree) == words
+
+
+def test_things_are_counted() -> None:
+    assert [plural(count, "thread") for count in (0, 1, 2, 2000)] == [
+        "0 threads",
+        "1 thread",
+        "2 threads",
+        "2,000 threads",
+    ]
+
+
+# --- problems -------------------------------------------------------------------------------------
+
+
+def test_problems_are_told_each_once_in_the_order_of_their_places() -> None:
+    def problem(line: int, what: str = "wrong") -> Problem:
+        return Problem(Place("m.yaml", line, 2), what, "do right")
+
+    error = MessagesError([problem(10), problem(9), problem(10), problem(9, "also")])
+    assert str(error).split("\n") == [
+        "m.yaml:9:2: error: also; do right",
+        "m.yaml:9:2: error: wrong; do right",
+        "m.yaml:10:2: error: wrong; do right",
+    ]
+    assert Fault(("a",), "x") == Fault(("a",), "x")
+
+
+def test_what_a_problem_quotes_cannot_make_a_line() -> None:
+    said = str(Problem(Place("a\n::b.yaml"), "x\x1b\r\ny", "z\u2028"))
+    assert said == "a\\n::b.yaml:1:1: error: x\\x1b\\r\\ny; z\\u2028"
