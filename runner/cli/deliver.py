@@ -287,8 +287,9 @@ def _asked(question: str) -> bool:
     """Ask; Ctrl-C and a SIGTERM end the program here at once, for nothing is on its way yet."""
     import signal
 
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         return click.confirm(question, err=True)
     finally:
