@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+from unicodedata import digit
 from urllib.parse import urlsplit
 
 from runner.errors import Place, Problem, Severity
@@ -18,30 +19,36 @@ from runner.spec import MessageSpec
 
 Level = Literal["off", "warning", "error"]
 
-_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _PHONE = re.compile(
-    r"(?<![\w/=.-])(?:\+|00)\d(?:[ ().-]{0,2}\d){7,14}(?!\w)|\(\d{3}\)\s?\d{3}[ -]\d{4}"
+    r"(?<![\w/=.-])(?:\+|00)[1-9](?:[ ().-]{0,2}\d){7,14}(?!\w)"
+    r"|\(\d{3}\)\s?\d{3}[ -](?:\d{4}|\d\d[ -]\d\d)(?!\w)|(?<![\w.-])\d{3}-\d{3}-\d{4}(?![\w-])"
 )
 _MESSENGER = re.compile(
-    r"\b(?:t\.me|telegram\.me|wa\.me|m\.me|discord\.gg|vk\.com|join\.skype\.com)/\S{1,80}"
-    r"|\b(?:facebook|instagram|twitter|x)\.com/\S{1,80}"
-    r"|(?<![\w@.])@[A-Za-z]\w{4,31}\b",
+    r"(?<![\w-])(?:t\.me|telegram\.me|wa\.me|m\.me|discord\.gg|vk\.com|join\.skype\.com)/\S{1,80}"
+    r"|(?<![\w-])(?:facebook|instagram|twitter|x|chat\.whatsapp|discord)\.com/\S{1,80}"
+    r"|(?<![\w@./])@[A-Za-z]\w{4,31}\b",
     re.IGNORECASE,
 )
 _URL = re.compile(r"https?://[^\s<>\"'()]{1,2000}", re.IGNORECASE)
 _TOLOKA_HOST = re.compile(r"(^|\.)toloka\.(dev|ai|com|yandex\.[a-z.]+)$|^toloka\.yandex\.")
-_REQUESTER_PATH = re.compile(r"/(requester|projects?|pools?)(/|$)")
+_REQUESTER_PATH = re.compile(r"/requester(/|$)|/(projects?|pools?)/\d")
 _TAG = re.compile(
-    r"</?[A-Za-z][A-Za-z0-9]{0,15}(\s[^<>]{0,500})?/?>|!\[[^\]\n]{0,200}\]\([^)\n]{0,500}\)"
+    r"</?[A-Za-z][A-Za-z0-9]{0,15}(\s[^<>]{0,500})?/?>|<!--"
+    r"|!\[[^\]\n]{0,200}\]\([^)\n]{0,500}\)"
 )
-_NUMBER = re.compile(r"\d+(?:[.,\u00a0 ]?\d+)*")
+_NUMBER = re.compile(r"\d+(?:[.,\u00a0\u2009\u202f ]?\d+)*")
 _NAME = re.compile(r"\{[{%][^{}%]{0,500}[}%]\}")
 _WORD = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
+# Asking not to answer is no question, in Russian (\u043d\u0435) too.
 _ASKS = re.compile(
-    r"\b(?:repl(?:y|ies)|answer this|write (?:back|to us|us)|let us know|tell us"
-    r"|responde|escr[ií]benos|отвеч|ответь|напишите)\w*",
+    r"(?<!\bno )(?<!not )(?<!n['\u2019]t )(?<!\b\u043d\u0435 )\b"
+    r"(?:(?:repl(?:y|ies)|answer this|write (?:back|to us|us)|let us know|tell us)\b"
+    r"|(?:responde|escr[ií]benos|отвеч|ответь|напишите)\w*)",
     re.IGNORECASE,
 )
+_QUESTION = re.compile(r"[^\s?]{1,40}(?:\?(?=[\s!?)\"'\xbb\u201d]|$)|[\uff1f\u061f])")
+_NO_VARIABLES = re.compile(r"'[^']*'|\"[^\"]*\"|\|\s*\w+|\bis\s+(?:not\s+)?\w+")
 _KEYWORDS = frozenset(
     (
         "if",
@@ -203,7 +210,7 @@ def _find_questions(_: MessageSpec, message: Message) -> Iterator[Finding]:
         return
     for language, text in message.text.items():
         asks = _ASKS.search(text)
-        question = re.search(r"[^\s?]{1,40}\?(?=\s|$)", _URL.sub("", text))
+        question = _QUESTION.search(_URL.sub("", text))
         words = asks or question
         if words:
             what = f"text.{language} asks for an answer, and `answerable` is false"
@@ -212,7 +219,7 @@ def _find_questions(_: MessageSpec, message: Message) -> Iterator[Finding]:
 
 def _variables(template: str) -> frozenset[str]:
     blocks = " ".join(_NAME.findall(template))
-    return frozenset(_WORD.findall(re.sub(r"'[^']*'|\"[^\"]*\"", "", blocks))) - _KEYWORDS
+    return frozenset(_WORD.findall(_NO_VARIABLES.sub("", blocks))) - _KEYWORDS
 
 
 def _links(text: str) -> frozenset[str]:
@@ -220,8 +227,11 @@ def _links(text: str) -> frozenset[str]:
 
 
 def _numbers(text: str) -> frozenset[str]:
-    # 1,000.50 and 1 000,50 are one number in two languages.
-    return frozenset(re.sub(r"\D", "", found) for found in _NUMBER.findall(_URL.sub("", text)))
+    # 1,000.50 and 1 000,50 are one number in two languages, and so are 12 and ١٢.
+    found = _NUMBER.findall(_URL.sub("", text))
+    return frozenset(
+        "".join(str(digit(char)) for char in re.sub(r"\D", "", each)) for each in found
+    )
 
 
 def _short(text: str) -> str:

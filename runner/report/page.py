@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import assert_never
 
 from runner.model import Direct, Everyone, Filtered, InThread, InThreads, Message
 from runner.plan import Plan, PlannedMessage, result_of
@@ -176,8 +175,6 @@ def _addressees(planned: PlannedMessage, verbose: bool) -> str:
         case InThreads():
             where = ", where a Toloker answered" if recipients.only_answered else ""
             return element("span", "the threads of ", _id(recipients.message), where)
-        case _:
-            assert_never(recipients)
 
 
 def _people(messages: Sequence[Message]) -> list[str]:

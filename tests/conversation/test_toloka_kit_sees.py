@@ -25,7 +25,7 @@ print(json.dumps([
         "folders": sorted(folder.value for folder in each.folders),
         "created": each.created.isoformat(timespec="milliseconds"),
     }
-    for each in client.get_message_threads(sort=["id"])
+    for each in client.get_message_threads()
 ]))
 """
 

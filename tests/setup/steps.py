@@ -21,7 +21,11 @@ class _GitLabLoader(yaml.SafeLoader):
     """Reads `!reference` as the list that it is."""
 
 
-_GitLabLoader.add_constructor("!reference", _GitLabLoader.construct_sequence)
+def _reference(loader: yaml.SafeLoader, node: yaml.SequenceNode) -> list[Any]:
+    return list(loader.construct_sequence(node))
+
+
+_GitLabLoader.add_constructor("!reference", _reference)
 
 
 def load_workflow(path: Path) -> dict[str, Any]:
@@ -53,9 +57,12 @@ class Runner:
     outcomes: dict[str, str] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
     codes: list[int] = field(default_factory=list)
+    files: Path = field(init=False)
+    """Where scripts and outputs are; `temp`, unless several jobs share that."""
 
     def __post_init__(self) -> None:
         self.temp.mkdir(parents=True, exist_ok=True)
+        self.files = self.temp
 
     @property
     def code(self) -> int:
@@ -86,7 +93,7 @@ class Runner:
 
     def start(self, script: str, env: Mapping[str, str]) -> subprocess.Popen[str]:
         """Start a script in a process group of its own."""
-        file = self.temp / f"script-{len(self.codes)}.sh"
+        file = self.files / f"script-{len(self.codes)}.sh"
         file.write_text(script)
         return subprocess.Popen(
             [*SHELL, file],
@@ -121,8 +128,8 @@ class Runner:
         return True
 
     def _run_step(self, step: Mapping[str, Any], env: Mapping[str, str]) -> None:
-        outputs = self.temp / f"outputs-{len(self.codes)}"
-        outputs.touch()
+        outputs = self.files / f"outputs-{len(self.codes)}"
+        outputs.write_text("")
         own = {name: self.resolved(value) for name, value in step.get("env", {}).items()}
         told = {"GITHUB_OUTPUT": str(outputs), "RUNNER_TEMP": str(self.temp)}
         # GitHub puts expressions into a script before bash sees it; ours must have none.

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
-from support import THANKS, TOKEN, TOLOKER, Project, calls, control, direct, reached
+from support import THANKS, TOKEN, TOLOKER, Project, calls, control, direct, reached, run_command
 
 from runner.emulator import Emulator
 
@@ -20,43 +19,60 @@ ACTION = load_workflow(ROOT / "action.yml")
 Act = Callable[..., Runner]
 
 
-@pytest.fixture(scope="session")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with this project as the action's checkout, and with the machine's own."""
-    return once(tmp_path_factory, "machine", lambda folder: copy_sources(folder / "action"))
-
-
-@pytest.fixture
-def act(machine: Path, project: Project) -> Act:
-    """Use the action in the project's folder, with these inputs and this environment."""
-
-    def use(env: dict[str, str] | None = None, **inputs: str) -> Runner:
-        given = {name: entry["default"] for name, entry in ACTION["inputs"].items()} | inputs
-        assert given.keys() == ACTION["inputs"].keys()
-        runner = Runner(
-            workspace=project.root,
-            temp=machine / "temp",
-            env={"CI": "true", "GITHUB_ACTION_PATH": str(machine / "action"), **(env or {})},
-            context={f"inputs.{name}": value for name, value in given.items()},
-        )
-        steps = ACTION["runs"]["steps"]
-        # GitHub's machines run one job at a time; the tests here share theirs.
-        with FileLock(machine / "install.lock"):
-            runner.run(steps[:1], {"PIP_CONFIG_FILE": OUTSIDE.get("PIP_CONFIG_FILE", ""), **PIP})
-        if list(runner.outcomes.values()) == ["failure"] and "::error::" not in runner.output:
-            needs_index(Done(1, runner.output))
-        runner.run(steps[1:])
-        return runner
-
-    return use
-
-
 # The tests' own surroundings have another home, no proxy and no configuration of pip's.
 PIP = {
     name: value
     for name, value in OUTSIDE.items()
     if name == "HOME" or name.startswith("PIP_") or name.lower().endswith("_proxy")
 }
+FALSE_FRIENDS = ("venv", "pip", "ensurepip", "runner", "json", "click", "sitecustomize")
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with this project as the action's checkout, and with what the action installed."""
+    return once(tmp_path_factory, "machine", _install)
+
+
+def _install(folder: Path) -> None:
+    """Let the action install itself, in a job whose folder would mislead Python."""
+    copy_sources(folder / "action")
+    workspace = folder / "workspace"
+    workspace.mkdir()
+    mislead(workspace)
+    runner = on(folder, workspace, {})
+    runner.run(ACTION["runs"]["steps"][:1], PIP)
+    needs_index(Done(runner.code, runner.output))
+
+
+def mislead(workspace: Path) -> None:
+    for name in FALSE_FRIENDS:
+        (workspace / f"{name}.py").write_text("raise SystemExit('pwned')\n")
+
+
+def on(machine: Path, workspace: Path, inputs: dict[str, str], **env: str) -> Runner:
+    given = {name: entry["default"] for name, entry in ACTION["inputs"].items()} | inputs
+    assert given.keys() == ACTION["inputs"].keys()
+    return Runner(
+        workspace=workspace,
+        temp=machine / "temp",
+        env={"CI": "true", "GITHUB_ACTION_PATH": str(machine / "action"), **env},
+        context={f"inputs.{name}": value for name, value in given.items()},
+    )
+
+
+@pytest.fixture
+def act(machine: Path, project: Project, tmp_path: Path) -> Act:
+    """Use the action in the project's folder, with these inputs and this environment."""
+
+    def use(env: dict[str, str] | None = None, **inputs: str) -> Runner:
+        runner = on(machine, project.root, inputs, **(env or {}))
+        # The outputs are each test's own; what is installed is shared.
+        runner.files = tmp_path
+        runner.run(ACTION["runs"]["steps"])
+        return runner
+
+    return use
 
 
 def outputs(runner: Runner) -> dict[str, str]:
@@ -153,11 +169,8 @@ HOSTILE = (
     "`touch pwned`",
     "messages\n; touch pwned",
     '"; touch pwned; "',
-    "' ; touch pwned ; '",
     "--config=pwned.yaml",
-    "messages && touch pwned",
     "* | touch pwned",
-    "${IFS}touch${IFS}pwned",
     "END\ntouch pwned\nEND",
     "x\n::set-output name=sent::9\nsent=9",
 )
@@ -185,15 +198,10 @@ def test_other_commands_are_refused(act: Act, command: str) -> None:
     assert "::error::the input command is" in done.output
 
 
-def test_nothing_of_the_job_s_folder_is_taken_for_python(
-    act: Act, project: Project, machine: Path
-) -> None:
-    for name in ("venv", "pip", "runner", "json", "sitecustomize"):
-        project.write(f"{name}.py", "raise SystemExit('pwned')\n")
+def test_nothing_of_the_job_s_folder_is_taken_for_python(act: Act, project: Project) -> None:
+    """Nor was it when the action was installed."""
+    mislead(project.root)
     project.write("messages/thanks.yaml", THANKS)
-    for installed in (machine / "temp").glob("message-runner-*/installed"):
-        with FileLock(machine / "install.lock"):
-            installed.unlink(missing_ok=True)
 
     done = act(command="plan", target="local")
 
@@ -209,6 +217,28 @@ def test_a_send_in_ci_that_names_no_target_is_refused(act: Act, project: Project
     assert done.code == 2
     assert outputs(done) == counted(changes=False)
     assert not (project.root / "results").exists()
+
+
+def test_a_version_is_installed_as_that_release(
+    machine: Path, project: Project, tmp_path: Path
+) -> None:
+    nowhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_EXTRA_INDEX_URL": ""}
+    runner = on(machine, project.root, {"version": "9.8.7"}, **nowhere)
+    runner.temp = runner.files = tmp_path
+
+    runner.run(ACTION["runs"]["steps"])
+
+    assert runner.code == 1
+    assert "message-runner==9.8.7" in runner.output
+    assert list(runner.said) == ["Install message-runner"]
+
+
+def test_what_is_installed_can_set_up_a_repository(act: Act, tmp_path: Path) -> None:
+    done = act(command="status", target="local")
+    command = (done.context["steps.install.outputs.bin"] + "/message-runner",)
+
+    assert run_command("init", "new", cwd=tmp_path, command=command).code == 0
+    assert run_command("validate", cwd=tmp_path / "new", command=command).code == 0
 
 
 def test_what_installs_does_not_see_the_token() -> None:
