@@ -17,9 +17,9 @@ _WORDS = {
     "planned": "would send",
     "already_sent": "already sent",
     "no_recipients": "without recipients",
-    "outside_window": "outside their time window",
+    "outside_window": "outside the time window",
     "not_tried": "not tried",
-    "draft": "drafts",
+    "draft": "held back as a draft",
 }
 _OPERATORS = {"EQ": "=", "NE": "≠", "GT": ">", "GTE": "≥", "LT": "<", "LTE": "≤"}
 _LOUD = ("adopted", "edited", "unknown", "rejected", "not_tried")

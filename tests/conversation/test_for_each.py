@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import islice
 from pathlib import Path
 
 import pytest
-from support import Project, reached
+from support import Project, reached, threads
 
 from runner.emulator import Emulator
 from runner.errors import MessagesError
@@ -22,28 +23,32 @@ JSON = json.dumps(PEOPLE, ensure_ascii=False)
 LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in PEOPLE)
 
 
-@pytest.mark.parametrize(
-    ("name", "data"),
-    [
-        ("rows.csv", CSV.encode()),
-        ("rows.csv", CSV.encode("utf-8-sig")),
-        ("rows.csv", CSV.replace("\n", "\r\n").encode()),
-        ("rows.csv", CSV.replace("toloker_id,name", " toloker_id ,\tname ").encode()),
-        ("rows.CSV.csv", CSV.replace("7.50\n", "7.50").encode()),
-        ("rows.json", JSON.encode("utf-8-sig")),
-        ("rows.json", json.dumps(PEOPLE, indent=2).replace("\n", "\r\n").encode()),
-        ("rows.jsonl", LINES.encode()),
-        ("rows.jsonl", LINES.replace("\n", "\r\n\r\n").encode("utf-8-sig")),
-    ],
-    ids=["csv", "bom", "crlf", "spaces", "no end", "json", "json crlf", "lines", "lines crlf"],
-)
-def test_each_row_is_a_thread_of_its_own(
-    project: Project, emulator: Emulator, name: str, data: bytes
+FORMS: dict[str, tuple[str, bytes]] = {
+    "csv": ("csv", CSV.encode()),
+    "bom": ("csv", CSV.encode("utf-8-sig")),
+    "crlf": ("csv", CSV.replace("\n", "\r\n").encode()),
+    "spaces": ("csv", CSV.replace("toloker_id,name", " toloker_id ,\tname ").encode()),
+    "no-end": ("csv", CSV.replace("7.50\n", "7.50").encode()),
+    "json": ("json", JSON.encode("utf-8-sig")),
+    "json-crlf": ("json", json.dumps(PEOPLE, indent=2).replace("\n", "\r\n").encode()),
+    "lines": ("jsonl", LINES.encode()),
+    "lines-crlf": ("jsonl", LINES.replace("\n", "\r\n\r\n").encode("utf-8-sig")),
+}
+
+
+def test_each_row_is_a_thread_of_its_own_in_every_form_of_file(
+    project: Project, emulator: Emulator
 ) -> None:
-    project.write("messages/bonus.yaml", per_row(name))
-    project.write(f"messages/{name}", data)
-    assert sent_ok(project, emulator) == {"sent": 2}
-    assert texts(emulator) == {"ann": "Ann gets 5.", "0123": "Žofie, the 2nd gets 7.50."}
+    for name, (ending, data) in FORMS.items():
+        project.write(f"messages/{name}.yaml", per_row(f"{name}.{ending}", topic={"EN": name}))
+        project.write(f"messages/{name}.{ending}", data)
+    assert sent_ok(project, emulator) == {"sent": 2 * len(FORMS)}
+    found: dict[str, dict[str, str]] = {name: {} for name in FORMS}
+    for each in threads(emulator):
+        (toloker,) = each["compose_details"]["recipients_ids"]
+        found[each["topic"]["EN"]][toloker] = each["messages"][0]["text"]["EN"]
+    wanted = {"ann": "Ann gets 5.", "0123": "Žofie, the 2nd gets 7.50."}
+    assert found == dict.fromkeys(FORMS, wanted)
 
 
 def test_a_row_is_row_in_every_template(project: Project, emulator: Emulator) -> None:
@@ -373,16 +378,12 @@ def test_a_file_that_is_too_large_is_refused_unread(project: Project, name: str,
     assert (done.code, complaints(done.out)) == (3, [f"messages/{name}:1:1: error: {wanted}"])
 
 
-def _rows_read(path: Path) -> int:
-    return sum(1 for _ in load_rows(path))
-
-
 def test_there_are_a_million_rows_at_most(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text("a\n" + "1\n" * MAX_ROWS)
-    assert _rows_read(path) == MAX_ROWS
     path.write_text("a\n" + "1\n" * (MAX_ROWS + 1))
+    rows = load_rows(path)
+    assert sum(1 for _ in islice(rows, MAX_ROWS)) == MAX_ROWS
     with pytest.raises(MessagesError) as caught:
-        _rows_read(path)
+        next(rows)
     (problem,) = caught.value.problems
     assert (problem.where.line, problem.what) == (MAX_ROWS + 2, "more than 1,000,000 rows")

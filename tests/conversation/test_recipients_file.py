@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pytest
 from support import Project, reached, threads
 
 from runner.emulator import Emulator
@@ -15,29 +14,26 @@ def from_file(name: str, **keys: object) -> str:
     return spec(**FORM, recipients_file=name, **keys)
 
 
-@pytest.mark.parametrize(
-    ("name", "data", "keys"),
-    [
-        ("ids.txt", b"ann\nbob\n0123\n", {}),
-        ("ids.txt", b"\xef\xbb\xbf ann \r\n\r\nbob\r\nann\r\n0123", {}),
-        ("ids.csv", b"name,toloker_id\nx,ann\ny,bob\nz,0123\n", {}),
-        ("ids.csv", b"\xef\xbb\xbftoloker_id\r\nann\r\n\r\nbob\r\nann\r\n0123\r\n", {}),
-        (
-            "ids.csv",
-            b"worker,toloker_id\n ann ,x\nbob,y\n0123,z\n",
-            {"recipients_column": "worker"},
-        ),
-    ],
-    ids=["txt", "txt of Windows", "csv", "csv of Windows", "a column"],
-)
-def test_ids_come_from_a_file_each_once(
-    project: Project, emulator: Emulator, name: str, data: bytes, keys: dict[str, object]
-) -> None:
-    project.write("messages/a.yaml", from_file(name, **keys))
-    project.write(f"messages/{name}", data)
-    assert sent_ok(project, emulator) == {"sent": 1}
-    (thread,) = threads(emulator)
-    assert thread["compose_details"]["recipients_ids"] == ["ann", "bob", "0123"]
+FORMS: dict[str, tuple[str, bytes]] = {
+    "txt": ("txt", b"ann\nbob\n0123\n"),
+    "txt-of-windows": ("txt", b"\xef\xbb\xbf ann \r\n\r\nbob\r\nann\r\n0123"),
+    "csv": ("csv", b"name,toloker_id\nx,ann\ny,bob\nz,0123\n"),
+    "csv-of-windows": ("csv", b"\xef\xbb\xbftoloker_id\r\nann\r\n\r\nbob\r\nann\r\n0123\r\n"),
+    "column": ("csv", b"worker,toloker_id\n ann ,x\nbob,y\n0123,z\n"),
+}
+
+
+def test_ids_come_from_a_file_each_once(project: Project, emulator: Emulator) -> None:
+    for name, (ending, data) in FORMS.items():
+        keys = {"recipients_column": "worker"} if name == "column" else {}
+        form = from_file(f"{name}.{ending}", **keys)
+        project.write(f"messages/{name}.yaml", form.replace('"Hi"', f'"{name}"', 1))
+        project.write(f"messages/{name}.{ending}", data)
+    assert sent_ok(project, emulator) == {"sent": len(FORMS)}
+    found = {
+        each["topic"]["EN"]: each["compose_details"]["recipients_ids"] for each in threads(emulator)
+    }
+    assert found == dict.fromkeys(FORMS, ["ann", "bob", "0123"])
 
 
 def test_a_long_file_is_cut_into_hundreds_and_one_more_id_is_sent_alone(

@@ -233,10 +233,16 @@ def forget(project: Project, emulator: Emulator, how: str) -> None:
     manifest.write_text("".join(json.dumps(each) + "\n" for each in kept))
 
 
-@pytest.mark.parametrize("how", ["all of it", "the replies", "their outcomes"])
-@pytest.mark.parametrize("kind", ["every", "answered", "one"])
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        *((kind, "all of it") for kind in ("every", "answered", "one")),
+        ("every", "the replies"),
+        ("answered", "their outcomes"),
+    ],
+)
 def test_a_lost_manifest_replies_to_nobody_twice(
-    project: Project, emulator: Emulator, how: str, kind: str
+    project: Project, emulator: Emulator, kind: str, how: str
 ) -> None:
     project.write("messages/thanks.yaml", direct("ann", "bob", text="Hi"))
     sent_ok(project, emulator)

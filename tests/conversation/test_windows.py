@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-import pytest
 from support import Project, direct, reached
 
 from runner.emulator import Emulator
@@ -22,41 +21,37 @@ YESTERDAY, TOMORROW = NOW - timedelta(days=1), NOW + timedelta(days=1)
 JUST_PAST, SOON = zoned(NOW - timedelta(hours=1), 14), zoned(NOW + timedelta(hours=1), -11)
 
 
-@pytest.mark.parametrize(
-    ("keys", "status", "reason"),
-    [
-        (f"not_before: {zoned(TOMORROW, 0)}", "outside_window", "not before"),
-        (f"not_before: '{SOON}'", "outside_window", "not before"),
-        (f"not_after: {zoned(YESTERDAY, 5)}", "outside_window", "not after"),
-        (f"not_after: '{JUST_PAST}'", "outside_window", "not after"),
-        ("draft: true", "draft", "it is marked as a draft"),
-    ],
-)
-def test_what_is_not_for_now_is_left_with_its_status(
-    project: Project, emulator: Emulator, keys: str, status: str, reason: str
+LEFT = {
+    "before": (f"not_before: {zoned(TOMORROW, 0)}", "outside_window", "not before"),
+    "before-by-zone": (f"not_before: '{SOON}'", "outside_window", "not before"),
+    "after": (f"not_after: {zoned(YESTERDAY, 5)}", "outside_window", "not after"),
+    "after-by-zone": (f"not_after: '{JUST_PAST}'", "outside_window", "not after"),
+    "draft": ("draft: true", "draft", "it is marked as a draft"),
+}
+SENT = {
+    "within": f"not_before: '{JUST_PAST}'\nnot_after: '{SOON}'",
+    "since": f"not_before: {zoned(YESTERDAY, 0).replace('+00:00', 'Z')}",
+    "until": f"not_after: {zoned(TOMORROW, 0).replace('T', ' ').replace('+00:00', 'Z')}",
+    "no-draft": "draft: false",
+}
+
+
+def test_what_is_not_for_now_is_left_with_its_status_and_the_rest_is_sent(
+    project: Project, emulator: Emulator
 ) -> None:
-    project.write("messages/a.yaml", direct("ann", extra=keys + "\n"))
-    project.write("messages/b.yaml", direct("bob"))
-    assert sent_ok(project, emulator) == {status: 1, "sent": 1}
-    (entry,) = [e for e in project.results()["deliveries"] if e["message"] == "a"]
-    assert entry["error"].startswith(reason)
-    assert reached(emulator) == ["bob"]
-    dry = planned(project, emulator, "messages/a.yaml")
+    for name, (keys, _, _) in LEFT.items():
+        project.write(f"messages/left/{name}.yaml", direct(name, topic=name, extra=keys + "\n"))
+    dry = planned(project, emulator)
     assert (dry.code, "Would send nothing" in dry.out) == (0, True)
-
-
-@pytest.mark.parametrize(
-    "keys",
-    [
-        f"not_before: '{JUST_PAST}'\nnot_after: '{SOON}'",
-        f"not_before: {zoned(YESTERDAY, 0).replace('+00:00', 'Z')}",
-        f"not_after: {zoned(TOMORROW, 0).replace('T', ' ').replace('+00:00', 'Z')}",
-        "draft: false",
-    ],
-)
-def test_what_is_for_now_is_sent(project: Project, emulator: Emulator, keys: str) -> None:
-    project.write("messages/a.yaml", direct("ann", extra=keys + "\n"))
-    assert sent_ok(project, emulator) == {"sent": 1}
+    for name, keys in SENT.items():
+        project.write(f"messages/{name}.yaml", direct(name, topic=name, extra=keys + "\n"))
+    wanted = {"outside_window": 4, "draft": 1, "sent": len(SENT)}
+    assert sent_ok(project, emulator) == wanted
+    told = {each["message"]: each for each in project.results()["deliveries"]}
+    for name, (_, status, reason) in LEFT.items():
+        entry = told[f"left/{name}"]
+        assert (entry["status"], entry["error"].startswith(reason)) == (status, True), name
+    assert reached(emulator) == sorted(SENT)
 
 
 def test_rows_and_replies_have_their_time_too(project: Project, emulator: Emulator) -> None:

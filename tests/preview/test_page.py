@@ -373,6 +373,14 @@ def test_a_reply_is_listed_by_its_first_words_in_their_language() -> None:
     assert (subject.text, subject.attributes["lang"]) == ("Это мы", "ru")
 
 
+def test_a_message_that_some_get_late_says_so() -> None:
+    late = PlannedMessage(messages=(message("Hello", "x"),), late_since=NOW)
+    plan = Plan(messages=(late,))
+    page = parse(build_page(plan, target="here", manifest="m.jsonl", at=NOW, verbose=False))
+    (said,) = page.texts("li", "late")
+    assert said == "late: first sent on 2026-11-23, and these get it only now"
+
+
 def test_the_picture_in_the_readme_is_small() -> None:
     picture = Path(__file__).with_name("preview.png").read_bytes()
     assert picture.startswith(b"\x89PNG")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support import run_command
 
-from .tools import CHECKERS, environment, once
+from .tools import install_tools, once
 
 if os.name == "nt":
     # These run what runs on a CI system's Linux machine: bash, sed, a folder `bin`.
@@ -17,10 +17,9 @@ if os.name == "nt":
 
 
 @pytest.fixture(scope="session")
-def checkers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the commands that check workflows."""
-    folder = once(tmp_path_factory, "checkers", lambda folder: environment(folder, *CHECKERS))
-    return folder / "env" / "bin"
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tools' commands."""
+    return once(tmp_path_factory, "tools", install_tools) / "env" / "bin"
 
 
 @pytest.fixture(scope="session")

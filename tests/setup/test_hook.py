@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support import THANKS
 
-from .tools import HOOKS, OUTSIDE, Done, copy_sources, environment, git, needs_index, once, run
+from .tools import OUTSIDE, Done, copy_sources, git, needs_index, once, run
 
 OFFLINE = {
     "PIP_NO_INDEX": "1",
@@ -23,25 +23,25 @@ class Repository:
     """Somebody's repository that uses the hook; `home` is where pre-commit installs hooks."""
 
     root: Path
-    commands: Path
+    pre_commit: Path
     home: Path
 
     def check(self, **env: str) -> Done:
         """Run the hook on what is staged."""
         git("add", "--all", cwd=self.root)
-        command = (self.commands / "pre-commit", "run", "--color", "never")
+        command = (self.pre_commit, "run", "--color", "never")
         return run(
             *command, cwd=self.root, env={**OUTSIDE, "PRE_COMMIT_HOME": str(self.home), **env}
         )
 
 
 @pytest.fixture
-def repository(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    folder = once(tmp_path_factory, "hooks", _install)
+def repository(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, tools: Path) -> Repository:
+    folder = once(tmp_path_factory, "hooks", lambda folder: _install(folder, tools / "pre-commit"))
     root = tmp_path / "theirs"
     (root / "messages").mkdir(parents=True)
     git("init", "-q", cwd=root)
-    made = Repository(root, folder / "env" / "bin", folder / "home")
+    made = Repository(root, tools / "pre-commit", folder / "home")
     commit = git("rev-parse", "HEAD", cwd=folder / "project")
     (root / ".pre-commit-config.yaml").write_text(
         f"repos:\n  - repo: {folder / 'project'}\n    rev: {commit}\n"
@@ -50,9 +50,8 @@ def repository(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Repo
     return made
 
 
-def _install(folder: Path) -> None:
-    """Install pre-commit, and let it install the hook from a clone, which needs an index."""
-    environment(folder, *HOOKS)
+def _install(folder: Path, pre_commit: Path) -> None:
+    """Let pre-commit install the hook from a clone, which needs an index."""
     copy_sources(folder / "project")
     git("init", "-q", cwd=folder / "project")
     git("add", "--all", cwd=folder / "project")
@@ -65,7 +64,6 @@ def _install(folder: Path) -> None:
         "    hooks: [{id: message-runner-validate}]\n"
     )
     env = {**OUTSIDE, "PRE_COMMIT_HOME": str(folder / "home")}
-    pre_commit = folder / "env" / "bin" / "pre-commit"
     needs_index(run(pre_commit, "install-hooks", cwd=folder / "try", env=env))
 
 

@@ -1,4 +1,4 @@
-"""The workflows and the action, by their schemas, by checkers, and by what must never be there."""
+"""The workflows and the action, by their schemas, by tools, and by what must never be there."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def scripts(path: Path) -> Iterator[str]:
         yield from (step["run"] for step in job["steps"] if "run" in step)
 
 
-def test_they_are_what_their_systems_read(checkers: Path, written: dict[str, Path]) -> None:
-    check = checkers / "check-jsonschema"
+def test_they_are_what_their_systems_read(tools: Path, written: dict[str, Path]) -> None:
+    check = tools / "check-jsonschema"
     for name, file, *more in (
         ("vendor.github-workflows", written["github"]),
         ("vendor.github-actions", ACTION),
@@ -44,16 +44,16 @@ def test_they_are_what_their_systems_read(checkers: Path, written: dict[str, Pat
         assert done.code == 0, done.said
 
 
-def test_zizmor_finds_nothing_to_complain_of(checkers: Path, written: dict[str, Path]) -> None:
+def test_zizmor_finds_nothing_to_complain_of(tools: Path, written: dict[str, Path]) -> None:
     options = ("--offline", "--no-progress", "--persona", "auditor", "--min-severity", "medium")
 
-    done = run(checkers / "zizmor", *options, written["github"], ACTION, cwd=ROOT)
+    done = run(tools / "zizmor", *options, written["github"], ACTION, cwd=ROOT)
 
     assert done.code == 0, done.said
 
 
 def test_shellcheck_finds_nothing_to_complain_of(
-    checkers: Path, written: dict[str, Path], tmp_path: Path
+    tools: Path, written: dict[str, Path], tmp_path: Path
 ) -> None:
     files = []
     for path in (*written.values(), ACTION):
@@ -62,7 +62,7 @@ def test_shellcheck_finds_nothing_to_complain_of(
             files[-1].write_text(script)
     assert len(files) == 8 + 3 + 2
 
-    done = run(checkers / "shellcheck", "--shell=bash", "--severity=warning", *files, cwd=tmp_path)
+    done = run(tools / "shellcheck", "--shell=bash", "--severity=warning", *files, cwd=tmp_path)
 
     assert done.code == 0, done.said
 

