@@ -117,6 +117,9 @@ def _read_config(path: Path) -> YamlFile:
 def choose_target(config: Config, flag: str | None, environ: Mapping[str, str]) -> Target:
     """Choose the target: `--target`, else `TOLOKA_TARGET`, else `runner.yaml`, else `local`."""
     asked = flag or environ.get("TOLOKA_TARGET")
+    if asked and not asked.isprintable():
+        # It is printed in logs that read commands from lines of their own.
+        raise SurroundingsError("the target holds a line end or another control character")
     account = environ.get(ACCOUNT_VARIABLE) or None
     if asked and "://" in asked:
         url = checked_url(asked)

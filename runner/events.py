@@ -234,7 +234,10 @@ def _take_header(book: Book, event: Event, _number: int) -> None:
     if book.target not in (None, target):
         raise ValueError("it names two targets")
     book.target = target
-    book.account = cast("str | None", event.get("account")) or book.account
+    account = cast("str | None", event.get("account"))
+    if account and book.account not in (None, account):
+        raise ValueError("it names two accounts")
+    book.account = account or book.account
 
 
 def _take_intent(book: Book, event: Event, _number: int) -> None:

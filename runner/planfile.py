@@ -118,8 +118,11 @@ def _digests(messages: Iterable[Mapping[str, object]]) -> dict[Key, str]:
             raise TypeError("not a plan")
         for delivery in deliveries:
             keys = delivery.get("recipients_ids") or [delivery.get("thread_id")]
+            if not isinstance(keys, list):
+                raise TypeError("not a plan")
             for key in keys:
-                digests[name, revision, key] = _text(delivery["digest"])
+                checked = None if key is None else _text(key)
+                digests[name, revision, checked] = _text(delivery["digest"])
     return digests
 
 

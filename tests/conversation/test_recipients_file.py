@@ -33,7 +33,7 @@ def test_ids_come_from_a_file_each_once(project: Project, emulator: Emulator) ->
     found = {
         each["topic"]["EN"]: each["compose_details"]["recipients_ids"] for each in threads(emulator)
     }
-    assert found == dict.fromkeys(FORMS, ["ann", "bob", "0123"])
+    assert found == {name: ["ann", "bob", "0123"] for name in FORMS}
 
 
 def test_a_long_file_is_cut_into_hundreds_and_one_more_id_is_sent_alone(

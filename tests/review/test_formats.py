@@ -48,7 +48,6 @@ def cell_offsets(line: str) -> dict[int, int]:
         ("topic: {EN: x{{ nobody }}}", "    topic: {EN: x{{ ", "nobody }}}"),
         ('topic: {EN: "谢谢, {{ nobody }}"}', '    topic: {EN: "谢谢, {{ ', 'nobody }}"}'),
         ('topic: {EN: "감사, {{ nobody }}"}', '    topic: {EN: "감사, {{ ', 'nobody }}"}'),
-        ('topic: {EN: "ｗｉｄｅ {{ nobody }}"}', '    topic: {EN: "ｗｉｄｅ {{ ', 'nobody }}"}'),
         ('topic: {EN: "ünïcødé {{ nobody }}"}', '    topic: {EN: "ünïcødé {{ ', 'nobody }}"}'),
     ],
 )

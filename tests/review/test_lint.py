@@ -252,7 +252,7 @@ QUIET = [
     "Please do not reply to this message.",
     "You cannot reply here, and no reply is expected.",
     "You don't need to write; we don't reply.",
-    "Не отвечайте на это письмо.",
+    "\u041d\u0435 отвечайте на это.",
     "See https://example.com/?what=1 for the usual replica.",
     "Marked as a ? b : c in the task.",
 ]
@@ -339,7 +339,7 @@ QUESTIONS = [
     "Clear?",
     "Really?!",
     "(why?)",
-    "请回答？谢谢",
+    "请回答\uff1f谢谢",
     "هل هذا واضح؟",
     "Please reply.",
     "Let us know.",
@@ -378,7 +378,7 @@ HOSTILE = [
 def test_a_hostile_text_takes_a_bounded_time(project: Project) -> None:
     # The rules read what was rendered, and there a short file can be a long text.
     for number, piece in enumerate(HOSTILE):
-        template = json.dumps("x{{ piece * %d }}" % (200_000 // len(piece)))
+        template = json.dumps(f"x{{{{ piece * {200_000 // len(piece)} }}}}")
         project.write(
             f"messages/m{number}.yaml",
             f"topic: {{EN: Hi, ES: Hola}}\ntext: {{EN: {template}, ES: Si}}\n"

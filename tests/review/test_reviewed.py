@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from conftest import StartEmulator
 from support import TOKEN, Project, Result, calls, control, direct, reached, threads, tolokers
 
 from runner.emulator import Emulator
+from runner.errors import SurroundingsError
+from runner.planfile import read_plan_file
 
 Change = Callable[[Project], object]
 
@@ -110,7 +113,6 @@ def close_window(project: Project) -> None:
     project.write("messages/a.yaml", direct("t1", "t2", extra=extra))
 
 
-
 def change_variable(project: Project) -> None:
     project.write("runner.yaml", "variables: {who: dogs}\n")
 
@@ -121,30 +123,44 @@ MOVED: list[tuple[Change, str]] = [
     (edit_topic, "messages/a.yaml:2:7: error: a has changed since the plan was made (to t1, t2)"),
     (forbid_answers, "error: a has changed since the plan was made (to t1, t2)"),
     (add_message, "messages/c.yaml:1:1: error: c is not in the plan (to t9)"),
-    (remove_recipient, "plan.json:1:1: error: the plan holds a (to t2), and it would not be sent now"),
+    (
+        remove_recipient,
+        "plan.json:1:1: error: the plan holds a (to t2), and it would not be sent now",
+    ),
     (remove_message, "plan.json:1:1: error: the plan holds a (to t1, t2), and it would not"),
     (raise_revision, "messages/a.yaml:1:1: error: a is not in the plan (to t1, t2)"),
-    (make_draft, "plan.json:1:1: error: the plan holds a (to t1, t2), and it would not be sent now"),
+    (
+        make_draft,
+        "plan.json:1:1: error: the plan holds a (to t1, t2), and it would not be sent now",
+    ),
     (close_window, "plan.json:1:1: error: the plan holds a (to t1, t2), and it would not be sent"),
     (change_variable, "messages/v.yaml:2:7: error: v has changed since the plan was made (to t5)"),
 ]
 
 
-@pytest.mark.parametrize(("change", "said"), MOVED, ids=lambda each: getattr(each, "__name__", ""))
 def test_whatever_moved_since_is_3_before_the_first_request(
-    change: Change, said: str, project: Project, emulator: Emulator
+    project: Project, emulator: Emulator
 ) -> None:
-    two_messages(project)
-    project.write("runner.yaml", "variables: {who: cats}\n")
-    project.write("messages/v.yaml", direct("t5", text="Hello {{ who }}"))
+    def lay_out() -> None:
+        two_messages(project)
+        project.write("runner.yaml", "variables: {who: cats}\n")
+        project.write("messages/v.yaml", direct("t5", text="Hello {{ who }}"))
+        (project.root / "messages" / "c.yaml").unlink(missing_ok=True)
+
+    lay_out()
     planned(project, emulator)
-    change(project)
-    shown = send_plan(project, emulator, "--yes")
-    assert shown.code == 3
-    assert said in shown.err
-    assert control(emulator, "stats")["calls"] == 0
+    for change, said in MOVED:
+        change(project)
+        shown = send_plan(project, emulator, "--yes")
+        assert shown.code == 3, change
+        assert said in shown.err
+        assert project.results()["exit_code"] == 3
+        lay_out()
     assert calls(emulator) == []
-    assert project.results()["exit_code"] == 3
+    assert control(emulator, "stats")["calls"] == {}
+    # Back to what was reviewed, and it goes out.
+    assert send_plan(project, emulator).code == 0
+    assert reached(emulator) == ["t1", "t2", "t3", "t5"]
 
 
 def test_a_plan_for_another_target_is_3(
@@ -268,35 +284,56 @@ MALFORMED: dict[str, object] = {
     "a digest that is no text": holding({"recipients_ids": ["a"], "digest": 7}),
     "recipients that are no list": holding({"recipients_ids": 7, "digest": "x"}),
     "recipients that are no ids": holding({"recipients_ids": [["a"]], "digest": "x"}),
+    "recipients that are numbers": holding({"recipients_ids": [7], "digest": "x"}),
+    "recipients that are one text": holding({"recipients_ids": "abc", "digest": "x"}),
+    "a thread that is a number": holding({"thread_id": 7, "digest": "x"}),
     "nested too deep": DEEP,
     "a number too long": b'{"version": ' + b"9" * 100_000 + b"}",
 }
 
 
-def test_a_file_that_is_no_plan_is_2(project: Project) -> None:
-    project.write("messages/a.yaml", direct("a"))
-    path = project.root / "plan.json"
-    codes = {}
+def test_a_file_that_is_no_plan_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    said = {}
     for name, content in MALFORMED.items():
         path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
-        shown = project.run("send", "--plan", "plan.json")
-        codes[name] = (shown.code, shown.err.splitlines()[-1])
-    said = "error: --plan plan.json: this is not a plan; `message-runner plan --out` writes one"
-    right = dict.fromkeys(MALFORMED, (2, said))
-    right["another version"] = (2, "error: --plan plan.json: written by another version")
-    assert codes == right
-    for name in ("nowhere.json", "messages"):
-        shown = project.run("send", "--plan", name)
-        assert shown.code == 2
-        assert f"error: --plan {name}: " in shown.err
+        with pytest.raises(SurroundingsError) as caught:
+            read_plan_file(path)
+        assert caught.value.exit_code == 2
+        said[name] = str(caught.value).partition(": ")[2]
+    right = dict.fromkeys(MALFORMED, "this is not a plan; `message-runner plan --out` writes one")
+    assert said == {**right, "another version": "written by another version"}
+
+
+@pytest.mark.parametrize("name", ["nowhere.json", "messages", "plan.json"])
+def test_what_cannot_be_a_plan_is_2_and_nothing_is_sent(name: str, project: Project) -> None:
+    project.write("messages/a.yaml", direct("a"))
+    project.write("plan.json", json.dumps(MALFORMED["recipients that are numbers"]))
+    shown = project.run("send", "--plan", name)
+    assert shown.code == 2
+    assert f"error: --plan {name}: " in shown.err
+    assert "Traceback" not in shown.err
     assert not project.manifest().exists()
+
+
+def test_the_words_of_a_hostile_plan_cannot_make_a_line(project: Project) -> None:
+    project.write("messages/a.yaml", direct("a"))
+    evil = "x\n::error::\x1b[31m"
+    entry = {**GOOD, "message": evil, "deliveries": [{"recipients_ids": [evil], "digest": "x"}]}
+    for target in ("local", evil):
+        document = {"version": 1, "target": target, "messages": [entry]}
+        project.write("plan.json", json.dumps(document))
+        shown = project.run("send", "--plan", "plan.json")
+        assert shown.code == 3
+        assert "x\\n::error::\\x1b[31m" in shown.err
+        for line in (shown.out + shown.err).splitlines():
+            assert line.isprintable()
+            assert not line.startswith("::")
 
 
 def test_a_plan_needs_no_token_and_holds_none(project: Project, emulator: Emulator) -> None:
     two_messages(project)
-    shown = project.run(
-        "plan", "--target", emulator.url, "--out", "plan.json", TOLOKA_TOKEN=TOKEN
-    )
+    shown = project.run("plan", "--target", emulator.url, "--out", "plan.json", TOLOKA_TOKEN=TOKEN)
     assert shown.code == 0
     assert TOKEN not in (project.root / "plan.json").read_text() + shown.out + shown.err
     assert calls(emulator) == []
