@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +11,7 @@ from runner import paths
 from runner.config import Config
 from runner.errors import Fault, MessagesError, Pointer, Problem, SurroundingsError
 from runner.lint import Level, find_lint
-from runner.model import Message, Rejected
+from runner.model import InThread, Message, Rejected
 from runner.plan import Plan, Rules
 from runner.recipients import load_ids
 from runner.render import Renderer
@@ -32,6 +32,9 @@ class Prepared:
     def problem(self, message: Message, fault: Fault) -> Problem:
         """Give a message's fault its address in the spec."""
         spec = next(spec for spec in self.specs if spec.id == message.id)
+        if spec.recipients_file is not None and fault.pointer[:1] == ("recipients_ids",):
+            # The ids come from a file, and the spec names it elsewhere.
+            fault = replace(fault, pointer=("recipients_file",))
         return spec.file.problem(fault)
 
     def check(self, plan: Plan) -> list[Problem]:
@@ -49,6 +52,9 @@ class Prepared:
 
     def refusals(self, message: Message, refused: Rejected) -> list[Problem]:
         """Say what Toloka refused at the lines where it is written."""
+        if isinstance(message.recipients, InThread) and refused.status == 404:
+            fault = Fault(("thread_id",), f"Toloka knows no such thread: {refused.detail}")
+            return [self.problem(message, fault)]
         if not refused.fields:
             return [self.problem(message, Fault((), f"Toloka refused it: {refused.detail}"))]
         return [

@@ -279,11 +279,11 @@ class Run:
             )
         if self._unfiled:
             why = getattr(self._unfiled[0].answer, "detail", "")
-            yield f"{len(self._unfiled)} threads could not be put into their folders: {why}"
+            yield f"threads that could not be put into their folders: {len(self._unfiled)}: {why}"
         told = {result.delivery for result in results}
         others = [each for each in self._manifest.unknown() if each.delivery not in told]
         if others:
-            yield f"{len(others)} unknown outcomes belong to messages that were not selected"
+            yield f"unknown outcomes of messages that were not selected: {len(others)}"
 
     def _exit_code(self, is_left: bool) -> ExitCode:
         tally = self._sender.tally

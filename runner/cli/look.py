@@ -123,6 +123,7 @@ def replies(where: Where, speed: Speed, since: str | None, form: str) -> int:
     from runner.conversation import find_answers, query_for
     from runner.manifest import read_history
     from runner.report.answers import answer_lines, answers_csv, answers_document
+    from runner.report.text import plural
 
     begin = _time(since)
     job = load_job(where)
@@ -140,7 +141,7 @@ def replies(where: Where, speed: Speed, since: str | None, form: str) -> int:
     else:
         for line in answer_lines(answers):
             click.echo(line)
-        click.echo(f"{len(answers):,} answers", err=True)
+        click.echo(plural(len(answers), "answer"), err=True)
     return ExitCode.DONE
 
 
