@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from runner.plan import Plan, build_plan, result_of
 from runner.planfile import plan_document
 from runner.prepare import Prepared, gone_ids, load_rules
 from runner.quota import fit
-from runner.report.printable import printable
+from runner.report.printable import json_text, printable
 from runner.report.results import results_document, write_results
 from runner.report.summary import failure_markdown, summary_markdown
 from runner.report.text import plan_lines, summary_line
@@ -64,7 +63,7 @@ def dry_run(
             planned, target=job.target_name, manifest=job.shown_manifest, sums=sums
         )
         if outputs.form == "json":
-            click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+            click.echo(json_text(document))
         if outputs.out is not None:
             write_results(outputs.out, document)
         target = NOTHING_LEAVES if job.target.is_local else job.target_name

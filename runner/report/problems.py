@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from runner.errors import Problem
-from runner.report.printable import printable
+from runner.report.printable import json_text, printable
 
 VERSION = 1
 ANNOTATIONS_OF_A_KIND = 10
@@ -88,7 +87,7 @@ def problems_document(problems: Sequence[Problem], files: Sequence[str]) -> str:
             for problem in problems
         ],
     }
-    return json.dumps(document, ensure_ascii=False, indent=2)
+    return json_text(document)
 
 
 def github_lines(problems: Sequence[Problem]) -> Iterator[str]:

