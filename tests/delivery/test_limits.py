@@ -401,6 +401,8 @@ def on_terminal(it: World, *args: str, typed: str = "") -> tuple[int, str]:
     try:
         while time.monotonic() < until:
             if typed and b"?" in seen:
+                # As a person does: Python is deaf to a Ctrl-C in the instant before it reads.
+                time.sleep(0.3)
                 os.write(ours, typed.encode())
                 typed = ""
             if not select.select([ours], [], [], 0.1)[0]:

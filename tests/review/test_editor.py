@@ -140,4 +140,7 @@ def test_wrong_files_are_underlined_at_the_line_that_validate_names(
     # Where a quote is left open, an editor points at its beginning and `validate` at the end.
     wanted.pop("yaml-quote-left-open.yaml")
     assert found.pop("yaml-quote-left-open.yaml")[0] == 2
+    # That the key which was meant is missing would be the same again; an editor says both.
+    misspelt = "unknown-key-misspelt.yaml"
+    assert found.pop(misspelt) == [2, *wanted.pop(misspelt)]
     assert found == wanted
