@@ -46,6 +46,7 @@ _CONSTANTS: Mapping[str, bool | None] = {
     "true": True, "True": True, "TRUE": True,
     "false": False, "False": False, "FALSE": False,
 }  # fmt: skip
+_KEY_HINT = "put text that starts with {{ in quotes; a key has no brackets and no `?`"
 _NUMBER_STARTS = frozenset("0123456789+-.")
 _MAX_DIGITS = 400
 
@@ -183,7 +184,7 @@ class Builder:
         self._count(event)
         frame = self._stack[-1] if self._stack else None
         if frame is not None and isinstance(frame.value, dict) and frame.key is None:
-            raise self._stop(event, "a key must be plain text", "remove the brackets or the `?`")
+            raise self._stop(event, "a key must be plain text", _KEY_HINT)
         tag = getattr(event, "tag", None)
         if tag is not None and tag != "!":
             self._complain(event, f"the tag {tag[:60]} is not used here", "remove it")

@@ -87,9 +87,8 @@ def main() -> NoReturn:
     except RunnerError as error:
         _say(_without_token(str(error)))
         code = error.exit_code
-    except BrokenPipeError:
-        # Whoever read our output has gone; the interpreter would complain at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:
+        # How click ends when whoever read our output has gone.
         code = ExitCode.SURROUNDINGS
     except Exception:  # noqa: BLE001  (the one door: a bug keeps its traceback, without the token)
         import traceback

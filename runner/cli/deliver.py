@@ -149,7 +149,7 @@ def _for_real(
     from runner.cli.job import NOTHING_LEAVES, load_job, settled_pacing
     from runner.cli.wire import find_token, open_line
 
-    job = load_job(where)
+    job = load_job(where, results)
     with dryrun.results_file(results, job, dry_run=False) as finish:
         job.refuse_silent_ci()
         prepared = job.prepare(paths, values, strict=wish.strict)

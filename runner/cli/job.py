@@ -21,6 +21,7 @@ from runner.config import (
 from runner.errors import SurroundingsError
 from runner.paths import shown
 from runner.prepare import Prepared, prepare
+from runner.report.results import results_document, write_results
 
 NOTHING_LEAVES = "the local emulator on this machine; nothing leaves this machine"
 _RATE = 285.0
@@ -73,8 +74,27 @@ class Pacing:
     settle_s: float
 
 
-def load_job(where: Where) -> Job:
-    """Settle where to send and what to record it in; raises `SurroundingsError`."""
+def load_job(where: Where, results: Path | None = None) -> Job:
+    """Settle where to send and what to record it in; raises `SurroundingsError`.
+
+    `results` is then written all the same: an older file must not pass for this run's.
+    """
+    try:
+        return _load_job(where)
+    except SurroundingsError as error:
+        if results is not None:
+            document = results_document(
+                (),
+                target=where.target or "",
+                manifest="",
+                dry_run=False,
+                exit_code=int(error.exit_code),
+            )
+            write_results(results, document)
+        raise
+
+
+def _load_job(where: Where) -> Job:
     config = load_config(where.config, Path.cwd())
     target = choose_target(config, where.target, os.environ)
     return Job(

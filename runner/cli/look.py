@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -80,13 +79,14 @@ def _listed(client: Client, query: Mapping[str, str]) -> list[Thread]:
 def _show(
     job: Job, history: History, form: str, activity: Mapping[tuple[str, int], Activity]
 ) -> None:
+    from runner.report.printable import json_text
     from runner.report.status import status_document, status_lines, unknown_lines
 
     if form == "json":
         document = status_document(
             history, activity, target=job.target_name, manifest=job.shown_manifest
         )
-        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        click.echo(json_text(document))
         return
     if not history.attempts:
         click.echo(f"nothing was sent to {job.target.name} yet; manifest: {job.shown_manifest}")
@@ -123,6 +123,7 @@ def replies(where: Where, speed: Speed, since: str | None, form: str) -> int:
     from runner.conversation import find_answers, query_for
     from runner.manifest import read_history
     from runner.report.answers import answer_lines, answers_csv, answers_document
+    from runner.report.printable import json_text
     from runner.report.text import plural
 
     begin = _time(since)
@@ -135,7 +136,7 @@ def replies(where: Where, speed: Speed, since: str | None, form: str) -> int:
     answers = find_answers(history, threads, begin)
     if form == "json":
         document = answers_document(answers, target=job.target_name)
-        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        click.echo(json_text(document))
     elif form == "csv":
         click.echo(answers_csv(answers), nl=False)
     else:

@@ -13,7 +13,7 @@ from runner.report.printable import printable
 VERSION = 1
 COLUMNS = ("message", "revision", "toloker", "thread_id", "at", "language", "text")
 # A spreadsheet takes a cell that starts so for a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\\t", "\\r", "\\n")
 
 
 def answer_lines(answers: Sequence[Answer]) -> Iterator[str]:
@@ -38,7 +38,10 @@ def answers_document(answers: Sequence[Answer], *, target: str) -> dict[str, obj
 
 
 def answers_csv(answers: Sequence[Answer]) -> str:
-    """Write the same as CSV (RFC 4180); what a spreadsheet would run gets a quote before it."""
+    r"""Write the same as CSV (RFC 4180), a line a row; line ends in a text are written as `\n`.
+
+    What a spreadsheet would run gets a quote before it.
+    """
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)
     writer.writerow(COLUMNS)
@@ -59,6 +62,8 @@ def _cells(answer: Answer) -> tuple[object, ...]:
 
 
 def _defused(cell: object) -> object:
-    if isinstance(cell, str) and cell.lstrip(" ").startswith(_FORMULA_STARTS):
-        return f"'{cell}"
-    return cell
+    if not isinstance(cell, str):
+        return cell
+    # One line a row: a line of its own could be a command to whoever reads the log of a job.
+    shown = printable(cell)
+    return f"'{shown}" if shown.lstrip(" ").startswith(_FORMULA_STARTS) else shown

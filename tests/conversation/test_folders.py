@@ -55,7 +55,7 @@ def test_what_cannot_be_filed_was_sent_all_the_same_and_is_filed_by_the_next_run
     fail(emulator, "on=folders,kind=404")
     done = project.send(emulator, "--results", "results.json", *QUICK)
     assert (done.code, project.results()["summary"]) == (4, {"sent": 1})
-    assert "could not be put into their folders: HTTP 404 DOES_NOT_EXIST" in done.err
+    assert "could not be put into their folders: 1: HTTP 404 DOES_NOT_EXIST" in done.err
     assert folders(emulator) == [["OUTBOX"]]
     # A daily limit is not knocked at again by this run, nor is a token that was refused.
     for fault, code in (("429,interval=DAY", 75), ("401", 2)):

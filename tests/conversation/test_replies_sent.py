@@ -177,7 +177,10 @@ def test_a_thread_that_toloka_does_not_know_is_a_refusal_at_its_line(
     project.write("messages/r.yaml", "text: {EN: Yes}\nthread_id: 00000000000000000000000a\n")
     done = project.send(emulator, "--results", "results.json", *QUICK)
     assert done.code == 4, done
-    assert "messages/r.yaml:1:1: error: Toloka refused it: HTTP 404 DOES_NOT_EXIST" in done.err
+    assert (
+        "messages/r.yaml:2:12: error: Toloka knows no such thread: HTTP 404 DOES_NOT_EXIST"
+        in done.err
+    )
     assert project.results()["summary"] == {"rejected": 1}
 
 

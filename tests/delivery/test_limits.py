@@ -234,11 +234,11 @@ def test_nothing_listens(tmp_path: Path) -> None:
 
 def test_a_server_that_goes_away_and_comes_back(tmp_path: Path) -> None:
     with world(tmp_path, latency_ms=60) as it:
-        write_many(it, 40)
-        it.jobs = 10
+        write_many(it, 80)
+        it.jobs = 30
         port = int(it.emulator.url.rpartition(":")[2])
         process = it.start("--settle", "0.3")
-        wait_for(lambda: it.calls("compose") >= 15, "some requests")
+        wait_for(lambda: it.calls("compose") >= 40, "some requests")
         it.emulator.stop()
         out, err = process.communicate(timeout=TIMEOUT_S)
         # What was on its way is in doubt, for the list cannot be had either.

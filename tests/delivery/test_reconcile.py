@@ -17,7 +17,7 @@ from runner.emulator import Emulator
 from runner.errors import ExitCode
 
 from .shifting import shifted_clock
-from .world import World, people, wait_for, world
+from .world import IS_THOROUGH, World, people, wait_for, world
 
 LOST = "kind=accepted-then-500"
 FAILED = "kind=500"
@@ -76,7 +76,7 @@ def test_threads_beyond_the_first_page_are_seen(tmp_path: Path) -> None:
         assert len(it.claimed()) == 2
 
 
-@pytest.mark.parametrize("kind", ["503", "400"])
+@pytest.mark.parametrize("kind", ["503", "reset", "400"] if IS_THOROUGH else ["503"])
 def test_without_the_list_nothing_is_sent_and_nothing_concluded(tmp_path: Path, kind: str) -> None:
     with world(tmp_path, f"on=list,kind={kind}") as it:
         it.write("a", "t1")
