@@ -13,7 +13,7 @@ from runner.report.printable import printable
 VERSION = 1
 COLUMNS = ("message", "revision", "toloker", "thread_id", "at", "language", "text")
 # A spreadsheet takes a cell that starts so for a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\\t", "\\r", "\\n")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\\t", "\\r", "\n")
 
 
 def answer_lines(answers: Sequence[Answer]) -> Iterator[str]:
@@ -38,9 +38,9 @@ def answers_document(answers: Sequence[Answer], *, target: str) -> dict[str, obj
 
 
 def answers_csv(answers: Sequence[Answer]) -> str:
-    r"""Write the same as CSV (RFC 4180), a line a row; line ends in a text are written as `\n`.
+    """Write the same as CSV (RFC 4180).
 
-    What a spreadsheet would run gets a quote before it.
+    What a spreadsheet would run, or the log of a job, gets a quote before it.
     """
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)
@@ -64,6 +64,7 @@ def _cells(answer: Answer) -> tuple[object, ...]:
 def _defused(cell: object) -> object:
     if not isinstance(cell, str):
         return cell
-    # One line a row: a line of its own could be a command to whoever reads the log of a job.
-    shown = printable(cell)
+    lines = [printable(line) for line in cell.replace("\r\n", "\n").split("\n")]
+    # The log of a job takes a line that begins so for a command.
+    shown = "\n".join(f"'{line}" if line.lstrip().startswith("::") else line for line in lines)
     return f"'{shown}" if shown.lstrip(" ").startswith(_FORMULA_STARTS) else shown

@@ -26,7 +26,7 @@ else:
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 VERSION = re.findall(r'__version__ = "(.+)"', (ROOT / "runner/__init__.py").read_text())[0]
-SCHEMAS = sorted(path.name for path in (ROOT / "schemas").iterdir())
+SCHEMAS = sorted(path.name for path in (ROOT / "schemas").glob("*.json"))
 DEPENDENCIES = {"click", "filelock", "jinja2", "jsonschema", "pyyaml", "requests"}
 
 # Taken before any fixture changes it: an installation wants pip's own configuration and cache,
@@ -224,7 +224,7 @@ def test_the_wheel_holds_the_package_and_its_schemas_only(built: Built) -> None:
         names = archive.namelist()
     about = f"message_runner-{VERSION}.dist-info"
     beside = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
-    schemas = {f"runner/schemas/{name}" for name in SCHEMAS}
+    schemas = {f"runner/schemas/{path.name}" for path in (ROOT / "schemas").iterdir()}
 
     assert len(names) == len(set(names))
     assert set(names) == packed(built, "runner") | schemas | {f"{about}/{name}" for name in beside}
