@@ -85,19 +85,32 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
         return Config(project=cwd, messages_root=None)
     path = cwd / flag if flag else project / paths.CONFIG_NAME
     if not path.is_file():
-        return Config(project=project, messages_root=project / paths.MESSAGES_NAME)
+        root = project / paths.MESSAGES_NAME
+        _check_root(project, root)
+        return Config(project=project, messages_root=root)
     file = _read_config(path)
     data = cast("Mapping[str, object]", file.data or {})
     root = project / str(data.get("messages", paths.MESSAGES_NAME))
     if not root.is_dir() and "messages" in data:
         where = file.place(("messages",))
         raise SurroundingsError(f"{where}: error: there is no folder {paths.shown(root)}")
+    _check_root(project, root)
     return Config(
         project=project,
         messages_root=Path(os.path.normpath(root)) if root.is_dir() else None,
         file=file,
         data=data,
     )
+
+
+def _check_root(project: Path, root: Path) -> None:
+    """A pull request can move the messages folder, and must not move it out of its repository."""
+    inside = os.path.relpath(os.path.normpath(root), os.path.normpath(project))
+    if inside.startswith("..") or root.resolve() != project.resolve() / inside:
+        raise SurroundingsError(
+            f"the messages folder {paths.shown(root)} lies outside the project or behind a link: "
+            "put the folder itself there"
+        )
 
 
 def _read_config(path: Path) -> YamlFile:

@@ -133,7 +133,12 @@ def is_template(value: object) -> bool:
 
 def is_identifier(text: str) -> bool:
     """Tell whether a text can be the id of a Toloker, a skill or a thread."""
-    return bool(text) and not any(c.isspace() or c < " " or "\x7f" <= c <= "\x9f" for c in text)
+    return bool(text) and not any(c.isspace() or _is_unfit(c) for c in text)
+
+
+def _is_unfit(char: str) -> bool:
+    """Control characters, and halves of a character, which no UTF-8 can hold."""
+    return char < " " or "\x7f" <= char <= "\x9f" or "\ud800" <= char <= "\udfff"
 
 
 def is_code(text: str) -> bool:

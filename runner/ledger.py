@@ -47,7 +47,7 @@ class Ledger:
         self.threads: dict[str, list[str]] = defaultdict(list)
         for attempt in history.attempts:
             self.known[attempt.message, attempt.revision].take(attempt)
-            if is_closed(attempt):
+            if is_closed(attempt) or attempt.is_unknown:
                 for key in keys_of(attempt):
                     self.ids_by_content[attempt.digest, key].add(attempt.message)
             if attempt.was_sent and attempt.action == "compose" and attempt.thread_id:

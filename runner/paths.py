@@ -40,6 +40,8 @@ def find_specs(paths: Sequence[Path]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for path in paths:
+        if path.is_symlink() and path.exists():
+            _check_inside(path, path.absolute().parent)
         if path.is_dir():
             found.update(dict.fromkeys(_specs_below(path)))
         elif path.is_file():

@@ -162,9 +162,12 @@ def load_rules(config: Config) -> Rules:
     suppressed: tuple[str, ...] = ()
     if isinstance(name, str):
         try:
-            suppressed = load_ids(config.project / name, "")
+            path = paths.find_data_file(name, config.project / paths.CONFIG_NAME, config.project)
+            suppressed = load_ids(path, "")
         except MessagesError as error:
             raise SurroundingsError(str(error)) from error
+        except ValueError as error:
+            raise SurroundingsError(f"`suppress` in runner.yaml: {error}") from error
     return Rules(
         allow_all=policy.get("allow_all", True) is True,
         max_recipients=cast("int | None", policy.get("max_recipients")),

@@ -45,6 +45,8 @@ class Look:
     found: Mapping[str, Sent]
     near: Mapping[str, Thread]
     """A thread that nearly matches: the outcome stays unknown, and this is shown beside it."""
+    unseen: frozenset[str] = frozenset()
+    """Replies whose thread was not on the list: its absence says nothing of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +123,11 @@ def look_for_replies(
     found: dict[str, Sent] = {}
     near: dict[str, Thread] = {}
     taken = set(claimed)
-    for attempt in unknown:
+    replies = [each for each in unknown if each.action == "reply"]
+    unseen = frozenset(each.delivery for each in replies if each.in_thread not in threads)
+    for attempt in replies:
         thread = threads.get(attempt.in_thread or "")
-        if attempt.action != "reply" or thread is None:
+        if thread is None:
             continue
         begin = _begin(attempt, server_ahead_s)
         posts = [each for each in _free_posts(thread, taken) if clock.read(each.created) >= begin]
@@ -133,7 +137,7 @@ def look_for_replies(
             found[attempt.delivery] = Sent(thread, reply_created=exact[0].created)
         elif posts:
             near[attempt.delivery] = thread
-    return Look(found, near)
+    return Look(found, near, unseen)
 
 
 def find_seen(threads: Iterable[Thread], claimed: frozenset[str]) -> list[Seen]:

@@ -33,6 +33,7 @@ _MAX_BAD_ROWS = 10
 # Python and Jinja2 show values in quotes, and numbers as they are.
 _QUOTED_IN_ERRORS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?""")
 _TYPES = frozenset({"str", "int", "float", "bool", "list", "dict", "tuple", "NoneType", "None"})
+_THREAD_ID = re.compile(r"[0-9a-f]{24}")
 _BAD_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -178,8 +179,9 @@ class _Rendering:
 
     def _thread_id(self, template: str) -> str:
         value = self._rendered(("thread_id",), template)
-        if not isinstance(value, str) or not is_identifier(value) or not value.isalnum():
-            self._complain(("thread_id",), "this is not a thread id", "copy it from the manifest")
+        if not isinstance(value, str) or not _THREAD_ID.fullmatch(value):
+            hint = "it has 24 hexadecimal digits: copy it from the manifest"
+            self._complain(("thread_id",), "this is not a thread id", hint)
         return str(value)
 
     def _ids(self) -> Iterator[str]:

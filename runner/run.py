@@ -44,6 +44,9 @@ class Order:
     limit: int | None = None
     rules: Rules = field(default_factory=Rules)
     only: frozenset[Key] | None = None
+    is_gone: Callable[[str], bool] = lambda _: False
+    check: Callable[[Plan], object] = lambda _: None
+    """Raises if a plan must not be carried out: catching up may have changed what is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +100,10 @@ class Run:
         order, tally = self._order, self._sender.tally
         try:
             self._settler.look_first(order.messages, catches_up=order.catches_up)
+            plan = self._plan()
+            order.check(plan)
             self._leave_out()
-            self._planned = {key for each in self._plan().deliveries for key in _keys(each)}
+            self._planned = {key for each in plan.deliveries for key in _keys(each)}
             # A reply that turns out not to have been sent is tried again in this run.
             self._planned |= {
                 (each.message, each.revision, each.in_thread) for each in self._manifest.unknown()
@@ -154,6 +159,7 @@ class Run:
             now=clock.now(),
             rules=self._order.rules,
             answered=self._settler.answered,
+            is_gone=self._order.is_gone,
         )
 
     def _due(self) -> tuple[Delivery, ...]:

@@ -43,6 +43,7 @@ class Settler:
     adopted: set[str] = field(default_factory=set)
     found: set[str] = field(default_factory=set)
     near: dict[str, Thread] = field(default_factory=dict)
+    unseen: frozenset[str] = frozenset()
     answered: Answered | None = None
     failed: str | None = None
 
@@ -81,7 +82,7 @@ class Settler:
         if not self._look_again():
             return
         for attempt in self.manifest.unknown():
-            if absence_counts and attempt.delivery not in self.near:
+            if absence_counts and attempt.delivery not in self.near.keys() | self.unseen:
                 self.manifest.settle(attempt.delivery, NotFound(), "looked")
 
     def _catch_up(self, messages: Sequence[Message], threads: Sequence[Thread]) -> None:
@@ -131,6 +132,7 @@ class Settler:
         """Look for everything in doubt; gives whether the list could be had."""
         unknown = self.manifest.unknown()
         self.near.clear()
+        self.unseen = frozenset()
         self.failed = None
         begin = reconcile.since_unknown(_composes(unknown), self.lists.server_ahead_s)
         if begin is not None:
@@ -179,6 +181,7 @@ class Settler:
             self.manifest.settle(delivery_id, sent, "found")
             self.found.add(delivery_id)
         self.near.update(look.near)
+        self.unseen |= look.unseen
 
     def _adopt(self, adoptions: Iterable[reconcile.Adoption]) -> None:
         pairs = [(each.delivery, each.sent) for each in adoptions]

@@ -118,6 +118,8 @@ def send(
 
     if test_to is not None and (plan_path is not None or not is_identifier(test_to)):
         raise click.UsageError("--test-to takes one Toloker id, without spaces, and no --plan")
+    if dry_run and (plan_path is not None or limit is not None or test_to is not None):
+        raise click.UsageError("--dry-run goes without --plan, --limit and --test-to")
     if dry_run:
         outputs = dryrun.Outputs(results=results)
         return dryrun.dry_run(paths, values, where, outputs, volume, strict=strict)
@@ -202,7 +204,7 @@ def _deliver(
 ) -> Report:
     if wish.test_to is not None:
         return _send_tests(line, pacing, prepared, wish.test_to, volume)
-    from runner.prepare import load_rules
+    from runner.prepare import gone_ids, load_rules
     from runner.run import Order, Run
 
     order = Order(
@@ -213,6 +215,8 @@ def _deliver(
         catches_up=not job.target.is_local,
         limit=wish.limit,
         only=only,
+        is_gone=gone_ids(prepared, job.config),
+        check=prepared.check,
     )
     with _progress(volume) as progress:
         return Run(order, line.manifest, line.client, line.pace, progress).carry_out()

@@ -46,7 +46,7 @@ def dry_run(
     strict: bool = False,
 ) -> int:
     """Show and write what `send` would do; gives the exit code."""
-    job = load_job(where, outputs.results)
+    job = load_job(where, outputs.results, dry_run=True)
     with results_file(outputs.results, job, dry_run=True) as finish:
         try:
             prepared = job.prepare(paths, values, strict=strict)

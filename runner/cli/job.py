@@ -74,7 +74,7 @@ class Pacing:
     settle_s: float
 
 
-def load_job(where: Where, results: Path | None = None) -> Job:
+def load_job(where: Where, results: Path | None = None, *, dry_run: bool = False) -> Job:
     """Settle where to send and what to record it in; raises `SurroundingsError`.
 
     `results` is then written all the same: an older file must not pass for this run's.
@@ -87,7 +87,7 @@ def load_job(where: Where, results: Path | None = None) -> Job:
                 (),
                 target=where.target or "",
                 manifest="",
-                dry_run=False,
+                dry_run=dry_run,
                 exit_code=int(error.exit_code),
             )
             write_results(results, document)

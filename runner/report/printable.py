@@ -16,9 +16,10 @@ _NOT_PLAIN = re.compile(r"[^\n -~]")
 
 def printable(text: str) -> str:
     r"""Show control and direction characters as escapes (`\x1b`), in one line."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(map(_shown, text))
+    is_plain = text.isascii() and text.isprintable()
+    shown = text if is_plain else "".join(map(_shown, text))
+    # GitHub's older form of a workflow command counts anywhere in a line of a log.
+    return shown.replace("##[", r"#\x23[")
 
 
 def json_text(document: object) -> str:

@@ -167,7 +167,10 @@ def test_a_thread_id_may_be_a_template_and_keeps_its_digits(
     bad = project.run("validate", "--var", "thread=../../compose")
     assert (bad.code, complaints(bad.out)) == (
         3,
-        ["messages/r.yaml:1:12: error: this is not a thread id; copy it from the manifest"],
+        [
+            "messages/r.yaml:1:12: error: this is not a thread id; "
+            "it has 24 hexadecimal digits: copy it from the manifest"
+        ],
     )
 
 
