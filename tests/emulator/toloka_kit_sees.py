@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from typing import Any
 
-import toloka.client as toloka
+toloka: Any = import_module("toloka.client")
 
 
 def seen(thread: Any) -> dict[str, object]:
