@@ -167,7 +167,8 @@ def load_rules(config: Config) -> Rules:
         except MessagesError as error:
             raise SurroundingsError(str(error)) from error
         except ValueError as error:
-            raise SurroundingsError(f"`suppress` in runner.yaml: {error}") from error
+            where = config.file.place(("suppress",)) if config.file else paths.CONFIG_NAME
+            raise SurroundingsError(f"{where}: error: `suppress`: {error}") from error
     return Rules(
         allow_all=policy.get("allow_all", True) is True,
         max_recipients=cast("int | None", policy.get("max_recipients")),
