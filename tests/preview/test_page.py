@@ -265,14 +265,14 @@ def test_all_says_who_that_is(project: Project) -> None:
 def test_replies_have_no_topic_and_name_their_threads(project: Project) -> None:
     project.write("messages/a.yaml", direct("t1"))
     project.write("messages/b.yaml", "reply_to: a\nonly_answered: true\ntext: {EN: Thanks}\n")
-    project.write("messages/c.yaml", "thread_id: '63c1'\ntext: {EN: Thanks}\n")
+    project.write("messages/c.yaml", "thread_id: '63c15866757a4a1adad1d632'\ntext: {EN: Thanks}\n")
     _, waiting, reply = previewed(project).all("article")
     assert waiting.facts() == {
         "To": "the threads of a, where a Toloker answered",
         "Languages": "EN",
     }
     assert waiting.texts("li", "status") == ["waiting: only Toloka can tell who answered a"]
-    assert reply.facts() == {"To": "thread 63c1", "Languages": "EN"}
+    assert reply.facts() == {"To": "thread 63c15866757a4a1adad1d632", "Languages": "EN"}
     assert reply.texts("li", "status") == ["would send 1 reply"]
     assert reply.texts("", "topic") == []
 
@@ -352,7 +352,7 @@ def test_rows_of_one_length_are_shown_once(project: Project) -> None:
 
 def test_headings_go_down_one_level_at_a_time(project: Project) -> None:
     project.write("messages/a.yaml", letters({"EN": ("Hello", "x"), "ES": ("Hola", "x")}))
-    project.write("messages/b.yaml", "thread_id: '63c1'\ntext: {EN: Thanks}\n")
+    project.write("messages/b.yaml", "thread_id: '63c15866757a4a1adad1d632'\ntext: {EN: Thanks}\n")
     levels = [int(x.tag[1]) for x in previewed(project).all() if re.fullmatch(r"h\d", x.tag)]
     assert levels[0] == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
@@ -366,7 +366,7 @@ def test_a_reply_is_listed_by_its_first_words_in_their_language() -> None:
         topic={},
         text={"RU": "Это\nмы"},
         answerable=True,
-        recipients=InThread("63c1"),
+        recipients=InThread("63c15866757a4a1adad1d632"),
         digest="",
     )
     (subject,) = parse(built(reply)).all("bdi", "subject")
