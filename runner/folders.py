@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from runner.errors import SurroundingsError
 from runner.model import Answer, Attempt, Busy, History, Message, Rejected, Sent
-from runner.pacing import Pace, Stopped
+from runner.pacing import Pace, Stopped, wait_for
 
 _ATTEMPTS = 3
 _PAUSE_S = 1.0
@@ -67,8 +67,7 @@ class Filer:
         ]
         for worker in workers:
             worker.start()
-        for worker in workers:
-            worker.join()
+        wait_for(workers, self._pace.stop)
         if self._failure is not None:
             raise self._failure
 

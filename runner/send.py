@@ -24,12 +24,9 @@ from runner.model import (
     Settled,
     Unknown,
 )
-from runner.pacing import Pace, Stopped
+from runner.pacing import Pace, Stopped, wait_for
 
 ATTEMPTS = 3
-GRACE_S = 5.0
-"""How long what is in flight may take after a signal."""
-
 _OUTAGE_FAILURES = 20
 _OUTAGE_S = 60.0
 _LONGEST_WAIT_S = 120.0
@@ -123,21 +120,10 @@ class Sender:
         ]
         for worker in workers:
             worker.start()
-        self._wait(workers)
+        wait_for(workers, self._pace.stop, lambda: self._on_progress(self.tally.done))
         self._queue.clear()
         if self._crash is not None:
             raise self._crash
-
-    def _wait(self, workers: Sequence[threading.Thread]) -> None:
-        stopped_at_s: float | None = None
-        while any(worker.is_alive() for worker in workers):
-            with self._changed:
-                self._changed.wait(_POLL_S)
-            self._on_progress(self.tally.done)
-            if self._pace.stop.is_set():
-                stopped_at_s = stopped_at_s or time.monotonic()
-                if time.monotonic() - stopped_at_s > GRACE_S:
-                    return
 
     def _work(self) -> None:
         while (delivery := self._take()) is not None:
