@@ -97,19 +97,19 @@ def check(
     """
     files = _found(given, config)
     specs, problems = load_specs(files, config.messages_root)
-    renderer = Renderer(config.messages_root, below=below, above=above)
     levels = cast("Mapping[str, Level]", config.section("lint"))
     found = list(problems)
     messages: list[Message] = []
     lint: dict[str, tuple[Problem, ...]] = {}
-    for spec in specs:
-        try:
-            rendered = renderer.render(spec)
-        except MessagesError as error:
-            found.extend(error.problems)
-            continue
-        messages.extend(rendered)
-        lint[spec.id] = tuple(find_lint(spec, rendered, levels, strict=strict))
+    with Renderer(config.messages_root, below=below, above=above) as renderer:
+        for spec in specs:
+            try:
+                rendered = renderer.render(spec)
+            except MessagesError as error:
+                found.extend(error.problems)
+                continue
+            messages.extend(rendered)
+            lint[spec.id] = tuple(find_lint(spec, rendered, levels, strict=strict))
     warned = [problem for each in lint.values() for problem in each]
     return Checked(
         files=tuple(map(paths.shown, files)),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from runner.model import (
 )
 from runner.recipients import Row, load_ids, load_rows
 from runner.spec import MessageSpec
-from runner.templates import PARTIALS_NAME, Refused, Source, Templates, has_markers
+from runner.templates import PARTIALS_NAME, Refused, Rendered, Source, Templates, has_markers
 from runner.wording import kind
 
 # A mistake in a template is in every row: so many rows of it are enough.
@@ -54,24 +55,37 @@ class Renderer:
         self._below = below or {}
         self._above = above or {}
 
+    def __enter__(self) -> Renderer:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._templates.close()
+
     def render(self, spec: MessageSpec) -> tuple[Message, ...]:
         """Render one spec, each row of its `for_each`; raises `MessagesError` with everything."""
         values = {**self._below, **spec.variables, **self._above}
-        if spec.for_each is None:
-            return (_Rendering(self._templates, spec, values).message(),)
-        return tuple(self._rows(spec, values, spec.for_each))
+        sources = tuple(_find_templates(spec))
+        if spec.for_each is not None:
+            return tuple(self._rows(spec, sources, values, spec.for_each))
+        (rendered,) = self._templates.render(sources, values, [None])
+        return (_Rendering(spec, rendered).message(),)
 
     def _rows(
-        self, spec: MessageSpec, values: Mapping[str, object], path: Path
+        self,
+        spec: MessageSpec,
+        sources: Sequence[Source],
+        values: Mapping[str, object],
+        path: Path,
     ) -> Iterator[Message]:
         problems: list[Problem] = []
         bad_rows = 0
         seen: dict[str, int] = {}
-        for row in load_rows(path):
+        # The rows that were read and are not rendered yet.
+        rows: deque[Row] = deque()
+        for rendered in self._templates.render(sources, values, _values(path, rows, problems)):
+            row = rows.popleft()
             try:
-                message = _Rendering(
-                    self._templates, spec, {**values, "row": row.values}, row.number
-                ).message()
+                message = _Rendering(spec, rendered, row.number).message()
             except MessagesError as error:
                 bad_rows += 1
                 problems += [_in_row(problem, path, row) for problem in error.problems]
@@ -87,13 +101,52 @@ class Renderer:
             raise MessagesError(problems)
 
 
+def _values(
+    path: Path, rows: deque[Row], problems: list[Problem]
+) -> Iterator[Mapping[str, object]]:
+    """Read rows for their values; where the file is wrong, its rows end and the problem is noted."""
+    try:
+        for row in load_rows(path):
+            rows.append(row)
+            yield row.values
+    except MessagesError as error:
+        problems += error.problems
+
+
+def _find_templates(spec: MessageSpec) -> Iterator[Source]:
+    """Find every text of a spec that has to be rendered."""
+    for key, texts in (("topic", spec.topic), ("text", spec.text)):
+        for language, template in texts.items():
+            if has_markers(template):
+                yield Source(spec.file, (key, language), template)
+    leaves: tuple[tuple[str, object], ...] = (
+        ("thread_id", spec.thread_id),
+        ("recipients_ids", spec.recipients_ids),
+        ("recipients_filter", spec.recipients_filter),
+    )
+    for key, value in leaves:
+        for pointer, template in _texts_below((key,), value):
+            if has_markers(template):
+                yield Source(spec.file, pointer, template, is_value=True)
+
+
+def _texts_below(pointer: Pointer, value: object) -> Iterator[tuple[Pointer, str]]:
+    if isinstance(value, str):
+        yield pointer, value
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            yield from _texts_below((*pointer, number), item)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts_below((*pointer, key), item)
+
+
 @dataclass(slots=True)
 class _Rendering:
-    """One spec with one set of values, on its way to a message."""
+    """One spec with what came of its templates, on its way to a message."""
 
-    templates: Templates
     spec: MessageSpec
-    values: Mapping[str, object]
+    rendered: Rendered
     row: int | None = None
     problems: list[Problem] = field(default_factory=list)
 
@@ -132,22 +185,17 @@ class _Rendering:
             recipients_filter=recipients.tree if isinstance(recipients, Filtered) else None,
         )
 
-    def _source(self, pointer: Pointer, text: str) -> Source:
-        return Source(self.spec.file, pointer, text)
-
     def _complain(self, pointer: Pointer, what: str, hint: str) -> None:
         self.problems.append(Problem(self.spec.file.place(pointer), what, hint))
 
     def _texts(self, key: str, templates: Texts) -> Texts:
         rendered: dict[str, str] = {}
         for language, template in templates.items():
-            source = self._source((key, language), template)
-            try:
-                rendered[language] = self.templates.text(source, self.values)
-            except Refused as refused:
-                self.problems.extend(refused.problems)
-                continue
-            self.problems.extend(_find_text_problems(source, rendered[language]))
+            text = self._result((key, language), template)
+            if isinstance(text, str):
+                rendered[language] = text
+                source = Source(self.spec.file, (key, language), template)
+                self.problems.extend(_find_text_problems(source, text))
         return rendered
 
     def _recipients(self) -> Recipients:
@@ -219,14 +267,19 @@ class _Rendering:
 
     def _rendered(self, pointer: Pointer, template: str) -> object:
         """The value of a text outside topic and text; None once it has been complained of."""
-        try:
-            value = self.templates.value(self._source(pointer, template), self.values)
-        except Refused as refused:
-            self.problems.extend(refused.problems)
-            return None
-        if value is None:
+        before = len(self.problems)
+        value = self._result(pointer, template)
+        if value is None and len(self.problems) == before and pointer in self.rendered:
             self._complain(pointer, "the expression gives nothing", "give it a value")
         return value
+
+    def _result(self, pointer: Pointer, template: str) -> object:
+        """What came of a template; None for one that was refused, or not tried after another."""
+        result = self.rendered.get(pointer) if has_markers(template) else template
+        if isinstance(result, Refused):
+            self.problems.extend(result.problems)
+            return None
+        return result
 
     def _filter(self) -> Filtered:
         before = len(self.problems)

@@ -1,195 +1,341 @@
-"""Templates: sandboxed, strict Jinja2, and the line of whatever is wrong in one."""
+"""Templates as the rest of the runner sees them: rendered in a process of their own.
+
+Jinja2's sandbox keeps a template from Python's insides; it does not keep it from computing
+without end. So templates are rendered by one child process (`runner.template_process`), which
+has limits, a deadline, no secrets, and only what is written to it.
+"""
 
 from __future__ import annotations
 
-import difflib
+import json
+import math
+import os
 import re
-from collections.abc import Mapping, Sequence
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import jinja2
-from jinja2 import ChainableUndefined, StrictUndefined, TemplateError, UndefinedError, nodes
-from jinja2.environment import TemplateExpression
-from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from runner import paths
-from runner.errors import Place, Pointer, Problem
+from runner.errors import Place, Pointer, Problem, SurroundingsError
 from runner.yamlfile import YamlFile
 
 PARTIALS_NAME = "_partials"
-_TEMPLATE = "<template>"
 _MARKERS = ("{{", "{%", "{#")
-_UNDEFINED_NAME = re.compile(r"'(\w+)' is undefined")
-_UNDEFINED_ATTRIBUTE = re.compile(r"has no attribute '(\w+)'")
-_MAX_NAMED_AT_ONCE = 20
-
-# Whatever a template does wrong is the author's mistake, and one of these: a template is code.
-_TEMPLATE_FAULTS = (
-    TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError,
-    SyntaxError, TypeError, ValueError,
-)  # fmt: skip
+_MAX_PARTIAL_CHARACTERS = 100_000
+_MAX_CHUNK_ROWS = 256
+_MAX_CHUNK_CHARACTERS = 1024 * 1024
+# Rendered texts stay in memory until they are sent.
+_MAX_BYTES = 96 * 1024 * 1024
+# The child limits its own time on the processor; this is for a system that has no such limit,
+# or a child that has stopped.
+_SECONDS_FOR_ONE = 20.0 if hasattr(os, "wait4") else 2.0
+_SECONDS_TO_START = 60.0
+_SECONDS_FOR_ALL = 30.0
+_SECONDS_MORE_FOR_EACH = 0.001
+_WATCH_S = 0.1
+_MAX_STOPPED = 3
+_NOT_STARTED = "the process that renders templates did not start"
+# All that the child gets of our environment: what Windows and shared builds of Python need.
+_ENVIRONMENT = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_COMMAND = (
+    "import sys; sys.path[:] = sys.argv[1:]; from runner.template_process import main; main()"
+)
 
 
 class Refused(Exception):
-    """A template that did not render, with the problems to report."""
+    """A template that did not render, with the problems to report.
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    `is_final` says that other values need not be tried: it is not they that are wrong.
+    """
+
+    def __init__(self, problems: Sequence[Problem], *, is_final: bool = False) -> None:
         super().__init__()
         self.problems = tuple(problems)
+        self.is_final = is_final
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A template and where it is written."""
+    """A template and where it is written; `is_value` if a lone expression keeps its type."""
 
     file: YamlFile
     pointer: Pointer
     text: str
+    is_value: bool = False
 
     def place(self, offset: int = 0) -> Place:
         """Find the place of a character of the template."""
         return self.file.text_place(self.pointer, offset)
 
-    def line_offset(self, line: int, wanted: str | None = None) -> int:
-        """Where a template line starts to matter: at `wanted`, else at its first marker."""
+    def line_place(self, line: int, wanted: str | None = None) -> Place:
+        """Find where a template line starts to matter: at `wanted`, else at its first marker."""
         lines = self.text.split("\n")
         line = min(max(line, 1), len(lines))
         start = sum(len(earlier) + 1 for earlier in lines[: line - 1])
-        here = lines[line - 1]
-        named = re.search(rf"\b{re.escape(wanted)}\b", here) if wanted else None
-        marker = re.search(r"\{[{%#]", here)
-        column = named.start() if named else marker.start() if marker else 0
-        return start + (column or len(here) - len(here.lstrip()))
+        return self.place(start + _column(lines[line - 1], wanted))
+
+
+Rendered = dict[Pointer, object]
+"""What came of each template: its text or value, or the `Refused` that says why there is none."""
 
 
 class Templates:
-    """Renders templates with one environment, compiling equal ones once.
+    """Renders templates in a child process, which is started when it is first wanted.
 
-    `partials` is the folder that includes come from, None for no includes.
+    `partials` is the folder that includes come from, None for no includes. Use it in a `with`,
+    or close it.
     """
 
     def __init__(self, partials: Path | None) -> None:
         self._partials = partials
-        self._environment = _environment(self._load_partial)
-        self._compiled: dict[str, jinja2.Template] = {}
-        self._expressions: dict[str, TemplateExpression | None] = {}
+        self._child: _Child | None = None
+        self._asked = 0
+        self._seconds = 0.0
+        self._bytes = 0
+        self._stopped = 0
+        self._given_up: Refused | None = None
 
-    def text(self, source: Source, values: Mapping[str, object]) -> str:
-        """Render a template to a text; raises `Refused`."""
-        if not has_markers(source.text):
-            return source.text
-        template = self._template(source)
-        try:
-            return template.render(values)
-        except UndefinedError as error:
-            raise Refused(self._find_undefined(source, template, values, error)) from error
-        except _TEMPLATE_FAULTS as error:
-            raise Refused([_problem_of(source, error)]) from error
+    def __enter__(self) -> Templates:
+        return self
 
-    def value(self, source: Source, values: Mapping[str, object]) -> object:
-        """Render a text to a text, or a lone `{{ expression }}` to its value with its type.
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
-        Raises `Refused`.
-        """
-        if not has_markers(source.text):
-            return source.text
-        try:
-            expression = self._expression(source.text)
-            if expression is None:
-                return self.text(source, values)
-            value = expression(values)
-            if isinstance(value, StrictUndefined):
-                str(value)  # a strict undefined value complains when it is used
-        except _TEMPLATE_FAULTS as error:
-            raise Refused([_problem_of(source, error, values)]) from error
-        return value
+    def close(self) -> None:
+        """End the child process; doing it again is safe."""
+        if self._child is not None:
+            self._child.end()
+            self._child = None
 
-    def _expression(self, text: str) -> TemplateExpression | None:
-        """The compiled expression of a text that is nothing else; None for any other text."""
-        if text not in self._expressions:
-            expression = None
-            if _is_one_expression(self._environment, text):
-                code = re.sub(r"^\{\{[-+]?|[-+]?\}\}$", "", text.strip())
-                expression = self._environment.compile_expression(code, undefined_to_none=False)
-            self._expressions[text] = expression
-        return self._expressions[text]
+    def start(self) -> None:
+        """Start the child process: it gets ready while something else is done."""
+        if self._child is None:
+            self._child = _Child()
 
-    def _template(self, source: Source) -> jinja2.Template:
-        known = self._compiled.get(source.text)
-        if known is not None:
-            return known
-        try:
-            template = self._environment.from_string(source.text)
-        except _TEMPLATE_FAULTS as error:
-            raise Refused([_problem_of(source, error)]) from error
-        self._compiled[source.text] = template
-        return template
-
-    def _find_undefined(
+    def render(
         self,
-        source: Source,
-        template: jinja2.Template,
+        sources: Sequence[Source],
         values: Mapping[str, object],
-        error: UndefinedError,
-    ) -> list[Problem]:
-        """Name this undefined variable, and those that would be complained of after it."""
-        problems = [_problem_of(source, error, values)]
-        filled = dict(values)
-        for _ in range(_MAX_NAMED_AT_ONCE):
-            named = _UNDEFINED_NAME.search(str(error))
-            if not named or named[1] in filled:
-                break
-            filled[named[1]] = ChainableUndefined(name=named[1])
-            try:
-                template.render(filled)
-                break
-            except UndefinedError as following:
-                error = following
-                problems.append(_problem_of(source, error, values))
-            except _TEMPLATE_FAULTS:
-                break
-        return problems
+        rows: Iterable[Mapping[str, object] | None],
+    ) -> Iterator[Rendered]:
+        """Render templates with `values`, once for each row, which is the variable `row`.
 
-    def _load_partial(self, name: str) -> tuple[str, str, None] | None:
+        Gives the rows' results in order. One with a final refusal is the last, and not complete.
+        """
+        if not sources:
+            yield from ({} for _ in rows)
+            return
+        encoded = json.dumps(dict(values))
+        for chunk in _chunks(rows):
+            is_over = yield from self._render_chunk(sources, encoded, chunk)
+            if is_over:
+                return
+
+    def _render_chunk(
+        self, sources: Sequence[Source], values: str, rows: Sequence[str]
+    ) -> Generator[Rendered, None, bool]:
+        """Render some rows in one exchange; gives whether these were the last."""
+        if self._given_up is not None:
+            yield {sources[0].pointer: self._given_up}
+            return True
+        self.start()
+        is_complete = False
+        try:
+            self._ask(sources, values, rows)
+            for _ in rows:
+                rendered = dict(self._row(sources))
+                yield rendered
+                if _has_final(rendered):
+                    return True
+            is_complete = True
+        finally:
+            # Answers that nobody has read would be taken for those to the next request.
+            if not is_complete:
+                self.close()
+        return False
+
+    def _ask(self, sources: Sequence[Source], values: str, rows: Sequence[str]) -> None:
+        templates = json.dumps([[source.text, source.is_value] for source in sources])
+        request = f'{{"values":{values},"templates":{templates},"rows":[{",".join(rows)}]}}\n'
+        self._live_child.write(request.encode())
+
+    @property
+    def _live_child(self) -> _Child:
+        if self._child is None:
+            raise RuntimeError("the template process is not running")
+        return self._child
+
+    def _row(self, sources: Sequence[Source]) -> Iterator[tuple[Pointer, object]]:
+        for source in sources:
+            answer = self._answer(source)
+            yield source.pointer, answer
+            if isinstance(answer, Refused) and answer.is_final:
+                self._count_stopped(answer)
+                return
+
+    def _count_stopped(self, refused: Refused) -> None:
+        self._stopped += 1
+        if self._stopped >= _MAX_STOPPED:
+            where = refused.problems[0].where
+            what = "template: after this one, no more templates were rendered"
+            hint = f"{_MAX_STOPPED} had to be stopped: mend them first"
+            self._given_up = Refused([_problem(where, what, hint)], is_final=True)
+
+    def _answer(self, source: Source) -> object:
+        """The text or value of a template, or the `Refused` that says why there is none."""
+        began = time.perf_counter()
+        try:
+            line = self._answer_line()
+            answer = json.loads(line)
+            if "value" not in answer:
+                return _refused(source, self._partials, answer["faults"])
+        except (_Ended, LookupError, TypeError, ValueError):
+            what = self._live_child.why_ended()
+            hint = "a template fills in words: compute elsewhere"
+            problem = _problem(source.line_place(1), f"template: {what}", hint)
+            return Refused([problem], is_final=True)
+        self._asked += 1
+        self._bytes += len(line)
+        self._seconds += time.perf_counter() - began
+        return self._within_reason(source, answer["value"])
+
+    def _within_reason(self, source: Source, value: object) -> object:
+        """Give the value, unless all the templates together took or made too much."""
+        if self._bytes > _MAX_BYTES:
+            what = f"template: the messages of one run are more than {_MAX_BYTES // 1024**2} MiB"
+            hint = "split the messages, and name some of the files for each run"
+        elif self._seconds > _SECONDS_FOR_ALL + self._asked * _SECONDS_MORE_FOR_EACH:
+            what = f"template: this is where {self._seconds:.0f} seconds of rendering were over"
+            hint = "make the templates simpler"
+        else:
+            return value
+        refused = Refused([_problem(source.line_place(1), what, hint)], is_final=True)
+        self._given_up = refused
+        return refused
+
+    def _answer_line(self) -> bytes:
+        """The next line that is an answer; the child may ask for partials before."""
+        child = self._live_child
+        line = child.read()
+        while line.startswith(b'{"partial":'):
+            child.write(json.dumps(self._partial(json.loads(line)["partial"])).encode() + b"\n")
+            line = child.read()
+        return line
+
+    def _partial(self, name: str) -> dict[str, str | None]:
         """Read `_partials/NAME`; nothing outside that folder can be reached."""
+        path = self._partial_path(name)
+        if path is None:
+            return {"text": None}
+        try:
+            with path.open(encoding="utf-8-sig") as stream:
+                text = stream.read(_MAX_PARTIAL_CHARACTERS + 1)
+        except OSError as error:
+            return {"wrong": f"{paths.shown(path)} cannot be read: {error.strerror}"}
+        except UnicodeDecodeError:
+            return {"wrong": f"{paths.shown(path)} is not UTF-8"}
+        if len(text) > _MAX_PARTIAL_CHARACTERS:
+            most = f"{_MAX_PARTIAL_CHARACTERS:,} characters"
+            return {"wrong": f"{paths.shown(path)} has more than {most}"}
+        return {"text": text.removesuffix("\n")}
+
+    def _partial_path(self, name: str) -> Path | None:
         parts = name.split("/")
-        if self._partials is None or "\\" in name or ":" in name:
+        if self._partials is None or any(bad in name for bad in "\\:\0"):
             return None
         if any(part in ("", ".", "..") or part.startswith(".") for part in parts):
             return None
         path = self._partials.joinpath(*parts)
         # The folder itself may be a link, too: a pull request can hold one to anywhere.
-        real = self._partials.parent.resolve().joinpath(PARTIALS_NAME, *parts)
-        if not path.is_file() or path.resolve() != real:
-            return None
-        text = path.read_text(encoding="utf-8-sig")
-        return text.removesuffix("\n"), paths.shown(path), None
+        with suppress(OSError, RuntimeError):
+            real = self._partials.parent.resolve().joinpath(PARTIALS_NAME, *parts)
+            return path if path.is_file() and path.resolve() == real else None
+        return None
 
 
-class _Environment(ImmutableSandboxedEnvironment):
-    """Prefers a mapping's own keys to Python's methods: a column may be called `items`."""
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        if isinstance(obj, dict) and attribute in obj:
-            return obj[attribute]
-        return super().getattr(obj, attribute)
+class _Ended(Exception):
+    """The child process is no more."""
 
 
-def _environment(load: object) -> _Environment:
-    environment = _Environment(
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,  # A message is plain text; a page that shows it escapes it.
-        loader=jinja2.FunctionLoader(load),  # type: ignore[arg-type]  # its stub wants bool or None
-    )
-    # No randomness: a rendering that was reviewed is the rendering that is sent.
-    del environment.globals["lipsum"]
-    del environment.filters["random"]
-    return environment
+class _Child:
+    """The child process, and the clock that ends it when it takes too long over an answer."""
+
+    def __init__(self) -> None:
+        here = str(Path(__file__).resolve().parents[1])
+        found = [os.path.abspath(folder) for folder in sys.path]  # noqa: PTH100  # `''` is here
+        command = [sys.executable, "-I", "-S", "-c", _COMMAND, here, *found]
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  # our own code, in our own Python
+                command,
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        except OSError as error:
+            raise SurroundingsError(f"{_NOT_STARTED}: {error.strerror}") from error
+        self._is_ready = False
+        self._is_late = False
+        self._is_over = threading.Event()
+        self._deadline = math.inf
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def write(self, line: bytes) -> None:
+        """Write a line; one that cannot be written is noticed by the reading that follows."""
+        if not self._is_ready:
+            self._wait_until_ready()
+        stdin = self._process.stdin
+        with suppress(OSError):
+            if stdin is not None:
+                stdin.write(line)
+                stdin.flush()
+
+    def read(self, seconds: float = _SECONDS_FOR_ONE) -> bytes:
+        """Read a line; raises `_Ended`."""
+        stdout = self._process.stdout
+        self._deadline = time.monotonic() + seconds
+        line = stdout.readline() if stdout is not None else b""
+        self._deadline = math.inf
+        if not line.endswith(b"\n"):
+            raise _Ended
+        return line
+
+    def why_ended(self) -> str:
+        """Say what was wrong with the template that it was at."""
+        self._process.kill()
+        code = self._process.wait()
+        ended_itself = hasattr(signal, "SIGVTALRM") and code == -signal.SIGVTALRM
+        if self._is_late or ended_itself:
+            return "this takes too long"
+        return "this takes too much memory, or breaks Python"
+
+    def end(self) -> None:
+        """End the process: it holds nothing that could be lost."""
+        self._is_over.set()
+        self._process.kill()
+        self._process.communicate()
+
+    def _wait_until_ready(self) -> None:
+        try:
+            self.read(_SECONDS_TO_START)
+        except _Ended:
+            self._process.kill()
+            said = self._process.communicate()[1].decode(errors="replace").strip()
+            raise SurroundingsError(f"{_NOT_STARTED}: {said[-2_000:]}") from None
+        self._is_ready = True
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(_WATCH_S):
+            if time.monotonic() > self._deadline:
+                self._is_late = True
+                self._process.kill()
 
 
 def has_markers(text: str) -> bool:
@@ -197,64 +343,44 @@ def has_markers(text: str) -> bool:
     return any(marker in text for marker in _MARKERS)
 
 
-def _is_one_expression(environment: jinja2.Environment, text: str) -> bool:
-    stripped = text.strip()
-    if not (stripped.startswith("{{") and stripped.endswith("}}")):
-        return False
-    body = environment.parse(stripped).body
-    if len(body) != 1 or not isinstance(body[0], nodes.Output):
-        return False
-    return len(body[0].nodes) == 1 and not isinstance(body[0].nodes[0], nodes.TemplateData)
+def _chunks(rows: Iterable[Mapping[str, object] | None]) -> Iterator[list[str]]:
+    """Encode rows, some at a time: neither process shall hold many."""
+    chunk: list[str] = []
+    size = 0
+    for row in rows:
+        chunk.append(json.dumps(row))
+        size += len(chunk[-1])
+        if len(chunk) >= _MAX_CHUNK_ROWS or size >= _MAX_CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
-def _problem_of(
-    source: Source, error: Exception, values: Mapping[str, object] | None = None
-) -> Problem:
-    """Say what a template did wrong, at the line where it stands."""
-    said = str(error).replace("\n", " ")[:200] or type(error).__name__
-    if isinstance(error, UndefinedError):
-        return _undefined_problem(source, error, said, values or {})
-    if isinstance(error, jinja2.TemplateSyntaxError):
-        where = _where(source, error.filename, error.lineno, None)
-        return Problem(where, f"template: {said}", "see the Jinja2 template syntax", "template")
-    if isinstance(error, jinja2.TemplateNotFound):
-        where = _runtime_place(source, error, None)
-        hint = f"a partial is a file in {PARTIALS_NAME}/ of the messages folder, with no link or .."
-        return Problem(where, f'there is no partial "{said[:60]}"', hint, "template")
-    if isinstance(error, SecurityError):
-        where = _runtime_place(source, error, None)
-        return Problem(where, f"template: not allowed: {said}", "use plain values", "template")
-    where = _runtime_place(source, error, None)
-    return Problem(where, f"template: {type(error).__name__}: {said}", "", "template")
+def _has_final(rendered: Rendered) -> bool:
+    return any(isinstance(each, Refused) and each.is_final for each in rendered.values())
 
 
-def _undefined_problem(
-    source: Source, error: UndefinedError, said: str, values: Mapping[str, object]
-) -> Problem:
-    named = _UNDEFINED_NAME.search(said)
-    if not named:
-        attribute = _UNDEFINED_ATTRIBUTE.search(said)
-        where = _runtime_place(source, error, attribute[1] if attribute else None)
-        return Problem(where, f"template: {said}", "check the name", "template")
-    name = named[1]
-    near = difflib.get_close_matches(name, list(values), n=1)
-    hint = f'did you mean "{near[0]}"?' if near else f"add it to `variables:`, or --var {name}=…"
-    where = _runtime_place(source, error, name)
-    return Problem(where, f'the variable "{name}" is not defined', hint, "template")
+def _refused(source: Source, partials: Path | None, faults: Iterable[Sequence[Any]]) -> Refused:
+    """Give faults their addresses: each is what `runner.sandbox.Fault` has, as JSON."""
+    problems = []
+    is_final = False
+    for what, hint, partial, line, wanted, ends in faults:
+        if partial is not None and partials is not None:
+            where = Place(paths.shown(partials / partial), line)
+        else:
+            where = source.line_place(line, wanted)
+        problems.append(_problem(where, what, hint))
+        is_final = is_final or ends
+    return Refused(problems, is_final=is_final)
 
 
-def _runtime_place(source: Source, error: Exception, wanted: str | None) -> Place:
-    """The innermost template line of an error's traceback: Jinja2 puts the lines there."""
-    filename, line = _TEMPLATE, 1
-    trace: TracebackType | None = error.__traceback__
-    while trace is not None:
-        if "__jinja_exception__" in trace.tb_frame.f_globals:
-            filename, line = trace.tb_frame.f_code.co_filename, trace.tb_lineno
-        trace = trace.tb_next
-    return _where(source, filename, line, wanted)
+def _problem(where: Place, what: str, hint: str) -> Problem:
+    return Problem(where, what, hint, "template")
 
 
-def _where(source: Source, filename: str | None, line: int, wanted: str | None) -> Place:
-    if filename is not None and filename != _TEMPLATE:
-        return Place(filename, line)
-    return source.place(source.line_offset(line, wanted))
+def _column(line: str, wanted: str | None) -> int:
+    named = re.search(rf"\b{re.escape(wanted)}\b", line) if wanted else None
+    marker = re.search(r"\{[{%#]", line)
+    column = named.start() if named else marker.start() if marker else 0
+    return column or len(line) - len(line.lstrip())

@@ -1,0 +1,363 @@
+"""What a template may do, and what is wrong with one: Jinja2, sandboxed, strict, without chance.
+
+It runs in the template process (`runner.template_process`), and knows nothing of files.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import OrderedDict
+from collections.abc import (
+    Callable,
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    Mapping,
+    Sequence,
+    ValuesView,
+)
+from itertools import islice
+from typing import Any, NamedTuple, TypeGuard, TypeVar
+
+import jinja2
+from jinja2 import ChainableUndefined, StrictUndefined, TemplateError, UndefinedError, nodes
+from jinja2.environment import TemplateExpression
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+MAX_CHARACTERS = 1_000_000
+MAX_VALUES = 250_000
+PARTIALS = "_partials/"
+"""What the names of partials begin with where a fault points at one."""
+
+_MAX_DEPTH = 64
+_MAX_COMPILED = 500
+_MAX_NAMED_AT_ONCE = 20
+_MAX_COMPARED = 1_000
+_TEMPLATE = "<template>"
+_UNDEFINED_NAME = re.compile(r"'(\w+)' is undefined")
+_UNDEFINED_ATTRIBUTE = re.compile(r"has no attribute '(\w+)'")
+# An expression that holds none of these ends where Jinja2 says that it ends.
+_PLAIN_EXPRESSION = re.compile(r"\{\{(?![-+])([^{}%#'\"\\\r]*)(?<![-+])\}\}")
+# A number of more than 60 digits says nothing to anybody.
+_MAX_BITS = 200
+
+# Whatever a template does wrong is the author's mistake, and one of these: a template is code.
+_FAULTS = (
+    TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError,
+    OSError, SyntaxError, TypeError, ValueError,
+)  # fmt: skip
+
+_Compiled = TypeVar("_Compiled")
+
+
+class TooLong(BaseException):
+    """A template took more time than it may; raised from outside, between two of its steps.
+
+    No `except Exception` of Jinja2's own may hold it up.
+    """
+
+
+class Unusable(jinja2.TemplateRuntimeError):
+    """Something that a template wants and cannot have, said in plain words."""
+
+
+class Fault(NamedTuple):
+    """What is wrong with a template, on which of its lines, at which word.
+
+    `partial` is the file's name where the line is that of a partial. `is_final` says that no
+    other row of values needs to be tried.
+    """
+
+    what: str
+    hint: str
+    partial: str | None = None
+    line: int = 1
+    wanted: str | None = None
+    is_final: bool = False
+
+
+class Refusal(Exception):
+    """A template that gave nothing, and why."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__()
+        self.faults = tuple(faults)
+
+
+class Sandbox:
+    """Renders templates, compiling equal ones once; `read_partial` gives a partial's text by name."""
+
+    def __init__(self, read_partial: Callable[[str], str | None]) -> None:
+        self._read_partial = read_partial
+        self._environment = _environment(self._load)
+        self._templates = _Cache(self._environment.from_string)
+        self._expressions = _Cache(self._compile_expression)
+
+    def text(self, template: str, values: Mapping[str, object]) -> str:
+        """Render a template to a text; raises `Refusal`."""
+        try:
+            rendered = self._quick(template, values)
+            if rendered is None:
+                rendered = self._templates.get(template).render(values)
+        except UndefinedError as error:
+            raise Refusal(self._find_undefined(template, values, error)) from error
+        except (*_FAULTS, TooLong) as error:
+            raise Refusal([_fault_of(error, values)]) from error
+        return _short_enough(rendered)
+
+    def value(self, template: str, values: Mapping[str, object]) -> object:
+        """Render a template to a text, or a lone `{{ expression }}` to its value, as plain data.
+
+        Raises `Refusal`.
+        """
+        try:
+            expression = self._expressions.get(template)
+            if expression is None:
+                return self.text(template, values)
+            value = _plain(expression(values))
+        except (*_FAULTS, TooLong) as error:
+            raise Refusal([_fault_of(error, values)]) from error
+        return _short_enough(value) if isinstance(value, str) else value
+
+    def _quick(self, template: str, values: Mapping[str, object]) -> str | None:
+        """Render a text that holds plain expressions only, compiling these and not the text.
+
+        Texts differ, and what they insert is the same in most. None if it is not so simple, or
+        does not render: the whole template then says what is wrong, and where.
+        """
+        literals, expressions = _split(template)
+        if not expressions:
+            return None
+        try:
+            compiled = [self._templates.get(expression) for expression in expressions]
+            context = compiled[0].new_context(dict(values))
+            done = ["".join(each.root_render_func(context)) for each in compiled]
+        except _FAULTS:
+            return None
+        return "".join(part for pair in zip(literals, [*done, ""], strict=True) for part in pair)
+
+    def _compile_expression(self, template: str) -> TemplateExpression | None:
+        """The compiled expression of a text that is nothing else; None for any other text."""
+        stripped = template.strip()
+        if not (stripped.startswith("{{") and stripped.endswith("}}")):
+            return None
+        if not _is_one_expression(self._environment.parse(stripped)):
+            return None
+        code = re.sub(r"^\{\{[-+]?|[-+]?\}\}$", "", stripped)
+        return self._environment.compile_expression(code, undefined_to_none=False)
+
+    def _find_undefined(
+        self, source: str, values: Mapping[str, object], error: UndefinedError
+    ) -> list[Fault]:
+        """Name this undefined variable, and those that would be complained of after it."""
+        faults = [_fault_of(error, values)]
+        filled = dict(values)
+        for _ in range(_MAX_NAMED_AT_ONCE):
+            named = _UNDEFINED_NAME.search(str(error))
+            if not named or named[1] in filled:
+                break
+            filled[named[1]] = ChainableUndefined(name=named[1])
+            try:
+                self._templates.get(source).render(filled)
+                break
+            except UndefinedError as following:
+                error = following
+                faults.append(_fault_of(error, values))
+            except (*_FAULTS, TooLong):
+                break
+        return faults
+
+    def _load(self, name: str) -> tuple[str, str, None] | None:
+        text = self._read_partial(name)
+        return None if text is None else (text, PARTIALS + name, None)
+
+
+class _Cache(OrderedDict[str, _Compiled]):
+    """What was compiled of the texts used last; a compiled template takes many times its text."""
+
+    def __init__(self, compile_text: Callable[[str], _Compiled]) -> None:
+        super().__init__()
+        self._compile = compile_text
+
+    def get(self, text: str) -> _Compiled:  # type: ignore[override]  # there is no default
+        if text in self:
+            self.move_to_end(text)
+            return self[text]
+        compiled = self._compile(text)
+        self[text] = compiled
+        if len(self) > _MAX_COMPILED:
+            self.popitem(last=False)
+        return compiled
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """Prefers a mapping's own keys to Python's methods: a column may be called `items`."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, dict) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+def _environment(load: Callable[[str], object]) -> _Environment:
+    environment = _Environment(
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        optimized=False,  # Computing when compiling is no quicker for what is rendered once.
+        autoescape=False,  # A message is plain text; a page that shows it escapes it.
+        finalize=_shown,
+        loader=jinja2.FunctionLoader(load),  # type: ignore[arg-type]  # its stub wants bool or None
+    )
+    # No chance: a rendering that was reviewed is the rendering that is sent.
+    for name in ("lipsum", "cycler", "joiner"):
+        del environment.globals[name]
+    del environment.filters["random"]
+    return environment
+
+
+def _shown(value: object) -> object:
+    """Let only data into a text: anything else shows an address in memory, new in every run."""
+    if isinstance(value, (str, jinja2.Undefined)):
+        return value
+    _plain(value, takes_series=False)
+    return value
+
+
+def _plain(value: object, *, takes_series: bool = True) -> object:
+    """Copy a value with what JSON knows and nothing else, at most `MAX_VALUES` of it.
+
+    `takes_series` makes a list of what `|map`, `range` and their like give.
+    """
+    left = MAX_VALUES
+
+    def copy(item: object, depth: int) -> object:
+        nonlocal left
+        left -= 1
+        if left < 0 or depth > _MAX_DEPTH:
+            raise Unusable(f"this is more than {MAX_VALUES:,} values, or {_MAX_DEPTH} levels deep")
+        if isinstance(item, dict):
+            return {str(key): copy(each, depth + 1) for key, each in item.items()}
+        if isinstance(item, (list, tuple)) or (takes_series and _is_series(item)):
+            return [copy(each, depth + 1) for each in item]
+        return _plain_leaf(item)
+
+    return copy(value, 1)
+
+
+def _plain_leaf(item: object) -> object:
+    if isinstance(item, (str, jinja2.Undefined)):
+        return str(item)  # Undefined is strict: it complains.
+    if isinstance(item, int) and item.bit_length() > _MAX_BITS:
+        raise Unusable("this number is too large")
+    if item is None or isinstance(item, (bool, int, float)):
+        return item
+    if callable(item):
+        raise Unusable("this is a function, not text: call it with ()")
+    if _is_series(item):
+        raise Unusable("this is a series of values, not text: end it with |list or |join")
+    raise Unusable("this is neither text nor data")
+
+
+def _is_series(item: object) -> TypeGuard[Iterable[object]]:
+    """Whether a value gives others one by one, as `|map` and `range` do."""
+    return isinstance(item, (Iterator, range, KeysView, ValuesView, ItemsView))
+
+
+def _short_enough(text: str) -> str:
+    if len(text) > MAX_CHARACTERS:
+        what = f"the text is {len(text):,} characters once it is rendered"
+        raise Refusal(
+            [Fault(what, f"no text may have more than {MAX_CHARACTERS:,}", is_final=True)]
+        )
+    return text
+
+
+def _is_one_expression(parsed: nodes.Template) -> bool:
+    if len(parsed.body) != 1 or not isinstance(parsed.body[0], nodes.Output):
+        return False
+    inner = parsed.body[0].nodes
+    return len(inner) == 1 and not isinstance(inner[0], nodes.TemplateData)
+
+
+def _split(template: str) -> tuple[list[str], list[str]]:
+    """Cut a text into what is literal and its `{{ expressions }}`; none if it is not so simple."""
+    parts = _PLAIN_EXPRESSION.split(template)
+    literals, expressions = parts[::2], parts[1::2]
+    if any("{{" in part or "{%" in part or "{#" in part for part in literals):
+        return [], []
+    # `{{{` is not a brace and an expression; and Jinja2 has its own idea of a lone return.
+    if "\r" in template or any(part.endswith("{") for part in literals[:-1]):
+        return [], []
+    return literals, ["{{" + expression + "}}" for expression in expressions]
+
+
+def _fault_of(error: BaseException, values: Mapping[str, object]) -> Fault:
+    """Say what a template did wrong, at the line where it did."""
+    said = str(error).replace("\n", " ")[:200] or type(error).__name__
+    partial, line = _innermost_line(error)
+    if isinstance(error, UndefinedError):
+        return _undefined_fault(said, partial, line, values)
+    if isinstance(error, jinja2.TemplateSyntaxError):
+        partial = _partial_of(error.filename)
+        return Fault(f"template: {said}", "see the Jinja2 template syntax", partial, error.lineno)
+    if isinstance(error, jinja2.TemplateNotFound):
+        hint = f"a partial is a file in {PARTIALS} of the messages folder, with no link or .."
+        return Fault(f'there is no partial "{said[:60]}"', hint, partial, line)
+    what, hint = _what_and_hint(error, said)
+    is_final = isinstance(error, (TooLong, MemoryError))
+    return Fault(f"template: {what}", hint, partial, line, is_final=is_final)
+
+
+def _what_and_hint(error: BaseException, said: str) -> tuple[str, str]:
+    if isinstance(error, SecurityError):
+        return f"not allowed: {said}", "use plain values"
+    if isinstance(error, Unusable):
+        return said, ""
+    if isinstance(error, OSError):
+        return "this needs what a template does not have", "fill in words, and nothing else"
+    if isinstance(error, TooLong):
+        return "this takes too long", "a template fills in words: compute elsewhere"
+    if isinstance(error, MemoryError):
+        return "this takes too much memory", "a template fills in words: compute elsewhere"
+    if isinstance(error, RecursionError):
+        return "this is nested too deep, or calls itself without end", "make it flatter"
+    return f"{type(error).__name__}: {said}", ""
+
+
+def _undefined_fault(
+    said: str, partial: str | None, line: int, values: Mapping[str, object]
+) -> Fault:
+    named = _UNDEFINED_NAME.search(said)
+    if not named:
+        attribute = _UNDEFINED_ATTRIBUTE.search(said)
+        wanted = attribute[1] if attribute else None
+        return Fault(f"template: {said}", "check the name", partial, line, wanted)
+    name = named[1]
+    near = difflib.get_close_matches(name[:60], islice(values, _MAX_COMPARED), n=1)
+    hint = f'did you mean "{near[0]}"?' if near else f"add it to `variables:`, or --var {name}=…"
+    return Fault(f'the variable "{name}" is not defined', hint, partial, line, name)
+
+
+def _innermost_line(error: BaseException) -> tuple[str | None, int]:
+    """The innermost template line of an error's traceback: Jinja2 puts the lines there."""
+    filename, line = _TEMPLATE, 1
+    trace = error.__traceback__
+    while trace is not None:
+        names = trace.tb_frame.f_globals
+        if "__jinja_exception__" in names:
+            filename, line = trace.tb_frame.f_code.co_filename, trace.tb_lineno
+        elif isinstance(compiled := names.get("__jinja_template__"), jinja2.Template):
+            # What is no `Exception` passes Jinja2 by, and has the lines of its Python code.
+            filename = compiled.filename or _TEMPLATE
+            line = compiled.get_corresponding_lineno(trace.tb_lineno)
+        trace = trace.tb_next
+    return _partial_of(filename), line
+
+
+def _partial_of(filename: str | None) -> str | None:
+    if filename is None or not filename.startswith(PARTIALS):
+        return None
+    return filename.removeprefix(PARTIALS)

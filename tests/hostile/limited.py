@@ -1,0 +1,125 @@
+"""The command in a process that may not take more than it should, and what it took."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from support import COMMAND, Result
+
+MAX_SECONDS = 2.0
+MAX_MIB = 200.0
+# What no process of a test may have, whatever goes wrong: the machine is not ours alone.
+_ADDRESS_SPACE = 2 * 1024**3
+_CPU_S = 30
+_GIVE_UP_S = 60.0
+_SAMPLE_S = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What the command and the processes that it started took, all together.
+
+    `cpu_s` does not grow on a busy machine, as `wall_s` does. `peak_mib` is resident memory:
+    the peaks of the processes that ran at one time, added up.
+    """
+
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+
+
+def run_limited(
+    *args: str | Path, cwd: Path, env: Mapping[str, str] | None = None
+) -> tuple[Result, Cost]:
+    """Run the command to its end within limits, and measure it."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [*COMMAND, *map(str, args)],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            preexec_fn=_limit,
+            start_new_session=True,
+        )
+        watch = _Watch(process.pid)
+        watch.start()
+        _, status, used = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        watch.is_over.set()
+        watch.join()
+        texts = []
+        for stream in (out, err):
+            stream.seek(0)
+            texts.append(stream.read().decode())
+    alone = used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    cost = Cost(
+        wall_s=wall_s, cpu_s=used.ru_utime + used.ru_stime, peak_mib=max(alone, watch.peak_mib)
+    )
+    return Result(process.returncode, *texts), cost
+
+
+def check_cheap(cost: Cost) -> None:
+    """Hold the cost against what anything hostile may take.
+
+    The seconds are those of the processor, which a busy machine does not lengthen; that nothing
+    waits instead of computing is held by the wall clock, more loosely.
+    """
+    assert cost.cpu_s < MAX_SECONDS, cost
+    assert cost.peak_mib < MAX_MIB, cost
+    assert cost.wall_s < 5 * MAX_SECONDS, cost
+
+
+def _limit() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
+    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+class _Watch(threading.Thread):
+    """Adds up the memory of a process and of those that it started, again and again."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.is_over = threading.Event()
+        self.peak_mib = 0.0
+        self._pid = pid
+
+    def run(self) -> None:
+        deadline = time.monotonic() + _GIVE_UP_S
+        while not self.is_over.wait(_SAMPLE_S):
+            self.peak_mib = max(self.peak_mib, sum(map(_peak_mib, _tree(self._pid))))
+            if time.monotonic() > deadline:
+                with suppress(ProcessLookupError):
+                    os.killpg(self._pid, signal.SIGKILL)
+
+
+def _tree(pid: int) -> Iterable[int]:
+    """A process and everything below it, where the system tells (Linux)."""
+    yield pid
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in tasks.read_text().split():
+                yield from _tree(int(child))
+
+
+def _peak_mib(pid: int) -> float:
+    with suppress(OSError, ValueError, IndexError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
