@@ -6,19 +6,27 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from runner import paths
 from runner.errors import MessagesError, Place, Problem
 from runner.filter_table import is_identifier
 
 MAX_BYTES = 64 * 1024 * 1024
-# A JSON list is held in memory whole; rows of the other two forms come one by one.
+# The text of a JSON list is held in memory whole; the other forms are read line by line.
 MAX_JSON_BYTES = 16 * 1024 * 1024
-MAX_ROWS = 1_000_000
+MAX_LINE = 1_000_000
+MAX_IDS = 1_000_000
+# Each row is a request of its own, and Toloka takes no more of them in a day.
+MAX_ROWS = 100_000
+MAX_COLUMNS = 1_000
+MAX_DEPTH = 64
 DEFAULT_COLUMN = "toloker_id"
 
+_MAX_BAD_IDS = 20
+_SPACE = " \t\r\n"
 _Value = TypeVar("_Value")
 
 
@@ -45,15 +53,25 @@ def load_ids(path: Path, column: str) -> tuple[str, ...]:
 
     Raises `MessagesError`, at the line of the data file.
     """
-    rows = _read(
-        path, lambda: list(_csv_ids(path, column) if _is(path, ".csv") else _txt_ids(path))
-    )
-    bad = [number for number, toloker in rows if not is_identifier(toloker)]
+    return _read(path, lambda: _checked_ids(path, column))
+
+
+def _checked_ids(path: Path, column: str) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    bad: list[Place] = []
+    lines = _csv_ids(path, column) if _is(path, ".csv") else _txt_ids(path)
+    for total, (number, toloker) in enumerate(lines, start=1):
+        if total > MAX_IDS:
+            raise DataError(number, f"more than {MAX_IDS:,} ids", "split the message in two")
+        if not is_identifier(toloker):
+            bad.append(Place(paths.shown(path), number))
+            if len(bad) >= _MAX_BAD_IDS:
+                break
+        found[toloker] = None
     if bad:
         what = "this is not a Toloker id: it is empty, or holds white space"
-        places = [Place(paths.shown(path), number) for number in bad[:20]]
-        raise MessagesError([Problem(where, what, "one id, nothing around it") for where in places])
-    return tuple(dict.fromkeys(toloker for _, toloker in rows))
+        raise MessagesError([Problem(where, what, "one id, nothing around it") for where in bad])
+    return tuple(found)
 
 
 def load_rows(path: Path) -> Iterator[Row]:
@@ -63,10 +81,10 @@ def load_rows(path: Path) -> Iterator[Row]:
     """
     reader = {".csv": _csv_rows, ".json": _json_rows}.get(path.suffix.lower(), _jsonl_rows)
     rows = reader(path)
-    count = 0
+    total = 0
     while (row := _read(path, lambda: next(rows, None))) is not None:
-        count += 1
-        if count > MAX_ROWS:
+        total += 1
+        if total > MAX_ROWS:
             where = Place(paths.shown(path), row.number)
             raise MessagesError([Problem(where, f"more than {MAX_ROWS:,} rows", "split the file")])
         yield row
@@ -91,15 +109,24 @@ def _problem(path: Path, line: int, what: str, hint: str = "") -> MessagesError:
     return MessagesError([Problem(Place(paths.shown(path), line), what, hint)])
 
 
-def _lines(path: Path, limit: int = MAX_BYTES) -> Iterator[str]:
+def _lines(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file, with or without a byte order mark, line ends normalised."""
-    if path.stat().st_size > limit:
-        raise DataError(1, f"the file is larger than {limit // 1024**2} MiB", "split it up")
+    _check_size(path, MAX_BYTES, "split it up")
     with path.open(encoding="utf-8-sig") as stream:
-        for number, line in enumerate(stream, start=1):
+        for number in count(1):
+            line = stream.readline(MAX_LINE + 1)
+            if not line:
+                return
+            if len(line) > MAX_LINE:
+                raise DataError(number, f"the line has more than {MAX_LINE:,} characters", "cut it")
             if "\0" in line:
                 raise DataError(number, "the line holds a NUL character", "save it as plain UTF-8")
             yield line
+
+
+def _check_size(path: Path, limit: int, hint: str) -> None:
+    if path.stat().st_size > limit:
+        raise DataError(1, f"the file is larger than {limit // 1024**2} MiB", hint)
 
 
 def _txt_ids(path: Path) -> Iterator[tuple[int, str]]:
@@ -139,6 +166,8 @@ def _csv_rows(path: Path) -> Iterator[Row]:
 
 
 def _check_header(header: list[str]) -> None:
+    if len(header) > MAX_COLUMNS:
+        raise DataError(1, f"the header has more than {MAX_COLUMNS:,} columns", "keep what is used")
     if not any(header):
         raise DataError(1, "the file has no header", "name the columns in the first line")
     if not all(header):
@@ -148,33 +177,78 @@ def _check_header(header: list[str]) -> None:
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
-    data = _parsed("".join(_lines(path, MAX_JSON_BYTES)), 1)
-    if not isinstance(data, list):
+    """Read a JSON list item by item: its items would take many times the room of their text."""
+    _check_size(path, MAX_JSON_BYTES, "write one object a line, in a .jsonl file")
+    text = path.read_text(encoding="utf-8-sig")
+    if not text.lstrip(_SPACE).startswith("["):
+        _parsed(text, 1)
         raise DataError(1, "this is not a list", "write a JSON list of objects: [{...}, ...]")
-    for number, item in enumerate(data, start=1):
-        if not isinstance(item, dict):
-            raise DataError(1, f"item {number} is not an object", "write {...} for each row")
-        yield Row(number, item)
+    at = _after_space(text, _after_space(text, 0) + 1)
+    number = 0
+    while number or text[at : at + 1] != "]":
+        item, at = _decoded(text, at)
+        number += 1
+        yield Row(number, _object(item, 1, f"item {number}", "write {...} for each row"))
+        at = _after_space(text, at)
+        if text[at : at + 1] != ",":
+            break
+        at = _after_space(text, at + 1)
+    if text[at : at + 1] != "]" or text[at + 1 :].strip(_SPACE):
+        raise DataError(text.count("\n", 0, at) + 1, "this is not JSON: here the list should end")
+
+
+def _after_space(text: str, at: int) -> int:
+    while text[at : at + 1] and text[at] in _SPACE:
+        at += 1
+    return at
+
+
+def _object(item: object, line: int, name: str, hint: str) -> dict[str, object]:
+    if not isinstance(item, dict):
+        raise DataError(line, f"{name} is not an object", hint)
+    if _is_deep(item):
+        raise DataError(line, f"{name} is nested more than {MAX_DEPTH} deep", "flatten it")
+    return item
+
+
+def _is_deep(item: dict[str, object]) -> bool:
+    level: list[Any] = [item]
+    for _ in range(MAX_DEPTH):
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [x for each in inner for x in each if isinstance(x, (dict, list))]
+        if not level:
+            return False
+    return True
 
 
 def _jsonl_rows(path: Path) -> Iterator[Row]:
     for number, line in enumerate(_lines(path), start=1):
         if line.strip():
-            item = _parsed(line, number)
-            if not isinstance(item, dict):
-                raise DataError(number, "this line is not an object", "write {...} on each line")
-            yield Row(number, item)
+            yield Row(
+                number,
+                _object(_parsed(line, number), number, "this line", "write {...} on each line"),
+            )
 
 
 def _parsed(text: str, line: int) -> object:
+    item, end = _decoded(text, _after_space(text, 0), line)
+    if text[end:].strip(_SPACE):
+        raise DataError(line, "this is not JSON: something stands after it", "one value, no more")
+    return item
+
+
+def _decoded(text: str, at: int, line: int = 1) -> tuple[Any, int]:
+    """Read the JSON value that begins at `at`; `line` is that of the text's first."""
     try:
-        return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+        return _DECODER.raw_decode(text, at)
     except json.JSONDecodeError as error:
         raise DataError(line + error.lineno - 1, f"this is not JSON: {error.msg}") from error
     except RecursionError as error:
-        raise DataError(line, "this is nested too deep", "flatten it") from error
+        raise DataError(
+            line + text.count("\n", 0, at), "this is nested too deep", "flatten it"
+        ) from error
     except ValueError as error:
-        raise DataError(line, str(error)) from error
+        raise DataError(line + text.count("\n", 0, at), str(error)) from error
 
 
 def _without_duplicates(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
@@ -187,3 +261,6 @@ def _without_duplicates(pairs: Iterable[tuple[str, object]]) -> dict[str, object
 
 def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_no_constant)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from runner import paths
@@ -31,6 +32,9 @@ from runner.wording import kind
 
 # A mistake in a template is in every row: so many rows of it are enough.
 _MAX_BAD_ROWS = 10
+_MAX_TEMPLATES = 1_000
+# The template process stops at as many.
+_MAX_CHARACTERS = 1_000_000
 # Python and Jinja2 show values in quotes, and numbers as they are.
 _QUOTED_IN_ERRORS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?""")
 _TYPES = frozenset({"str", "int", "float", "bool", "list", "dict", "tuple", "NoneType", "None"})
@@ -64,7 +68,7 @@ class Renderer:
     def render(self, spec: MessageSpec) -> tuple[Message, ...]:
         """Render one spec, each row of its `for_each`; raises `MessagesError` with everything."""
         values = {**self._below, **spec.variables, **self._above}
-        sources = tuple(_find_templates(spec))
+        sources = _found_templates(spec)
         if spec.for_each is not None:
             return tuple(self._rows(spec, sources, values, spec.for_each))
         (rendered,) = self._templates.render(sources, values, [None])
@@ -111,6 +115,15 @@ def _values(
             yield row.values
     except MessagesError as error:
         problems += error.problems
+
+
+def _found_templates(spec: MessageSpec) -> tuple[Source, ...]:
+    sources = tuple(islice(_find_templates(spec), _MAX_TEMPLATES + 1))
+    if len(sources) > _MAX_TEMPLATES:
+        what = f"here is template number {_MAX_TEMPLATES + 1:,} of this message"
+        hint = "give a long list by one expression, or in a data file"
+        raise MessagesError([Problem(sources[-1].place(), what, hint)])
+    return sources
 
 
 def _find_templates(spec: MessageSpec) -> Iterator[Source]:
@@ -347,6 +360,9 @@ def _find_text_problems(source: Source, rendered: str) -> list[Problem]:
     if not rendered.strip():
         what = f"{name} is empty once it is rendered"
         return [Problem(source.place(), what, "write something, or drop the language")]
+    if len(rendered) > _MAX_CHARACTERS:
+        what = f"{name} is {len(rendered):,} characters long"
+        return [Problem(source.place(), what, f"write no more than {_MAX_CHARACTERS:,}")]
     bad = _BAD_IN_TEXT.search(rendered)
     if bad:
         what = f"{name} holds the control character U+{ord(bad.group()):04X}"

@@ -41,6 +41,8 @@ _SECONDS_FOR_ALL = 30.0
 _SECONDS_MORE_FOR_EACH = 0.001
 _WATCH_S = 0.1
 _MAX_STOPPED = 3
+# Of one message; finding out what was meant takes time.
+_MAX_REFUSED = 100
 _NOT_STARTED = "the process that renders templates did not start"
 # All that the child gets of our environment: what Windows and shared builds of Python need.
 _ENVIRONMENT = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
@@ -173,11 +175,17 @@ class Templates:
         return self._child
 
     def _row(self, sources: Sequence[Source]) -> Iterator[tuple[Pointer, object]]:
+        refused = 0
         for source in sources:
             answer = self._answer(source)
+            if isinstance(answer, Refused):
+                refused += 1
+                if answer.is_final:
+                    self._count_stopped(answer)
+                elif refused >= _MAX_REFUSED:
+                    answer = Refused(answer.problems, is_final=True)
             yield source.pointer, answer
             if isinstance(answer, Refused) and answer.is_final:
-                self._count_stopped(answer)
                 return
 
     def _count_stopped(self, refused: Refused) -> None:

@@ -22,6 +22,7 @@ except ImportError:  # PyYAML was built without libyaml: slower, the same events
     from yaml import SafeLoader as _Parser  # type: ignore[assignment]
 
 MAX_DEPTH = 64
+MAX_PROBLEMS = 200
 MAX_NODES = 250_000
 # Aliases make a small file large: this is how many values they may add up to.
 MAX_ALIASED_NODES = 10_000
@@ -260,11 +261,15 @@ class Builder:
             raise self._stop(event, f"holds more than {MAX_NODES:,} values", "use a data file")
 
     def _complain(self, event: yaml.Event, what: str, hint: str) -> None:
-        self._problems.append(Problem(self._place_of(event.start_mark), what, hint, rule="yaml"))
+        self._problems.append(self._problem(event, what, hint))
+        if len(self._problems) >= MAX_PROBLEMS:
+            raise MessagesError(self._problems)
+
+    def _problem(self, event: yaml.Event, what: str, hint: str) -> Problem:
+        return Problem(self._place_of(event.start_mark), what, hint, rule="yaml")
 
     def _stop(self, event: yaml.Event, what: str, hint: str) -> MessagesError:
-        self._complain(event, what, hint)
-        return MessagesError(self._problems)
+        return MessagesError([*self._problems, self._problem(event, what, hint)])
 
     def _syntax_error(self, error: yaml.MarkedYAMLError) -> MessagesError:
         said = str(error.problem or error.context or "not YAML")

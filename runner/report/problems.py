@@ -15,6 +15,8 @@ VERSION = 1
 ANNOTATIONS_OF_A_KIND = 10
 """What GitHub shows of one step: ten errors and ten warnings."""
 
+# No message is longer: what stands behind it may be anything.
+_MAX_CHARACTERS = 8 * 1024 * 1024
 _EXCERPT_WIDTH = 120
 _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
@@ -43,7 +45,8 @@ def _coloured(problem: Problem) -> str:
 def _lines_of(path: str, sources: dict[str, list[str]]) -> list[str]:
     if path not in sources:
         try:
-            text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+            with Path(path).open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+                text = stream.read(_MAX_CHARACTERS)
         except OSError:
             text = ""
         sources[path] = text.replace("\r\n", "\n").split("\n")

@@ -109,7 +109,7 @@ BAD_FILES: dict[str, tuple[str, str | bytes, str]] = {
     "nothing": ("csv", "", "1:1: error: the file has no header; name the columns in the first line"),
     "unnamed": ("csv", f",,\n{SECRET},b,1\n", "1:1: error: the file has no header; name the columns in the first line"),
     "quotes": ("csv", f'toloker_id,name,amount\n"{SECRET}"x,b,1\n', "2:1: error: this is not CSV: ',' expected after '\"'"),
-    "nul": ("csv", f"toloker_id,name,amount\na,{SECRET}\0,1\n", "2:1: error: the line holds a NUL character; save it as plain UTF-8"),
+    "nul-character": ("csv", f"toloker_id,name,amount\na,{SECRET}\0,1\n", "2:1: error: the line holds a NUL character; save it as plain UTF-8"),
     "latin": ("csv", f"toloker_id,name,amount\na,{SECRET}é,1\n".encode("latin-1"), "1:1: error: this is not UTF-8; save the file as UTF-8"),
     "no-list": ("json", f'{{"name": "{SECRET}"}}', "1:1: error: this is not a list; write a JSON list of objects: [{...}, ...]"),
     "no-object": ("json", f'[{{"toloker_id": "a", "name": "b", "amount": 1}}, "{SECRET}"]', "1:1: error: item 2 is not an object; write {...} for each row"),
@@ -368,17 +368,24 @@ def _sparse(path: Path, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "size"), [("a.csv", MAX_BYTES), ("a.jsonl", MAX_BYTES), ("a.json", MAX_JSON_BYTES)]
+    ("name", "size", "hint"),
+    [
+        ("a.csv", MAX_BYTES, "split it up"),
+        ("a.jsonl", MAX_BYTES, "split it up"),
+        ("a.json", MAX_JSON_BYTES, "write one object a line, in a .jsonl file"),
+    ],
 )
-def test_a_file_that_is_too_large_is_refused_unread(project: Project, name: str, size: int) -> None:
+def test_a_file_that_is_too_large_is_refused_unread(
+    project: Project, name: str, size: int, hint: str
+) -> None:
     project.write("messages/a.yaml", per_row(name))
     _sparse(project.root / "messages" / name, size + 1)
     done = project.run("validate")
-    wanted = f"the file is larger than {size // 1024**2} MiB; split it up"
+    wanted = f"the file is larger than {size // 1024**2} MiB; {hint}"
     assert (done.code, complaints(done.out)) == (3, [f"messages/{name}:1:1: error: {wanted}"])
 
 
-def test_there_are_a_million_rows_at_most(tmp_path: Path) -> None:
+def test_there_are_as_many_rows_at_most_as_a_day_takes(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a\n" + "1\n" * (MAX_ROWS + 1))
     rows = load_rows(path)
@@ -386,4 +393,4 @@ def test_there_are_a_million_rows_at_most(tmp_path: Path) -> None:
     with pytest.raises(MessagesError) as caught:
         next(rows)
     (problem,) = caught.value.problems
-    assert (problem.where.line, problem.what) == (MAX_ROWS + 2, "more than 1,000,000 rows")
+    assert (problem.where.line, problem.what) == (MAX_ROWS + 2, "more than 100,000 rows")

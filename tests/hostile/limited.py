@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -19,11 +18,22 @@ from support import COMMAND, Result
 
 MAX_SECONDS = 2.0
 MAX_MIB = 200.0
-# What no process of a test may have, whatever goes wrong: the machine is not ours alone.
-_ADDRESS_SPACE = 2 * 1024**3
-_CPU_S = 30
 _GIVE_UP_S = 60.0
 _SAMPLE_S = 0.01
+# A process counts what the one that it was forked from had, so the command is started from a small
+# one. The limits are what no test may have, whatever goes wrong: the machine is not ours alone.
+_LAUNCHER = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (2 * 1024**3, 2 * 1024**3))
+resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+writing = int(sys.argv[1])
+os.set_inheritable(writing, False)
+pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+status, used = os.wait4(pid, 0)[1:]
+code = os.waitstatus_to_exitcode(status)
+os.write(writing, f"{code} {used.ru_utime + used.ru_stime} {used.ru_maxrss}".encode())
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,33 +54,36 @@ def run_limited(
 ) -> tuple[Result, Cost]:
     """Run the command to its end within limits, and measure it."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        reading, writing = os.pipe()
         began = time.perf_counter()
         process = subprocess.Popen(
-            [*COMMAND, *map(str, args)],
+            [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(writing), *COMMAND, *map(str, args)],
             cwd=cwd,
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
-            preexec_fn=_limit,
+            pass_fds=[writing],
             start_new_session=True,
         )
+        os.close(writing)
         watch = _Watch(process.pid)
         watch.start()
-        _, status, used = os.wait4(process.pid, 0)
+        with os.fdopen(reading) as pipe:
+            told = pipe.read().split()
+        process.wait()
         wall_s = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
         watch.is_over.set()
         watch.join()
+        assert told, "the command had to be killed"
         texts = []
         for stream in (out, err):
             stream.seek(0)
             texts.append(stream.read().decode())
-    alone = used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    cost = Cost(
-        wall_s=wall_s, cpu_s=used.ru_utime + used.ru_stime, peak_mib=max(alone, watch.peak_mib)
-    )
-    return Result(process.returncode, *texts), cost
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    peak_mib = max(float(told[2]) / unit, watch.peak_mib)
+    cost = Cost(wall_s=wall_s, cpu_s=float(told[1]), peak_mib=peak_mib)
+    return Result(int(told[0]), *texts), cost
 
 
 def check_cheap(cost: Cost) -> None:
@@ -82,12 +95,6 @@ def check_cheap(cost: Cost) -> None:
     assert cost.cpu_s < MAX_SECONDS, cost
     assert cost.peak_mib < MAX_MIB, cost
     assert cost.wall_s < 5 * MAX_SECONDS, cost
-
-
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 class _Watch(threading.Thread):

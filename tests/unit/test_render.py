@@ -684,9 +684,10 @@ def test_bad_rows_are_complained_of_at_their_line_without_their_contents(
 ) -> None:
     with pytest.raises(MessagesError) as caught:
         rows(name, source)
-    (problem,) = caught.value.problems
+    # Rows before a bad line may have something wrong of their own.
+    *_, problem = caught.value.problems
     assert str(problem).startswith(said)
-    assert "secr3t" not in str(problem)
+    assert not any("secr3t" in str(each) for each in caught.value.problems)
 
 
 def test_of_many_bad_rows_only_some_are_told() -> None:
