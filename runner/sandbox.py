@@ -64,6 +64,10 @@ class Unusable(jinja2.TemplateRuntimeError):
     """Something that a template wants and cannot have, said in plain words."""
 
 
+class _TooLarge(Unusable):
+    """More than anybody needs: other values would not make it less."""
+
+
 class Fault(NamedTuple):
     """What is wrong with a template, on which of its lines, at which word.
 
@@ -237,7 +241,7 @@ def _plain(value: object, *, takes_series: bool = True) -> object:
         nonlocal left
         left -= 1
         if left < 0 or depth > _MAX_DEPTH:
-            raise Unusable(f"this is more than {MAX_VALUES:,} values, or {_MAX_DEPTH} levels deep")
+            raise _TooLarge(f"this is more than {MAX_VALUES:,} values, or {_MAX_DEPTH} levels deep")
         if isinstance(item, dict):
             return {str(key): copy(each, depth + 1) for key, each in item.items()}
         if isinstance(item, (list, tuple)) or (takes_series and _is_series(item)):
@@ -307,7 +311,7 @@ def _fault_of(error: BaseException, values: Mapping[str, object]) -> Fault:
         hint = f"a partial is a file in {PARTIALS} of the messages folder, with no link or .."
         return Fault(f'there is no partial "{said[:60]}"', hint, partial, line)
     what, hint = _what_and_hint(error, said)
-    is_final = isinstance(error, (TooLong, MemoryError))
+    is_final = isinstance(error, (TooLong, MemoryError, _TooLarge))
     return Fault(f"template: {what}", hint, partial, line, is_final=is_final)
 
 

@@ -194,7 +194,7 @@ class Templates:
             where = refused.problems[0].where
             what = "template: after this one, no more templates were rendered"
             hint = f"{_MAX_STOPPED} had to be stopped: mend them first"
-            self._given_up = Refused([_problem(where, what, hint)], is_final=True)
+            self._given_up = Refused([_limit(where, what, hint)], is_final=True)
 
     def _answer(self, source: Source) -> object:
         """The text or value of a template, or the `Refused` that says why there is none."""
@@ -207,7 +207,7 @@ class Templates:
         except (_Ended, LookupError, TypeError, ValueError):
             what = self._live_child.why_ended()
             hint = "a template fills in words: compute elsewhere"
-            problem = _problem(source.line_place(1), f"template: {what}", hint)
+            problem = _limit(source.line_place(1), f"template: {what}", hint)
             return Refused([problem], is_final=True)
         self._asked += 1
         self._bytes += len(line)
@@ -224,7 +224,7 @@ class Templates:
             hint = "make the templates simpler"
         else:
             return value
-        refused = Refused([_problem(source.line_place(1), what, hint)], is_final=True)
+        refused = Refused([_limit(source.line_place(1), what, hint)], is_final=True)
         self._given_up = refused
         return refused
 
@@ -378,13 +378,13 @@ def _refused(source: Source, partials: Path | None, faults: Iterable[Sequence[An
             where = Place(paths.shown(partials / partial), line)
         else:
             where = source.line_place(line, wanted)
-        problems.append(_problem(where, what, hint))
+        problems.append(Problem(where, what, hint, "limit" if ends else "template"))
         is_final = is_final or ends
     return Refused(problems, is_final=is_final)
 
 
-def _problem(where: Place, what: str, hint: str) -> Problem:
-    return Problem(where, what, hint, "template")
+def _limit(where: Place, what: str, hint: str) -> Problem:
+    return Problem(where, what, hint, "limit")
 
 
 def _column(line: str, wanted: str | None) -> int:

@@ -118,8 +118,8 @@ class _Watch(threading.Thread):
 def _tree(pid: int) -> Iterable[int]:
     """A process and everything below it, where the system tells (Linux)."""
     yield pid
-    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
+    with suppress(OSError):  # A process may end while it is looked at.
+        for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
             for child in tasks.read_text().split():
                 yield from _tree(int(child))
 

@@ -1,0 +1,267 @@
+"""Spec and data files that were made to hurt: one complaint with an address, quickly and cheaply."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from support import THANKS, Project, Result
+
+from .limited import Cost, check_cheap, run_limited
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+ALIASES = "variables:\n  a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"  a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 30)
+)
+FILE = THANKS.split("recipients_ids:", maxsplit=1)[0] + "recipients_file: "
+ROWS = THANKS + "for_each: "
+TO_ALL = 'topic: {EN: "Hi"}\nrecipients_select_type: ALL\n'
+
+# What stands in the file, and what is said of it.
+REFUSED: dict[str, tuple[str | bytes, str]] = {
+    "alias bomb": (THANKS + ALIASES, "aliases make this file too large"),
+    "alias bomb at the top": (ALIASES + THANKS, "aliases make this file too large"),
+    "alias of itself": (THANKS + "variables: &v {a: *v}\n", "the alias *v names nothing"),
+    "many anchors": (
+        THANKS + f"variables: [{','.join(f'&a{n} 1' for n in range(200_000))}]\n",
+        "`variables` is a list, not a mapping",
+    ),
+    "5,000 deep, lists": (THANKS + f"variables: {{x: {'[' * 5000}{']' * 5000}}}\n", "nested more"),
+    "5,000 deep, mappings": (THANKS + f"variables: {'{a: ' * 5000}1{'}' * 5000}\n", "nested more"),
+    "5,000 deep, blocks": (
+        THANKS + "variables:\n" + "".join(" " * n + "a:\n" for n in range(1, 3000)),
+        "nested more",
+    ),
+    "5,000 deep, filter": (
+        "topic: {EN: a}\ntext: {EN: b}\nrecipients_select_type: FILTER\n"
+        f"recipients_filter: {'{and: [' * 5000}{']}' * 5000}\n",
+        "nested more",
+    ),
+    "never closed": (THANKS + "variables: " + "[" * 100_000, "nested more"),
+    "dashes": ("- " * 1_000_000, "nested more"),
+    "100 MB": (b"#" + b"a" * 100_000_000, "is larger than 8 MiB"),
+    "4,000,000 values": (THANKS + f"variables: [{'1,' * 3_900_000}]\n", "holds more than 250,000"),
+    "500,000 keys": (
+        THANKS + f"variables: {{{','.join(f'k{n}: 1' for n in range(500_000))}}}\n",
+        "holds more than 250,000",
+    ),
+    "8 MB of one text": (THANKS.replace("Thank you!", "x" * 8_000_000), "topic.EN is 8,000,000"),
+    "8 MB of addresses": (THANKS.replace("Thank you!", "@a " * 2_600_000), "topic.EN is 7,800,000"),
+    "1,000,000 documents": (THANKS + "---\n" * 1_000_000, "a second document starts here"),
+    "invalid UTF-8": (THANKS.encode() + b"id: \xff\xfe\n", "this is not UTF-8"),
+    "UTF-16": (THANKS.encode("utf-16"), "this is not UTF-8"),
+    "half a character": (THANKS + 'id: "\\ud800"\n', "YAML: found invalid Unicode character"),
+    "NUL": (THANKS + "id: a\0b\n", "the character U+0000 is not allowed"),
+    "escape character": (THANKS + "id: \x1b[31m\n", "the character U+001B is not allowed"),
+    "object tag": (
+        THANKS + "variables: {x: !!python/object/apply:os.system ['true']}\n",
+        "the tag tag:yaml.org,2002:python/object/apply:os.system is not used here",
+    ),
+    "object at the top": ("!!python/object/new:os.system ['true']\n", "the tag tag:yaml.org"),
+    "name tag": (THANKS + "variables: {x: !!python/name:os.system }\n", "the tag tag:yaml.org"),
+    "binary tag": (THANKS + "variables: {x: !!binary aGk=}\n", "the tag tag:yaml.org,2002:binary"),
+    "long tag": ("!" * 1_000_000, "the tag "),
+    "merge key": (THANKS + "<<: {answerable: true}\n", "merge keys (<<) are not part of YAML 1.2"),
+    "long key": (THANKS + "? " + "k" * 1000 + "\n: 1\n", 'unknown key "kkk'),
+    "100,000 digits": (THANKS + f"revision: {'9' * 100_000}\n", "this number is too large"),
+    "large exponent": (THANKS + "revision: 1e999999999\n", "this number is too large"),
+    "not a number": (THANKS + "revision: .nan\n", ".nan is not a number that JSON knows"),
+    "end of time": (THANKS + "not_before: 9999-12-31T23:59:59-23:59\n", "there is no such time as"),
+    "long time": (THANKS + f"not_before: '{'2' * 1_000_000}'\n", "`not_before` cannot be"),
+    "long id": (THANKS + f"id: {'a/' * 1_000_000}a\n", "`id` is 2000001 characters long"),
+    "id of another folder": (THANKS + "id: ../../x\n", '`id` cannot be "../../x"'),
+    "id with a line": (THANKS + 'id: "a\\nb"\n', '`id` cannot be "a\\nb"'),
+    "thread of another folder": (
+        "text: {EN: Hi}\nthread_id: ../../x\n",
+        "this is not a thread id",
+    ),
+    "676 languages": (
+        TO_ALL + f"text: {{{', '.join(f'{a}{b}: x' for a in LETTERS for b in LETTERS)}}}\n",
+        "`topic` has no AA",
+    ),
+    "never unquoted": (THANKS + 'id: "' + "a\n" * 1_000_000, "YAML: found unexpected end"),
+    "colons": (THANKS + "x" + ": x" * 1_000_000 + "\n", "YAML: mapping values are not allowed"),
+    "unknown version": ("%YAML 9.9\n---\n" + THANKS, "YAML: found incompatible YAML document"),
+    "tabs": (THANKS + "\t" * 1_000_000, "YAML: found a tab character"),
+    "/etc/passwd": (FILE + "/etc/passwd\n", '`recipients_file` cannot be "/etc/passwd"'),
+    "passwd from here": (FILE + "../../../../../etc/passwd\n", "`recipients_file` cannot be"),
+    "a list elsewhere": (FILE + "../../outside.txt\n", "`recipients_file` names no file that can"),
+    "a list of the home": (
+        FILE + "~/.ssh/id_rsa.txt\n",
+        "`recipients_file` names no file that can",
+    ),
+    "a list on the net": (FILE + "https://127.0.0.1/x.txt\n", "`recipients_file` names no file"),
+    "a linked list": (
+        FILE + "link.txt\n",
+        "`recipients_file` names no file that can be used; a link",
+    ),
+    "a list below a link": (FILE + "folder/outside.txt\n", "`recipients_file` names no file"),
+    "a list that is a pipe": (FILE + "pipe.txt\n", "`recipients_file` names no file that can be"),
+    "a list that is hidden": (
+        FILE + ".hidden.txt\n",
+        "`recipients_file` names no file that can be",
+    ),
+    "a list with NUL": (FILE + '"a\\0.txt"\n', "`recipients_file` cannot be"),
+    "a list of a long name": (FILE + "a" * 100_000 + ".txt\n", "`recipients_file` names no file"),
+    "rows of a folder": (ROWS + "../..\n", '`for_each` cannot be "../.."'),
+    "rows of a device": (ROWS + "/dev/zero\n", '`for_each` cannot be "/dev/zero"'),
+    "rows elsewhere": (ROWS + "../../rows.csv\n", "`for_each` names no file that can be used"),
+    "rows that are linked": (
+        ROWS + "link.csv\n",
+        "`for_each` names no file that can be used; a link",
+    ),
+}
+
+
+@pytest.fixture
+def hostile(project: Project) -> Project:
+    """A project with links that lead out of it, and a pipe that nobody fills."""
+    project.write("outside.txt", "root:x:0:0\n")
+    messages = project.root / "messages"
+    for name in ("link.txt", "link.csv"):
+        (messages / name).symlink_to("/etc/passwd")
+    (messages / "folder").symlink_to(project.root)
+    project.write("messages/.hidden.txt", "a\n")
+    os.mkfifo(messages / "pipe.txt")
+    return project
+
+
+def check_one_complaint(ran: tuple[Result, Cost], said: str) -> None:
+    done, cost = ran
+    assert done.code == 3, done
+    told = (done.out + done.err).splitlines()
+    errors = [line for line in told if ": error: " in line]
+    assert len(errors) == 1, done.out[:2000]
+    where, _, what = errors[0].partition(": error: ")
+    path, line, column = where.rsplit(":", 2)
+    assert path.startswith("messages/")
+    assert int(line) > 0
+    assert int(column) > 0
+    assert what.startswith(said), what[:200]
+    assert "Traceback" not in done.out + done.err
+    assert "root:" not in done.out + done.err
+    # Whatever was written, nobody has to read through it.
+    assert len(done.out) < 3_000
+    check_cheap(cost)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_hostile_spec_is_one_complaint_in_time(hostile: Project, name: str) -> None:
+    source, said = REFUSED[name]
+    hostile.write("messages/m.yaml", source)
+    check_one_complaint(run_limited("validate", "messages/m.yaml", cwd=hostile.root), said)
+
+
+MANY = {
+    "equal keys": THANKS + "id: a\n" * 200_000,
+    "bad ids": THANKS.replace("\n  - 1ad0", f" [{','.join(f'k {n}' for n in range(200_000))}] #"),
+    "unknown keys": THANKS + "".join(f"k{n}: 1\n" for n in range(100_000)),
+    "unknown rules": THANKS + f"lint: {{{','.join(f'r{n}: x' for n in range(100_000))}}}\n",
+    "tags": THANKS + f"variables: {{a: [{'!x 1,' * 100_000}]}}\n",
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_of_very_many_mistakes_as_many_are_told_as_anybody_reads(
+    project: Project, name: str
+) -> None:
+    project.write("messages/m.yaml", MANY[name])
+    done, cost = run_limited("validate", cwd=project.root)
+    assert done.code == 3
+    assert 1 < done.out.count(": error: ") <= 200
+    check_cheap(cost)
+
+
+# Texts on which a careless pattern of a house rule would take for ever.
+SLOW_TEXTS = [
+    "+1" * 400_000, "a.a@" * 200_000, "<a " * 300_000, "http://" * 140_000, "![[" * 300_000,
+    "1 " * 480_000, "1\u202f1" * 300_000, "{{ a " * 150_000, "a?" * 400_000, " " * 900_000 + "x",
+    "@a " * 300_000, "not " * 240_000, "t.me/" * 180_000, "(000) " * 150_000, "a-" * 450_000,
+    "\u0130" * 900_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SLOW_TEXTS, ids=lambda text: text[:6].encode("unicode_escape"))
+def test_no_text_is_slow_to_look_at(project: Project, text: str) -> None:
+    text = "{% raw %}" + text + "{% endraw %}"
+    project.write("messages/m.yaml", THANKS.replace("Thank you!", text))
+    done, cost = run_limited("validate", cwd=project.root)
+    assert done.code in (0, 3)
+    assert "Traceback" not in done.out + done.err
+    check_cheap(cost)
+
+
+# --- data files -----------------------------------------------------------------------------------
+
+FOR_EACH = (
+    'topic: {EN: "Hi"}\ntext: {EN: "{{ row.a }}"}\nrecipients_select_type: DIRECT\n'
+    'recipients_ids: ["{{ row.id }}"]\nfor_each: '
+)
+DATA: dict[str, tuple[str, Callable[[], str], str]] = {
+    "one line": (
+        "rows.csv",
+        lambda: "id,a\n" + "x" * 60_000_000,
+        "the line has more than 1,000,000",
+    ),
+    "one quote": ("rows.csv", lambda: 'id,a\nx,"' + "a\n" * 10_000_000, "this is not CSV"),
+    "many columns": (
+        "rows.csv",
+        lambda: ",".join(map(str, range(100_000))) + "\n",
+        "the header has",
+    ),
+    "a deep item": (
+        "rows.json",
+        lambda: '[{"id": ' + "[" * 500 + "]" * 500 + "}]",
+        "item 1 is nested",
+    ),
+    "a very deep item": ("rows.json", lambda: "[" * 1_000_000, "this is nested too deep"),
+    "many items": ("rows.json", lambda: "[" + "{}," * 5_000_000 + "{}]", ""),
+    "many lists": ("rows.json", lambda: "[" + "[]," * 5_000_000 + "{}]", "item 1 is not an object"),
+    "a large number": (
+        "rows.json",
+        lambda: '[{"a": ' + "9" * 1_000_000 + "}]",
+        "Exceeds the limit",
+    ),
+    "NaN": ("rows.json", lambda: '[{"a": NaN}]', "NaN is not JSON"),
+    "no list": ("rows.json", lambda: "{" * 1_000_000, "this is not JSON"),
+    "no end": ("rows.json", lambda: '[{"id": "a", "a": "b"},', "this is not JSON"),
+    "a deep line": ("rows.jsonl", lambda: '{"a": ' * 100_000, "this is nested too deep"),
+    "a large line": ("rows.jsonl", lambda: '{"a": "' + "x" * 60_000_000, "the line has more than"),
+    "one id": ("ids.txt", lambda: "x" * 60_000_000, "the line has more than 1,000,000"),
+    "many ids": ("ids.txt", lambda: "x\n" * 30_000_000, "more than 1,000,000 ids"),
+    "binary": ("ids.txt", lambda: "\0" * 1_000_000, "the line holds a NUL character"),
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_a_hostile_data_file_is_one_complaint_in_time(project: Project, name: str) -> None:
+    file, source, said = DATA[name]
+    project.write(f"messages/{file}", source())
+    spec = FILE if file.endswith(".txt") else FOR_EACH
+    project.write("messages/m.yaml", spec + file + "\n")
+    done, cost = run_limited("validate", cwd=project.root)
+    assert done.code == 3, done
+    errors = [line for line in done.out.splitlines() if ": error: " in line]
+    assert 1 <= len(errors) <= (1 if said else 20), done.out[:2000]
+    where, _, what = errors[0].partition(": error: ")
+    assert where.rsplit(":", 2)[0] in (f"messages/{file}", "messages/m.yaml")
+    assert what.startswith(said), what[:200]
+    assert "xxx" not in done.out + done.err
+    assert "Traceback" not in done.out + done.err
+    check_cheap(cost)
+
+
+def test_links_out_of_the_tree_are_not_followed(hostile: Project) -> None:
+    (hostile.root / "messages" / "passwd.yaml").symlink_to("/etc/passwd")
+    check_one_complaint(run_limited("validate", cwd=hostile.root), "is a link to a file outside")
+
+
+def test_a_folder_of_very_many_files_takes_what_its_files_take(project: Project) -> None:
+    for number in range(2_000):
+        project.write(f"messages/{number // 100}/{number}.yaml", THANKS)
+    (project.root / "messages/0/loop").symlink_to(project.root / "messages")
+    done, cost = run_limited("validate", "--quiet", cwd=project.root)
+    assert done == Result(0, "", "")
+    assert cost.cpu_s < 6
+    assert cost.peak_mib < 100
