@@ -96,12 +96,12 @@ def check(
     `strict` makes warnings errors. Raises `SurroundingsError` when nothing is found.
     """
     files = _found(given, config)
-    specs, problems = load_specs(files, config.messages_root)
     levels = cast("Mapping[str, Level]", config.section("lint"))
-    found = list(problems)
     messages: list[Message] = []
     lint: dict[str, tuple[Problem, ...]] = {}
     with Renderer(config.messages_root, below=below, above=above) as renderer:
+        specs, problems = load_specs(files, config.messages_root, renderer.expect)
+        found = list(problems)
         for spec in specs:
             try:
                 rendered = renderer.render(spec)

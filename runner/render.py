@@ -65,6 +65,11 @@ class Renderer:
     def __exit__(self, *exception: object) -> None:
         self._templates.close()
 
+    def expect(self, spec: MessageSpec) -> None:
+        """Get ready for a spec that will be rendered; it need not be."""
+        if any(True for _ in _find_templates(spec)):
+            self._templates.start()
+
     def render(self, spec: MessageSpec) -> tuple[Message, ...]:
         """Render one spec, each row of its `for_each`; raises `MessagesError` with everything."""
         values = {**self._below, **spec.variables, **self._above}

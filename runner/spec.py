@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -63,14 +63,20 @@ class MessageSpec:
 
 
 def load_specs(
-    files: Sequence[Path], messages_root: Path | None
+    files: Sequence[Path],
+    messages_root: Path | None,
+    notice: Callable[[MessageSpec], object] = lambda _: None,
 ) -> tuple[tuple[MessageSpec, ...], tuple[Problem, ...]]:
-    """Load and check spec files; gives the good ones and the problems of all the others."""
+    """Load and check spec files; gives the good ones and the problems of all the others.
+
+    `notice` is told of each good one as soon as it is there.
+    """
     problems: list[Problem] = []
     specs: list[MessageSpec] = []
     for path in files:
         try:
             specs.append(_load(path, messages_root))
+            notice(specs[-1])
         except MessagesError as error:
             problems.extend(error.problems)
     problems.extend(_find_shared_ids(specs))

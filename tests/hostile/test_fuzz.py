@@ -1,0 +1,203 @@
+"""Whatever the bytes: a value or a complaint with an address, never an exception of Python's.
+
+The longer profile: `MESSAGE_RUNNER_PROFILE=thorough pytest tests/hostile/test_fuzz.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.config import load_config
+from runner.errors import MessagesError, Problem, SurroundingsError
+from runner.recipients import load_ids, load_rows
+from runner.render import Renderer
+from runner.sandbox import Refusal, Sandbox
+from runner.spec import load_specs
+from runner.templates import Refused, Source, Templates
+from runner.yamlfile import parse_yaml, read_yaml
+
+from .fuzzing import FUZZ, as_yaml, nearly, spec_bytes, yaml_text
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "messages" / "_partials").mkdir(parents=True)
+    (tmp_path / "messages" / "rows.csv").write_text("id,name\na,Ann\nb,Bob\n")
+    (tmp_path / "messages" / "_partials" / "sign.j2").write_text("Yours, {{ team }}")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def check_problems(problems: tuple[Problem, ...], raw: bytes) -> None:
+    """Every problem has an address inside the file, and is one line of print."""
+    assert problems
+    lines = raw.count(b"\n") + raw.count(b"\r") + raw.count(b"\x85") + raw.count(b"\xe2\x80") + 2
+    for problem in problems:
+        assert 1 <= problem.where.line <= lines, problem
+        assert 1 <= problem.where.column <= len(raw) + 2, problem
+        assert problem.what
+        assert str(problem).isprintable()
+
+
+@FUZZ
+@given(raw=spec_bytes)
+def test_any_bytes_are_messages_or_problems(folder: Path, raw: bytes) -> None:
+    path = folder / "messages" / "m.yaml"
+    path.write_bytes(raw)
+    specs, problems = load_specs([path], folder / "messages")
+    if not specs:
+        check_problems(problems, raw)
+        return
+    with Renderer(folder / "messages", below={"team": "us", "x": 1}) as renderer:
+        try:
+            messages = renderer.render(specs[0])
+        except MessagesError as error:
+            check_problems(error.problems, raw)
+        else:
+            assert all(message.digest.startswith("sha256:") for message in messages)
+
+
+@FUZZ
+@given(text=yaml_text)
+def test_any_yaml_gives_what_json_knows_and_the_same_again(folder: Path, text: str) -> None:
+    try:
+        data = parse_yaml(text, "x.yaml").data
+    except MessagesError as error:
+        check_problems(error.problems, text.encode("utf-8", "replace"))
+        return
+    # What was read can be written again, and is the same.
+    (folder / "again.yaml").write_text(as_yaml(data))
+    assert read_yaml(folder / "again.yaml", "again.yaml").data == data
+
+
+@FUZZ
+@given(
+    raw=nearly(
+        ["target: local\nvariables: {a: 1}\npolicy: {allow_all: false}\nlint: {html: off}\n"]
+    )
+)
+def test_any_bytes_are_a_configuration_or_a_refusal(folder: Path, raw: bytes) -> None:
+    (folder / "runner.yaml").write_bytes(raw)
+    said = ""
+    try:
+        found = load_config(None, folder).messages_root
+    except SurroundingsError as error:
+        found = None
+        said = str(error)
+    assert found == folder / "messages" or "runner.yaml:" in said, said
+
+
+@FUZZ
+@given(
+    raw=nearly(
+        ['id,name\n"a ""b""",x\n', '[{"id": "a"}, {"id": 1.5}]', '{"id": null}\n{"id": []}\n']
+    ),
+    ending=st.sampled_from(["csv", "json", "jsonl"]),
+)
+def test_any_bytes_are_rows_or_problems(folder: Path, raw: bytes, ending: str) -> None:
+    path = folder / "messages" / f"data.{ending}"
+    path.write_bytes(raw)
+    try:
+        rows = list(load_rows(path))
+    except MessagesError as error:
+        check_problems(error.problems, raw)
+    else:
+        assert all(isinstance(row.values, dict) for row in rows)
+
+
+@FUZZ
+@given(raw=nearly(["a\nb\r\nc", "toloker_id\na\nb\n"]), ending=st.sampled_from(["csv", "txt"]))
+def test_any_bytes_are_ids_or_problems(folder: Path, raw: bytes, ending: str) -> None:
+    path = folder / "messages" / f"data.{ending}"
+    path.write_bytes(raw)
+    try:
+        ids = load_ids(path, "toloker_id")
+    except MessagesError as error:
+        check_problems(error.problems, raw)
+    else:
+        assert len(set(ids)) == len(ids)
+        assert not any(set(toloker) & set(" \t\r\n") for toloker in ids)
+
+
+# --- templates ------------------------------------------------------------------------------------
+
+_WORDS = [
+    "x", "team", "nothing", "row.id", "row['name']", "1", "2.5", "'it'", '"is"', "[1, 2]", "{'a': 1}",
+    "loop.index", "ns.a", "x.__class__", "self", "range(3)", "none", "true", "-", "+", "~", "*", "**", "%",
+    "/", "//", "==", "<", "in", "is defined", "not", "and", "or", "if", "else", "(", ")", "[", "]", ",",
+    "|upper", "|int", "|join", "|length", "|default('d')", "|replace('a', 'bb')", "|center(20)", "|list",
+    "|map('upper')", "|tojson", "|sum", "|sort", "|random", "|attr('a')", "|format(1)", ".upper()",
+    ".format(x)", ".a", "[0]",
+]  # fmt: skip
+_TAGS = [
+    "{% if x %}", "{% else %}", "{% endif %}", "{% for i in [1, 2] %}", "{% endfor %}", "{% raw %}",
+    "{% endraw %}", "{% set y = 1 %}", "{% include 'sign.j2' %}", "{% include x %}", "{% macro m(a) %}",
+    "{% endmacro %}", "{{ m(1) }}", "{# a #}", "{%- if 1 -%}", "{{-", "-}}", "{{", "}}", "{%", "%}", "{#",
+    "{", "}", "\n", "\r\n", "\\", "'",
+]  # fmt: skip
+_expressions = st.lists(st.sampled_from(_WORDS), max_size=6).map(lambda bits: " ".join(bits))
+_pieces = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from(_TAGS),
+    _expressions.map(lambda inner: f"{{{{ {inner} }}}}"),
+)
+templates = st.lists(_pieces, max_size=8).map("".join)
+VALUES = {"x": "it's", "team": "us", "row": {"id": "a", "name": "Ann"}, "ns": {"a": 1}}
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Templates]:
+    """One template process for all examples, as one run has it."""
+    partials = tmp_path_factory.mktemp("messages") / "_partials"
+    partials.mkdir()
+    (partials / "sign.j2").write_text("Yours, {{ team }}")
+    with Templates(partials) as templates:
+        yield templates
+
+
+@FUZZ
+@given(template=templates, is_value=st.booleans())
+def test_any_template_is_data_or_problems_and_the_same_again(
+    process: Templates, template: str, is_value: bool
+) -> None:
+    file = parse_yaml(as_yaml({"text": template}), "m.yaml")
+    source = Source(file, ("text",), file.data["text"], is_value)  # type: ignore[index]
+    (first,), (second,) = (list(process.render([source], VALUES, [None])) for _ in range(2))
+    result, again = first["text",], second["text",]
+    if isinstance(result, Refused):
+        assert isinstance(again, Refused)
+        assert result.problems == again.problems
+        assert not any(problem.rule == "limit" for problem in result.problems)
+        assert all(str(problem).isprintable() for problem in result.problems)
+    else:
+        assert result == again
+        assert is_value or isinstance(result, str)
+        assert " at 0x" not in json.dumps(result)
+
+
+@FUZZ
+@given(template=templates)
+def test_the_quick_way_renders_what_jinja_renders(template: str) -> None:
+    sandbox = Sandbox(lambda _: None)
+    quick = sandbox._quick(template, VALUES)
+    if quick is None:
+        return
+    whole = sandbox._templates.get(template).render(VALUES)
+    assert quick == whole
+
+
+@FUZZ
+@given(text=st.text(max_size=200))
+def test_text_without_markers_is_its_own_rendering(text: str) -> None:
+    try:
+        assert Sandbox(lambda _: None).text(text, {}) == text.replace("\r\n", "\n").replace(
+            "\r", "\n"
+        )
+    except Refusal:
+        assert "{" in text
