@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Container, Mapping
 from typing import Literal, NamedTuple, TypeVar
 
@@ -28,6 +29,9 @@ class Rule(NamedTuple):
     words: tuple[str, ...] = ()
     example: str = ""
 
+
+# White space, control characters, and halves of a character, which no UTF-8 can hold.
+_UNFIT = re.compile("[\\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _NUMBER = Rule(ORDER, "number", example="10.5")
 _INTEGER = Rule(ORDER, "integer", example="10")
@@ -133,12 +137,7 @@ def is_template(value: object) -> bool:
 
 def is_identifier(text: str) -> bool:
     """Tell whether a text can be the id of a Toloker, a skill or a thread."""
-    return bool(text) and not any(c.isspace() or _is_unfit(c) for c in text)
-
-
-def _is_unfit(char: str) -> bool:
-    """Control characters, and halves of a character, which no UTF-8 can hold."""
-    return char < " " or "\x7f" <= char <= "\x9f" or "\ud800" <= char <= "\udfff"
+    return bool(text) and _UNFIT.search(text) is None
 
 
 def is_code(text: str) -> bool:

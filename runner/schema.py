@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from functools import cache
-from importlib import resources
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,9 +44,9 @@ def schema_text(name: str) -> str:
     if name not in SCHEMA_NAMES:
         raise KeyError(name)
     file = f"{name}.schema.json"
-    packed = resources.files("runner") / "schemas" / file
+    here = Path(__file__).resolve().parent
     # A wheel carries the schemas inside the package; in a checkout they are beside it.
-    beside = Path(__file__).resolve().parents[1] / "schemas" / file
+    packed, beside = here / "schemas" / file, here.parent / "schemas" / file
     return (packed if packed.is_file() else beside).read_text(encoding="utf-8")
 
 

@@ -30,6 +30,7 @@ if sys.platform != "win32":  # It has no such limits: there, only our parent's d
 SECONDS = 0.5
 _SECONDS_IN_A_STEP = 0.75
 MEBIBYTES = 96
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 _HAS_TIMERS = hasattr(signal, "setitimer")
 
 
@@ -69,8 +70,7 @@ def _ask_for_partial(name: str) -> str | None:
 
 
 def _say(answer: Mapping[str, object]) -> None:
-    line = json.dumps(answer, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.write(_ENCODE(answer).encode("utf-8", "surrogatepass") + b"\n")
     sys.stdout.buffer.flush()
 
 

@@ -201,7 +201,7 @@ class Templates:
         began = time.perf_counter()
         try:
             line = self._answer_line()
-            answer = json.loads(line)
+            answer = json.loads(line.decode("utf-8", "surrogatepass"))
             if "value" not in answer:
                 return _refused(source, self._partials, answer["faults"])
         except (_Ended, LookupError, TypeError, ValueError):

@@ -73,10 +73,29 @@ def test_the_help_names_the_commands_and_the_exit_codes(run_cli: RunCli) -> None
     assert "130, 143  interrupted" in shown.out
 
 
-@pytest.mark.parametrize("name", ["validate", "plan", "send", "status", "schema", "emulator"])
+COMMANDS = [
+    "validate",
+    "plan",
+    "send",
+    "preview",
+    "status",
+    "replies",
+    "resolve",
+    "init",
+    "schema",
+    "emulator",
+]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(name: str, run_cli: RunCli) -> None:
     shown = run_cli(name, "-h")
     assert (shown.code, shown.err) == (0, "")
+    # The list of commands says the same of it, without loading it.
+    listed = " ".join(run_cli("-h").out.split())
+    about = " ".join(shown.out.split("\n\n")[1].split())
+    first, stop, _ = about.partition(". ")
+    assert f" {name} {first}{stop.strip()}" in listed
     assert shown.out.startswith(f"Usage: message-runner {name} ")
     assert "token" not in re.findall(r"--[a-z-]+", shown.out)
 
