@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import tempfile
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+_ENDING = ".tmp"
 
 
 class Journal:
@@ -15,10 +20,12 @@ class Journal:
     While one thread waits for the disk, the lines of the others gather, and the next flush takes
     all of them: at hundreds of lines a second that is a few flushes. After a failed flush the file
     is cut back to what is known to be on disk, and every further call raises the same `OSError`.
+    `sync` puts an open file on disk.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sync: Callable[[int], object] = os.fsync) -> None:
         self._path = path
+        self._sync = sync
         self._changed = threading.Condition()
         self._waiting: list[bytes] = []
         self._taken = 0
@@ -48,12 +55,14 @@ class Journal:
             while self._is_flushing:
                 self._changed.wait()
             rest = self._path.read_bytes().partition(b"\n")[2]
-            handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
+            handle, name = tempfile.mkstemp(
+                dir=self._path.parent, prefix=f".{self._path.name}.", suffix=_ENDING
+            )
             try:
                 with os.fdopen(handle, "wb") as copy:
                     copy.write(line + rest)
                     copy.flush()
-                    os.fsync(copy.fileno())
+                    self._sync(copy.fileno())
                 self._stream.close()  # Windows replaces no file that is open.
                 Path(name).chmod(self._path.stat().st_mode & 0o777)
                 os.replace(name, self._path)  # noqa: PTH105  (it says what it does)
@@ -91,17 +100,43 @@ class Journal:
     def _write(self, lines: bytes) -> OSError | None:
         good = None
         try:
-            good = os.fstat(self._stream.fileno()).st_size
+            good = self._size()
             view = memoryview(lines)
             while view:
                 view = view[self._stream.write(view) :]
-            os.fsync(self._stream.fileno())
+            self._sync(self._stream.fileno())
         except OSError as error:
             with suppress(OSError):
                 if good is not None:
                     self._stream.truncate(good)
             return error
         return None
+
+    def _size(self) -> int:
+        """The file's size in bytes; raises `OSError` if whoever looks for it would not find it."""
+        ours = os.fstat(self._stream.fileno())
+        if os.name == "nt":  # Windows removes and replaces no file that is open.
+            return ours.st_size
+        try:
+            is_there = os.path.samestat(ours, self._path.stat())
+        except FileNotFoundError:
+            is_there = False
+        if not is_there:
+            # An open file takes lines after its name is gone, and nobody would ever read them.
+            raise OSError(errno.ENOENT, "it was removed or replaced while this run wrote to it")
+        return ours.st_size
+
+
+def sweep(path: Path) -> None:
+    """Remove what a process killed in `replace_first_line` left beside a file.
+
+    Nobody else may be writing to the file meanwhile.
+    """
+    ours = re.compile(re.escape(f".{path.name}.") + r"\w{8}" + re.escape(_ENDING))
+    with suppress(OSError):
+        for each in path.parent.iterdir():
+            if ours.fullmatch(each.name):
+                each.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,6 +6,8 @@ first, which learns the account. What other modules get is a `History`.
 
 from __future__ import annotations
 
+import codecs
+import errno
 import json
 import os
 import secrets
@@ -30,9 +32,11 @@ from runner.events import (
     seen_event,
     suppressed_event,
 )
-from runner.journal import Journal
+from runner.journal import Journal, sweep
 from runner.model import Attempt, Delivery, History, Message, Seen, Sent, Settled
-from runner.paths import shown
+from runner.paths import shown, why
+
+_HEADER = b'{"event":"manifest"'
 
 
 def read_history(path: Path, target: str | None) -> History:
@@ -41,8 +45,7 @@ def read_history(path: Path, target: str | None) -> History:
     `target` is what its first line must name, None where that is not known. Raises
     `SurroundingsError` for damage, with the line number, and for another target.
     """
-    raw = _read(path)
-    return _parse(raw[: _complete(raw)], path, target).history()
+    return _parse(_read(path), path, target)[0].history()
 
 
 class Manifest:
@@ -69,24 +72,24 @@ class Manifest:
         `target` None takes the manifest of any target, and one has to be there. `run` says who sends; it is written with the first event, so that a run with nothing to do
         leaves no trace. Raises `SurroundingsError` at once if another run holds the lock.
         """
-        with locked(path):
+        with locked(path) as file:
+            sweep(file)
             raw = _read(path)
-            end = _complete(raw)
-            book = _parse(raw[:end], path, target)
+            book, end = _parse(raw, path, target)
             target = target or book.target
             if target is None:
                 raise SurroundingsError(f"there is no manifest at {shown(path)}")
             with _surroundings(path):
-                _repair(path, len(raw), end)
-                journal = Journal(path)
+                _repair(file, len(raw), end)
+                journal = Journal(file)
             try:
                 yield cls(path, target, run, book, journal)
             finally:
                 journal.close()
                 with suppress(OSError):
                     # A run with nothing to do leaves no file behind.
-                    if path.stat().st_size == 0:
-                        path.unlink()
+                    if file.stat().st_size == 0:
+                        file.unlink()
 
     def history(self) -> History:
         """What the manifest knows by now."""
@@ -143,10 +146,10 @@ class Manifest:
 
     def settle(self, delivery_id: str, outcome: Settled, how: str = "answer") -> None:
         """Record what became of an intent, and how that was learned."""
-        if isinstance(outcome, Sent):
-            self.note_account(outcome.thread.account)
+        # The outcome first: a full disk may have room for a line, and none for a copy of the file.
         self._write(outcome_event(delivery_id, outcome, how))
         if isinstance(outcome, Sent):
+            self.note_account(outcome.thread.account)
             self.check_account(outcome.thread.account)
 
     def note_account(self, account: str | None) -> None:
@@ -194,8 +197,8 @@ class Manifest:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the manifest's lock; raises `SurroundingsError` at once if another process does.
+def locked(path: Path) -> Iterator[Path]:
+    """Hold the manifest's lock, and give its real path; raises `SurroundingsError` at once.
 
     The lock belongs to the process, so one that was killed does not block. Beside it lies a note
     of who holds it, because a lock itself cannot say.
@@ -203,61 +206,89 @@ def locked(path: Path) -> Iterator[None]:
     # Imported here because only a run that writes needs it.
     from filelock import FileLock, Timeout
 
-    note = path.with_name(path.name + ".holder")
     with _surroundings(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_name(path.name + ".lock"))
+        file = _real(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+    lock_file, note = (file.with_name(file.name + ending) for ending in (".lock", ".holder"))
+    with _surroundings(lock_file, "lock"):
+        _check_file(lock_file)
+        lock = FileLock(lock_file)
         try:
             lock.acquire(timeout=0)
         except Timeout:
             raise SurroundingsError(
                 f"{shown(path)} is in use by another run ({_holder(note)}): wait until it ends"
             ) from None
+        except NotImplementedError as error:
+            said = "the file system has no locks, keep the manifest on another one"
+            raise OSError(errno.ENOSYS, said) from error
     try:
-        with _surroundings(path):
-            note.write_text(
-                f"process {os.getpid()} on {socket.gethostname()}, "
-                f"since {clock.written(clock.now())}",
-                encoding="utf-8",
-            )
-        yield
+        with _surroundings(note, "note"):
+            _leave_note(note)
+        yield file
     finally:
         with suppress(OSError):
             note.unlink()
         lock.release()
 
 
+def _real(path: Path) -> Path:
+    """Where a manifest really is: two names of one file must meet at one lock."""
+    for each in (path, *path.parents):
+        if each.is_symlink() and not each.exists():
+            # Its disk is not there now, perhaps, and everything would look unsent.
+            raise SurroundingsError(
+                f"the manifest {shown(path)} cannot be read: {shown(each)} is a link that leads "
+                "nowhere; bring back what it leads to, or remove it"
+            )
+    return Path(os.path.realpath(path))
+
+
+def _leave_note(note: Path) -> None:
+    # Whatever lies here is an old note, or else nothing to write into: a link, or a pipe.
+    note.unlink(missing_ok=True)
+    with note.open("x", encoding="utf-8") as stream:
+        at = clock.written(clock.now())
+        stream.write(f"process {os.getpid()} on {socket.gethostname()}, since {at}")
+
+
 def _holder(note: Path) -> str:
+    begun = "it has just begun"
     try:
-        return note.read_text(encoding="utf-8")[:200] or "it has just begun"
+        return (note.read_text(encoding="utf-8")[:200] if note.is_file() else "") or begun
     except (OSError, UnicodeDecodeError):
-        return "it has just begun"
+        return begun
 
 
 @contextmanager
-def _surroundings(path: Path) -> Iterator[None]:
+def _surroundings(path: Path, what: str = "manifest", done: str = "written") -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise SurroundingsError(
-            f"the manifest {shown(path)} cannot be written: {error.strerror or error}"
-        ) from error
+    except (OSError, MemoryError) as error:
+        said = why(error, path) if isinstance(error, OSError) else "it does not fit into memory"
+        raise SurroundingsError(f"the {what} {shown(path)} cannot be {done}: {said}") from error
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise SurroundingsError(
-            f"the manifest {shown(path)} cannot be read: {error.strerror}"
-        ) from error
+    with _surroundings(path, done="read"):
+        file = _real(path)
+        if not file.exists():
+            return b""
+        _check_file(file)
+        return file.read_bytes()
 
 
-def _parse(raw: bytes, path: Path, target: str | None) -> Book:
+def _check_file(path: Path) -> None:
+    # Opening a pipe waits for whoever is at its other end, and reading a device need not end.
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise OSError(errno.EINVAL, "it is a folder, a link, a pipe or a device, not a file")
+
+
+def _parse(raw: bytes, path: Path, target: str | None) -> tuple[Book, int]:
+    """Read the whole lines, and tell how many bytes they are."""
     try:
-        book = read_book(raw)
+        end = _complete(raw)
+        book = read_book(raw[:end])
     except DamageError as error:
         raise SurroundingsError(
             f"{shown(path)}:{error.line}:1: error: the manifest is damaged ({error}); "
@@ -268,19 +299,34 @@ def _parse(raw: bytes, path: Path, target: str | None) -> Book:
             f"{shown(path)} is the manifest of {book.target}, not of {target}: "
             "name another with --manifest, or move this one away"
         )
-    return book
+    return book, end
 
 
 def _complete(raw: bytes) -> int:
-    """How many bytes hold whole lines. A torn last line was never promised to be on disk."""
+    """How many bytes hold whole lines. A torn last line was never promised to be on disk.
+
+    Raises `DamageError` for an end that is no torn line of ours: it is not cut off.
+    """
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DamageError(1, "it is UTF-16, and has to be UTF-8")
     end = raw.rfind(b"\n") + 1
     tail = raw[end:]
-    if tail:
-        with suppress(ValueError):
-            # Whole, and only its line end is missing: an editor does that.
-            if isinstance(json.loads(tail), dict):
-                return len(raw)
+    if not tail or _is_whole(tail):
+        return len(raw)
+    if b"\r" in tail.rstrip(b"\r\0"):
+        raise DamageError(raw.count(b"\n") + 1, "its lines end in CR alone")
+    # A power cut may leave NULs; of a new file, only the beginning of its first line.
+    if end == 0 and not _HEADER.startswith(tail.rstrip(b"\0")[: len(_HEADER)]):
+        raise DamageError(1, "not a line of a manifest")
     return end
+
+
+def _is_whole(tail: bytes) -> bool:
+    """Whether only the line end is missing: an editor does that."""
+    try:
+        return isinstance(json.loads(tail), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _repair(path: Path, size: int, end: int) -> None:

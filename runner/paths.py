@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path, PurePath
 
 from runner.errors import MessagesError, Place, Problem, SurroundingsError
 
@@ -13,15 +16,48 @@ MESSAGES_NAME = "messages"
 SPEC_SUFFIXES = (".yaml", ".yml")
 
 
+# What Windows takes for a device, whatever ending follows (and, before Windows 11, in any folder).
+_DEVICES = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])(?: *\..*)?", re.I)
+_ROOM = "make room and run again, nothing is sent twice"
+_RIGHTS = "give this user the right to it"
+_ADVICE = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: "raise the limit on a file's size and run again, nothing is sent twice",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: _RIGHTS,
+}
+
+
 def shown(path: Path) -> str:
     """Name a path as output does: relative to the current folder if below it, forward slashes."""
-    absolute = Path(os.path.normpath(Path.cwd() / path))
     try:
-        return absolute.relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        relative = os.path.relpath(absolute) if absolute.anchor == Path.cwd().anchor else absolute
-        near = Path(relative)
-        return near.as_posix() if len(near.parts) <= len(absolute.parts) else absolute.as_posix()
+        here = Path.cwd()
+    except OSError:
+        # Somebody removed the current folder; what was done still has to be told.
+        return path.as_posix()
+    return seen_from(here, Path(os.path.normpath(here / path)))
+
+
+def seen_from(here: PurePath, absolute: PurePath) -> str:
+    """Name a path as it looks from a folder: relative unless that is longer, forward slashes."""
+    for ups, above in enumerate((here, *here.parents)):
+        if absolute.is_relative_to(above):
+            near = type(here)(*[".."] * ups, absolute.relative_to(above))
+            return (near if len(near.parts) <= len(absolute.parts) else absolute).as_posix()
+    return absolute.as_posix()
+
+
+def why(error: OSError, path: Path) -> str:
+    """Say why a file cannot be had, in plain words, and what would be right where that is known."""
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        blocking = [above for above in path.parents if above.exists() and not above.is_dir()]
+        if blocking:
+            return f"{shown(blocking[0])} is not a folder"
+    said = error.strerror or str(error)
+    advice = _ADVICE.get(error.errno or 0)
+    return f"{said}; {advice}" if advice else said
 
 
 def find_project(start: Path) -> Path | None:
@@ -39,13 +75,14 @@ def find_specs(paths: Sequence[Path]) -> list[Path]:
     Raises `SurroundingsError` for a path that is not there or when nothing is found.
     """
     found: dict[Path, None] = {}
+    names = cache(_names)
     for path in paths:
         if path.is_symlink() and path.exists():
             _check_inside(path, path.absolute().parent)
         if path.is_dir():
             found.update(dict.fromkeys(_specs_below(path)))
         elif path.is_file():
-            found[path.absolute()] = None
+            found[as_listed(path.absolute(), names)] = None
         elif path.exists() or path.is_symlink():
             raise SurroundingsError(f"{shown(path)}: neither a file nor a folder")
         else:
@@ -63,11 +100,13 @@ def _specs_below(folder: Path) -> Iterator[Path]:
             if name.lower().endswith(SPEC_SUFFIXES) and not name.startswith(("_", ".")):
                 path = Path(here, name)
                 _check_inside(path, folder)
+                _check_plain(path)
                 yield path
 
 
 def _refuse(error: OSError) -> None:
-    raise SurroundingsError(f"{error.filename}: cannot be listed: {error.strerror}") from error
+    path = Path(str(error.filename))
+    raise SurroundingsError(f"{shown(path)}: cannot be listed: {why(error, path)}") from error
 
 
 def _check_inside(path: Path, folder: Path) -> None:
@@ -77,14 +116,57 @@ def _check_inside(path: Path, folder: Path) -> None:
         raise MessagesError([Problem(Place(shown(path)), what, "put the file itself here")])
 
 
+def _check_plain(path: Path) -> None:
+    # Reading a pipe would wait for a writer for ever, and reading a device would never end.
+    if path.exists() and not path.is_file():
+        what = "is a pipe or a device, not a file"
+        raise MessagesError([Problem(Place(shown(path)), what, "put the file itself here")])
+
+
+def as_listed(path: Path, names: Callable[[Path], frozenset[str]]) -> Path:
+    """Spell a path as its folders list it: a message is named after its file, for ever.
+
+    Windows and macOS open `may.yaml` by `MAY.yaml` too, and Windows by `may.yaml.` as well.
+    `names` lists a folder; an empty list is one that cannot be had.
+    """
+    for above in (path, *path.parents):
+        known = names(above.parent)
+        if above.name in ("", "..") or not known or above.name in known:
+            continue
+        listed = next((name for name in known if _is_same(above.with_name(name), above)), None)
+        if listed is not None:
+            return as_listed(above.with_name(listed) / path.relative_to(above), names)
+    return path
+
+
+def _names(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(each.name for each in folder.iterdir())
+    except OSError:
+        return frozenset()
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    # Asked of the file system only where it may be so: a folder may hold very many names.
+    if _folded(one.name) != _folded(other.name):
+        return False
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def _folded(name: str) -> str:
+    return name.casefold().rstrip(". ")
+
+
 def find_data_file(name: str, spec: Path, root: Path | None) -> Path:
     """Find a data file beside its spec; raises `ValueError` with the reason why it will not do.
 
     It must be a regular file under `root` (the spec's folder where there is none) by its real
     path, with no link, hidden or `_` part.
     """
-    if "\\" in name or ":" in name or name.startswith("/"):
-        raise ValueError("write a path relative to this file, with forward slashes")
+    check_portable(name)
     folder = Path(os.path.normpath(spec.absolute().parent))
     top = root if root is not None and folder.is_relative_to(root) else folder
     path = Path(os.path.normpath(folder / name))
@@ -95,6 +177,26 @@ def find_data_file(name: str, spec: Path, root: Path | None) -> Path:
         raise ValueError("a data file has no hidden or _ part in its path")
     if path.resolve() != top.resolve() / below:
         raise ValueError("a link is not followed: put the file itself here")
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except OSError as error:
+        raise ValueError(f"it cannot be had: {error.strerror}") from error
+    if not is_there:
         raise ValueError("there is no such file")
     return path
+
+
+def check_portable(name: str) -> None:
+    """Refuse a path that another system would take for something else, `ValueError` with the reason.
+
+    A spec must mean the same file on every machine that checks it out.
+    """
+    if "\\" in name or ":" in name or name.startswith("/"):
+        raise ValueError("write a path relative to this file, with forward slashes")
+    if not name.isprintable():
+        raise ValueError("a path has no control characters")
+    for part in name.split("/"):
+        if part.endswith((".", " ")) and part not in (".", ".."):
+            raise ValueError("Windows drops a dot or a space at the end of a name: rename the file")
+        if _DEVICES.fullmatch(part):
+            raise ValueError("Windows takes this name for a device: rename the file")

@@ -14,7 +14,7 @@ from pathlib import Path
 from runner import clock
 from runner.errors import Fault, SurroundingsError
 from runner.model import Delivery, Direct, Filtered, InThread, Message
-from runner.paths import shown
+from runner.paths import shown, why
 from runner.plan import Plan, PlannedMessage
 
 VERSION = 1
@@ -89,6 +89,9 @@ def _delivery(delivery: Delivery) -> dict[str, object]:
 def read_plan_file(path: Path) -> PlanFile:
     """Read a plan file; raises `SurroundingsError` for one that is not a plan."""
     try:
+        if path.exists() and not path.is_file():
+            # A pipe would be waited for, and a device read for ever.
+            raise SurroundingsError(f"--plan {shown(path)}: this is not a file")
         if path.stat().st_size > MAX_BYTES:
             raise SurroundingsError(f"--plan {shown(path)}: the file is too large")
         data = json.loads(path.read_bytes())
@@ -102,8 +105,8 @@ def read_plan_file(path: Path) -> PlanFile:
             ),
         )
     except OSError as error:
-        raise SurroundingsError(f"--plan {shown(path)}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise SurroundingsError(f"--plan {shown(path)}: {why(error, path)}") from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise SurroundingsError(
             f"--plan {shown(path)}: this is not a plan; `message-runner plan --out` writes one"
         ) from error

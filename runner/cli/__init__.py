@@ -5,14 +5,16 @@ Modules that a command needs are imported inside it, so that `--help` and `--ver
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-from typing import NoReturn
+from contextlib import suppress
+from typing import NoReturn, TextIO, cast
 
 import click
 
 from runner import __version__
-from runner.errors import ExitCode, RunnerError
+from runner.errors import ExitCode, RunnerError, SurroundingsError
 
 _EPILOG = """\b
 Exit codes, one for each decision of a CI job:
@@ -30,18 +32,49 @@ Shell completion, for example for bash (zsh and fish alike):
   eval "$(_MESSAGE_RUNNER_COMPLETE=bash_source message-runner)"
 """
 
+# Each with its module and the first line of its help, so that the list needs no module.
 _COMMANDS = {
-    "validate": "runner.cli.check",
-    "plan": "runner.cli.deliver",
-    "send": "runner.cli.deliver",
-    "preview": "runner.cli.preview",
-    "status": "runner.cli.look",
-    "replies": "runner.cli.look",
-    "resolve": "runner.cli.look",
-    "init": "runner.cli.init",
-    "schema": "runner.cli.check",
-    "emulator": "runner.cli.serve",
+    "validate": (
+        "runner.cli.check",
+        "Check messages: schema, templates, the request that they make, and house rules.",
+    ),
+    "plan": (
+        "runner.cli.deliver",
+        "Show what `send` would do, given the manifest: the dry run.",
+    ),
+    "send": (
+        "runner.cli.deliver",
+        "Send what is due, and record the thread ids in the manifest.",
+    ),
+    "preview": (
+        "runner.cli.preview",
+        "Write every message, as Tolokers would see it, to one HTML page.",
+    ),
+    "status": (
+        "runner.cli.look",
+        "Show what the manifest knows: who got what, and what is in doubt.",
+    ),
+    "replies": ("runner.cli.look", "Show what Tolokers answered to what we sent."),
+    "resolve": ("runner.cli.look", "Settle an unknown outcome by hand."),
+    "init": (
+        "runner.cli.init",
+        "Write a working set-up: configuration, first message, CI workflow.",
+    ),
+    "schema": (
+        "runner.cli.check",
+        "Print a JSON Schema: message (the default), config, manifest or results.",
+    ),
+    "emulator": (
+        "runner.cli.serve",
+        "Serve a local Toloka for rehearsals, on this machine only; prints its URL.",
+    ),
 }
+
+
+# What writing into a stream can end with.
+_OF_STREAMS = {
+    errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EPIPE,
+}  # fmt: skip
 
 
 class _Commands(click.Group):
@@ -58,8 +91,12 @@ class _Commands(click.Group):
             return None
         from importlib import import_module
 
-        command: click.Command = getattr(import_module(_COMMANDS[cmd_name]), cmd_name)
+        command: click.Command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in _COMMANDS.items()])
 
 
 @click.command(
@@ -77,12 +114,13 @@ def group() -> None:
 def main() -> NoReturn:
     """Run the command line; the only place where an exception becomes an exit code."""
     try:
+        _settle_in()
         code = group.main(prog_name="message-runner", standalone_mode=False)
     except click.exceptions.Abort:
         _say("stopped", is_error=False)
         code = ExitCode.INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        _show(error)
         code = ExitCode.SURROUNDINGS
     except RunnerError as error:
         _say(_without_token(str(error)))
@@ -90,24 +128,84 @@ def main() -> NoReturn:
     except SystemExit:
         # How click ends when whoever read our output has gone.
         code = ExitCode.SURROUNDINGS
-    except Exception:  # noqa: BLE001  (the one door: a bug keeps its traceback, without the token)
-        import traceback
-
-        _say(_without_token(traceback.format_exc()), is_error=False)
-        _say("this is a bug in message-runner: please report it with the lines above")
-        code = ExitCode.BUG
+    except Exception as error:  # noqa: BLE001  (the one door)
+        code = _report(error)
+    if _drop_broken_streams() and not code:
+        code = ExitCode.SURROUNDINGS
     sys.exit(int(code or 0))
+
+
+def _settle_in() -> None:
+    """Raise `SurroundingsError` where nobody would be told anything, or the folder is gone."""
+    is_closed = cast("TextIO | None", sys.stdout) is None
+    # A file that is opened later would take a closed one's number, and what is said into it.
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    if is_closed:
+        raise SurroundingsError(
+            "the standard output is closed, and nobody would see what happens: "
+            "send it to a file, or to /dev/null"
+        )
+    try:
+        os.getcwd()  # noqa: PTH109  (only whether there is one)
+    except OSError as error:
+        raise SurroundingsError("the current folder was removed: go to another one") from error
+
+
+def _drop_broken_streams() -> bool:
+    """Turn away streams that take nothing, or Python's end would fail; tells if results were lost.
+
+    What goes to the standard error is not missed: a terminal may be closed during a run.
+    """
+    is_broken = False
+    for stream in cast("list[TextIO | None]", [sys.stdout, sys.stderr]):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except OSError:
+            is_broken = is_broken or stream is sys.stdout
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+    return is_broken
+
+
+def _report(error: Exception) -> ExitCode:
+    """Tell of what nobody foresaw: a bug keeps its traceback, without the token."""
+    if isinstance(error, OSError) and error.filename is None and error.errno in _OF_STREAMS:
+        # What goes wrong with a file has its name; a stream of ours has none.
+        _say(f"the output cannot be written: {error.strerror}")
+        return ExitCode.SURROUNDINGS
+    import traceback
+
+    _say(_without_token(traceback.format_exc()), is_error=False)
+    _say("this is a bug in message-runner: please report it with the lines above")
+    return ExitCode.BUG
+
+
+def _show(error: click.ClickException) -> None:
+    from io import StringIO
+
+    # It may quote the command line, and a token may stand there by mistake.
+    said = StringIO()
+    error.show(said)
+    click.echo(_without_token(said.getvalue()), err=True, nl=False)
 
 
 def _say(text: str, *, is_error: bool = True) -> None:
     # A problem with an address says itself that it is one.
     has_address = ": error: " in text.split("\n", 1)[0] or ": warning: " in text.split("\n", 1)[0]
-    click.echo(f"error: {text}" if is_error and not has_address else text, err=True)
+    with suppress(OSError):
+        click.echo(f"error: {text}" if is_error and not has_address else text, err=True)
 
 
 def _without_token(text: str) -> str:
-    """Take every credential of the environment out of a text."""
+    """Take every credential of the environment, and those that were read, out of a text."""
+    from runner.masking import Mask, masked
+
     for name, value in os.environ.items():
-        if name.startswith("TOLOKA_TOKEN") and len(value.strip()) > 3:
-            text = text.replace(value.strip(), "***")
-    return text
+        if name.startswith("TOLOKA_TOKEN") and not name.endswith("_FILE"):
+            text = Mask(value.strip())(text)
+    return masked(text)

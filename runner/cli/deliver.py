@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -165,8 +165,11 @@ def _for_real(
                 click.echo("nothing was sent", err=True)
                 return finish((), ExitCode.SURROUNDINGS)
             report = _deliver(line, job, pacing, prepared, wish, only, volume)
-        _show_report(job, prepared, report, volume)
-        return finish(report.results, line.exit_code(report.exit_code))
+        # The file first: whoever reads what is printed may go away, as `head` does.
+        try:
+            return finish(report.results, line.exit_code(report.exit_code))
+        finally:
+            _show_report(job, prepared, report, volume)
 
 
 def _reviewed(
@@ -242,11 +245,23 @@ def _send_tests(
 def _progress(volume: Volume) -> Iterator[Callable[[int, int], None]]:
     from runner.report.progress import Progress
 
-    progress = Progress(sys.stderr, is_quiet=volume.quiet)
+    # Python has no stream where the file is closed.
+    stream: TextIO | None = sys.stderr
+    if stream is None:
+        yield lambda _done, _total: None
+        return
+    progress = Progress(stream, is_quiet=volume.quiet)
+
+    def show(done: int, total: int) -> None:
+        # Nobody may be looking any more, and requests are on their way.
+        with suppress(OSError):
+            progress(done, total)
+
     try:
-        yield progress
+        yield show
     finally:
-        progress.close()
+        with suppress(OSError):
+            progress.close()
 
 
 def _show_report(job: Job, prepared: Prepared, report: Report, volume: Volume) -> None:
@@ -277,7 +292,8 @@ def _agreed(job: Job, planned: Plan, test_to: str | None) -> bool:
     """Ask on a terminal before anything goes to a remote target; a CI job has nobody to ask."""
     from runner.report.text import plural
 
-    has_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    streams: tuple[TextIO | None, ...] = (sys.stdin, sys.stderr)
+    has_terminal = all(stream is not None and stream.isatty() for stream in streams)
     if job.target.is_local or not has_terminal or not planned.deliveries:
         return True
     if test_to is not None:

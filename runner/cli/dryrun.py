@@ -15,13 +15,12 @@ from runner.cli.options import Values, Volume, Where
 from runner.errors import ExitCode, MessagesError, Problem, RunnerError, SurroundingsError
 from runner.manifest import read_history
 from runner.model import History, Result
-from runner.paths import shown
 from runner.plan import Plan, build_plan, result_of
 from runner.planfile import plan_document
 from runner.prepare import Prepared, gone_ids, load_rules
 from runner.quota import fit
 from runner.report.printable import json_text, printable
-from runner.report.results import results_document, write_results
+from runner.report.results import append_text, results_document, write_results
 from runner.report.summary import failure_markdown, summary_markdown
 from runner.report.text import plan_lines, summary_line
 
@@ -53,25 +52,28 @@ def dry_run(
             history = read_history(job.manifest, job.target.url)
             planned, warnings = checked_plan(job, prepared, history)
         except MessagesError as error:
-            _append(outputs.summary, failure_markdown(error.problems))
+            markdown = failure_markdown(error.problems)
+            _besides(lambda: _append(outputs.summary, markdown))
             raise
         sums = fit(planned.deliveries, history, clock.now()).sums
-        shown_results = _results(planned)
-        _show(job, planned, shown_results, sums, outputs, volume)
-        show_warnings(warnings)
         document = plan_document(
             planned, target=job.target_name, manifest=job.shown_manifest, sums=sums
         )
-        if outputs.form == "json":
-            click.echo(json_text(document))
-        if outputs.out is not None:
-            write_results(outputs.out, document)
         target = NOTHING_LEAVES if job.target.is_local else job.target_name
+        shown_results = _results(planned)
         markdown = summary_markdown(
             planned, shown_results, target=target, sums=sums, warnings=warnings
         )
+        # The files first: whoever reads what is printed may go away, as `head` does.
+        if outputs.out is not None:
+            write_results(outputs.out, document)
         _append(outputs.summary, markdown)
-        return finish(shown_results, ExitCode.DONE)
+        code = finish(shown_results, ExitCode.DONE)
+    _show(job, planned, shown_results, sums, outputs, volume)
+    show_warnings(warnings)
+    if outputs.form == "json":
+        click.echo(json_text(document))
+    return code
 
 
 def checked_plan(job: Job, prepared: Prepared, history: History) -> tuple[Plan, list[Problem]]:
@@ -107,6 +109,7 @@ def results_file(
     A reader then never takes an older run's file for this one's, and a file that cannot be
     written stops the run before anything is sent.
     """
+    is_ending = False
 
     def write(results: Sequence[Result], code: int) -> int:
         if path is not None:
@@ -120,12 +123,33 @@ def results_file(
             write_results(path, document)
         return int(code)
 
+    def finish(results: Sequence[Result], code: int) -> int:
+        nonlocal is_ending
+        is_ending = True
+        return write(results, code)
+
     write((), ExitCode.BUG)
     try:
-        yield write
+        yield finish
     except RunnerError as error:
-        write((), error.exit_code)
+        # Where the last document did not fit, an empty one must not say that nothing was sent.
+        if not is_ending:
+            code = error.exit_code
+            _besides(lambda: write((), code))
         raise
+
+
+def _besides(write: Callable[[], object]) -> None:
+    """Write what belongs to a run that fails: if that fails too, it must not hide the reason."""
+    try:
+        write()
+    except SurroundingsError as error:
+        click.echo(f"error: {error}", err=True)
+
+
+def _append(path: Path | None, markdown: str) -> None:
+    if path is not None:
+        append_text(path, markdown)
 
 
 def _results(planned: Plan) -> tuple[Result, ...]:
@@ -149,13 +173,3 @@ def _show(
             click.echo(said)
     where = NOTHING_LEAVES if job.target.is_local else job.target.url
     log(f"target: {where}\nmanifest: {job.shown_manifest}", volume)
-
-
-def _append(path: Path | None, markdown: str) -> None:
-    if path is None:
-        return
-    try:
-        with path.open("a", encoding="utf-8", newline="\n") as stream:
-            stream.write(markdown)
-    except OSError as error:
-        raise SurroundingsError(f"{shown(path)} cannot be written: {error.strerror}") from error

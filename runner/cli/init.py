@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from runner import __version__
-from runner.errors import ExitCode, SurroundingsError
+from runner.errors import ExitCode
 from runner.paths import CONFIG_NAME, MESSAGES_NAME, SPEC_SUFFIXES, shown
 
 _IGNORED = ("/.message-runner/", "/results/", "/message-preview.html")
@@ -86,7 +86,7 @@ def _next_steps(folder: Path, ci: str) -> Iterator[str]:
     yield from _NEXT_IN_CI[ci]
     yield f"name the owners in {shown(_owners_file(folder, ci))}"
     workflow = folder / _WORKFLOWS[ci]
-    if workflow.read_bytes() != _workflow(ci).encode():
+    if not workflow.is_file() or workflow.read_bytes() != _workflow(ci).encode():
         yield f"{shown(workflow)} is yours: take our jobs from what init writes in an empty folder"
     top = _top_of_repository(folder)
     if top is not None:
@@ -116,23 +116,28 @@ def _schemas(folder: Path) -> Iterator[str]:
 
 
 def _new(path: Path, content: str) -> Iterator[str]:
-    """Write a file where none is."""
-    try:
+    """Write a file where none is, whole or not at all: what is there is kept the next time."""
+    from runner.report.results import surroundings, write_atomically
+
+    with surroundings(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() or path.is_symlink():
-            yield f"kept {shown(path)}"
-            return
-        with path.open("x", encoding="utf-8", newline="\n") as stream:
-            stream.write(content)
-    except OSError as error:
-        raise SurroundingsError(f"{shown(path)} cannot be written: {error.strerror}") from error
+        is_there = path.exists() or path.is_symlink()
+    if is_there:
+        yield f"kept {shown(path)}"
+        return
+    write_atomically(path, [content.encode()])
     yield f"wrote {shown(path)}"
 
 
 def _lines(path: Path, wanted: Sequence[str], above: str = "") -> Iterator[str]:
     """Add the lines that a list of lines lacks; what it has stays byte for byte."""
-    try:
+    from runner.report.results import surroundings
+
+    with surroundings(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            yield f"{shown(path)} is not a plain file: add to it {' '.join(wanted)}"
+            return
         old = path.read_bytes() if path.exists() else None
         said = (old or b"").decode("utf-8", "replace").splitlines()
         known = {_subject(line) for line in said}
@@ -143,11 +148,21 @@ def _lines(path: Path, wanted: Sequence[str], above: str = "") -> Iterator[str]:
         heading = [above] if above and above not in said else []
         end = "\r\n" if b"\r\n" in (old or b"") else "\n"
         gap = end if old and not old.endswith(b"\n") else ""
-        with path.open("ab") as stream:
-            stream.write((gap + "".join(line + end for line in [*heading, *missing])).encode())
-    except OSError as error:
-        raise SurroundingsError(f"{shown(path)} cannot be written: {error.strerror}") from error
+        _add(path, (gap + "".join(line + end for line in [*heading, *missing])).encode())
     yield f"{'wrote' if old is None else 'added lines to'} {shown(path)}"
+
+
+def _add(path: Path, content: bytes) -> None:
+    """Add to a file; what did not fit is taken back."""
+    with path.open("ab", buffering=0) as stream:
+        before = stream.tell()
+        try:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[stream.write(rest) :]
+        except OSError:
+            stream.truncate(before)
+            raise
 
 
 def _subject(line: str) -> str:

@@ -38,8 +38,9 @@ def status(where: Where, refresh: bool, speed: Speed, form: str) -> int:
     from runner.manifest import read_history
 
     job = load_job(where)
-    if not (refresh and job.manifest.exists()):
-        _show(job, read_history(job.manifest, job.target.url), form, {})
+    history = read_history(job.manifest, job.target.url)
+    if not refresh or history.target is None:
+        _show(job, history, form, {})
         return ExitCode.DONE
     report, history, activity = _refresh(job, speed)
     _show(job, history, form, activity)

@@ -45,7 +45,7 @@ def preview(
 
     if output.suffix.lower() in SPEC_SUFFIXES:
         # `--output messages/*.yaml` would put the page in the place of a message.
-        raise click.UsageError(f"--output {output} looks like a message: name an .html file")
+        raise click.UsageError(f"--output {shown(output)} looks like a message: name an .html file")
     job, now = load_job(where), clock.now()
     prepared = job.prepare(paths, values)
     plan, warnings = checked_plan(job, prepared, read_history(job.manifest, job.target.url))

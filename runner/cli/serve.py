@@ -71,6 +71,7 @@ def emulator(
 
     from runner.config import load_config
     from runner.emulator import FAULT_KINDS, Emulator, parse_fault
+    from runner.paths import shown
 
     if "help" in faults:
         for kind, meaning in FAULT_KINDS.items():
@@ -96,5 +97,6 @@ def emulator(
             server.serve_forever()
     except (OSError, Error) as error:
         said = getattr(error, "strerror", None) or error
-        raise SurroundingsError(f"the emulator cannot start: {said}") from error
+        where = f"on port {port}, with its store {shown(path)}"
+        raise SurroundingsError(f"the emulator cannot start {where}: {said}") from error
     return ExitCode.DONE

@@ -58,6 +58,9 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            # SQLite would wait at a pipe, and try for long with a device.
+            raise sqlite3.OperationalError("the store is not a file")
         self._lock = threading.RLock()
         self._db = sqlite3.connect(
             path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
@@ -221,8 +224,8 @@ class Store:
         while True:
             try:
                 self._db.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError:
-                if time.monotonic() > give_up:
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > give_up:
                     raise
                 time.sleep(0.01)
             else:
