@@ -33,11 +33,15 @@ _ADVICE = {
 def shown(path: Path) -> str:
     """Name a path as output does: relative to the current folder if below it, forward slashes."""
     try:
-        here = Path.cwd()
+        here = os.getcwd()  # noqa: PTH109  # Text is quicker, and each file of a run comes by here.
     except OSError:
         # Somebody removed the current folder; what was done still has to be told.
         return path.as_posix()
-    return seen_from(here, Path(os.path.normpath(here / path)))
+    absolute = os.path.normpath(os.path.join(here, path))  # noqa: PTH118
+    below = here.rstrip(os.sep) + os.sep
+    if absolute.startswith(below):
+        return absolute.removeprefix(below).replace(os.sep, "/")
+    return seen_from(Path(here), Path(absolute))
 
 
 def seen_from(here: PurePath, absolute: PurePath) -> str:

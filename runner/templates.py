@@ -256,15 +256,15 @@ class Templates:
 
     def _partial_path(self, name: str) -> Path | None:
         parts = name.split("/")
-        if self._partials is None or any(bad in name for bad in "\\:\0"):
-            return None
-        if any(part in ("", ".", "..") or part.startswith(".") for part in parts):
+        if self._partials is None or any(not part or part.startswith(".") for part in parts):
             return None
         path = self._partials.joinpath(*parts)
-        # The folder itself may be a link, too: a pull request can hold one to anywhere.
-        with suppress(OSError, RuntimeError):
+        with suppress(OSError, RuntimeError, ValueError):
+            paths.check_portable(name)
+            # The folder itself may be a link, too: a pull request can hold one to anywhere.
             real = self._partials.parent.resolve().joinpath(PARTIALS_NAME, *parts)
-            return path if path.is_file() and path.resolve() == real else None
+            if path.is_file() and path.resolve() == real:
+                return path
         return None
 
 

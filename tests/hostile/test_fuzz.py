@@ -5,6 +5,7 @@ The longer profile: `MESSAGE_RUNNER_PROFILE=thorough pytest tests/hostile/test_f
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 
 from runner.config import load_config
 from runner.errors import MessagesError, Problem, SurroundingsError
+from runner.manifest import read_history
+from runner.planfile import read_plan_file
 from runner.recipients import load_ids, load_rows
 from runner.render import Renderer
 from runner.sandbox import Refusal, Sandbox
@@ -201,3 +204,72 @@ def test_text_without_markers_is_its_own_rendering(text: str) -> None:
         )
     except Refusal:
         assert "{" in text
+
+
+# --- the manifest and the plan file ---------------------------------------------------------------
+
+_DELIVERY = "9f2c" * 8
+_EVENTS: list[dict[str, object]] = [
+    {"event": "manifest", "version": 1, "target": "https://toloka.dev"},
+    {"event": "run", "at": "2026-11-22T21:00:00.000Z", "version": "0.1.0"},
+    {
+        "event": "intent", "delivery": _DELIVERY, "message": "m", "revision": 1, "source": "m.yaml",
+        "action": "compose", "recipients_select_type": "DIRECT", "recipients_ids": ["a"],
+        "digest": "sha256:" + "0" * 64, "at": "2026-11-22T21:00:00.000Z",
+    },
+    {
+        "event": "sent", "delivery": _DELIVERY, "thread_id": "63c15866757a4a1adad1d632",
+        "created": "2026-11-22T21:00:00.321Z", "at": "2026-11-22T21:00:00.402Z",
+    },
+    {"event": "rejected", "delivery": _DELIVERY, "status": 400, "code": "X", "detail": "no"},
+    {"event": "not_found", "delivery": _DELIVERY, "at": "2026-11-22T21:00:00.402Z"},
+]  # fmt: skip
+_json = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@st.composite
+def manifests(draw: st.DrawFn) -> bytes:
+    """Lines of a manifest, some with a value that is something else, some in another order."""
+    lines = []
+    for event in [*_EVENTS[:3], *draw(st.lists(st.sampled_from(_EVENTS), max_size=5))]:
+        if draw(st.integers(0, 5)) == 5:
+            event = {**event, draw(st.sampled_from(sorted(event))): draw(_json)}
+        lines.append(json.dumps(event).encode())
+    whole = b"\n".join(lines) + b"\n"
+    return draw(st.sampled_from([whole, whole[:-1], whole[: -draw(st.integers(2, 40))]]))
+
+
+@FUZZ
+@given(raw=st.one_of(manifests(), nearly([json.dumps(event) + "\n" for event in _EVENTS])))
+def test_any_bytes_are_a_history_or_a_refusal_and_stay_as_they_are(
+    folder: Path, raw: bytes
+) -> None:
+    path = folder / "toloka.dev.jsonl"
+    path.write_bytes(raw)
+    try:
+        history = read_history(path, None)
+    except SurroundingsError as error:
+        history = None
+        said = str(error)
+        assert "toloka.dev.jsonl" in said and said.isprintable(), said  # noqa: PT018
+    assert path.read_bytes() == raw
+    if history is not None:
+        assert all(isinstance(each, str) for each in history.thread_ids)
+
+
+@FUZZ
+@given(
+    data=_json, raw=nearly(['{"version": 1, "target": "local", "messages": [{"message": "m"}]}'])
+)
+def test_any_bytes_are_a_plan_or_a_refusal(folder: Path, data: object, raw: bytes) -> None:
+    path = folder / "plan.json"
+    for written in (raw, json.dumps({"version": 1, "target": "x", "messages": data}).encode()):
+        path.write_bytes(written)
+        with contextlib.suppress(SurroundingsError):
+            assert isinstance(read_plan_file(path).target, str)
