@@ -7,10 +7,10 @@ does when two copies of a manifest are merged.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import cast
 
 from runner import clock
@@ -38,6 +38,8 @@ Event = Mapping[str, object]
 
 # `sent` beats everything, whatever the order of the lines.
 _STRENGTH: Mapping[type[Settled], int] = {NotFound: 0, Rejected: 1, NoRecipients: 2, Sent: 3}
+_ACTIONS = ("compose", "reply")
+_TYPES = ("DIRECT", "FILTER", "ALL")
 _OUTCOMES = ("sent", "rejected", "no_recipients", "not_found")
 
 
@@ -87,8 +89,8 @@ class Book:
         """Take in one event; raises `ValueError`, `KeyError` or `TypeError` if it is damaged."""
         take = _READERS.get(str(event["event"]))
         if take is None:
-            name = str(event["event"])[:40]
-            raise ValueError(f'unknown event "{name}": written by a later version?')
+            name = ascii(event["event"])[:40]
+            raise ValueError(f"unknown event {name}: written by a later version?")
         take(self, event, number)
 
 
@@ -234,7 +236,7 @@ def _take_header(book: Book, event: Event, _number: int) -> None:
     if book.target not in (None, target):
         raise ValueError("it names two targets")
     book.target = target
-    account = cast("str | None", event.get("account"))
+    account = _text_or_none(event, "account")
     if account and book.account not in (None, account):
         raise ValueError("it names two accounts")
     book.account = account or book.account
@@ -242,22 +244,19 @@ def _take_header(book: Book, event: Event, _number: int) -> None:
 
 def _take_intent(book: Book, event: Event, _number: int) -> None:
     delivery = _text(event, "delivery")
-    ids = cast("list[str]", event.get("recipients_ids") or [])
-    if not all(isinstance(toloker, str) for toloker in ids):
-        raise ValueError("an id that is not text")
     attempt = Attempt(
         delivery=delivery,
         message=_text(event, "message"),
-        revision=int(cast("int", event["revision"])),
+        revision=_integer(event, "revision"),
         source=_text(event, "source"),
-        action=cast("Action", event.get("action", "compose")),
-        in_thread=cast("str | None", event.get("thread_id")),
-        select_type=cast("SelectType | None", event.get("recipients_select_type")),
-        recipients_ids=tuple(ids),
+        action=cast("Action", _word(event, "action", _ACTIONS) or "compose"),
+        in_thread=_text_or_none(event, "thread_id"),
+        select_type=cast("SelectType | None", _word(event, "recipients_select_type", _TYPES)),
+        recipients_ids=_texts(event, "recipients_ids"),
         recipients_filter=event.get("recipients_filter"),
         digest=_text(event, "digest"),
-        at=clock.read(_text(event, "at")),
-        server_at=clock.read(str(event["server_at"])) if "server_at" in event else None,
+        at=_moment(event, "at"),
+        server_at=_moment(event, "server_at") if "server_at" in event else None,
         is_test=event.get("test") is True,
     )
     known = book.attempts.get(delivery)
@@ -285,40 +284,38 @@ def _take_outcome(book: Book, event: Event, number: int) -> None:
 def _outcome(event: Event) -> Settled:
     kind = event["event"]
     if kind == "sent":
-        created = str(event.get("created", ""))
-        if created:
-            clock.read(created)
+        if event.get("created"):
+            _moment(event, "created")
+        created = _text_or_none(event, "created") or ""
         return Sent(Thread(id=_text(event, "thread_id"), created=created))
     if kind == "rejected":
         return Rejected(
-            status=cast("int | None", event.get("status")),
-            code=cast("str | None", event.get("code")),
+            status=None if event.get("status") is None else _integer(event, "status"),
+            code=_text_or_none(event, "code"),
             detail=str(event.get("detail", "")),
         )
     return NoRecipients(str(event.get("detail", ""))) if kind == "no_recipients" else NotFound()
 
 
 def _take_suppressed(book: Book, event: Event, _number: int) -> None:
-    identity = (_text(event, "message"), int(cast("int", event["revision"])))
-    ids = cast("list[str]", event["recipients_ids"])
-    book.suppressed.setdefault(identity, set()).update(ids)
+    identity = (_text(event, "message"), _integer(event, "revision"))
+    book.suppressed.setdefault(identity, set()).update(_texts(event, "recipients_ids"))
 
 
 def _take_seen(book: Book, event: Event, _number: int) -> None:
     thread_id = _text(event, "thread_id")
-    clock.read(_text(event, "created"))
+    _moment(event, "created")
     book.seen[thread_id] = Seen(
         thread_id=thread_id,
         created=_text(event, "created"),
         digest=_text(event, "digest"),
         select_type=_text(event, "recipients_select_type"),
-        recipients_ids=tuple(cast("list[str]", event.get("recipients_ids") or [])),
+        recipients_ids=_texts(event, "recipients_ids"),
     )
 
 
 def _take_folders(book: Book, event: Event, _number: int) -> None:
-    names = cast("list[str]", event["folders"])
-    book.folders.setdefault(_text(event, "thread_id"), set()).update(names)
+    book.folders.setdefault(_text(event, "thread_id"), set()).update(_texts(event, "folders"))
 
 
 def _take_nothing(_book: Book, _event: Event, _number: int) -> None:
@@ -341,3 +338,35 @@ _READERS: Mapping[str, Callable[[Book, Event, int], None]] = {
     "seen": _take_seen,
     **dict.fromkeys(_OUTCOMES, _take_outcome),
 }
+
+
+def _text_or_none(event: Event, key: str) -> str | None:
+    return None if event.get(key) is None else _text(event, key)
+
+
+def _word(event: Event, key: str, known: Collection[str]) -> str | None:
+    word = _text_or_none(event, key)
+    if word is not None and word not in known:
+        raise ValueError(f"an unknown word under {key!r}: written by a later version?")
+    return word
+
+
+def _texts(event: Event, key: str) -> tuple[str, ...]:
+    values = event.get(key) or []
+    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+        raise ValueError(f"no list of texts under {key!r}")
+    return tuple(values)
+
+
+def _integer(event: Event, key: str) -> int:
+    value = event[key]
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"no whole number under {key!r}")
+    return value
+
+
+def _moment(event: Event, key: str) -> datetime:
+    try:
+        return clock.read(_text(event, key))
+    except (ValueError, OverflowError):
+        raise ValueError(f"no time under {key!r}") from None

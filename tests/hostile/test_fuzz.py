@@ -261,6 +261,10 @@ def test_any_bytes_are_a_history_or_a_refusal_and_stay_as_they_are(
     assert path.read_bytes() == raw
     if history is not None:
         assert all(isinstance(each, str) for each in history.thread_ids)
+        for attempt in history.attempts:
+            assert isinstance(attempt.revision, int)
+            assert attempt.select_type in ("DIRECT", "FILTER", "ALL", None)
+            assert all(isinstance(toloker, str) for toloker in attempt.recipients_ids)
 
 
 @FUZZ
