@@ -16,6 +16,8 @@ from .world import World, people, world
 
 DELIVERIES = 9
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 # What a run that meets this fault once comes to. All others are settled within the run.
 CODES = {
     **dict.fromkeys(["400", "404", "409", "413", "415", "redirect"], ExitCode.REFUSED),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import csv
+import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -16,93 +18,38 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+from installing import (
+    OUTSIDE,
+    ROOT,
+    Environment,
+    copy_sources,
+    environment,
+    once,
+    run,
+    tools_of,
+)
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib  # pytest needs it on the Pythons that have no tomllib
 
-ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 VERSION = re.findall(r'__version__ = "(.+)"', (ROOT / "runner/__init__.py").read_text())[0]
 SCHEMAS = sorted(path.name for path in (ROOT / "schemas").glob("*.json"))
 DEPENDENCIES = {"click", "filelock", "jinja2", "jsonschema", "pyyaml", "requests"}
+ABOUT = f"message_runner-{VERSION}.dist-info"
 
-# Taken before any fixture changes it: an installation wants pip's own configuration and cache,
-# and nothing that measures or configures this process.
-OUTSIDE = {
-    **{
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("COVERAGE", "PYTEST", "PYTHON", "VIRTUAL_ENV", "TOLOKA"))
-    },
-    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-}
-NO_INDEX = (
-    *("NewConnectionError", "ConnectTimeoutError", "NameResolutionError", "Max retries exceeded"),
-    *("ProxyError", "ReadTimeoutError", "(from versions: none)"),
-)
 # What lies about in a checkout and must not be packed, the manifest above all.
 STRAY = (
     *("results/toloka.dev.jsonl", ".message-runner/local.sqlite", ".env", "notes.txt"),
-    *(
-        "runner/__pycache__/spec.cpython-311.pyc",
-        "schemas/.message.schema.json.swp",
-        "dist/old.whl",
-    ),
-)
-NOT_COPIED = shutil.ignore_patterns(
-    *(".git", ".venv", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis", ".coverage*"),
-    *("results", ".message-runner", "build", "dist"),
+    *("runner/__pycache__/spec.cpython-311.pyc", "runner/spec.py.orig", "runner/.DS_Store"),
+    *("schemas/.message.schema.json.swp", "schemas/message.schema.json.bak", "messages/a.yaml~"),
+    *("tests/unit/test_spec.py.rej", "tests/.coverage.host.1", "dist/old.whl"),
+    *("runner/notes.txt", "runner/setup/log.txt", "runner/results.jsonl", "schemas/old.json5"),
 )
 
 pytestmark = pytest.mark.timeout(600)
-
-
-def run(
-    *command: str | Path, cwd: Path, env: Mapping[str, str] = OUTSIDE
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        timeout=400,
-    )
-
-
-def install(*command: str | Path, cwd: Path) -> None:
-    """Run a command that may need a package index."""
-    done = run(*command, cwd=cwd)
-    if done.returncode != 0:
-        unreachable = any(sign in done.stdout for sign in NO_INDEX)
-        if unreachable and "CI" not in OUTSIDE:
-            pytest.skip("no package index can be reached to install from")
-        pytest.fail(f"{' '.join(map(str, command))}\nended so:\n{done.stdout}")
-
-
-@dataclass(frozen=True)
-class Environment:
-    """A virtual environment; `pip` installs into it from elsewhere, for it has no pip."""
-
-    folder: Path
-
-    @property
-    def scripts(self) -> Path:
-        return self.folder / ("Scripts" if os.name == "nt" else "bin")
-
-    @property
-    def python(self) -> Path:
-        return self.scripts / ("python.exe" if os.name == "nt" else "python")
-
-    @property
-    def command(self) -> Path:
-        return self.scripts / ("message-runner.exe" if os.name == "nt" else "message-runner")
 
 
 @dataclass(frozen=True)
@@ -131,45 +78,35 @@ class Built:
     def sdist(self) -> Path:
         return next((self.folder / "dist").glob("*.tar.gz"))
 
+    def pack(self, sources: Path, to: Path, *options: str) -> None:
+        """Build from these sources; without options, the wheel is made from the sdist."""
+        build = ("-m", "build", "--no-isolation", *options)
+        done = run(self.tools.python, *build, "--outdir", to, sources, cwd=self.folder)
+        assert done.code == 0, done.said
+
     def environment(self, folder: Path, *wanted: str | Path) -> Environment:
-        """Make an environment that holds what is wanted and what that needs."""
-        made = Environment(folder)
-        install(sys.executable, "-m", "venv", "--without-pip", folder, cwd=self.folder)
-        pip = (self.tools.python, "-m", "pip", "--python", made.python, "install", "-q")
-        install(*pip, "--no-index", "--find-links", self.house, *wanted, cwd=self.folder)
+        """Make an environment that holds what is wanted and what that needs, from the house."""
+        made = environment(folder)
+        made.install("--no-compile", "--no-index", "--find-links", self.house, *wanted)
         return made
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Build once, however many processes share the tests."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if worker else base) / "built"
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "done").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            build(Built(folder))
-            (folder / "done").touch()
-    return Built(folder)
+    return Built(once(tmp_path_factory, "built", lambda folder: build(Built(folder))))
 
 
 def build(built: Built) -> None:
-    shutil.copytree(ROOT, built.sources, ignore=NOT_COPIED)
+    copy_sources(built.sources)
     for name in STRAY:
         path = built.sources / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("stray", encoding="utf-8")
-    install(sys.executable, "-m", "venv", built.tools.folder, cwd=built.folder)
-    python = built.tools.python
     needed = PROJECT["build-system"]["requires"]
-    install(python, "-m", "pip", "install", "-q", "build", *needed, cwd=built.folder)
-    pack = ("build", "--no-isolation", "--outdir", built.folder / "dist", built.sources)
-    # The wheel is made from the sdist, so each of them proves the other.
-    install(python, "-m", *pack, cwd=built.folder)
-    pip_wheel = ("pip", "wheel", "-q", "--wheel-dir", built.house)
+    environment(built.tools.folder, "build", *needed)
+    built.pack(built.sources, built.folder / "dist")
     # An editable installation needs `editables` with some releases of the build backend.
-    install(python, "-m", *pip_wheel, built.wheel, *needed, "editables", cwd=built.folder)
+    built.tools.pip(*("wheel", "-q", "--wheel-dir", built.house, built.wheel, *needed, "editables"))
 
 
 def checkout(built: Built, folder: Path) -> tuple[Sequence[str | Path], Mapping[str, str]]:
@@ -179,16 +116,18 @@ def checkout(built: Built, folder: Path) -> tuple[Sequence[str | Path], Mapping[
 
 
 def editable(built: Built, folder: Path) -> tuple[Sequence[str | Path], Mapping[str, str]]:
-    return (built.environment(folder, "--editable", built.sources).command,), OUTSIDE
+    return (
+        built.environment(folder, "--editable", built.sources).command("message-runner"),
+    ), OUTSIDE
 
 
 def wheel(built: Built, folder: Path) -> tuple[Sequence[str | Path], Mapping[str, str]]:
-    return (built.environment(folder, built.wheel).command,), OUTSIDE
+    return (built.environment(folder, built.wheel).command("message-runner"),), OUTSIDE
 
 
 def sdist(built: Built, folder: Path) -> tuple[Sequence[str | Path], Mapping[str, str]]:
     # The wheelhouse has a wheel of ours too; a path beats it.
-    return (built.environment(folder, built.sdist).command,), OUTSIDE
+    return (built.environment(folder, built.sdist).command("message-runner"),), OUTSIDE
 
 
 Way = Callable[[Built, Path], tuple[Sequence[str | Path], Mapping[str, str]]]
@@ -202,14 +141,12 @@ def test_every_way_to_install_finds_the_schemas(way: Way, built: Built, tmp_path
 
     for name in SCHEMAS:
         printed = run(*command, "schema", name.split(".")[0], cwd=outside, env=env)
-        assert printed.returncode == 0, printed.stdout
-        assert printed.stdout == (built.sources / "schemas" / name).read_text(encoding="utf-8"), (
-            name
-        )
+        assert printed.code == 0, printed.said
+        assert printed.said == (built.sources / "schemas" / name).read_text(encoding="utf-8"), name
     validated = run(*command, "validate", cwd=outside, env=env)
-    assert (validated.returncode, "valid" in validated.stdout) == (0, True), validated.stdout
+    assert (validated.code, "valid" in validated.said) == (0, True), validated.said
     version = run(*command, "--version", cwd=outside, env=env)
-    assert (version.returncode, version.stdout.split()[-1]) == (0, VERSION), version.stdout
+    assert (version.code, version.said.split()[-1]) == (0, VERSION), version.said
 
 
 def packed(built: Built, *folders: str) -> set[str]:
@@ -219,48 +156,99 @@ def packed(built: Built, *folders: str) -> set[str]:
     return {path.relative_to(built.sources).as_posix() for path in kept} - set(STRAY)
 
 
+IN_THE_WHEEL = (
+    r"runner/(\w+/)*\w+\.py",
+    r"runner/py\.typed",
+    r"runner/schemas/\w+\.schema\.json",
+    r"runner/setup/\w+\.(sh|ya?ml)",
+    rf"{re.escape(ABOUT)}/(METADATA|RECORD|WHEEL|entry_points\.txt|licenses/LICENSE)",
+)
+
+
 def test_the_wheel_holds_the_package_and_its_schemas_only(built: Built) -> None:
     with zipfile.ZipFile(built.wheel) as archive:
         names = archive.namelist()
-    about = f"message_runner-{VERSION}.dist-info"
     beside = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
-    schemas = {f"runner/schemas/{path.name}" for path in (ROOT / "schemas").iterdir()}
+    schemas = {f"runner/schemas/{name}" for name in SCHEMAS}
 
     assert len(names) == len(set(names))
-    assert set(names) == packed(built, "runner") | schemas | {f"{about}/{name}" for name in beside}
-    assert {"runner/py.typed", "runner/schemas/message.schema.json"} <= set(names)
+    assert set(names) == packed(built, "runner") | schemas | {f"{ABOUT}/{name}" for name in beside}
+    assert [name for name in names if not re.fullmatch("|".join(IN_THE_WHEEL), name)] == []
+    assert all(any(re.fullmatch(kind, name) for name in names) for kind in IN_THE_WHEEL)
 
 
 def test_the_sdist_holds_the_sources_only(built: Built) -> None:
     with tarfile.open(built.sdist) as archive:
-        members = [member for member in archive.getmembers() if member.isfile()]
-    names = {member.name.partition("/")[2] for member in members}
+        members = archive.getmembers()
+    names = [member.name.partition("/")[2] for member in members if member.isfile()]
     folders = packed(built, "runner", "schemas", "messages", "tests")
     files = {"README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "pyproject.toml"}
+    # Hatchling adds .gitignore, by which it leaves out what git would.
     allowed = folders | files | {"PKG-INFO", "SECURITY.md", ".gitignore"}
 
-    assert names - allowed == set()
-    assert packed(built, "runner", "schemas") | files <= names
+    assert all(member.isfile() or member.isdir() for member in members)
+    assert len(names) == len(set(names))
+    assert set(names) - allowed == set()
+    assert folders | files <= set(names)
+
+
+def test_the_record_has_every_file_with_its_hash_and_size(built: Built) -> None:
+    with zipfile.ZipFile(built.wheel) as archive:
+        listed = list(csv.reader(archive.read(f"{ABOUT}/RECORD").decode().splitlines()))
+        found = {name: archive.read(name) for name in archive.namelist()}
+
+    assert sorted(row[0] for row in listed) == sorted(found)
+    for name, digest, size in listed:
+        if name == f"{ABOUT}/RECORD":
+            assert (digest, size) == ("", "")
+        else:
+            raw = hashlib.sha256(found[name]).digest()
+            hashed = base64.urlsafe_b64encode(raw).decode().rstrip("=")
+            assert (digest, size) == (f"sha256={hashed}", str(len(found[name]))), name
+
+
+def test_another_build_makes_the_same_bytes(built: Built, tmp_path: Path) -> None:
+    """At another time and place, of files with other times, straight from the sources."""
+    elsewhere = copy_sources(tmp_path / "a clone")
+    for path in elsewhere.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        os.utime(path, (1_500_000_000, 1_500_000_000))
+
+    built.pack(elsewhere, tmp_path / "dist", "--sdist", "--wheel")
+
+    for first in (built.wheel, built.sdist):
+        assert (tmp_path / "dist" / first.name).read_bytes() == first.read_bytes(), first.name
 
 
 def metadata(built: Built) -> Message:
     with zipfile.ZipFile(built.wheel) as archive:
-        name = f"message_runner-{VERSION}.dist-info/METADATA"
-        return message_from_bytes(archive.read(name))
+        return message_from_bytes(archive.read(f"{ABOUT}/METADATA"))
+
+
+def bounds(built: Built) -> dict[str, str]:
+    """The lower bound of each dependency."""
+    required = metadata(built).get_all("Requires-Dist", [])
+    return dict(line.split(">=") for line in required if "extra ==" not in line)
 
 
 def test_the_dependencies_are_these_with_lower_bounds(built: Built) -> None:
-    required = metadata(built).get_all("Requires-Dist", [])
-    bounds = dict(line.split(">=") for line in required if "extra ==" not in line)
+    found = bounds(built)
 
-    assert set(bounds) == DEPENDENCIES
-    assert all(re.fullmatch(r"[0-9]+(\.[0-9]+)+", bound) for bound in bounds.values()), bounds
+    assert set(found) == DEPENDENCIES
+    assert all(re.fullmatch(r"[0-9]+(\.[0-9]+)+", bound) for bound in found.values()), found
 
 
-@pytest.mark.parametrize(("name", "safe"), [("jinja2", "3.1.6"), ("requests", "2.32.4")])
+SAFE = {
+    "click": "8.3.3",  # CVE-2026-7246
+    "filelock": "3.20.3",  # CVE-2025-68146, CVE-2026-22701
+    "jinja2": "3.1.6",  # CVE-2025-27516
+    "requests": "2.33.0",  # CVE-2024-47081, CVE-2026-25645
+}
+
+
+@pytest.mark.parametrize(("name", "safe"), SAFE.items())
 def test_the_lower_bound_has_the_known_security_fixes(name: str, safe: str, built: Built) -> None:
-    required = metadata(built).get_all("Requires-Dist", [])
-    [bound] = [line.split(">=")[1] for line in required if line.startswith(f"{name}>=")]
+    bound = bounds(built)[name]
 
     assert [int(part) for part in bound.split(".")] >= [int(part) for part in safe.split(".")]
 
@@ -268,7 +256,58 @@ def test_the_lower_bound_has_the_known_security_fixes(name: str, safe: str, buil
 def test_the_metadata_name_licence_python_and_readme(built: Built) -> None:
     about = metadata(built)
 
+    assert about["Name"] == "message-runner"
     assert about["License-Expression"] == "MIT"
     assert about["License-File"] == "LICENSE"
     assert about["Requires-Python"] == ">=3.10"
+    assert "Typing :: Typed" in about.get_all("Classifier", [])
+    assert about["Description-Content-Type"] == "text/markdown"
+    assert about["Summary"] == PROJECT["project"]["description"]
     assert str(about.get_payload()).startswith("# message-runner")
+
+
+def test_an_index_would_take_both_and_show_the_readme(
+    built: Built, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    twine = tools_of(tmp_path_factory) / "twine"
+
+    done = run(twine, "--no-color", "check", "--strict", built.wheel, built.sdist, cwd=ROOT)
+
+    assert done.code == 0, done.said
+    assert done.said.count("PASSED") == 2
+
+
+CONSUMER = """\
+from pathlib import Path
+
+from runner import __version__
+from runner.emulator import Emulator, parse_fault
+
+def url_of(store: Path) -> str:
+    with Emulator(store, faults=[parse_fault("at=1,kind=500")]) as emulator:
+        return emulator.url
+
+version: str = __version__
+reveal_type(parse_fault("kind=500"))
+reveal_type(Emulator.url)
+"""
+
+
+def test_who_imports_it_sees_its_types(built: Built, tmp_path: Path) -> None:
+    installed = built.environment(tmp_path / "environment", built.wheel)
+    (tmp_path / "consumer.py").write_text(CONSUMER, encoding="utf-8")
+    (tmp_path / "wrong.py").write_text("from runner.emulator import parse_fault\nparse_fault(1)\n")
+    mypy = (sys.executable, "-m", "mypy", "--strict", "--python-executable", installed.python)
+    # Nothing of this project's own checks: neither their cache nor their settings.
+    cache = ("--cache-dir", tmp_path / "cache", "--config-file=")
+
+    good = run(*mypy, *cache, "consumer.py", cwd=tmp_path)
+    wrong = run(*mypy, *cache, "wrong.py", cwd=tmp_path)
+
+    assert good.code == 0, good.said
+    assert re.findall(r'Revealed type is "(.+)"', good.said) == [
+        "runner.emulator.faults.Fault",
+        "def (self: runner.emulator.emulator.Emulator) -> str",
+    ]
+    assert wrong.code == 1, wrong.said
+    assert 'Argument 1 to "parse_fault" has incompatible type "int"' in wrong.said

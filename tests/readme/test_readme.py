@@ -15,20 +15,10 @@ from pathlib import Path
 
 import pytest
 from console import Bindings, Block, blocks, command_of
+from installing import NOT_COPIED, OUTSIDE, ROOT, Done, copy_sources, needs_index
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PORT = "8765"
-# Taken before any fixture changes it: an installation wants pip's own configuration and cache.
-OUTSIDE = dict(os.environ)
-NO_INDEX = (
-    *("NewConnectionError", "ConnectTimeoutError", "NameResolutionError", "Max retries exceeded"),
-    *("ProxyError", "ReadTimeoutError", "(from versions: none)"),
-)
-NOT_COPIED = shutil.ignore_patterns(
-    *(".git", ".venv", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis", ".coverage*"),
-    *("results", ".message-runner", "build", "dist"),
-)
 
 pytestmark = pytest.mark.skipif(
     os.name == "nt" or shutil.which("bash") is None, reason="the README's commands are for bash"
@@ -58,21 +48,16 @@ def here(**more: str) -> dict[str, str]:
 
 def fresh() -> dict[str, str]:
     """The environment of a machine where nothing of ours is installed or being measured."""
-    ours = ("COVERAGE", "PYTEST", "PYTHON", "VIRTUAL_ENV", "TOLOKA", "CI")
-    kept = {name: value for name, value in OUTSIDE.items() if not name.startswith(ours)}
+    kept = {name: value for name, value in OUTSIDE.items() if not name.startswith("CI")}
     scripts = str(Path(sys.executable).parent)
     path = [part for part in kept["PATH"].split(os.pathsep) if part != scripts]
-    return {**kept, "PATH": os.pathsep.join(path), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    return {**kept, "PATH": os.pathsep.join(path)}
 
 
 def installed(command: str, cwd: Path) -> str:
     """Run a command that installs; gives what it printed, without what pip has to say."""
     done = run(command, cwd, fresh(), timeout_s=500)
-    if done.returncode != 0:
-        unreachable = any(sign in done.stdout for sign in NO_INDEX)
-        if unreachable and "CI" not in OUTSIDE:
-            pytest.skip("no package index can be reached to install from")
-        pytest.fail(f"$ {command}\nended with {done.returncode}:\n{done.stdout}")
+    needs_index(Done(done.returncode, f"$ {command}\n{done.stdout}"))
     return "".join(
         line
         for line in done.stdout.splitlines(keepends=True)
@@ -82,7 +67,7 @@ def installed(command: str, cwd: Path) -> str:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(ROOT, tmp_path / "clone", ignore=NOT_COPIED))
+    return copy_sources(tmp_path / "clone")
 
 
 @pytest.fixture

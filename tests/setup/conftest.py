@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from installing import tools_of
 from support import run_command
-
-from .tools import install_tools, once
+from unmeasured import unmeasured as unmeasured
 
 if os.name == "nt":
     # These run what runs on a CI system's Linux machine: bash, sed, a folder `bin`.
@@ -19,7 +19,7 @@ if os.name == "nt":
 @pytest.fixture(scope="session")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the tools' commands."""
-    return once(tmp_path_factory, "tools", install_tools) / "env" / "bin"
+    return tools_of(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from installing import OUTSIDE, ROOT, Done, copy_sources, needs_index, once
 from support import THANKS, TOKEN, TOLOKER, Project, calls, control, direct, reached, run_command
 
 from runner.emulator import Emulator
 
 from .steps import Runner, load_workflow
-from .tools import OUTSIDE, ROOT, Done, copy_sources, needs_index, once
 
 ACTION = load_workflow(ROOT / "action.yml")
 Act = Callable[..., Runner]

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from installing import OUTSIDE, Done, copy_sources, needs_index, once, run
 from support import THANKS
 
-from .tools import OUTSIDE, Done, copy_sources, git, needs_index, once, run
+from .tools import git
 
 OFFLINE = {
     "PIP_NO_INDEX": "1",

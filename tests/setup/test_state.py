@@ -26,6 +26,8 @@ from .tools import git
 
 BRANCH = "message-results"
 CONFIG = "defaults: {settle: 0.2, rate: 300}\n"
+
+pytestmark = pytest.mark.usefixtures("unmeasured")
 SystemRunner = Callable[..., Runner]
 
 

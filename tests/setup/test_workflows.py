@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from installing import ROOT, run
 
 from .steps import gitlab_script, load_workflow
-from .tools import ROOT, run
 
 ACTION = ROOT / "action.yml"
 PLACES = {"github": ".github/workflows/messages.yml", "gitlab": ".gitlab-ci.yml"}

@@ -308,7 +308,7 @@ GOOD = (
         (2, b"[" * 100_000, "not a line of a manifest"),
         (2, b"{}", "not a line of a manifest"),
         (2, b"<<<<<<< HEAD", "not a line of a manifest"),
-        (2, b'{"event":"sending"}', 'unknown event 'sending': written by a later version?'),
+        (2, b'{"event":"sending"}', "unknown event 'sending': written by a later version?"),
         (2, b'{"event":"intent","delivery":"d9"}', "not a line of a manifest"),
         (2, b'{"event":"sent","delivery":"d1"}', "not a line of a manifest"),
         (2, b'{"event":"sent","delivery":"d1","thread_id":""}', "no text under 'thread_id'"),

@@ -1,0 +1,3 @@
+"""A fixture for the tests here that start many processes."""
+
+from unmeasured import unmeasured as unmeasured
