@@ -7,25 +7,52 @@ answer counts as unknown, because a message that may have been sent must not be 
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import cast
+from typing import cast, get_args
 
 from runner import clock
-from runner.model import Answer, Busy, NoRecipients, Post, Rejected, Sent, Texts, Thread, Unknown
+from runner.model import (
+    Answer,
+    Busy,
+    NoRecipients,
+    Post,
+    Rejected,
+    SelectType,
+    Sent,
+    Texts,
+    Thread,
+    Unknown,
+)
+
+Mask = Callable[[str], str]
+"""Takes the token out of a text."""
+
+MAX_WEIGHT = 24 * 1024 * 1024
+"""What an answer may weigh by `weight_of`."""
 
 _MAX_DETAIL = 500
+_MAX_FIELDS = 200
+_MAX_DIGITS = 40
+_MAX_FILTER_DEPTH = 100
+_VALUE_WEIGHT = 64
+_YEARS = range(1970, 3000)
 _THREAD_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_NAME = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,200}")
+_HALF = re.compile(r"[\ud800-\udfff]")
 
 
-def classify(status: int, body: bytes, headers: Mapping[str, str]) -> Answer:
+def classify(
+    status: int, body: bytes, headers: Mapping[str, str], mask: Mask = lambda text: text
+) -> Answer:
     """Decide what an answer to a compose means. Total: every status and body has an outcome."""
     data = json_of(body)
     if 200 <= status < 300:
-        thread = thread_of(data)
+        thread = thread_of(data, mask)
         return Sent(thread) if thread else Unknown(f"HTTP {status} without a thread id")
-    code, detail, fields = _complaint(status, data)
+    code, detail, fields = _complaint(status, data, mask)
     if status == 429:
         return Busy(_interval(data), _retry_after_s(headers.get("Retry-After")), detail)
     if 300 <= status < 500 and status != 408:
@@ -35,9 +62,9 @@ def classify(status: int, body: bytes, headers: Mapping[str, str]) -> Answer:
     return Unknown(detail)
 
 
-def refusal_of_credentials(status: int, body: bytes) -> str:
+def refusal_of_credentials(status: int, body: bytes, mask: Mask = lambda text: text) -> str:
     """Say that the token was refused, in the words of a run that stops for it."""
-    code, _, _ = _complaint(status, json_of(body))
+    code, _, _ = _complaint(status, json_of(body), mask)
     return f"Toloka refused the token (HTTP {status}, {code or 'no code'})"
 
 
@@ -46,69 +73,78 @@ def is_thread_id(text: str) -> bool:
     return _THREAD_ID.fullmatch(text) is not None
 
 
-def thread_of(data: object) -> Thread | None:
-    """Read a thread from an answer; None unless it has an id that is safe to keep and to print."""
+def thread_of(data: object, mask: Mask = lambda text: text) -> Thread | None:
+    """Read a thread from an answer; None unless it has an id that is safe to keep and to print.
+
+    Texts of ours stay as they are, because they are compared and never printed.
+    """
     if not isinstance(data, dict):
         return None
-    thread_id = data.get("id")
-    if not isinstance(thread_id, str) or not is_thread_id(thread_id):
+    thread_id = _name(data.get("id"), mask)
+    if thread_id is None or not is_thread_id(thread_id):
         return None
     details = _mapping(data.get("compose_details"))
-    ids = details.get("recipients_ids")
     answerable = data.get("answerable")
-    account = _account(data.get("interlocutors"))
+    select_type = _string(details.get("recipients_select_type"))
+    account = _account(data.get("interlocutors"), mask)
+    tree = details.get("recipients_filter")
     return Thread(
         id=thread_id,
         created=_time(data.get("created")),
         topic=_texts(data.get("topic")),
-        posts=_posts(data.get("messages"), account),
+        posts=_posts(data.get("messages"), account, mask),
         answerable=answerable if isinstance(answerable, bool) else None,
-        select_type=_string(details.get("recipients_select_type")),
-        recipients_ids=tuple(map(str, ids)) if isinstance(ids, list) else (),
-        recipients_filter=details.get("recipients_filter"),
-        parent_id=_string(data.get("parent_id")),
+        select_type=select_type if select_type in get_args(SelectType) else None,
+        recipients_ids=_names(details.get("recipients_ids"), mask),
+        recipients_filter=tree if _is_sound(tree) else None,
+        parent_id=_name(data.get("parent_id"), mask),
         account=account,
-        folders=tuple(each for each in _list(data.get("folders")) if isinstance(each, str)),
+        folders=_names(data.get("folders"), mask),
     )
 
 
-def _posts(messages: object, account: str | None) -> tuple[Post, ...]:
+def _posts(messages: object, account: str | None, mask: Mask) -> tuple[Post, ...]:
     """Read a thread's messages, which come newest first, into the order they were written in."""
-    return tuple(_post(_mapping(each), account) for each in reversed(_list(messages)))
+    return tuple(_post(_mapping(each), account, mask) for each in reversed(_list(messages)))
 
 
-def _post(message: Mapping[str, object], account: str | None) -> Post:
+def _post(message: Mapping[str, object], account: str | None, mask: Mask) -> Post:
     sender = _mapping(message.get("from"))
-    sender_id = _string(sender.get("id"))
+    sender_id = _name(sender.get("id"), mask)
     is_ours = sender.get("myself") is True or (account is not None and sender_id == account)
+    text = _texts(message.get("text"))
     return Post(
-        text=_texts(message.get("text")),
+        text=text if is_ours else {mask(each): mask(said) for each, said in text.items()},
         created=_time(message.get("created")),
         sender=sender_id,
         is_ours=is_ours,
     )
 
 
-def _account(interlocutors: object) -> str | None:
+def _account(interlocutors: object, mask: Mask) -> str | None:
     for each in _list(interlocutors):
         if isinstance(each, dict) and each.get("myself") is True:
-            return _string(each.get("id"))
+            return _name(each.get("id"), mask)
     return None
 
 
-def _complaint(status: int, data: object) -> tuple[str | None, str, Mapping[str, str]]:
+def _complaint(status: int, data: object, mask: Mask) -> tuple[str | None, str, Mapping[str, str]]:
     """The code, one plain line, and the words for each field of an error body."""
     body = _mapping(data)
     code = _string(body.get("code"))
+    named = [pair for pair in _mapping(body.get("payload")).items() if isinstance(pair[1], dict)]
     fields = {
-        plain(str(path)): plain(str(_mapping(said).get("message") or said))
-        for path, said in _mapping(body.get("payload")).items()
-        if isinstance(said, dict)
+        plain(path, mask): plain(_words(_mapping(said)), mask) for path, said in named[:_MAX_FIELDS]
     }
     said = _string(body.get("message")) or "no explanation"
-    detail = f"HTTP {status} {code or ''}".strip() + f": {said}"
+    code = plain(code, mask) if code else None
+    detail = f"HTTP {status} {code or ''}".strip() + f": {plain(said, mask)}"
     detail += "".join(f"; {path}: {words}" for path, words in fields.items())
-    return (plain(code) if code else None), plain(detail), fields
+    return code, plain(detail), fields
+
+
+def _words(said: Mapping[str, object]) -> str:
+    return _string(said.get("message")) or _string(said.get("code")) or "refused"
 
 
 def _interval(data: object) -> str:
@@ -128,16 +164,42 @@ def _retry_after_s(value: str | None) -> float | None:
         return None
 
 
+def weight_of(body: bytes) -> int:
+    """About how many bytes of memory a JSON text takes once it is read, before it is."""
+    return len(body) + _VALUE_WEIGHT * sum(map(body.count, (b",", b"[", b"{")))
+
+
 def json_of(body: bytes) -> object:
-    """Read a body; None for what is not JSON."""
+    """Read a body; None for what is not JSON, or too much of it."""
+    if weight_of(body) > MAX_WEIGHT:
+        return None
     try:
-        return cast("object", json.loads(body))
+        return cast("object", _DECODER.decode(body.decode()))
     except (ValueError, RecursionError):
         return None
 
 
-def plain(text: str) -> str:
-    """Bring a text from outside into one bounded line without control characters."""
+def _integer(text: str) -> int:
+    # Reading a number takes the square of its digits, and no id of Toloka's is a number.
+    if len(text) > _MAX_DIGITS:
+        raise ValueError("too many digits")
+    return int(text)
+
+
+def _fraction(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("no JSON can hold this number")
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_fraction, parse_constant=_fraction)
+
+
+def plain(text: str, mask: Mask = lambda text: text) -> str:
+    """Bring a text from outside into one bounded line without control characters or the token."""
+    # Masked before it is cut: half a token would pass for none.
+    text = mask(text[: _MAX_DETAIL * 4])
     line = "".join(char if char.isprintable() else " " for char in text[: _MAX_DETAIL * 2])
     return " ".join(line.split())[:_MAX_DETAIL]
 
@@ -147,12 +209,12 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 
 def _time(value: object) -> str:
-    """A time as Toloka writes it; empty for anything that is none."""
+    """A time as Toloka writes it; empty for anything that is none, or that nothing can add to."""
+    text = value if isinstance(value, str) and len(value) <= _MAX_DIGITS else ""
     try:
-        clock.read(str(value))
+        return text if clock.read(text).year in _YEARS else ""
     except ValueError:
         return ""
-    return str(value)
 
 
 def _list(value: object) -> list[object]:
@@ -163,6 +225,37 @@ def _string(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _name(value: object, mask: Mask) -> str | None:
+    """An id or a code word; None for what cannot be kept and printed, a token included."""
+    text = _string(value)
+    return text if text and _NAME.fullmatch(text) and mask(text) == text else None
+
+
+def _names(values: object, mask: Mask) -> tuple[str, ...]:
+    texts = (str(each) if type(each) is int else each for each in _list(values))
+    found = (_name(each, mask) for each in texts)
+    return tuple(name for name in found if name is not None)
+
+
 def _texts(value: object) -> Texts:
+    """Texts by language. Half a character, which no UTF-8 can hold, becomes a question mark."""
     pairs = _mapping(value).items()
-    return {language: text for language, text in pairs if isinstance(text, str)}
+    return {
+        _HALF.sub("?", each): _HALF.sub("?", text) for each, text in pairs if isinstance(text, str)
+    }
+
+
+def _is_sound(tree: object) -> bool:
+    """Whether a filter is no deeper than anybody can have sent, and can be written as UTF-8."""
+    level = [tree]
+    for _ in range(_MAX_FILTER_DEPTH):
+        if any(isinstance(node, str) and _HALF.search(node) for node in level):
+            return False
+        level = [inner for node in level for inner in _inside(node)]
+        if not level:
+            return True
+    return False
+
+
+def _inside(node: object) -> list[object]:
+    return [*node, *node.values()] if isinstance(node, dict) else _list(node)

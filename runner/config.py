@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
-from runner import paths
+from runner import masking, paths
 from runner.errors import MessagesError, SurroundingsError
 from runner.yamlfile import YamlFile, read_yaml
 
@@ -31,6 +32,11 @@ RESULTS_FOLDER = "results"
 TOKEN_VARIABLE = "TOLOKA_TOKEN"  # noqa: S105  (the variable's name, not a token)
 ACCOUNT_VARIABLE = "TOLOKA_ACT_UNDER_ACCOUNT_ID"
 _MAX_TOKEN = 4096
+# Room for the white space around one.
+_MAX_TOKEN_FILE = 2 * _MAX_TOKEN
+_ACCOUNT = re.compile(r"[!-~]{1,200}")
+_NETLOC = re.compile(r"(\[[0-9a-f:.]+\]|[\w-]+(\.[\w-]+)*\.?)(:[0-9]+)?", re.ASCII | re.IGNORECASE)
+_BASE_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -71,6 +77,9 @@ class Token:
     """A credential that no `repr`, log or traceback of locals shows."""
 
     value: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", masking.Secret(self.value))
 
 
 def load_config(flag: Path | None, cwd: Path) -> Config:
@@ -134,6 +143,10 @@ def choose_target(config: Config, flag: str | None, environ: Mapping[str, str]) 
         # It is printed in logs that read commands from lines of their own.
         raise SurroundingsError("the target holds a line end or another control character")
     account = environ.get(ACCOUNT_VARIABLE) or None
+    if account and not _ACCOUNT.fullmatch(account):
+        raise SurroundingsError(
+            f"{ACCOUNT_VARIABLE} does not hold an account's id: plain ASCII without spaces is expected"
+        )
     if asked and "://" in asked:
         url = checked_url(asked)
         return Target(name=url, url=url, account_id=account)
@@ -179,8 +192,15 @@ def checked_url(text: str) -> str:
         raise SurroundingsError(f"the target URL cannot be read: {error}") from error
     if parts.scheme not in ("http", "https") or not host:
         raise SurroundingsError("a target URL looks like https://toloka.dev")
-    if parts.username is not None or parts.query or parts.fragment:
+    if "@" in parts.netloc or parts.query or parts.fragment:
         raise SurroundingsError("a target URL holds no user, password, query or fragment")
+    if not _NETLOC.fullmatch(parts.netloc):
+        raise SurroundingsError(
+            "the host of a target URL is plain ASCII that every program reads in the same way, as "
+            "in toloka.dev (a name in another script begins with xn--)"
+        )
+    # A trailing dot leads to the same host, and would make a second manifest for it.
+    host = host.removesuffix(".")
     if parts.scheme == "http" and not is_loopback(host):
         raise SurroundingsError(
             f"plain http to {host} would show the token to the network: use https "
@@ -189,6 +209,8 @@ def checked_url(text: str) -> str:
     path = parts.path.rstrip("/")
     if path.endswith(("/api", "/api/v1")):
         raise SurroundingsError("write the target URL without /api: it is added")
+    if not _BASE_PATH.fullmatch(path):
+        raise SurroundingsError("the path of a target URL has letters, digits and -._~ only")
     shown_host = f"[{host}]" if ":" in host else host
     is_default = port in (None, 443 if parts.scheme == "https" else 80)
     return f"{parts.scheme}://{shown_host}{'' if is_default else f':{port}'}{path}"
@@ -214,28 +236,48 @@ def manifest_path(config: Config, target: Target, flag: Path | None) -> Path:
     return config.project / RESULTS_FOLDER / f"{host}.jsonl"
 
 
-def load_token(target: Target, environ: Mapping[str, str]) -> Token:
-    """Read the target's token from its variable, or from the file that `…_FILE` names."""
+def load_token(
+    target: Target, environ: Mapping[str, str], warn: Callable[[str], object] = lambda _: None
+) -> Token:
+    """Read the target's token from its variable, or from the file that `…_FILE` names.
+
+    `warn` takes what is unwise about the file.
+    """
     name = target.token_variable
     file = environ.get(f"{name}_FILE")
     if name in environ and environ[name].strip():
-        return _checked_token(environ[name], name)
+        return _checked_token(masking.Secret(environ[name]), name)
     if file:
-        try:
-            return _checked_token(Path(file).read_text(encoding="utf-8"), f"{name}_FILE")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SurroundingsError(f"{name}_FILE: the file cannot be read") from error
+        return _checked_token(_read_token(Path(file), f"{name}_FILE", warn), f"{name}_FILE")
     raise SurroundingsError(
         f"sending to {target.name} needs a token: set {name}, or {name}_FILE to a file that holds it"
     )
 
 
-def _checked_token(text: str, name: str) -> Token:
-    value = text.strip()
+def _read_token(path: Path, name: str, warn: Callable[[str], object]) -> masking.Secret:
+    try:
+        with path.open("rb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            text = masking.Secret(stream.read(_MAX_TOKEN_FILE + 1).decode())
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        failure = SurroundingsError(f"{name}: the file cannot be read ({why})")
+    else:
+        is_shared = stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH)
+        if os.name == "posix" and is_shared:
+            warn(f"{name}: others on this machine can read that file; `chmod 600` keeps it yours")
+        return text
+    # Raised here, it does not carry what the file holds.
+    raise failure
+
+
+def _checked_token(text: masking.Secret, name: str) -> Token:
+    value = masking.Secret(text.strip(" \t\r\n"))
     if not value or len(value) > _MAX_TOKEN or not all("!" <= char <= "~" for char in value):
         raise SurroundingsError(
             f"{name} does not hold a token: one line of plain ASCII without spaces is expected"
         )
+    masking.remember(value)
     return Token(value)
 
 

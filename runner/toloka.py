@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 from urllib.parse import quote
 
 import requests
 import urllib3.exceptions
 
 from runner import __version__, clock
-from runner.answers import classify, json_of, plain, refusal_of_credentials, thread_of
+from runner.answers import (
+    MAX_WEIGHT,
+    classify,
+    json_of,
+    plain,
+    refusal_of_credentials,
+    thread_of,
+    weight_of,
+)
+from runner.bounded import bounded
 from runner.errors import ListError, SurroundingsError
+from runner.masking import Mask, Secret
 from runner.model import (
     Answer,
-    Busy,
     Delivery,
     Direct,
     Filtered,
     InThread,
     Message,
-    NoRecipients,
     NotConnected,
     Recipients,
-    Rejected,
     Sent,
     Thread,
     Unknown,
@@ -39,8 +50,16 @@ CONNECT_TIMEOUT_S = 10.0
 LIST_LIMIT = 300
 """Threads on one page of the list (Toloka's API reference, `limit`)."""
 
-_MAX_THREAD_BYTES = 4 * 1024 * 1024
-_MAX_LIST_BYTES = 64 * 1024 * 1024
+_MAX_THREAD_BYTES = 1024 * 1024
+_ECHO = 3
+"""By how much an answer's JSON may be longer than ours where it escapes what is not ASCII."""
+_MAX_PAGE_BYTES = 8 * 1024 * 1024
+_PAGE_WEIGHT = 1024 * 1024
+_MAX_LIST_WEIGHT = 1024 * _PAGE_WEIGHT
+"""By `weight_of`, and a page weighs a mebibyte at least: some 300,000 threads."""
+_LIST_TIMEOUTS = 30
+"""A whole list takes so many times what one answer may."""
+_YEARS = range(1970, 3000)
 _CHUNK = 64 * 1024
 _LIST_ATTEMPTS = 3
 _LIST_PAUSE_S = 0.5
@@ -50,6 +69,16 @@ _NEVER_LEFT = (
     urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.LocationParseError,
     ssl.SSLCertVerificationError,
+)
+_TOO_LONG = "the answer is too long"
+_ENDLESS = (
+    "the list of threads has no end that could be waited for; with the manifest from its branch "
+    "only what is newer has to be listed"
+)
+# The last two are what the standard library says of some broken answers.
+_FAILURES = (
+    *(requests.RequestException, urllib3.exceptions.HTTPError, OSError),
+    *(http.client.HTTPException, ValueError),
 )
 
 
@@ -78,7 +107,8 @@ class Client:
     """Calls Toloka, one session a thread, without retrying anything.
 
     `pace` is called right before each request leaves. No redirect is followed, `.netrc` is not
-    read, and the token is in no `repr`.
+    read, and the token is in no `repr`. An answer takes twice `timeout_s` at most, whatever
+    the server does.
     """
 
     def __init__(
@@ -91,10 +121,12 @@ class Client:
         pace: Callable[[], object] = lambda: None,
     ) -> None:
         self._api = f"{base_url}/api/v1"
-        self._credentials = _Credentials(token)
+        self._credentials = _Credentials(Secret(token))
+        self._mask = Mask(token)
         self._account_id = account_id
         self._timeout_s = timeout_s
         self._pace = pace
+        self._reading = threading.Lock()
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
         self._server_ahead_s = 0.0
@@ -103,6 +135,9 @@ class Client:
             self._surroundings = session.merge_environment_settings(
                 self._api, {}, stream=True, verify=None, cert=None
             )
+        if base_url.startswith("http:"):
+            # Plain http is for this machine only, and a proxy is another one.
+            self._surroundings["proxies"] = {}
 
     @property
     def server_ahead_s(self) -> float:
@@ -130,56 +165,76 @@ class Client:
         body = json.dumps(payload, ensure_ascii=False, allow_nan=False).encode()
         try:
             with self._call("POST", path, body=body) as reply:
-                content = self._content(reply, _MAX_THREAD_BYTES)
-                answer = classify(reply.status_code, content, reply.headers)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            detail = self._credentials.masked(plain(f"{type(error).__name__}: {error}"))
+                content = _content(reply, _MAX_THREAD_BYTES + _ECHO * len(body))
+                # One by one: what is read out of many big answers takes much memory at once.
+                with self._reading:
+                    return classify(reply.status_code, content, reply.headers, self._mask)
+        except _FAILURES as error:
+            detail = self._told(error)
             return NotConnected(detail) if never_left(error) else Unknown(detail)
-        return self._masked(answer)
+
+    def _told(self, error: BaseException) -> str:
+        return plain(f"{type(error).__name__}: {error}", self._mask)
 
     def threads(self, query: Mapping[str, str]) -> Iterator[Thread]:
-        """List threads by id, page after page; raises `ListError` when one cannot be had."""
+        """List threads by id, page after page; raises `ListError` when one cannot be had.
+
+        That a list ends is not left to the server.
+        """
+        until_s = time.monotonic() + _LIST_TIMEOUTS * self._timeout_s
+        left = _MAX_LIST_WEIGHT
+        limits = [1, LIST_LIMIT // 20, LIST_LIMIT]
         after: dict[str, str] = {}
         while True:
-            page = self._page({**query, **after, "sort": "id", "limit": str(LIST_LIMIT)})
-            items = page["items"]
-            if not isinstance(items, list):
-                raise ListError("the list of threads holds no items")
-            threads = [thread_of(item) for item in items]
+            page = self._page({**query, **after, "sort": "id"}, limits)
+            threads = [thread_of(item, self._mask) for item in page.items]
             yield from (thread for thread in threads if thread is not None)
-            if page.get("has_more") is not True:
+            if not page.has_more:
                 return
             last = threads[-1] if threads else None
             if last is None or last.id <= after.get("id_gt", ""):
                 raise ListError("the list of threads does not go on after a page")
             after = {"id_gt": last.id}
+            left -= max(page.weight, _PAGE_WEIGHT)
+            if left < 0 or time.monotonic() > until_s:
+                raise ListError(_ENDLESS)
 
     def close(self) -> None:
         """Close every connection. Repeating is safe."""
         for session in self._sessions:
             session.close()
 
-    def _page(self, query: Mapping[str, str]) -> Mapping[str, object]:
-        """Get one page of the list. Reading is safe to repeat, so it is tried more than once."""
+    def _page(self, query: Mapping[str, str], limits: list[int]) -> _Page:
+        """Get one page of the list: a shorter one, now and later, where it is too long to read."""
+        while len(limits) > 1:
+            with suppress(_TooLongError):
+                return self._page_of({**query, "limit": str(limits[-1])})
+            limits.pop()
+        return self._page_of({**query, "limit": str(limits[-1])})
+
+    def _page_of(self, query: Mapping[str, str]) -> _Page:
+        """Reading is safe to repeat, so it is tried more than once where that may help."""
         for attempt in range(1, _LIST_ATTEMPTS):
             try:
                 return self._page_once(query)
-            except ListError:
+            except _PassingError:
                 time.sleep(_LIST_PAUSE_S * attempt)
         return self._page_once(query)
 
-    def _page_once(self, query: Mapping[str, str]) -> Mapping[str, object]:
+    def _page_once(self, query: Mapping[str, str]) -> _Page:
         try:
             with self._call("GET", "/message-threads", query=query) as reply:
-                content = self._content(reply, _MAX_LIST_BYTES)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise ListError(self._credentials.masked(plain(str(error)))) from error
-        if reply.status_code in (401, 403):
-            raise SurroundingsError(refusal_of_credentials(reply.status_code, content))
-        data = json_of(content)
-        if reply.status_code != 200 or not isinstance(data, dict) or "items" not in data:
-            raise ListError(f"HTTP {reply.status_code} where a list of threads was asked for")
-        return data
+                status, content = reply.status_code, _content(reply, _MAX_PAGE_BYTES)
+        except requests.exceptions.ContentDecodingError as error:
+            failure: ListError = _TooLongError(self._told(error))
+        except _FAILURES as error:
+            failure = _PassingError(self._told(error))
+        else:
+            if status in (401, 403):
+                raise SurroundingsError(refusal_of_credentials(status, content, self._mask))
+            return _page_in(status, content)
+        # Raised here, it does not carry the frames that hold the request.
+        raise failure
 
     @contextmanager
     def _call(
@@ -211,7 +266,7 @@ class Client:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = requests.Session()
+            session = _Session()
             # A callable, because a `.netrc` entry silently replaces a session's header.
             session.auth = self._credentials
             session.headers["User-Agent"] = f"message-runner/{__version__}"
@@ -224,57 +279,90 @@ class Client:
             self._sessions.append(session)
         return session
 
-    def _content(self, reply: requests.Response, limit: int) -> bytes:
-        """Read an answer, bounded in size and in time; what is longer counts as not readable."""
-        until = time.monotonic() + self._timeout_s
-        content = bytearray()
-        # `read` waits until the chunk is full, and a server may take as long as it likes over that.
-        read = getattr(reply.raw, "read1", reply.raw.read)
-        while chunk := read(_CHUNK, decode_content=False):
-            content += chunk
-            if len(content) > limit:
-                raise requests.exceptions.ContentDecodingError("the answer is too long")
-            if time.monotonic() > until:
-                raise requests.exceptions.ReadTimeout("the answer takes too long")
-        return bytes(content)
-
     def _note_clock(self, date: str | None) -> None:
         if date:
             try:
                 theirs = parsedate_to_datetime(date)
-                self._server_ahead_s = (theirs - clock.now()).total_seconds()
+                if theirs.year in _YEARS:
+                    self._server_ahead_s = (theirs - clock.now()).total_seconds()
             except (ValueError, TypeError, OverflowError):
                 return
-
-    def _masked(self, answer: Answer) -> Answer:
-        mask = self._credentials.masked
-        if isinstance(answer, Rejected):
-            fields = {mask(name): mask(said) for name, said in answer.fields.items()}
-            code = mask(answer.code) if answer.code else None
-            return Rejected(
-                status=answer.status, code=code, detail=mask(answer.detail), fields=fields
-            )
-        if isinstance(answer, Busy):
-            return Busy(answer.interval, answer.retry_after_s, mask(answer.detail))
-        if isinstance(answer, Unknown):
-            return Unknown(mask(answer.detail))
-        return NoRecipients(mask(answer.detail)) if isinstance(answer, NoRecipients) else answer
 
 
 class _Credentials(requests.auth.AuthBase):
     """Puts the token on a request. Two schemes, told apart by the token's shape as toloka-kit does."""
 
-    def __init__(self, token: str) -> None:
-        self.__token = token
-        self._scheme = "ApiKey" if _API_KEY.fullmatch(token) else "OAuth"
+    def __init__(self, token: Secret) -> None:
+        scheme = "ApiKey" if _API_KEY.fullmatch(token) else "OAuth"
+        self._header = Secret(f"{scheme} {token}")
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"{self._scheme} {self.__token}"
+        request.headers["Authorization"] = self._header
         return request
 
-    def masked(self, text: str) -> str:
-        """Take the token out of a text that a server or a library made."""
-        return text.replace(self.__token, "***")
+
+class _Session(requests.Session):
+    """A session that takes nothing from a server but its answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _Adapter())
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Know of no redirect: to look at one, requests reads all of its answer."""
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Makes connections whose answers end."""
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = bounded(pool.ConnectionCls)
+        return pool
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    items: Sequence[object]
+    has_more: bool
+    weight: int
+
+
+class _PassingError(ListError):
+    """The list may be had at another attempt."""
+
+
+class _TooLongError(ListError):
+    """A page is too long to be read."""
+
+
+def _page_in(status: int, content: bytes) -> _Page:
+    weight = weight_of(content)
+    if status == 200 and weight > MAX_WEIGHT:
+        raise _TooLongError(_TOO_LONG)
+    data = json_of(content)
+    if status != 200 or not isinstance(data, dict) or "items" not in data:
+        is_final = 300 <= status < 500 and status not in (408, 429)
+        kind = ListError if is_final else _PassingError
+        raise kind(f"HTTP {status} where a list of threads was asked for")
+    items, has_more = data["items"], data.get("has_more", False)
+    if not isinstance(items, list):
+        raise ListError("the list of threads holds no items")
+    if not isinstance(has_more, bool):
+        raise ListError("the list of threads does not say whether it goes on")
+    return _Page(items, has_more, weight)
+
+
+def _content(reply: requests.Response, limit: int) -> bytes:
+    """Read an answer as it came, never unpacked: what is not unpacked cannot be a bomb."""
+    content = bytearray()
+    while chunk := reply.raw.read(_CHUNK, decode_content=False):
+        content += chunk
+        if len(content) > limit:
+            raise requests.exceptions.ContentDecodingError(_TOO_LONG)
+    return bytes(content)
 
 
 def never_left(error: BaseException) -> bool:

@@ -40,6 +40,12 @@ def answer(
     return "\r\n".join([*head, "", ""]).encode() + body
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # Where many connect at once, the system resets some of them if fewer may wait.
+    request_queue_size = 128
+
+
 class Scripted:
     """Serves on loopback while it is entered; `requests` are those that came.
 
@@ -51,8 +57,7 @@ class Scripted:
         self.over = threading.Event()
         self._answers = answers
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
 
     def __enter__(self) -> Scripted:
         threading.Thread(

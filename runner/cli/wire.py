@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from runner import __version__
 from runner.cli.job import Job, Pacing, who_runs
 from runner.config import Token, load_token
@@ -50,7 +52,11 @@ def open_line(job: Job, pacing: Pacing, token: Token | None) -> Iterator[Line]:
 
 def find_token(job: Job) -> Token | None:
     """Load the token that the target needs; None for the local emulator, which takes any."""
-    return None if job.target.is_local else load_token(job.target, os.environ)
+    return None if job.target.is_local else load_token(job.target, os.environ, _warn)
+
+
+def _warn(said: str) -> None:
+    click.echo(f"warning: {said}", err=True)
 
 
 @contextmanager

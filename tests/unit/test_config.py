@@ -284,11 +284,12 @@ def test_what_is_no_token_is_refused_without_being_shown(held: str, folder: Path
 def test_a_token_file_that_cannot_be_read_is_said(folder: Path) -> None:
     target = choose_target(config(), "production", {})
     (folder / "binary").write_bytes(b"\xff\xfe")
-    for name in ("gone", ".", "binary"):
+    for name, why in (("gone", "No such file"), (".", ""), ("binary", "it is not UTF-8 text")):
         with pytest.raises(
-            SurroundingsError, match=r"^TOLOKA_TOKEN_FILE: the file cannot be read$"
-        ):
+            SurroundingsError, match=r"^TOLOKA_TOKEN_FILE: the file cannot be read"
+        ) as said:
             load_token(target, {"TOLOKA_TOKEN_FILE": str(folder / name)})
+        assert why in str(said.value)
     with pytest.raises(SurroundingsError) as caught:
         load_token(target, {})
     assert str(caught.value) == (
