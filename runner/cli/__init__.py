@@ -9,6 +9,7 @@ import errno
 import os
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import NoReturn, TextIO, cast
 
 import click
@@ -147,6 +148,10 @@ def _settle_in() -> None:
             "the standard output is closed, and nobody would see what happens: "
             "send it to a file, or to /dev/null"
         )
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and not stream.isatty():
+            # Windows gives a pipe an encoding that lacks most letters of most languages.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         os.getcwd()  # noqa: PTH109  (only whether there is one)
     except OSError as error:

@@ -8,7 +8,7 @@ record() (
   for file in *.jsonl; do
     [ -f "$file" ] || continue
     # A last line that was torn when a job was killed would be damage in the middle of a file.
-    sed -i -e '$!b' -e '/}$/!d' "$file"
+    sed -i -e '$!b' -e '/}\r\{0,1\}$/!d' "$file"
     git add "$file"
   done
   git diff --cached --quiet || git commit -q -m "Record what was sent"

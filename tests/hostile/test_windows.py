@@ -383,3 +383,31 @@ def test_a_backslash_in_an_argument_is_a_letter_of_the_name(project: Project) ->
     result = project.run("plan", "messages\\a.yaml", TOLOKA_TOKEN=TOKEN)
     assert result.code == 2
     assert result.err == "error: messages\\a.yaml: no such file or folder\n"
+
+
+# --- output ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["validate", "--format", "json"],
+        ["validate", "--format", "junit"],
+        ["plan"],
+        ["plan", "--format", "json"],
+        ["send"],
+    ],
+    ids=" ".join,
+)
+def test_what_a_pipe_gets_is_utf_8_whatever_the_system_thinks(
+    project: Project, command: list[str]
+) -> None:
+    spec = "id: thanks\n" + direct("a", topic="TOPIC").replace("TOPIC", "Спасибо 😀")
+    project.write("messages/спасибо.yaml", spec)
+    # What Windows gives to a pipe; a system sets it, and so does this variable.
+    done = project.run(*command, PYTHONIOENCODING="cp1252", PYTHONUTF8="0")
+    assert (done.code, "Traceback" in done.err) == (0, False), done.err
+    # JSON may write a letter as an escape.
+    shown = done.out.encode().decode("unicode_escape") if "\\u" in done.out else done.out
+    wanted = {"plan": "Спасибо 😀", "validate": "спасибо.yaml", "send": "Спасибо 😀"}
+    assert wanted.get(command[0], "thanks") in shown
