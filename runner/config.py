@@ -97,6 +97,10 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
         root = project / paths.MESSAGES_NAME
         _check_root(project, root)
         return Config(project=project, messages_root=root)
+    if flag is None and not path.resolve().is_relative_to(project.resolve()):
+        # A pull request can hold a link to any file of the machine that checks it out.
+        shown = paths.shown(path)
+        raise SurroundingsError(f"{shown} is a link out of its project: put the file itself there")
     file = _read_config(path)
     data = cast("Mapping[str, object]", file.data or {})
     root = project / str(data.get("messages", paths.MESSAGES_NAME))
@@ -114,8 +118,9 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
 
 def _check_root(project: Path, root: Path) -> None:
     """A pull request can move the messages folder, and must not move it out of its repository."""
-    inside = os.path.relpath(os.path.normpath(root), os.path.normpath(project))
-    if inside.startswith("..") or root.resolve() != project.resolve() / inside:
+    there, top = (Path(os.path.normpath(path.absolute())) for path in (root, project))
+    is_inside = there.is_relative_to(top)
+    if not is_inside or root.resolve() != project.resolve() / there.relative_to(top):
         raise SurroundingsError(
             f"the messages folder {paths.shown(root)} lies outside the project or behind a link: "
             "put the folder itself there"

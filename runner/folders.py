@@ -14,6 +14,7 @@ from runner.pacing import Pace, Stopped, wait_for
 
 _ATTEMPTS = 3
 _PAUSE_S = 1.0
+_OUTAGE_FAILURES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Filer:
         self._pace = pace
         self._queue: deque[tuple[Attempt, tuple[str, ...]]] = deque()
         self._failure: SurroundingsError | None = None
+        self._failures = 0
 
     def file(self, todo: Iterable[tuple[Attempt, tuple[str, ...]]], jobs: int) -> None:
         """Make each call until it is answered, a few times at most.
@@ -87,12 +89,14 @@ class Filer:
     def _file_one(self, attempt: Attempt, folders: Sequence[str]) -> None:
         answer = _try(attempt, folders, self._add, self._pace)
         if isinstance(answer, Sent):
+            self._failures = 0
             self._note(attempt, folders)
             return
         if isinstance(answer, Rejected) and answer.is_about_credentials:
             raise SurroundingsError(f"Toloka refused the token: {answer.detail}")
         self.left.append(Unfiled(attempt, answer))
-        if _is_quota(answer):
+        self._failures = 0 if isinstance(answer, Rejected) else self._failures + 1
+        if _is_quota(answer) or self._failures >= _OUTAGE_FAILURES:
             self._leave_the_rest(answer)
 
     def _leave_the_rest(self, answer: Answer) -> None:

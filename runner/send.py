@@ -104,6 +104,7 @@ class Sender:
         self._in_flight = 0
         self._changed = threading.Condition()
         self._failures = 0
+        self._busy = 0
         self._connected_at_s = time.monotonic()
         self._crash: BaseException | None = None
 
@@ -183,10 +184,19 @@ class Sender:
                 later = Rejected(status=429, code="TOO_MANY_REQUESTS", detail=answer.detail)
                 self._log.settle(delivery_id, later)
                 self.tally.postponed.append(delivery)
+                self._count_busy(answer)
             case NotConnected():
                 later = Rejected(status=None, code=None, detail=answer.detail)
                 self._log.settle(delivery_id, later)
                 self.tally.postponed.append(delivery)
+
+    def _count_busy(self, answer: Busy) -> None:
+        """Stop for a server that is busy for one delivery after the other, as long as it likes."""
+        with self._changed:
+            self._busy += 1
+            is_enough = self._busy >= _OUTAGE_FAILURES
+        if is_enough:
+            self.stop(Halt.QUOTA, answer.detail)
 
     def _try(self, delivery: Delivery) -> Answer:
         """Try until there is an answer; again only where nothing can have been sent."""
@@ -215,7 +225,7 @@ class Sender:
             if isinstance(answer, (Unknown, NotConnected)):
                 self._failures += 1
             elif not isinstance(answer, Busy):
-                self._failures = 0
+                self._failures = self._busy = 0
             unreachable = now_s - self._connected_at_s > _OUTAGE_S
             outage = self._failures >= _OUTAGE_FAILURES or unreachable
         if outage and isinstance(answer, (Unknown, NotConnected)):

@@ -85,13 +85,18 @@ def load_job(where: Where, results: Path | None = None, *, dry_run: bool = False
         if results is not None:
             document = results_document(
                 (),
-                target=where.target or "",
+                target=_without_credentials(where.target),
                 manifest="",
                 dry_run=dry_run,
                 exit_code=int(error.exit_code),
             )
             write_results(results, document)
         raise
+
+
+def _without_credentials(target: str | None) -> str:
+    """A target as it was asked for, unless it may hold what no file shall keep."""
+    return "" if target is None or set(target) & set("@?#") else target
 
 
 def _load_job(where: Where) -> Job:

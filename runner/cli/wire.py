@@ -19,6 +19,7 @@ from runner.config import Token, load_token
 from runner.errors import ExitCode, SurroundingsError
 from runner.manifest import Manifest
 from runner.pacing import Pace
+from runner.paths import why
 from runner.toloka import Client
 
 
@@ -90,11 +91,13 @@ def _local_emulator(state: Path) -> Iterator[tuple[str, str]]:
 
     from runner.emulator import Emulator
 
-    emulator = Emulator(state / "local.sqlite")
+    store = state / "local.sqlite"
+    emulator = Emulator(store)
     try:
         emulator.start()
     except (OSError, Error) as error:
-        raise SurroundingsError(f"the local emulator cannot start: {error}") from error
+        said = why(error, store) if isinstance(error, OSError) else str(error)
+        raise SurroundingsError(f"the local emulator cannot start: {said}") from error
     try:
         yield emulator.url, emulator.store_id
     finally:

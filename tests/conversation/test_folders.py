@@ -67,3 +67,18 @@ def test_what_cannot_be_filed_was_sent_all_the_same_and_is_filed_by_the_next_run
     assert sent_ok(project, emulator) == {"already_sent": 1}
     assert folders(emulator) == [["IMPORTANT", "OUTBOX"]]
     assert posts(emulator, "/compose") == 1
+
+
+def test_folders_that_are_refused_one_after_the_other_are_not_asked_for_for_each(
+    project: Project, emulator: Emulator
+) -> None:
+    extra = "folders: [IMPORTANT]\n"
+    for number in range(60):
+        project.write(f"messages/{number}.yaml", direct(f"t{number}", extra=extra))
+    fail(emulator, "on=folders,kind=503")
+    done = project.send(emulator, "--jobs", "2", *QUICK)
+    assert done.code == 75, done.err
+    assert "could not be put into their folders: 60" in done.err
+    assert posts(emulator, "/compose") == 60
+    # Twenty of them, each as often as one is tried, and what the other worker was at.
+    assert 20 <= posts(emulator, "/add-to-folders") <= 3 * 21

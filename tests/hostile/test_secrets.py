@@ -836,3 +836,13 @@ def test_that_watch_sees_a_process_with_the_token(project: Project) -> None:
     assert len([each for each in started if TOKEN in each]) == 1
     watch, _, _ = watched(project, sys.executable, "-c", "import time; time.sleep(.2)", TOKEN)
     assert len(watch.in_arguments) == 1
+
+
+def test_a_password_in_a_refused_url_is_kept_nowhere(project: Project) -> None:
+    project.write("messages/m.yaml", direct("a"))
+    url = f"https://user:{TOKEN}@127.0.0.1"
+    done = project.run("send", "--target", url, "--results", "results.json")
+    assert done.code == 2
+    assert TOKEN not in done.out + done.err
+    assert project.results()["target"] == ""
+    assert not any(TOKEN.encode() in content for content in project.files().values())

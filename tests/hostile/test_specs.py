@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from support import THANKS, Project, Result
@@ -265,3 +266,40 @@ def test_a_folder_of_very_many_files_takes_what_its_files_take(project: Project)
     assert done == Result(0, "", "")
     assert cost.cpu_s < 6
     assert cost.peak_mib < 100
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("variables: {x: " + "[" * 5000 + "]" * 5000 + "}\n", "nested more than 64 levels"),
+        ("#" * 100_000_000, "is larger than 8 MiB"),
+        ("messages: ../..\n", "lies outside the project or behind a link"),
+        ("messages: /\n", "lies outside the project or behind a link"),
+        ("messages: linked\n", "lies outside the project or behind a link"),
+        ("suppress: /etc/passwd\n", "`suppress` cannot be"),
+        ("suppress: ../../etc/passwd.txt\n", "`suppress`"),
+    ],
+    ids=range(7),
+)
+def test_a_hostile_configuration_is_refused_in_time(
+    project: Project, source: str, said: str
+) -> None:
+    project.write("messages/m.yaml", THANKS)
+    (project.root / "linked").symlink_to("/usr")
+    project.write("runner.yaml", source)
+    done, cost = run_limited("plan", cwd=project.root)
+    check_cheap(cost)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_a_configuration_that_is_a_link_out_of_the_project_is_not_read(
+    project: Project, tmp_path: Path
+) -> None:
+    project.write("messages/m.yaml", THANKS)
+    (tmp_path / "secrets.yaml").write_text("s3cret: x\n")
+    (project.root / "runner.yaml").symlink_to(tmp_path / "secrets.yaml")
+    done = project.run("validate")
+    assert (done.code, done.out) == (2, "")
+    assert "is a link out of its project" in done.err
+    assert "s3cret" not in done.err

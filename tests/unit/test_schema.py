@@ -356,7 +356,7 @@ def test_each_complaint_points_into_the_file(data: Any) -> None:
     [
         None,
         {},
-        {"target": "https://toloka.example:8443/base/"},
+        {"targets": {"my-team": {"url": "https://toloka.example:8443/base/"}}},
         {"target": "my-team", "targets": {"my-team": {"url": "http://localhost:8080"}}},
         {
             "messages": "messages",
@@ -375,8 +375,8 @@ def test_nothing_is_wrong_with_a_right_configuration(data: object) -> None:
 
 URL_HINT = "write an address such as https://toloka.dev, without /api and without a password"
 TARGET_HINT = (
-    "write local, production, sandbox, yandex-tasks, a name from targets, "
-    "or a base URL without /api and without a password"
+    "write local, production, sandbox, yandex-tasks, or a name from targets; "
+    "a URL goes under targets, or after --target"
 )
 
 
@@ -391,7 +391,7 @@ def target(**settings: object) -> dict[str, object]:
         ({"mesages": "x"}, ("mesages",), 'unknown key "mesages"', "did you mean `messages`?"),
         ({"target": "prodction"}, ("target",), 'there is no target "prodction"', "did you mean production?"),
         ({"target": "zzz"}, ("target",), 'there is no target "zzz"', "write local, production, sandbox or yandex-tasks, or define it under `targets`"),
-        ({"target": "https://toloka.dev/api/v1"}, ("target",), '`target` cannot be "https://toloka.dev/api/v1"', TARGET_HINT),
+        ({"target": "https://toloka.dev"}, ("target",), '`target` cannot be "https://toloka.dev"', TARGET_HINT),
         ({"target": "https://me:secret@toloka.dev"}, ("target",), "`target` cannot be an address with @ in it", TARGET_HINT),
         (target(url="https://me:secret@toloka.dev"), ("targets", "me", "url"), "`targets.me.url` cannot be an address with @ in it", URL_HINT),
         (target(url="toloka.dev"), ("targets", "me", "url"), '`targets.me.url` cannot be "toloka.dev"', URL_HINT),
