@@ -137,7 +137,7 @@ def _complaint(status: int, data: object, mask: Mask) -> tuple[str | None, str, 
         plain(path, mask): plain(_words(_mapping(said)), mask) for path, said in named[:_MAX_FIELDS]
     }
     said = _string(body.get("message")) or "no explanation"
-    code = plain(code, mask) if code else None
+    code = (plain(code, mask) or None) if code else None
     detail = f"HTTP {status} {code or ''}".strip() + f": {plain(said, mask)}"
     detail += "".join(f"; {path}: {words}" for path, words in fields.items())
     return code, plain(detail), fields

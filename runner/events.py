@@ -341,7 +341,8 @@ _READERS: Mapping[str, Callable[[Book, Event, int], None]] = {
 
 
 def _text_or_none(event: Event, key: str) -> str | None:
-    return None if event.get(key) is None else _text(event, key)
+    # An empty text says nothing, too.
+    return _text(event, key) if event.get(key) not in (None, "") else None
 
 
 def _word(event: Event, key: str, known: Collection[str]) -> str | None:

@@ -14,11 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.answers import classify
 from runner.config import load_config
+from runner.conversation import find_answers
 from runner.errors import MessagesError, Problem, SurroundingsError
+from runner.events import header_event, line_of, outcome_event, seen_event
 from runner.manifest import read_history
+from runner.model import Busy, NotConnected, Sent, Unknown
 from runner.planfile import read_plan_file
 from runner.recipients import load_ids, load_rows
+from runner.reconcile import find_seen
 from runner.render import Renderer
 from runner.sandbox import Refusal, Sandbox
 from runner.spec import load_specs
@@ -277,3 +282,79 @@ def test_any_bytes_are_a_plan_or_a_refusal(folder: Path, data: object, raw: byte
         path.write_bytes(written)
         with contextlib.suppress(SurroundingsError):
             assert isinstance(read_plan_file(path).target, str)
+
+
+# --- Toloka's answers -----------------------------------------------------------------------------
+
+_THREAD: dict[str, object] = {
+    "id": "63c15866757a4a1adad1d632",
+    "topic": {"EN": "Thank you!"},
+    "interlocutors": [{"id": "us", "role": "REQUESTER", "myself": True}],
+    "messages": [
+        {"text": {"EN": "Why?"}, "from": {"id": "a"}, "created": "2026-11-22T21:05:00.000"},
+        {"text": {"EN": "Hi"}, "from": {"id": "us"}, "created": "2026-11-22T21:00:00.321"},
+    ],
+    "compose_details": {"recipients_select_type": "DIRECT", "recipients_ids": ["a", "b"]},
+    "answerable": True,
+    "created": "2026-11-22T21:00:00.321",
+    "folders": ["OUTBOX"],
+}
+_ERROR = {
+    "code": "VALIDATION_ERROR",
+    "message": "no",
+    "payload": {"recipients_ids.1": {"code": "X", "message": "unknown"}, "interval": "DAY"},
+}
+
+
+def _changed(draw: st.DrawFn, node: object) -> object:
+    """A value of JSON with something else in one of its places."""
+    if isinstance(node, dict) and node and draw(st.integers(0, 3)):
+        key = draw(st.sampled_from(sorted(node)))
+        return {**node, key: _changed(draw, node[key])}
+    if isinstance(node, list) and node and draw(st.integers(0, 3)):
+        return [_changed(draw, node[0]), *node[1:]]
+    return draw(_json)
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> bytes:
+    """What Toloka says, with up to three places changed; or any bytes."""
+    node: object = draw(st.sampled_from([_THREAD, _ERROR]))
+    for _ in range(draw(st.integers(0, 3))):
+        node = _changed(draw, node)
+    return draw(st.one_of(st.just(json.dumps(node).encode()), st.binary(max_size=80)))
+
+
+@FUZZ
+@given(
+    status=st.one_of(st.integers(100, 599), st.sampled_from([200, 201, 400, 409, 429, 500])),
+    body=answers(),
+    retry_after=st.one_of(st.text(max_size=12), st.integers().map(str)),
+)
+def test_any_answer_has_an_outcome_that_can_be_recorded(
+    folder: Path, status: int, body: bytes, retry_after: str
+) -> None:
+    answer = classify(status, body, {"Retry-After": retry_after})
+    # Only a thread with an id was sent, and nothing else that may have been is called refused.
+    assert isinstance(answer, Sent) <= (200 <= status < 300)
+    assert isinstance(answer, Unknown) or not 500 <= status < 600
+    assert isinstance(answer, (Sent, Unknown)) or not 200 <= status < 300
+    if isinstance(answer, Busy):
+        assert answer.retry_after_s is None or 0 <= answer.retry_after_s < float("inf")
+        return
+    if isinstance(answer, (Unknown, NotConnected)):
+        assert answer.detail.isprintable()
+        return
+    path = folder / "toloka.dev.jsonl"
+    lines = [header_event("https://toloka.dev", None), _EVENTS[2]]
+    outcome = outcome_event(_DELIVERY, answer, "answer")
+    threads = [answer.thread] if isinstance(answer, Sent) else []
+    # What a list shows and nothing of ours claims is recorded, too.
+    seen = map(seen_event, find_seen(threads, frozenset()))
+    path.write_bytes(b"".join(map(line_of, [*lines, outcome, *seen])))
+    history = read_history(path, "https://toloka.dev")
+    (attempt,) = history.attempts
+    assert type(attempt.outcome) is type(answer)
+    assert [attempt.thread_id] == ([each.id for each in threads] or [None])  # type: ignore[list-item]
+    for said in find_answers(history, threads):
+        assert said.thread_id == attempt.thread_id

@@ -248,3 +248,24 @@ def test_every_module_is_on_the_map() -> None:
     folders = (path.parent.name + "/" for path in (ROOT / "runner").glob("*/__init__.py"))
     modules = {*folders, *(name for name in names if not name.startswith("__"))}
     assert {name for name in modules if f"`{name}`" not in text} == set()
+
+
+def _named_tests(row: str) -> list[tuple[str, str]]:
+    """The tests that a row of the threat model names: file and function."""
+    named = []
+    file = ""
+    for given, function in re.findall(r"`([\w/]+\.py)?::(\w+)`", row):
+        file = given or file
+        named.append((file, function))
+    return named
+
+
+def test_every_line_of_the_threat_model_names_a_test_that_is_there() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 20
+    for row in rows:
+        assert _named_tests(row), row
+        for file, function in _named_tests(row):
+            source = (ROOT / "tests" / file).read_text(encoding="utf-8")
+            assert f"\ndef {function}(" in source, (file, function)
