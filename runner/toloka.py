@@ -168,10 +168,14 @@ class Client:
                 content = _content(reply, _MAX_THREAD_BYTES + _ECHO * len(body))
                 # One by one: what is read out of many big answers takes much memory at once.
                 with self._reading:
-                    return classify(reply.status_code, content, reply.headers, self._mask)
+                    answer = classify(reply.status_code, content, reply.headers, self._mask)
         except _FAILURES as error:
             detail = self._told(error)
-            return NotConnected(detail) if never_left(error) else Unknown(detail)
+            answer = NotConnected(detail) if never_left(error) else Unknown(detail)
+        if isinstance(answer, Unknown):
+            # What may be left of such an answer shall not be read as the next one.
+            self._session().close()
+        return answer
 
     def _told(self, error: BaseException) -> str:
         return plain(f"{type(error).__name__}: {error}", self._mask)

@@ -169,7 +169,7 @@ def test_the_emulator_shares_nothing_with_the_rest() -> None:
 
 
 # Each of these takes long to load, and what does not use it shall not wait for it.
-SENDING = {"requests", "urllib3", "ssl", "runner.toloka", "runner.send", "concurrent.futures"}
+SENDING = {"requests", "urllib3", "runner.toloka", "runner.send", "concurrent.futures"}
 SERVING = {"sqlite3", "http.server", "runner.emulator"}
 READING = {"yaml", "jsonschema", "runner.prepare", "csv", "difflib"}
 ODD = {"asyncio", "importlib.metadata", "zipfile", "unittest", "multiprocessing"}
