@@ -32,7 +32,9 @@ from runner.wording import kind
 
 # A mistake in a template is in every row: so many rows of it are enough.
 _MAX_BAD_ROWS = 10
-_MAX_TEMPLATES = 1_000
+# The same of problems: each costs a look through its template's file.
+_MAX_PROBLEMS = 100
+_MAX_TEMPLATES = 3_000
 # The template process stops at as many.
 _MAX_CHARACTERS = 1_000_000
 # Python and Jinja2 show values in quotes, and numbers as they are.
@@ -55,9 +57,9 @@ class Renderer:
         below: Mapping[str, object] | None = None,
         above: Mapping[str, object] | None = None,
     ) -> None:
-        self._templates = Templates(messages_root / PARTIALS_NAME if messages_root else None)
-        self._below = below or {}
+        partials = messages_root / PARTIALS_NAME if messages_root else None
         self._above = above or {}
+        self._templates = Templates(partials, {**(below or {}), **self._above})
 
     def __enter__(self) -> Renderer:
         return self
@@ -72,7 +74,7 @@ class Renderer:
 
     def render(self, spec: MessageSpec) -> tuple[Message, ...]:
         """Render one spec, each row of its `for_each`; raises `MessagesError` with everything."""
-        values = {**self._below, **spec.variables, **self._above}
+        values = {key: each for key, each in spec.variables.items() if key not in self._above}
         sources = _found_templates(spec)
         if spec.for_each is not None:
             return tuple(self._rows(spec, sources, values, spec.for_each))
@@ -89,6 +91,7 @@ class Renderer:
         problems: list[Problem] = []
         bad_rows = 0
         seen: dict[str, int] = {}
+        files = {spec.file.path: spec.file.source}
         # The rows that were read and are not rendered yet.
         rows: deque[Row] = deque()
         for rendered in self._templates.render(sources, values, _values(path, rows, problems)):
@@ -97,11 +100,11 @@ class Renderer:
                 message = _Rendering(spec, rendered, row.number).message()
             except MessagesError as error:
                 bad_rows += 1
-                problems += [_in_row(problem, path, row) for problem in error.problems]
+                problems += [_in_row(problem, path, row, files) for problem in error.problems]
             else:
                 problems += _find_repeated(spec, path, row, message, seen)
                 yield message
-            if bad_rows >= _MAX_BAD_ROWS:
+            if bad_rows >= _MAX_BAD_ROWS or len(problems) >= _MAX_PROBLEMS:
                 break
         if not seen and not problems:
             where = spec.file.place(("for_each",))
@@ -145,7 +148,8 @@ def _find_templates(spec: MessageSpec) -> Iterator[Source]:
     for key, value in leaves:
         for pointer, template in _texts_below((key,), value):
             if has_markers(template):
-                yield Source(spec.file, pointer, template, is_value=True)
+                is_list = pointer == ("recipients_ids",)
+                yield Source(spec.file, pointer, template, "list" if is_list else "value")
 
 
 def _texts_below(pointer: Pointer, value: object) -> Iterator[tuple[Pointer, str]]:
@@ -323,20 +327,23 @@ class _Rendering:
         return self._rendered(pointer, value)
 
 
-def _in_row(problem: Problem, path: Path, row: Row) -> Problem:
+def _in_row(problem: Problem, path: Path, row: Row, files: dict[str, str]) -> Problem:
+    """Say in which row a problem is. `files` keeps what the templates' files hold, by their paths."""
     if problem.where.path == paths.shown(path):
         return problem
     what = problem.what
     if problem.rule == "template":
-        what = _without_values(what, Path(problem.where.path))
+        what = _without_values(what, problem.where.path, files)
     return replace(problem, what=f"{what} (row {paths.shown(path)}:{row.number})")
 
 
-def _without_values(said: str, file: Path) -> str:
+def _without_values(said: str, file: str, files: dict[str, str]) -> str:
     """Leave out of an error's words what is not in the template's own file: a row's values."""
-    source = ""
-    with suppress(OSError, UnicodeDecodeError):
-        source = file.read_text(encoding="utf-8-sig")
+    if file not in files:
+        files[file] = ""
+        with suppress(OSError, UnicodeDecodeError):
+            files[file] = Path(file).read_text(encoding="utf-8-sig")
+    source = files[file]
 
     def shown(part: re.Match[str]) -> str:
         inner = part[0].strip("'\"")

@@ -18,6 +18,7 @@ from collections.abc import (
     Sequence,
     ValuesView,
 )
+from functools import wraps
 from itertools import islice
 from typing import Any, NamedTuple, TypeGuard, TypeVar
 
@@ -25,6 +26,7 @@ import jinja2
 from jinja2 import ChainableUndefined, StrictUndefined, TemplateError, UndefinedError, nodes
 from jinja2.environment import TemplateExpression
 from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MAX_CHARACTERS = 1_000_000
@@ -32,11 +34,16 @@ MAX_VALUES = 250_000
 PARTIALS = "_partials/"
 """What the names of partials begin with where a fault points at one."""
 
-_MAX_DEPTH = 64
+_MAX_ITEM = 1_000
+_MAX_PARTIALS = 500
+_MAX_NAME = 200
+_MAX_FOLDERS = 8
 _MAX_COMPILED = 500
 _MAX_NAMED_AT_ONCE = 20
 _MAX_COMPARED = 1_000
 _TEMPLATE = "<template>"
+_FUNCTION = "this is a function, not text: call it with ()"
+_SERIES = "this is a series of values, not text: end it with |list or |join"
 _UNDEFINED_NAME = re.compile(r"'(\w+)' is undefined")
 _UNDEFINED_ATTRIBUTE = re.compile(r"has no attribute '(\w+)'")
 # An expression that holds none of these ends where Jinja2 says that it ends.
@@ -47,7 +54,7 @@ _MAX_BITS = 200
 # Whatever a template does wrong is the author's mistake, and one of these: a template is code.
 _FAULTS = (
     TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError,
-    OSError, SyntaxError, TypeError, ValueError,
+    AssertionError, NameError, OSError, SyntaxError, TypeError, ValueError,
 )  # fmt: skip
 
 _Compiled = TypeVar("_Compiled")
@@ -96,6 +103,7 @@ class Sandbox:
 
     def __init__(self, read_partial: Callable[[str], str | None]) -> None:
         self._read_partial = read_partial
+        self._partials: dict[str, str | None] = {}
         self._environment = _environment(self._load)
         self._templates = _Cache(self._environment.from_string)
         self._expressions = _Cache(self._compile_expression)
@@ -112,19 +120,18 @@ class Sandbox:
             raise Refusal([_fault_of(error, values)]) from error
         return _short_enough(rendered)
 
-    def value(self, template: str, values: Mapping[str, object]) -> object:
+    def value(self, template: str, values: Mapping[str, object], *, takes_list: bool) -> object:
         """Render a template to a text, or a lone `{{ expression }}` to its value, as plain data.
 
-        Raises `Refusal`.
+        What is not wanted, a list or a mapping, comes back empty. Raises `Refusal`.
         """
         try:
             expression = self._expressions.get(template)
             if expression is None:
                 return self.text(template, values)
-            value = _plain(expression(values))
+            return _plain(expression(values), takes_list=takes_list)
         except (*_FAULTS, TooLong) as error:
             raise Refusal([_fault_of(error, values)]) from error
-        return _short_enough(value) if isinstance(value, str) else value
 
     def _quick(self, template: str, values: Mapping[str, object]) -> str | None:
         """Render a text that holds plain expressions only, compiling these and not the text.
@@ -175,7 +182,13 @@ class Sandbox:
         return faults
 
     def _load(self, name: str) -> tuple[str, str, None] | None:
-        text = self._read_partial(name)
+        """Ask for each partial once, and for so many only: the answer costs our parent time."""
+        if name not in self._partials:
+            if len(self._partials) >= _MAX_PARTIALS:
+                raise Unusable(f"these templates ask for more than {_MAX_PARTIALS} partials")
+            is_short = len(name) <= _MAX_NAME and name.count("/") <= _MAX_FOLDERS
+            self._partials[name] = self._read_partial(name) if is_short else None
+        text = self._partials[name]
         return None if text is None else (text, PARTIALS + name, None)
 
 
@@ -197,13 +210,67 @@ class _Cache(OrderedDict[str, _Compiled]):
         return compiled
 
 
+class _Function:
+    """Something to call and nothing to look at: Python shows its address, new in every run."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._function = function
+
+    def __call__(self, *args: object, **options: object) -> object:
+        return self._function(*args, **options)
+
+    def __repr__(self) -> str:
+        raise Unusable(_FUNCTION)
+
+
+# Complaints name what has no such attribute, and nobody knows of this class.
+_Function.__module__, _Function.__name__ = "builtins", "function"
+
+
+class _Series(list[object]):
+    """What a filter gives one by one, as a list; it is not shown, for nobody means its brackets."""
+
+    def __repr__(self) -> str:
+        raise Unusable(_SERIES)
+
+
 class _Environment(ImmutableSandboxedEnvironment):
-    """Prefers a mapping's own keys to Python's methods: a column may be called `items`."""
+    """Gives the same text in every run: no address, and no order of a set.
+
+    A mapping's own keys come before Python's methods: a column may be called `items`.
+    """
+
+    intercepted_binops = frozenset({"-"})
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, dict) and attribute in obj:
             return obj[attribute]
-        return super().getattr(obj, attribute)
+        return _without_address(super().getattr(obj, attribute))
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        return _without_address(super().getitem(obj, argument))
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        result = super().call_binop(context, operator, left, right)
+        if isinstance(result, (set, frozenset)):
+            raise Unusable("this has no order: use |reject or |select on a list")
+        return result
+
+
+def _without_address(value: object) -> object:
+    is_odd = callable(value) and not isinstance(value, (jinja2.Undefined, Macro))
+    return _Function(value) if is_odd else value  # type: ignore[arg-type]  # it is callable
+
+
+def _in_order(give: Callable[..., object]) -> Callable[..., object]:
+    """Make a filter give a list where it gives its values one by one."""
+
+    @wraps(give)
+    def filtered(*args: object, **options: object) -> object:
+        given = give(*args, **options)
+        return _Series(given) if isinstance(given, Iterator) else given
+
+    return filtered
 
 
 def _environment(load: Callable[[str], object]) -> _Environment:
@@ -219,36 +286,50 @@ def _environment(load: Callable[[str], object]) -> _Environment:
     for name in ("lipsum", "cycler", "joiner"):
         del environment.globals[name]
     del environment.filters["random"]
+    for name, found in environment.globals.items():
+        environment.globals[name] = _without_address(found)
+    for name, give in environment.filters.items():
+        environment.filters[name] = _in_order(give)
     return environment
 
 
 def _shown(value: object) -> object:
-    """Let only data into a text: anything else shows an address in memory, new in every run."""
-    if isinstance(value, (str, jinja2.Undefined)):
-        return value
-    _plain(value, takes_series=False)
+    """Let only data into a text, and into the lists and mappings in it."""
+    inside: Iterable[object] = ()
+    if isinstance(value, dict):
+        inside = (*value.keys(), *value.values())
+    elif isinstance(value, (list, tuple)):
+        inside = value
+    elif not isinstance(value, (str, jinja2.Undefined)):
+        _plain_leaf(value)
+    for item in inside:
+        # Python shows what is undefined; inside a list it would not complain.
+        _plain_leaf(_shown(item)) if isinstance(item, jinja2.Undefined) else _shown(item)
     return value
 
 
-def _plain(value: object, *, takes_series: bool = True) -> object:
-    """Copy a value with what JSON knows and nothing else, at most `MAX_VALUES` of it.
+def _plain(value: object, *, takes_list: bool) -> object:
+    """Copy a value with what JSON knows and nothing else; a list only of single values."""
+    if isinstance(value, dict):
+        return {}
+    if not (isinstance(value, (list, tuple)) or _is_series(value)):
+        return _short(_plain_leaf(value))
+    if not takes_list:
+        return []
+    items = list(islice(value, MAX_VALUES + 1))
+    if len(items) > MAX_VALUES:
+        raise _TooLarge(f"this is more than {MAX_VALUES:,} values")
+    return [_plain_item(item) for item in items]
 
-    `takes_series` makes a list of what `|map`, `range` and their like give.
-    """
-    left = MAX_VALUES
 
-    def copy(item: object, depth: int) -> object:
-        nonlocal left
-        left -= 1
-        if left < 0 or depth > _MAX_DEPTH:
-            raise _TooLarge(f"this is more than {MAX_VALUES:,} values, or {_MAX_DEPTH} levels deep")
-        if isinstance(item, dict):
-            return {str(key): copy(each, depth + 1) for key, each in item.items()}
-        if isinstance(item, (list, tuple)) or (takes_series and _is_series(item)):
-            return [copy(each, depth + 1) for each in item]
-        return _plain_leaf(item)
+def _plain_item(item: object) -> object:
+    return _plain(item, takes_list=False)
 
-    return copy(value, 1)
+
+def _short(item: object) -> object:
+    if isinstance(item, str) and len(item) > _MAX_ITEM:
+        raise _TooLarge(f"this is a value of more than {_MAX_ITEM:,} characters")
+    return item
 
 
 def _plain_leaf(item: object) -> object:
@@ -259,9 +340,9 @@ def _plain_leaf(item: object) -> object:
     if item is None or isinstance(item, (bool, int, float)):
         return item
     if callable(item):
-        raise Unusable("this is a function, not text: call it with ()")
+        raise Unusable(_FUNCTION)
     if _is_series(item):
-        raise Unusable("this is a series of values, not text: end it with |list or |join")
+        raise Unusable(_SERIES)
     raise Unusable("this is neither text nor data")
 
 

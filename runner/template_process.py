@@ -2,8 +2,8 @@
 
 It is started by `runner.templates` with an empty environment, and speaks JSON Lines: a request
 on standard input, and one answer for each of its templates on standard output. Whatever a
-template gets past the sandbox ends here: no file, socket or process can be opened any more, and
-time and memory are limited (the latter two as far as the system has limits for them).
+template gets past the sandbox is held here as far as the system has limits for it: no file,
+socket or process can be opened any more, and time and memory are limited.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from __future__ import annotations
 import html  # noqa: F401  # Jinja2 imports it late, and then no file can be opened any more.
 import json
 import mmap
+import os
 import pprint  # noqa: F401  # Likewise.
 import signal
 import sys
 import textwrap  # noqa: F401  # Likewise.
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
-from runner.sandbox import Refusal, Sandbox, TooLong, Unusable
+from runner.sandbox import Fault, Refusal, Sandbox, TooLong, Unusable
 
 if sys.platform != "win32":  # It has no such limits: there, only our parent's deadline holds.
     import resource
@@ -30,6 +31,15 @@ if sys.platform != "win32":  # It has no such limits: there, only our parent's d
 SECONDS = 0.5
 _SECONDS_IN_A_STEP = 0.75
 MEBIBYTES = 96
+# All that one process computes: less than a template's worth more than many quick ones take.
+SECONDS_IN_ALL = 0.7
+_SECONDS_MORE_FOR_EACH = 0.002
+_SPENT = Fault(
+    "template: the templates up to this one take too long",
+    "a template fills in words: compute elsewhere",
+    is_final=True,
+)
+_NOBODY = 65534
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 _HAS_TIMERS = hasattr(signal, "setitimer")
 
@@ -41,23 +51,44 @@ def main() -> None:
     # Compiling and failing once loads what Jinja2 loads late.
     with suppress(Refusal):
         sandbox.text("{% if 1 %}{{ 'a' ~ nothing }}{% endif %}", {})
-    _give_up_everything()
+    give_up_everything()
     _say({"ready": True})
+    serve(sandbox)
+
+
+def serve(sandbox: Sandbox) -> None:
+    """Answer requests: first the values that all templates see, then templates with their own."""
+    shared: Mapping[str, object] = json.loads(sys.stdin.buffer.readline())
+    spent_s, answered = 0.0, 0
     for line in sys.stdin.buffer:
-        _serve(sandbox, json.loads(line))
+        request = json.loads(line)
+        values = {**shared, **request["values"]}
+        for row in request["rows"]:
+            for template, kind in request["templates"]:
+                began_s = time.process_time()
+                answer = _answer(
+                    sandbox, template, kind, values if row is None else values | {"row": row}
+                )
+                spent_s += time.process_time() - began_s
+                answered += 1
+                if spent_s > SECONDS_IN_ALL + answered * _SECONDS_MORE_FOR_EACH:
+                    answer = {"faults": [_SPENT]}
+                _say(answer)
 
 
-def _serve(sandbox: Sandbox, request: Mapping[str, Any]) -> None:
-    for row in request["rows"]:
-        values = request["values"] if row is None else {**request["values"], "row": row}
-        for template, is_value in request["templates"]:
-            try:
-                with _limited_time():
-                    render = sandbox.value if is_value else sandbox.text
-                    answer: dict[str, object] = {"value": render(template, values)}
-            except Refusal as refusal:
-                answer = {"faults": refusal.faults}
-            _say(answer)
+def _answer(
+    sandbox: Sandbox, template: str, kind: str, values: Mapping[str, object]
+) -> dict[str, object]:
+    try:
+        with _limited_time():
+            if kind == "text":
+                return {"value": sandbox.text(template, values)}
+            return {"value": sandbox.value(template, values, takes_list=kind == "list")}
+    except Refusal as refusal:
+        return {"faults": refusal.faults}
+    except TooLong:
+        # The word to stop came when there was an answer already, or a complaint in the making.
+        return {"faults": [_SPENT]}
 
 
 def _ask_for_partial(name: str) -> str | None:
@@ -104,13 +135,19 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
     raise TooLong
 
 
-def _give_up_everything() -> None:
+def give_up_everything() -> None:
     """Limit this process for the rest of its life, as far as the system can."""
     if _HAS_TIMERS:
         signal.signal(signal.SIGPROF, _stop)
         signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
     if sys.platform == "win32":
         return
+    if os.geteuid() == 0:
+        # Root would be bound by few limits, and may remove any file, which needs no opening.
+        with suppress(OSError):
+            os.setgroups([])
+            os.setgid(_NOBODY)
+            os.setuid(_NOBODY)
     memory = _address_space() + MEBIBYTES * 1024**2
     for limit, most in (
         (resource.RLIMIT_AS, memory),

@@ -20,7 +20,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from runner import paths
 from runner.errors import Place, Pointer, Problem, SurroundingsError
@@ -31,14 +31,15 @@ _MARKERS = ("{{", "{%", "{#")
 _MAX_PARTIAL_CHARACTERS = 100_000
 _MAX_CHUNK_ROWS = 256
 _MAX_CHUNK_CHARACTERS = 1024 * 1024
-# Rendered texts stay in memory until they are sent.
-_MAX_BYTES = 96 * 1024 * 1024
+# Rendered texts stay in memory until they are sent: so many bytes of them in any case, and so
+# many times what was given to the child. Texts in fifteen languages are many times their rows.
+_MAX_BYTES = 64 * 1024 * 1024
+_MAX_GROWTH = 200
 # The child limits its own time on the processor; this is for a system that has no such limit,
 # or a child that has stopped.
 _SECONDS_FOR_ONE = 20.0 if hasattr(os, "wait4") else 2.0
 _SECONDS_TO_START = 60.0
-_SECONDS_FOR_ALL = 30.0
-_SECONDS_MORE_FOR_EACH = 0.001
+_SECONDS_TO_END = 1.0
 _WATCH_S = 0.1
 _MAX_STOPPED = 3
 # Of one message; finding out what was meant takes time.
@@ -65,12 +66,12 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A template and where it is written; `is_value` if a lone expression keeps its type."""
+    """A template and where it is written; what a lone expression in it may give."""
 
     file: YamlFile
     pointer: Pointer
     text: str
-    is_value: bool = False
+    kind: Literal["text", "value", "list"] = "text"
 
     def place(self, offset: int = 0) -> Place:
         """Find the place of a character of the template."""
@@ -91,16 +92,16 @@ Rendered = dict[Pointer, object]
 class Templates:
     """Renders templates in a child process, which is started when it is first wanted.
 
-    `partials` is the folder that includes come from, None for no includes. Use it in a `with`,
-    or close it.
+    `partials` is the folder that includes come from, None for no includes; `shared` are the
+    values that all templates see. Use it in a `with`, or close it.
     """
 
-    def __init__(self, partials: Path | None) -> None:
+    def __init__(self, partials: Path | None, shared: Mapping[str, object]) -> None:
         self._partials = partials
+        self._shared = json.dumps(dict(shared)).encode() + b"\n"
         self._child: _Child | None = None
-        self._asked = 0
-        self._seconds = 0.0
-        self._bytes = 0
+        self._asked_bytes = 0
+        self._kept_bytes = 0
         self._stopped = 0
         self._given_up: Refused | None = None
 
@@ -119,7 +120,7 @@ class Templates:
     def start(self) -> None:
         """Start the child process: it gets ready while something else is done."""
         if self._child is None:
-            self._child = _Child()
+            self._child = _Child(self._shared)
 
     def render(
         self,
@@ -127,7 +128,7 @@ class Templates:
         values: Mapping[str, object],
         rows: Iterable[Mapping[str, object] | None],
     ) -> Iterator[Rendered]:
-        """Render templates with `values`, once for each row, which is the variable `row`.
+        """Render templates with `values` that beat the shared ones, for each row, which is `row`.
 
         Gives the rows' results in order. One with a final refusal is the last, and not complete.
         """
@@ -164,8 +165,9 @@ class Templates:
         return False
 
     def _ask(self, sources: Sequence[Source], values: str, rows: Sequence[str]) -> None:
-        templates = json.dumps([[source.text, source.is_value] for source in sources])
+        templates = json.dumps([[source.text, source.kind] for source in sources])
         request = f'{{"values":{values},"templates":{templates},"rows":[{",".join(rows)}]}}\n'
+        self._asked_bytes += len(request)
         self._live_child.write(request.encode())
 
     @property
@@ -198,32 +200,26 @@ class Templates:
 
     def _answer(self, source: Source) -> object:
         """The text or value of a template, or the `Refused` that says why there is none."""
-        began = time.perf_counter()
         try:
-            line = self._answer_line()
-            answer = json.loads(line.decode("utf-8", "surrogatepass"))
-            if "value" not in answer:
-                return _refused(source, self._partials, answer["faults"])
-        except (_Ended, LookupError, TypeError, ValueError):
-            what = self._live_child.why_ended()
+            answer = json.loads(self._answer_line().decode("utf-8", "surrogatepass"))
+        except (_Ended, ValueError):
+            what = f"template: {self._live_child.why_ended()}"
             hint = "a template fills in words: compute elsewhere"
-            problem = _limit(source.line_place(1), f"template: {what}", hint)
-            return Refused([problem], is_final=True)
-        self._asked += 1
-        self._bytes += len(line)
-        self._seconds += time.perf_counter() - began
+            return Refused([_limit(source.line_place(1), what, hint)], is_final=True)
+        if "value" not in answer:
+            return _refused(source, self._partials, answer["faults"])
         return self._within_reason(source, answer["value"])
 
     def _within_reason(self, source: Source, value: object) -> object:
-        """Give the value, unless all the templates together took or made too much."""
-        if self._bytes > _MAX_BYTES:
-            what = f"template: the messages of one run are more than {_MAX_BYTES // 1024**2} MiB"
-            hint = "split the messages, and name some of the files for each run"
-        elif self._seconds > _SECONDS_FOR_ALL + self._asked * _SECONDS_MORE_FOR_EACH:
-            what = f"template: this is where {self._seconds:.0f} seconds of rendering were over"
-            hint = "make the templates simpler"
-        else:
+        """Give the value, unless all of them together are far more than what they were made of."""
+        self._kept_bytes += sys.getsizeof(value)
+        if isinstance(value, list):
+            self._kept_bytes += sum(map(sys.getsizeof, value))
+        most = _MAX_BYTES + _MAX_GROWTH * self._asked_bytes
+        if self._kept_bytes <= most:
             return value
+        what = f"template: the texts up to this one take more than {most // 1024**2} MiB"
+        hint = "make them shorter, or split the rows and name some of the files for each run"
         refused = Refused([_limit(source.line_place(1), what, hint)], is_final=True)
         self._given_up = refused
         return refused
@@ -275,7 +271,8 @@ class _Ended(Exception):
 class _Child:
     """The child process, and the clock that ends it when it takes too long over an answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared: bytes) -> None:
+        self._shared = shared
         here = str(Path(__file__).resolve().parents[1])
         found = [os.path.abspath(folder) for folder in sys.path]  # noqa: PTH100  # `''` is here
         command = [sys.executable, "-I", "-S", "-c", _COMMAND, here, *found]
@@ -316,9 +313,15 @@ class _Child:
         return line
 
     def why_ended(self) -> str:
-        """Say what was wrong with the template that it was at."""
+        """Say what was wrong with the template that it was at; raises for a bug of ours."""
+        said = b""
+        with suppress(subprocess.TimeoutExpired):
+            # It may be about to end by itself, and then says why.
+            said = self._process.communicate(timeout=_SECONDS_TO_END)[1]
         self._process.kill()
         code = self._process.wait()
+        if code == 1 and b"Traceback" in said and b"MemoryError" not in said:
+            raise RuntimeError(f"the template process failed:\n{said.decode(errors='replace')}")
         ended_itself = hasattr(signal, "SIGVTALRM") and code == -signal.SIGVTALRM
         if self._is_late or ended_itself:
             return "this takes too long"
@@ -338,6 +341,7 @@ class _Child:
             said = self._process.communicate()[1].decode(errors="replace").strip()
             raise SurroundingsError(f"{_NOT_STARTED}: {said[-2_000:]}") from None
         self._is_ready = True
+        self.write(self._shared)
 
     def _watch(self) -> None:
         while not self._is_over.wait(_WATCH_S):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import THANKS, Project, Result
+from support import THANKS, Project, Result, run_command
 
 from runner.render import Renderer
 from runner.spec import load_specs
+from runner.templates import Source, Templates
+from runner.yamlfile import parse_yaml
 
 from .limited import check_cheap, run_limited
 
@@ -31,7 +34,7 @@ REFUSED = {
     "{{ 'a' * 90000000 }}": LARGE,
     "{{ [0] * 10**10 }}": LARGE,
     "{{ [[1] * 10000] * 10000 }}": "this ",
-    "{{ [1] * 300000 }}": "this is more than 250,000 values, or 64 levels deep",
+    "{{ [1] * 400000 }}": "the text is 1,200,000 characters once it is rendered",
     "{{ 'a'.center(10**10) }}": LARGE,
     "{{ 'a'.ljust(10**9) | length }}": LARGE,
     "{{ 'a'.zfill(10**10) }}": LARGE,
@@ -100,6 +103,17 @@ REFUSED = {
     "{{ range }}": FUNCTION,
     "{{ 'abc' | map('upper') }}": SERIES,
     "{{ ['abc' | map('upper')] }}": SERIES,
+    "{{ range ~ 1 }}": FUNCTION,
+    "{{ [range] | string }}": FUNCTION,
+    "{{ '%s' % range }}": FUNCTION,
+    "{{ '{}'.format(range) }}": FUNCTION,
+    "{{ range | escape }}": FUNCTION,
+    "{{ {range: 1} }}": FUNCTION,
+    "{{ ('x'.upper ~ '')[-15:-1] }}": FUNCTION,
+    "{{ 'abc' | list | unique | string }}": SERIES,
+    "{{ ([1] | map('string')) ~ 1 }}": SERIES,
+    "{{ ({'a': 1, 'b': 2}.keys() - [])|join }}": "this has no order",
+    "{% block b %}{% endblock %}{{ self.b ~ '' }}": FUNCTION,
     "{{ self }}": "this is neither text nor data",
     "{{ 'a'.encode('idna') }}": "this ",
     "{{ lipsum() }}": 'the variable "lipsum" is not defined',
@@ -221,7 +235,77 @@ def test_rows_that_make_more_text_than_memory_holds_are_refused(hostile: Project
         "recipients_select_type: DIRECT\nrecipients_ids: ['{{ row.id }}']\n",
     )
     done, cost = run_limited("validate", cwd=hostile.root)
-    check_refused(done, "the messages of one run are more than 96 MiB")
+    check_refused(done, "the texts up to this one take more than 64 MiB")
+    check_cheap(cost)
+
+
+def per_row(text: str, rows: int, project: Project) -> None:
+    project.write("messages/rows.csv", "id\n" + "".join(f"t{n}\n" for n in range(rows)))
+    project.write(
+        "messages/m.yaml",
+        f"topic: {{EN: Hello}}\ntext: {{EN: {json.dumps(text, ensure_ascii=False)}}}\n"
+        "for_each: rows.csv\nrecipients_select_type: DIRECT\nrecipients_ids: ['{{ row.id }}']\n",
+    )
+
+
+def test_rows_that_each_stay_below_the_limit_do_not_add_up(hostile: Project) -> None:
+    loops = "{% for a in range(100) %}{% for b in range(50000) %}{% endfor %}{% endfor %}hi"
+    per_row(loops, 200, hostile)
+    done, cost = run_limited("validate", cwd=hostile.root)
+    check_refused(done, "the templates up to this one take too long")
+    check_cheap(cost)
+
+
+def test_characters_count_as_the_memory_that_they_take(hostile: Project) -> None:
+    per_row("{{ 'x' * 990000 }}😀", 90, hostile)
+    done, cost = run_limited("validate", cwd=hostile.root)
+    check_refused(done, "the texts up to this one take more than 64 MiB")
+    check_cheap(cost)
+
+
+def test_honest_texts_may_be_many_times_their_rows() -> None:
+    words = "Thank you, {{ row.name }}. " + "This was good work. " * 400
+    file = parse_yaml(json.dumps([words] * 15), "m.yaml")
+    sources = [Source(file, (number,), words) for number in range(15)]
+    rows = ({"name": f"Name {number}"} for number in range(1_000))
+    size = 0
+    with Templates(None, {}) as templates:
+        for rendered in templates.render(sources, {}, rows):
+            size += sum(len(str(text)) for text in rendered.values())
+    assert size > 110_000_000
+
+
+@pytest.mark.parametrize(
+    "name", ["zz", "/".join("a" * 480), "x" * 100_000, "{}/../x", "zz{{ j }}"], ids=range(5)
+)
+def test_partials_are_asked_for_once(hostile: Project, name: str) -> None:
+    asked = json.dumps(name) if "{{" not in name else "'zz' ~ i ~ '-' ~ j"
+    loops = "{%% for i in range(9999) %%}{%% for j in range(9999) %%}%s{%% endfor %%}{%% endfor %%}"
+    hostile.write("messages/m.yaml", with_text(loops % f"{{% include {asked} ignore missing %}}"))
+    done, cost = run_limited("validate", cwd=hostile.root)
+    check_refused(done, "")
+    check_cheap(cost)
+
+
+def test_values_are_single_or_a_list_of_such(hostile: Project) -> None:
+    condition = "{category: profile, key: city, operator: EQ, value: '{{ [[]] * 240000 }}'}"
+    hostile.write(
+        "messages/m.yaml",
+        "topic: {EN: Hello}\ntext: {EN: Hi}\nrecipients_select_type: FILTER\n"
+        f"recipients_filter: {{and: [{', '.join([condition] * 40)}]}}\n",
+    )
+    done, cost = run_limited("validate", cwd=hostile.root)
+    assert (done.code, done.out.count(": error: ")) == (3, 40)
+    check_cheap(cost)
+
+
+def test_variables_are_handed_over_once(project: Project) -> None:
+    ids = "".join(f"  - {number:032x}\n" for number in range(60_000))
+    project.write("values.yaml", "everybody:\n" + ids)
+    for number in range(200):
+        project.write(f"messages/m{number}.yaml", with_text("Hello {{ everybody | length }}"))
+    done, cost = run_limited("validate", "--var-file", "values.yaml", "-q", cwd=project.root)
+    assert done == (0, "", "")
     check_cheap(cost)
 
 
@@ -229,7 +313,7 @@ def test_a_message_holds_only_so_many_templates(hostile: Project) -> None:
     ids = ", ".join(f"'{{{{ x{number} }}}}'" for number in range(100_000))
     hostile.write("messages/m.yaml", THANKS.replace("\n  - 1ad0", f" [{ids}] #"))
     done, cost = run_limited("validate", cwd=hostile.root)
-    check_refused(done, "here is template number 1,001 of this message")
+    check_refused(done, "here is template number 3,001 of this message")
     check_cheap(cost)
 
 
@@ -303,6 +387,35 @@ def test_the_template_process_can_open_nothing_and_knows_nothing(child: int) -> 
     assert b"sentinel" not in Path(f"/proc/{child}/cmdline").read_bytes()
     # Nothing but its three pipes.
     assert len(list(Path(f"/proc/{child}/fd").iterdir())) == 3
+
+
+ATTEMPTS = {
+    "a file": "open('/etc/passwd')",
+    "a file to write": "open('x', 'w')",
+    "a socket": "__import__('socket').socket()",
+    "a process": "os.fork()",
+    "a program": "os.posix_spawn('/bin/true', ['true'], {})",
+    "a file of root's": "os.unlink('mine')",
+    "a signal to its parent": "os.kill(os.getppid(), 0)",
+    "more memory": "'x' * 2**28",
+    "more rights": "os.setuid(0)",
+}
+
+
+@pytest.mark.parametrize("name", ATTEMPTS)
+def test_whoever_gets_out_of_the_sandbox_can_do_little(project: Project, name: str) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root's rights are given up, and others cannot become root")
+    project.write("mine", "")
+    script = (
+        "import os, socket, sys\nfrom runner.template_process import give_up_everything\n"
+        "give_up_everything()\ntry:\n"
+        f"    {ATTEMPTS[name]}\nexcept (OSError, MemoryError) as error:\n"
+        "    print('held', type(error).__name__)\nelse:\n    print('done')\n"
+    )
+    done = run_command("-c", script, cwd=project.root, command=[sys.executable])
+    assert done.out.startswith("held "), done
+    assert (project.root / "mine").exists()
 
 
 def test_a_template_process_that_dies_is_a_complaint_and_the_next_message_has_another(
