@@ -17,6 +17,13 @@ from runner.emulator import Emulator
 _FOREIGN = ("TOLOKA_", "CI_", "GITHUB_", "GITLAB_")
 _NAMES = {"CI", "NETRC", "NO_COLOR", "FORCE_COLOR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
 
+# What starts very many processes that run the same code as others': coverage makes each of them
+# half as slow again. By path below this folder.
+_UNMEASURED = (
+    *("benchmarks/", "delivery/", "packaging/", "readme/", "setup/", "hostile/test_files.py"),
+    *("hostile/test_specs.py", "hostile/test_templates.py", "hostile/test_windows.py"),
+)
+
 RunCli = Callable[..., Result]
 StartEmulator = Callable[..., Emulator]
 StartScripted = Callable[[Answers], Scripted]
@@ -24,11 +31,17 @@ StartScripted = Callable[[Answers], Scripted]
 
 @pytest.fixture(autouse=True)
 def _nothing_of_this_machine(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Take away what a test could read by mistake: credentials, CI, proxies, the real home."""
     for name in list(os.environ):
         if name.startswith(_FOREIGN) or name in _NAMES or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    here = request.path.relative_to(Path(__file__).parent).as_posix()
+    if here.startswith(_UNMEASURED):
+        for name in [name for name in os.environ if name.startswith("COVERAGE_PROCESS")]:
             monkeypatch.delenv(name)
     home = str(tmp_path_factory.mktemp("home"))
     monkeypatch.setenv("HOME", home)

@@ -16,7 +16,6 @@ from .world import World, people, world
 
 DELIVERIES = 9
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
 
 # What a run that meets this fault once comes to. All others are settled within the run.
 CODES = {

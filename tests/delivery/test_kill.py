@@ -20,7 +20,6 @@ from .world import IS_THOROUGH, World, people, wait_for, world
 
 DELIVERIES = 12
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
 
 # Windows ends a process at once whatever the signal, so a run there is only ever killed.
 not_on_windows = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from installing import tools_of
 from support import run_command
-from unmeasured import unmeasured as unmeasured
 
 if os.name == "nt":
     # These run what runs on a CI system's Linux machine: bash, sed, a folder `bin`.

@@ -27,7 +27,6 @@ from .tools import git
 BRANCH = "message-results"
 CONFIG = "defaults: {settle: 0.2, rate: 300}\n"
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
 SystemRunner = Callable[..., Runner]
 
 
