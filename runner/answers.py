@@ -33,12 +33,14 @@ Mask = Callable[[str], str]
 MAX_WEIGHT = 24 * 1024 * 1024
 """What an answer may weigh by `weight_of`."""
 
+YEARS = range(1970, 3000)
+"""The years that a time of Toloka's can be in: one outside them is no time that we can add to."""
+
 _MAX_DETAIL = 500
 _MAX_FIELDS = 200
 _MAX_DIGITS = 40
 _MAX_FILTER_DEPTH = 100
 _VALUE_WEIGHT = 64
-_YEARS = range(1970, 3000)
 _THREAD_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,200}")
 _HALF = re.compile(r"[\ud800-\udfff]")
@@ -169,9 +171,9 @@ def weight_of(body: bytes) -> int:
     return len(body) + _VALUE_WEIGHT * sum(map(body.count, (b",", b"[", b"{")))
 
 
-def json_of(body: bytes) -> object:
+def json_of(body: bytes, max_weight: int = MAX_WEIGHT) -> object:
     """Read a body; None for what is not JSON, or too much of it."""
-    if weight_of(body) > MAX_WEIGHT:
+    if weight_of(body) > max_weight:
         return None
     try:
         return cast("object", _DECODER.decode(body.decode()))
@@ -212,7 +214,7 @@ def _time(value: object) -> str:
     """A time as Toloka writes it; empty for anything that is none, or that nothing can add to."""
     text = value if isinstance(value, str) and len(value) <= _MAX_DIGITS else ""
     try:
-        return text if clock.read(text).year in _YEARS else ""
+        return text if clock.read(text).year in YEARS else ""
     except ValueError:
         return ""
 

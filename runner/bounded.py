@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 _MAX_HEAD = 128 * 1024
-_MAX_BYTES = 16 * 1024 * 1024
-"""More than any answer that is wanted; a limit on what frames one in tiny chunks."""
+_MAX_FRAME = 16 * 1024 * 1024
+"""A limit on what frames an answer in tiny chunks; its reader limits what is in them."""
 _PIECE = 16 * 1024
 
 
@@ -27,7 +27,13 @@ class BoundedAnswer(http.client.HTTPResponse):
         """Read the head: the status line, the headers, and whatever `100 Continue` is before."""
         self._bounds.left = _MAX_HEAD
         super().begin()
-        self._bounds.left = _MAX_BYTES
+        self._bounds.left = _MAX_FRAME
+
+    def read(self, amt: int | None = None) -> bytes:
+        """Read of the body, of which each byte that is handed out no longer counts."""
+        content = super().read(amt)
+        self._bounds.left += len(content)
+        return content
 
 
 class _Bounds(io.RawIOBase):

@@ -94,10 +94,14 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
         return Config(project=cwd, messages_root=None)
     path = cwd / flag if flag else project / paths.CONFIG_NAME
     if not path.is_file():
+        if path.is_symlink():
+            raise SurroundingsError(
+                f"{paths.shown(path)} is a link that leads to no file: put the file itself there"
+            )
         root = project / paths.MESSAGES_NAME
         _check_root(project, root)
         return Config(project=project, messages_root=root)
-    if flag is None and not path.resolve().is_relative_to(project.resolve()):
+    if flag is None and not paths.real(path).is_relative_to(paths.real(project)):
         # A pull request can hold a link to any file of the machine that checks it out.
         shown = paths.shown(path)
         raise SurroundingsError(f"{shown} is a link out of its project: put the file itself there")
@@ -119,8 +123,7 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
 def _check_root(project: Path, root: Path) -> None:
     """A pull request can move the messages folder, and must not move it out of its repository."""
     there, top = (Path(os.path.normpath(path.absolute())) for path in (root, project))
-    is_inside = there.is_relative_to(top)
-    if not is_inside or root.resolve() != project.resolve() / there.relative_to(top):
+    if not there.is_relative_to(top) or paths.has_link(there, top):
         raise SurroundingsError(
             f"the messages folder {paths.shown(root)} lies outside the project or behind a link: "
             "put the folder itself there"

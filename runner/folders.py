@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from runner.errors import SurroundingsError
 from runner.model import Answer, Attempt, Busy, History, Message, Rejected, Sent
 from runner.pacing import Pace, Stopped, wait_for
+from runner.send import OUTAGE_FAILURES
 
 _ATTEMPTS = 3
 _PAUSE_S = 1.0
-_OUTAGE_FAILURES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Filer:
             raise SurroundingsError(f"Toloka refused the token: {answer.detail}")
         self.left.append(Unfiled(attempt, answer))
         self._failures = 0 if isinstance(answer, Rejected) else self._failures + 1
-        if _is_quota(answer) or self._failures >= _OUTAGE_FAILURES:
+        if _is_quota(answer) or self._failures >= OUTAGE_FAILURES:
             self._leave_the_rest(answer)
 
     def _leave_the_rest(self, answer: Answer) -> None:

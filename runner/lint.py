@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 from unicodedata import digit
 from urllib.parse import urlsplit
@@ -35,7 +36,8 @@ _TOLOKA_HOST = re.compile(r"(^|\.)toloka\.(dev|ai|com|yandex\.[a-z.]+)$|^toloka\
 _REQUESTER_PATH = re.compile(r"/requester(/|$)|/(projects?|pools?)/\d")
 _TAG = re.compile(
     r"</?[A-Za-z][A-Za-z0-9]{0,15}(\s[^<>]{0,500})?/?>|<!--"
-    r"|!\[[^\]\n]{0,200}\]\([^)\n]{0,500}\)"
+    # Without `[`, which begins the next one, so that nothing is looked at many times.
+    r"|!\[[^\[\]\n]{0,200}\]\([^\[)\n]{0,500}\)"
 )
 _NUMBER = re.compile(r"\d+(?:[.,\u00a0\u2009\u202f ]?\d+)*")
 _NAME = re.compile(r"\{[{%][^{}%]{0,500}[}%]\}")
@@ -47,7 +49,11 @@ _ASKS = re.compile(
     r"|(?:responde|escr[ií]benos|отвеч|ответь|напишите)\w*)",
     re.IGNORECASE,
 )
-_QUESTION = re.compile(r"[^\s?]{1,40}(?:\?(?=[\s!?)\"'\xbb\u201d]|$)|[\uff1f\u061f])")
+_QUESTION = re.compile(r"(?:\?(?=[\s!?)\"'\xbb\u201d]|$)|[\uff1f\u061f])(?<=[^\s?].)")
+_LAST_WORD = re.compile(r"[^\s?]{1,40}.\Z")
+# Of all languages of a key together, and of each one at least: nobody reads further.
+_MAX_READ = 1_000_000
+_MIN_READ = 2_000
 _NO_VARIABLES = re.compile(r"'[^']*'|\"[^\"]*\"|\|\s*\w+|\bis\s+(?:not\s+)?\w+")
 _KEYWORDS = frozenset(
     (
@@ -133,8 +139,14 @@ def _place(spec: MessageSpec, finding: Finding) -> Place:
 
 def _each_text(message: Message) -> Iterator[tuple[str, str, str]]:
     for key, texts in (("topic", message.topic), ("text", message.text)):
-        for language, text in texts.items():
+        for language, text in _beginnings(texts).items():
             yield key, language, text
+
+
+def _beginnings(texts: Texts) -> Texts:
+    """As much of each text as is looked at: what a pull request can make us compute is limited."""
+    limit = max(_MAX_READ // max(len(texts), 1), _MIN_READ)
+    return {language: text[:limit] for language, text in texts.items()}
 
 
 def _find_contacts(_: MessageSpec, message: Message) -> Iterator[Finding]:
@@ -177,17 +189,18 @@ def _find_html(_: MessageSpec, message: Message) -> Iterator[Finding]:
 def _find_disparity(spec: MessageSpec, message: Message) -> Iterator[Finding]:
     """Compare each language with the first one."""
     for key, templates, texts in (
-        ("topic", spec.topic, message.topic),
-        ("text", spec.text, message.text),
+        ("topic", _beginnings(spec.topic), _beginnings(message.topic)),
+        ("text", _beginnings(spec.text), _beginnings(message.text)),
     ):
+        aspects = (
+            ("variables", cache(_variables), templates),
+            ("links", cache(_links), texts),
+            ("numbers", cache(_numbers), texts),
+        )
         languages = list(texts)
         for other in languages[1:]:
             first = languages[0]
-            for name, aspect, source in (
-                ("variables", _variables, templates),
-                ("links", _links, texts),
-                ("numbers", _numbers, texts),
-            ):
+            for name, aspect, source in aspects:
                 here, there = aspect(source[other]), aspect(source[first])
                 if here != there:
                     odd = _short(", ".join(sorted(here ^ there)))
@@ -208,13 +221,17 @@ def _find_untranslated(_: MessageSpec, message: Message) -> Iterator[Finding]:
 def _find_questions(_: MessageSpec, message: Message) -> Iterator[Finding]:
     if message.answerable or message.action == "reply":
         return
-    for language, text in message.text.items():
-        asks = _ASKS.search(text)
-        question = _QUESTION.search(_URL.sub("", text))
-        words = asks or question
+    for language, text in _beginnings(message.text).items():
+        words = _ASKS.search(text) or _question(text)
         if words:
             what = f"text.{language} asks for an answer, and `answerable` is false"
             yield Finding("text", language, what, words.group())
+
+
+def _question(text: str) -> re.Match[str] | None:
+    plain = _URL.sub("", text)
+    mark = _QUESTION.search(plain)
+    return mark and _LAST_WORD.search(plain, max(mark.end() - 41, 0), mark.end())
 
 
 def _variables(template: str) -> frozenset[str]:
@@ -229,9 +246,19 @@ def _links(text: str) -> frozenset[str]:
 def _numbers(text: str) -> frozenset[str]:
     # 1,000.50 and 1 000,50 are one number in two languages, and so are 12 and ١٢.
     found = _NUMBER.findall(_URL.sub("", text))
-    return frozenset(
-        "".join(str(digit(char)) for char in re.sub(r"\D", "", each)) for each in found
-    )
+    return frozenset(each.translate(_DIGITS) for each in found)
+
+
+class _Digits(dict[int, str]):
+    """Each digit, of any script, as ours; whatever else a number holds is left out."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        self[code] = str(digit(char)) if char.isdecimal() else ""
+        return self[code]
+
+
+_DIGITS = _Digits()
 
 
 def _short(text: str) -> str:

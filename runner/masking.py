@@ -12,8 +12,11 @@ _SHORTEST = 6
 _CODE = "|".join(
     (r"%([0-9a-f]{2})", r"\\u00([0-9a-f]{2})", r"\\x([0-9a-f]{2})", r"&\#x0*([0-9a-f]{2});")
 )
-_SPACE = r"\s|\\[nrt]|[\u00ad\u200b-\u200f\u2060\ufeff]"
-_PIECES = re.compile(rf"{_CODE}|&\#0*([0-9]{{2,3}});|\\([/\"\\])|({_SPACE})|.", re.I | re.S)
+_UNSEEN = r"[\u00ad\u200b-\u200f\u2060\ufeff]"
+_DECIMAL = r"&\#0*([0-9]{2,3});"
+_PIECES = re.compile(rf"{_CODE}|{_DECIMAL}|\\([/\"\\])|(\s|\\[nrt]|{_UNSEEN})|.", re.I | re.S)
+_ESCAPES = re.compile(rf"{_CODE}|{_DECIMAL}|\\[/\"\\nrt]", re.I)
+_UNSEEN_ONES = re.compile(_UNSEEN)
 _remembered: list[Mask] = []
 
 
@@ -48,12 +51,14 @@ class Mask:
         return "".join([*parts, text[end:]])
 
     def _may_be_in(self, text: str) -> bool:
-        """Whether a closer look is needed: most texts are plain, and shorter than any secret."""
+        """Whether a closer look, which takes long, is needed: most texts escape nothing."""
         if len(text) < len(self._folded) or not self._forms:
             return False
-        if not text.isascii() or any(sign in text for sign in "%&\\"):
+        if any(sign in text for sign in "%&\\") and _ESCAPES.search(text):
             return True
         squeezed = "".join(text.split())
+        if not squeezed.isascii():
+            squeezed = _UNSEEN_ONES.sub("", squeezed)
         return self._folded in squeezed.lower() or any(form in squeezed for form in self._forms)
 
     def _places_of_forms(self, text: str) -> Iterator[tuple[int, int]]:

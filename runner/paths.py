@@ -67,7 +67,9 @@ def why(error: OSError, path: Path) -> str:
 def find_project(start: Path) -> Path | None:
     """Find the nearest folder, from `start` upwards, with a `runner.yaml` or a `messages/`."""
     for folder in (start, *start.parents):
-        if (folder / CONFIG_NAME).is_file() or (folder / MESSAGES_NAME).is_dir():
+        config = folder / CONFIG_NAME
+        # A link that leads nowhere counts too: whoever broke it must not switch the policy off.
+        if config.is_file() or config.is_symlink() or (folder / MESSAGES_NAME).is_dir():
             return folder
     return None
 
@@ -86,7 +88,9 @@ def find_specs(paths: Sequence[Path]) -> list[Path]:
         if path.is_dir():
             found.update(dict.fromkeys(_specs_below(path)))
         elif path.is_file():
-            found[as_listed(path.absolute(), names)] = None
+            listed = as_listed(path.absolute(), names)
+            _check_name(listed)
+            found[listed] = None
         elif path.exists() or path.is_symlink():
             raise SurroundingsError(f"{shown(path)}: neither a file nor a folder")
         else:
@@ -103,6 +107,7 @@ def _specs_below(folder: Path) -> Iterator[Path]:
         for name in sorted(names):
             if name.lower().endswith(SPEC_SUFFIXES) and not name.startswith(("_", ".")):
                 path = Path(here, name)
+                _check_name(path)
                 _check_inside(path, folder)
                 _check_plain(path)
                 yield path
@@ -113,9 +118,33 @@ def _refuse(error: OSError) -> None:
     raise SurroundingsError(f"{shown(path)}: cannot be listed: {why(error, path)}") from error
 
 
+def _check_name(path: Path) -> None:
+    # Such a name can be written into no results file and no manifest.
+    name = shown(path)
+    safe = name.encode("utf-8", "backslashreplace").decode()
+    if safe != name:
+        what = "the name of this file or of its folder is not UTF-8"
+        raise MessagesError([Problem(Place(safe), what, "rename it")])
+
+
+def real(path: Path) -> Path:
+    """Where a path leads; links in a circle lead nowhere and stay as they are.
+
+    `Path.resolve` raises for them, in some versions of Python.
+    """
+    return Path(os.path.realpath(path))
+
+
+def has_link(path: Path, top: Path) -> bool:
+    """Whether a path goes through a link anywhere below a folder."""
+    # Unlike `Path.is_symlink`, this takes a name of any length.
+    is_link = os.path.islink(path)  # noqa: PTH114
+    return is_link or real(path) != real(top) / path.relative_to(top)
+
+
 def _check_inside(path: Path, folder: Path) -> None:
     # A pull request can hold a link to any file of the machine that checks it out.
-    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+    if path.is_symlink() and not real(path).is_relative_to(real(folder)):
         what = "is a link to a file outside the folder"
         raise MessagesError([Problem(Place(shown(path)), what, "put the file itself here")])
 
@@ -179,7 +208,7 @@ def find_data_file(name: str, spec: Path, root: Path | None) -> Path:
     below = path.relative_to(top)
     if any(part.startswith(("_", ".")) for part in below.parts):
         raise ValueError("a data file has no hidden or _ part in its path")
-    if path.resolve() != top.resolve() / below:
+    if has_link(path, top):
         raise ValueError("a link is not followed: put the file itself here")
     try:
         is_there = path.is_file()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -16,9 +17,12 @@ from runner.filter_table import is_identifier
 
 MAX_BYTES = 64 * 1024 * 1024
 # The text of a JSON list is held in memory whole; the other forms are read line by line.
-MAX_JSON_BYTES = 16 * 1024 * 1024
+MAX_JSON_BYTES = 4 * 1024 * 1024
 MAX_LINE = 1_000_000
+# Blank ones count too.
+MAX_LINES = 2_000_000
 MAX_IDS = 1_000_000
+MAX_ID = 200
 # Each row is a request of its own, and Toloka takes no more of them in a day.
 MAX_ROWS = 100_000
 MAX_COLUMNS = 1_000
@@ -26,7 +30,7 @@ MAX_DEPTH = 64
 DEFAULT_COLUMN = "toloker_id"
 
 _MAX_BAD_IDS = 20
-_SPACE = " \t\r\n"
+_SPACE = re.compile(r"[ \t\r\n]*")
 _Value = TypeVar("_Value")
 
 
@@ -63,6 +67,9 @@ def _checked_ids(path: Path, column: str) -> tuple[str, ...]:
     for total, (number, toloker) in enumerate(lines, start=1):
         if total > MAX_IDS:
             raise DataError(number, f"more than {MAX_IDS:,} ids", "split the message in two")
+        if len(toloker) > MAX_ID:
+            what = f"this id has more than {MAX_ID} characters"
+            raise DataError(number, what, "one id, nothing around it")
         if not is_identifier(toloker):
             bad.append(Place(paths.shown(path), number))
             if len(bad) >= _MAX_BAD_IDS:
@@ -117,6 +124,10 @@ def _lines(path: Path) -> Iterator[str]:
             line = stream.readline(MAX_LINE + 1)
             if not line:
                 return
+            if number > MAX_LINES:
+                raise DataError(
+                    number, f"the file has more than {MAX_LINES:,} lines", "split it up"
+                )
             if len(line) > MAX_LINE:
                 raise DataError(number, f"the line has more than {MAX_LINE:,} characters", "cut it")
             if "\0" in line:
@@ -180,27 +191,31 @@ def _json_rows(path: Path) -> Iterator[Row]:
     """Read a JSON list item by item: its items would take many times the room of their text."""
     _check_size(path, MAX_JSON_BYTES, "write one object a line, in a .jsonl file")
     text = path.read_text(encoding="utf-8-sig")
-    if not text.lstrip(_SPACE).startswith("["):
+    at = _after_space(text, 0)
+    if text[at : at + 1] != "[":
         _parsed(text, 1)
         raise DataError(1, "this is not a list", "write a JSON list of objects: [{...}, ...]")
-    at = _after_space(text, _after_space(text, 0) + 1)
+    at = _after_space(text, at + 1)
     number = 0
     while number or text[at : at + 1] != "]":
-        item, at = _decoded(text, at)
+        start = at
+        item, at = _decoded(text, start)
         number += 1
+        if at - start > MAX_LINE:
+            line = text.count("\n", 0, start) + 1
+            raise DataError(line, f"item {number} has more than {MAX_LINE:,} characters", "cut it")
         yield Row(number, _object(item, 1, f"item {number}", "write {...} for each row"))
         at = _after_space(text, at)
         if text[at : at + 1] != ",":
             break
         at = _after_space(text, at + 1)
-    if text[at : at + 1] != "]" or text[at + 1 :].strip(_SPACE):
+    if text[at : at + 1] != "]" or _after_space(text, at + 1) < len(text):
         raise DataError(text.count("\n", 0, at) + 1, "this is not JSON: here the list should end")
 
 
 def _after_space(text: str, at: int) -> int:
-    while text[at : at + 1] and text[at] in _SPACE:
-        at += 1
-    return at
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
 
 
 def _object(item: object, line: int, name: str, hint: str) -> dict[str, object]:
@@ -232,7 +247,7 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
 
 def _parsed(text: str, line: int) -> object:
     item, end = _decoded(text, _after_space(text, 0), line)
-    if text[end:].strip(_SPACE):
+    if _after_space(text, end) < len(text):
         raise DataError(line, "this is not JSON: something stands after it", "one value, no more")
     return item
 

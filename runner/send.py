@@ -27,7 +27,8 @@ from runner.model import (
 from runner.pacing import Pace, Stopped, wait_for
 
 ATTEMPTS = 3
-_OUTAGE_FAILURES = 20
+OUTAGE_FAILURES = 20
+"""After so many failures running, every other call would be answered alike."""
 _OUTAGE_S = 60.0
 _LONGEST_WAIT_S = 120.0
 _POLL_S = 0.1
@@ -194,7 +195,7 @@ class Sender:
         """Stop for a server that is busy for one delivery after the other, as long as it likes."""
         with self._changed:
             self._busy += 1
-            is_enough = self._busy >= _OUTAGE_FAILURES
+            is_enough = self._busy >= OUTAGE_FAILURES
         if is_enough:
             self.stop(Halt.QUOTA, answer.detail)
 
@@ -227,7 +228,7 @@ class Sender:
             elif not isinstance(answer, Busy):
                 self._failures = self._busy = 0
             unreachable = now_s - self._connected_at_s > _OUTAGE_S
-            outage = self._failures >= _OUTAGE_FAILURES or unreachable
+            outage = self._failures >= OUTAGE_FAILURES or unreachable
         if outage and isinstance(answer, (Unknown, NotConnected)):
             self.stop(Halt.OUTAGE, answer.detail)
 

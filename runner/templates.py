@@ -37,7 +37,7 @@ _MAX_BYTES = 64 * 1024 * 1024
 _MAX_GROWTH = 200
 # The child limits its own time on the processor; this is for a system that has no such limit,
 # or a child that has stopped.
-_SECONDS_FOR_ONE = 20.0 if hasattr(os, "wait4") else 2.0
+_SECONDS_FOR_ONE = 20.0 if hasattr(signal, "setitimer") else 4.0
 _SECONDS_TO_START = 60.0
 _SECONDS_TO_END = 1.0
 _WATCH_S = 0.1

@@ -7,14 +7,22 @@ The values are dict, list, str, int, float, bool and None, read by the core sche
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate, islice
 from pathlib import Path
 
 from runner.errors import Fault, MessagesError, Place, Pointer, Problem
 from runner.yamlevents import Builder, Marks, Shape
 
 MAX_BYTES = 8 * 1024 * 1024
+# A place costs no more than this, whatever the file holds: nobody's message has so many lines, and
+# what escapes hide is not looked for any further.
+_MAX_LINES = 5_000
+_MAX_SEARCHED = 1_000_000
+_NEAR = 1_000
+_BLOCK = 65_536
 _NOT_ALLOWED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -70,9 +78,17 @@ class YamlFile:
         return _source_index(self.source, start, end, value, offset)
 
     def _place_at(self, index: int) -> Place:
-        before = self.source[:index]
-        line_start = before.rfind("\n") + 1
-        return Place(self.path, before.count("\n") + 1, index - line_start + 1)
+        line_start = self.source.rfind("\n", 0, index) + 1
+        block = index // _BLOCK
+        above = self._lines_above[block] + self.source.count("\n", block * _BLOCK, index)
+        return Place(self.path, above + 1, index - line_start + 1)
+
+    @cached_property
+    def _lines_above(self) -> list[int]:
+        # How many line ends stand above each block: a list of all lines would take too much room.
+        starts = range(0, len(self.source) + 1, _BLOCK)
+        counts = (self.source.count("\n", start, start + _BLOCK) for start in starts)
+        return [0, *accumulate(counts)]
 
 
 def read_yaml(path: Path, shown: str, text_shape: Shape | None = None) -> YamlFile:
@@ -121,18 +137,30 @@ def _source_index(source: str, start: int, end: int, value: str, offset: int) ->
     Folding and indentation change white space only, so each source line, stripped, stands in the
     value in order. Where escapes hide a line, the nearest one before it answers.
     """
-    best, cursor, index = start, 0, start
+    best, cursor, searched = start, 0, 0
     is_block = source[start : start + 1] in ("|", ">")
-    for number, line in enumerate(source[start:end].split("\n")):
-        if number == 0 and is_block:
-            index += len(line) + 1
-            continue
+    for index, line in islice(_lines_between(source, start, end), int(is_block), _MAX_LINES):
         text = line.strip().strip("\"'") if not is_block else line.strip()
-        found = value.find(text, cursor) if text else -1
+        if not text:
+            continue
+        window = offset + len(text) + _NEAR
+        found = value.find(text, cursor, window)
+        if found > offset:
+            break
         if found >= 0:
-            if found > offset:
-                break
             best = index + line.index(text) + min(offset - found, len(text))
             cursor = found + len(text)
-        index += len(line) + 1
+        else:
+            searched += window - cursor
+        if cursor > offset or searched > _MAX_SEARCHED:
+            break
     return best
+
+
+def _lines_between(source: str, start: int, end: int) -> Iterator[tuple[int, str]]:
+    """Each line of a part of the source, and the index at which it begins."""
+    while start <= end:
+        stop = source.find("\n", start, end)
+        stop = end if stop < 0 else stop
+        yield start, source[start:stop]
+        start = stop + 1

@@ -78,7 +78,7 @@ def unknown_lines(history: History) -> Iterator[str]:
     """Name every delivery in doubt, with the id that `resolve` takes."""
     for attempt in history.attempts:
         if attempt.is_unknown:
-            yield f"unknown: {printable(attempt.message)}, delivery {attempt.delivery}"
+            yield f"unknown: {printable(attempt.message)}, delivery {printable(attempt.delivery)}"
 
 
 def _asked(activity: Activity | None) -> tuple[str, ...]:

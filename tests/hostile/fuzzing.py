@@ -17,7 +17,8 @@ FUZZ = settings(
     derandomize=not IS_THOROUGH,
     max_examples=20_000 if IS_THOROUGH else 150,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    database=None,
+    # What the thorough profile finds is tried first the next time (in `.hypothesis`).
+    database=settings().database if IS_THOROUGH else None,
 )
 
 _SPECS = [

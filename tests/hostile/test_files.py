@@ -285,10 +285,14 @@ def test_a_line_that_was_not_kept_is_cut_off_again(tmp_path: Path) -> None:
 def test_a_file_system_without_locks_is_no_bug(project: Project, emulator: Emulator) -> None:
     write_messages(project)
     result = send(project, emulator, by=with_fault("flock", "error=ENOSYS"))
-    # What the locking library makes of it depends on its version.
-    assert result.code in (0, 2), result
-    assert "Traceback" not in result.err
-    assert composes(emulator) == (COUNT if result.code == 0 else 0)
+    if "falling back to SoftFileLock" in result.err:
+        # Newer versions of the locking library then lock by a file that is there or not.
+        assert result.code == 0, result
+        assert "Traceback" not in result.err
+        assert composes(emulator) == COUNT
+    else:
+        check_stopped(result, "the file system has no locks, keep the manifest on another one")
+        assert composes(emulator) == 0
 
 
 def test_results_that_do_not_fit_at_the_end_do_not_say_that_nothing_was_sent(
@@ -340,7 +344,11 @@ def test_an_emulator_on_a_full_disk_sends_nothing_twice(disk: Disk, tmp_path: Pa
     disk.clear()
     disk.leave(160 * 1024)
     stopped = run_command(*("send", "--jobs", "1", "--settle", "0.1"), cwd=project.root, command=by)
-    assert stopped.code in (0, 2, 5, 75), stopped
+    # Its store shares the disk, so one call is not answered; what ends the run is that the
+    # manifest has no room for its next line either.
+    assert stopped.code == 2, stopped
+    assert "the manifest results/local.jsonl cannot be written: No space left" in stopped.err
+    assert "12 sent" not in stopped.out
     disk.clear()
     assert run_command("send", "--settle", "0.1", cwd=project.root, command=by).code == 0
     # SQLite finds no file by a path into another process's disk.

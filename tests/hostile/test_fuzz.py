@@ -5,22 +5,26 @@ The longer profile: `MESSAGE_RUNNER_PROFILE=thorough pytest tests/hostile/test_f
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import TOKEN
 
-from runner.answers import classify
+from runner.answers import classify, is_thread_id, thread_of
 from runner.config import load_config
 from runner.conversation import find_answers
-from runner.errors import MessagesError, Problem, SurroundingsError
+from runner.errors import ListError, MessagesError, Problem, SurroundingsError
 from runner.events import header_event, line_of, outcome_event, seen_event
 from runner.manifest import read_history
-from runner.model import Busy, NotConnected, Sent, Unknown
+from runner.masking import Mask
+from runner.model import Answer, Busy, NotConnected, Rejected, Sent, Thread, Unknown
 from runner.planfile import read_plan_file
 from runner.recipients import load_ids, load_rows
 from runner.reconcile import find_seen
@@ -28,6 +32,7 @@ from runner.render import Renderer
 from runner.sandbox import Refusal, Sandbox
 from runner.spec import load_specs
 from runner.templates import Refused, Source, Templates
+from runner.toloka import _page_in
 from runner.yamlfile import parse_yaml, read_yaml
 
 from .fuzzing import FUZZ, as_yaml, nearly, spec_bytes, yaml_text
@@ -139,7 +144,7 @@ _WORDS = [
     "x", "team", "nothing", "row.id", "row['name']", "1", "2.5", "'it'", '"is"', "[1, 2]", "{'a': 1}",
     "loop.index", "ns.a", "x.__class__", "self", "range(3)", "none", "true", "-", "+", "~", "*", "**", "%",
     "/", "//", "==", "<", "in", "is defined", "not", "and", "or", "if", "else", "(", ")", "[", "]", ",",
-    "|upper", "|int", "|join", "|length", "|default('d')", "|replace('a', 'bb')", "|center(20)", "|list",
+    "|upper", "|int", "|join", "|length", "|default('d')", "|replace('a', 'bb')", "|center(20)", "|list", "|string", "|pprint", "|escape", "|unique", "range", "ns.keys()",
     "|map('upper')", "|tojson", "|sum", "|sort", "|random", "|attr('a')", "|format(1)", ".upper()",
     ".format(x)", ".a", "[0]",
 ]  # fmt: skip
@@ -165,18 +170,18 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Templates]:
     partials = tmp_path_factory.mktemp("messages") / "_partials"
     partials.mkdir()
     (partials / "sign.j2").write_text("Yours, {{ team }}")
-    with Templates(partials) as templates:
+    with Templates(partials, VALUES) as templates:
         yield templates
 
 
 @FUZZ
-@given(template=templates, is_value=st.booleans())
+@given(template=templates, kind=st.sampled_from(["text", "value", "list"]))
 def test_any_template_is_data_or_problems_and_the_same_again(
-    process: Templates, template: str, is_value: bool
+    process: Templates, template: str, kind: Literal["text", "value", "list"]
 ) -> None:
     file = parse_yaml(as_yaml({"text": template}), "m.yaml")
-    source = Source(file, ("text",), file.data["text"], is_value)  # type: ignore[index]
-    (first,), (second,) = (list(process.render([source], VALUES, [None])) for _ in range(2))
+    source = Source(file, ("text",), file.data["text"], kind)  # type: ignore[index]
+    (first,), (second,) = (list(process.render([source], {}, [None])) for _ in range(2))
     result, again = first["text",], second["text",]
     if isinstance(result, Refused):
         assert isinstance(again, Refused)
@@ -185,7 +190,7 @@ def test_any_template_is_data_or_problems_and_the_same_again(
         assert all(str(problem).isprintable() for problem in result.problems)
     else:
         assert result == again
-        assert is_value or isinstance(result, str)
+        assert kind != "text" or isinstance(result, str)
         assert " at 0x" not in json.dumps(result)
 
 
@@ -280,8 +285,13 @@ def test_any_bytes_are_a_plan_or_a_refusal(folder: Path, data: object, raw: byte
     path = folder / "plan.json"
     for written in (raw, json.dumps({"version": 1, "target": "x", "messages": data}).encode()):
         path.write_bytes(written)
-        with contextlib.suppress(SurroundingsError):
-            assert isinstance(read_plan_file(path).target, str)
+        said = ""
+        try:
+            target = read_plan_file(path).target
+        except SurroundingsError as error:
+            target, said = None, str(error)
+        assert isinstance(target, str) != said.startswith("--plan plan.json: "), said
+        assert said.isprintable()
 
 
 # --- Toloka's answers -----------------------------------------------------------------------------
@@ -325,9 +335,12 @@ def answers(draw: st.DrawFn) -> bytes:
     return draw(st.one_of(st.just(json.dumps(node).encode()), st.binary(max_size=80)))
 
 
+_STATUSES = st.one_of(st.integers(100, 599), st.sampled_from([200, 201, 400, 409, 429, 500]))
+
+
 @FUZZ
 @given(
-    status=st.one_of(st.integers(100, 599), st.sampled_from([200, 201, 400, 409, 429, 500])),
+    status=_STATUSES,
     body=answers(),
     retry_after=st.one_of(st.text(max_size=12), st.integers().map(str)),
 )
@@ -358,3 +371,113 @@ def test_any_answer_has_an_outcome_that_can_be_recorded(
     assert [attempt.thread_id] == ([each.id for each in threads] or [None])  # type: ignore[list-item]
     for said in find_answers(history, threads):
         assert said.thread_id == attempt.thread_id
+
+
+_PAGE: dict[str, object] = {
+    "items": [_THREAD, {**_THREAD, "id": "63c15866757a4a1adad1d633", "parent_id": "63c1"}],
+    "has_more": True,
+}
+_IN_PERCENTS = quote(TOKEN).replace("-", "%2d")
+_FORMS = [
+    *(TOKEN, TOKEN.upper(), "\n".join(TOKEN), "\u200b".join(TOKEN), _IN_PERCENTS),
+    *(b64encode(TOKEN.encode()).decode(), TOKEN.encode().hex()),
+]
+_leaks = st.builds(
+    "{}{}{}".format, st.text(max_size=4), st.sampled_from(_FORMS), st.text(max_size=4)
+)
+_with_leaks = st.one_of(
+    *(_leaks, _leaks, _json, st.lists(_leaks, max_size=3)),
+    *(st.dictionaries(names, _leaks, max_size=3) for names in (st.text(max_size=8), _leaks)),
+)
+
+
+@st.composite
+def leaking(draw: st.DrawFn, sources: list[object]) -> bytes:
+    """What Toloka says, with the token in some places, in some form."""
+    node = draw(st.sampled_from(sources))
+    for _ in range(draw(st.integers(1, 4))):
+        place = draw(st.sampled_from(list(_places(node))))
+        node = _with(node, place, draw(_with_leaks))
+    return json.dumps(node).encode()
+
+
+def _places(node: object) -> Iterator[tuple[str | int, ...]]:
+    """The way to each value inside that holds no other."""
+    inner: Iterable[tuple[str | int, object]] = ()
+    if isinstance(node, dict):
+        inner = node.items()
+    elif isinstance(node, list):
+        inner = enumerate(node)
+    below = [(key, *place) for key, value in inner for place in _places(value)]
+    yield from below or [()]
+
+
+def _with(node: Any, place: tuple[str | int, ...], value: object) -> object:
+    """A copy with another value in one place."""
+    if not place:
+        return value
+    copy = node.copy()
+    copy[place[0]] = _with(node[place[0]], place[1:], value)
+    return copy
+
+
+def check_no_token(said: Iterable[str | None]) -> None:
+    for text in filter(None, said):
+        squeezed = "".join(text.replace("\u200b", "").split()).lower()
+        assert TOKEN.lower() not in squeezed, text
+        assert not any(form.lower() in text.lower() for form in _FORMS), text
+
+
+def kept_of(thread: Thread) -> Iterator[str | None]:
+    """What is recorded and printed of a thread; our own texts are compared, and never printed."""
+    yield from (thread.id, thread.created, thread.select_type, thread.parent_id, thread.account)
+    yield from (*thread.recipients_ids, *thread.folders)
+    for post in thread.posts:
+        yield from (post.sender, post.created)
+        if not post.is_ours:
+            yield from (*post.text, *post.text.values())
+
+
+def kept_of_answer(answer: Answer) -> Iterator[str | None]:
+    if isinstance(answer, Sent):
+        yield from kept_of(answer.thread)
+        return
+    yield answer.detail
+    if isinstance(answer, Rejected):
+        yield answer.code
+        yield from (*answer.fields, *answer.fields.values())
+
+
+@FUZZ
+@given(
+    status=st.one_of(st.just(200), _STATUSES),
+    content=st.one_of(
+        *(leaking([_PAGE]), leaking([_PAGE, _ERROR]), answers()),
+        nearly([json.dumps(_PAGE), '{"items": [{}, 1]}']),
+    ),
+)
+def test_any_page_is_threads_or_a_refusal_in_one_line(status: int, content: bytes) -> None:
+    try:
+        page, said = _page_in(status, content), ""
+    except ListError as error:
+        page, said = None, str(error)
+    assert said.isprintable()
+    check_no_token([said])
+    assert (page is None) == bool(said)
+    if page is None:
+        return
+    assert status == 200
+    assert isinstance(page.has_more, bool)
+    for thread in (thread_of(item, Mask(TOKEN)) for item in page.items):
+        if thread is not None:
+            assert is_thread_id(thread.id)
+            check_no_token(kept_of(thread))
+
+
+@FUZZ
+@given(status=_STATUSES, body=leaking([_THREAD, _ERROR]), retry_after=_leaks)
+def test_no_answer_gets_the_token_into_what_is_kept(
+    status: int, body: bytes, retry_after: str
+) -> None:
+    answer = classify(status, body, {"Retry-After": retry_after}, Mask(TOKEN))
+    check_no_token(kept_of_answer(answer))

@@ -16,12 +16,13 @@ import subprocess
 import threading
 import time
 import zlib
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,9 @@ from scripted import Raw, Request, Scripted, answer
 from support import THANKS, TOKEN, Project, Result, direct
 
 from runner.answers import thread_of
+from runner.errors import ListError
 from runner.model import Delivery, Direct, Message, Unknown
-from runner.toloka import Client
+from runner.toloka import Client, ListLimits
 
 from .limited import Cost, check_cheap, run_limited
 
@@ -392,7 +394,7 @@ def test_what_was_sent_is_sent_whatever_else_the_answer_says(
     for command in ("send", "status --refresh", "replies --format csv"):
         shown, cost = run(project, command, server.url)
         assert shown.code == 0, shown.err
-        assert shown.out.isprintable() or "\x1b" not in shown.out
+        assert all(line.isprintable() for line in shown.out.splitlines()), shown.out
         check_cheap(cost)
     assert len(toloka.posts) == len(names)
 
@@ -506,11 +508,6 @@ def rising(request: Request) -> bytes:
     return answer(200, {"items": [{"id": f"{number:024x}"}], "has_more": True})
 
 
-def rising_and_heavy(request: Request) -> bytes:
-    _, _, body = rising(request).partition(b"\r\n\r\n")
-    return answer(200, body[:-1] + b', "x": [' + b'"",' * 350_000 + b"0]}")
-
-
 LISTS: dict[str, tuple[Raw | Serve, str]] = {
     "a list without end": (endless(PAGE_HEAD + b'\r\n{"items": [', b"{}," * 9999), "too long"),
     "a list of everything": (answer(200, b'{"items":[' + b"[]," * 2_000_000 + b"0]}"), "too long"),
@@ -527,10 +524,11 @@ LISTS: dict[str, tuple[Raw | Serve, str]] = {
         answer(200, {"items": [{"id": THREAD_ID}], "has_more": True}),
         "does not go on",
     ),
-    "pages without end": (rising, "has no end"),
-    "heavy pages without end": (rising_and_heavy, "has no end"),
     "refused for good": (answer(404, {}), "HTTP 404"),
 }
+
+
+BIG_LISTS = ("a list without end", "a list of everything", "headers without end")
 
 
 @dataclass
@@ -563,8 +561,8 @@ def test_a_list_that_cannot_be_had_ends_the_run_before_anything_is_sent(
     def run_one(command: str, name: str) -> tuple[str, str, Project, Result, Cost]:
         copy = Project(tmp_path / f"{command} {name}")
         shutil.copytree(project.root, copy.root)
-        # A list without end is given up after so many timeouts; a rate, so that it has few pages.
-        quick = ("--timeout", "0.2", *(("--rate", "20") if name == "pages without end" else ()))
+        # What is big must end for its size, and what is slow for its time.
+        quick = ("--timeout", "20" if name in BIG_LISTS else "0.2")
         shown, cost = run(copy, command, server.url, *quick, account=name.replace(" ", "_"))
         return command, name, copy, shown, cost
 
@@ -611,6 +609,85 @@ def test_a_page_that_is_too_long_is_asked_for_in_parts(
     assert cost.peak_mib < 200
     assert set(statuses(project)) == {"adopted"}
     assert len(toloka.posts) == 40
+
+
+def test_a_list_that_goes_on_for_ever_ends_where_no_account_has_more(
+    start_scripted: StartScripted,
+) -> None:
+    server = start_scripted(rising)
+    # A list may wait for two seconds in all, and the pace's waiting is none of the server's.
+    limits = ListLimits(threads=100, timeouts=0.4)
+    pace = partial(time.sleep, 0.03)
+    client = Client(server.url, TOKEN, timeout_s=5, list_limits=limits, pace=pace)
+    with pytest.raises(ListError, match="has no end after 100 of them; put the manifest"):
+        list(client.threads({}))
+    client.close()
+    assert len(server.requests) == 100
+
+
+@pytest.mark.parametrize("repeated", [0, 299])
+def test_a_list_that_brings_little_for_its_time_is_given_up(
+    repeated: int, start_scripted: StartScripted
+) -> None:
+    def late(request: Request) -> bytes:
+        page = json.loads(rising(request).partition(b"\r\n\r\n")[2])
+        time.sleep(0.3)
+        return answer(200, {**page, "items": [*[{"id": "0"}] * repeated, *page["items"]]})
+
+    server = start_scripted(late)
+    client = Client(server.url, TOKEN, timeout_s=5, list_limits=ListLimits(timeouts=0.4))
+    with pytest.raises(ListError, match="comes too slowly; raise --timeout, or put the manifest"):
+        list(client.threads({}))
+    client.close()
+    # Each new thread bought a little, and no more than that.
+    assert len(server.requests) <= 10
+
+
+class LongList:
+    """Twenty thousand threads: the first hundreds are long, and one is longer than any page."""
+
+    def __init__(self, ours: dict[str, Any]) -> None:
+        self.limits: list[int] = []
+        self._ids = [f"{number:024x}" for number in range(1, 20_001)]
+        text = {f"L{number}": "many words " * 300 for number in range(15)}
+        long = [{"text": text, "from": {"id": "me", "myself": True}, "created": NOW}]
+        post = {"text": {"EN": "a word"}, "from": {"id": "a"}, "created": NOW}
+        threads = [{**ours, "id": each} for each in self._ids]
+        for each in threads[:-1]:
+            each["topic"] = {"EN": "Another"}
+        for each in threads[:300]:
+            each["messages"] = long
+        threads[10_000]["messages"] = [post] * 250_000
+        self._threads = [json.dumps(each).encode() for each in threads]
+
+    def __call__(self, request: Request) -> bytes:
+        limit = int(re.search(r"limit=(\d+)", request.path)[1])  # type: ignore[index]
+        after = (re.search(r"id_gt=(\w+)", request.path) or ["", ""])[1]
+        self.limits.append(limit)
+        start = bisect_right(self._ids, after)
+        items = b",".join(self._threads[start : start + limit])
+        more = b"true" if start + limit < len(self._ids) else b"false"
+        return answer(200, b'{"items": [' + items + b'], "has_more": ' + more + b"}")
+
+
+def test_a_list_of_many_threads_some_of_them_long_is_read_to_its_end(
+    project: Project, toloka: Toloka, server: Scripted
+) -> None:
+    write_messages(project, ["message"])
+    assert project.send(server.url).code == 0
+    project.manifest(server).unlink()  # type: ignore[arg-type]
+    pages = LongList(toloka.threads[0])
+    toloka.list_says = pages
+    # As low a timeout and rate as somebody may set: they bound an answer, and not the list.
+    shown = project.send(
+        server.url, "--settle", "0", "--timeout", "2", "--rate", "50", "--results", "results.json"
+    )
+    assert shown.code == 0, shown.err
+    assert statuses(project) == ["adopted"]
+    assert toloka.posts == ["message"]
+    # Each time the pages became short, and long again.
+    assert {1, 15, 300} <= set(pages.limits)
+    assert len(pages.limits) < 150
 
 
 # --- over TLS, as the real one --------------------------------------------------------------------

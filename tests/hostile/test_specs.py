@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import THANKS, Project, Result
+from support import THANKS, TOLOKER, Project, Result
 
 from .limited import Cost, check_cheap, run_limited
 
+LANGUAGES = ("EN", "RU", "FR", "ES", "DE", "IT", "PT")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 ALIASES = "variables:\n  a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"  a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 30)
@@ -117,6 +119,21 @@ REFUSED: dict[str, tuple[str | bytes | Callable[[], str | bytes], str]] = {
     ),
     "a list with NUL": (FILE + '"a\\0.txt"\n', "`recipients_file` cannot be"),
     "a list of a long name": (FILE + "a" * 100_000 + ".txt\n", "`recipients_file` names no file"),
+    "a list that is its own link": (
+        FILE + "loop.txt\n",
+        "`recipients_file` names no file that can be used; a link",
+    ),
+    "a list below a loop": (FILE + "loop/x.txt\n", "`recipients_file` names no file that can be"),
+    "escaped lines": (
+        lambda: (
+            TO_ALL + 'text: {EN: "mail a@b.example ' + "\\\n\\x61a\n" * 60_000 + 'c@d.example"}\n'
+        ),
+        "text.EN holds an e-mail address",
+    ),
+    "very many lines": (
+        lambda: TO_ALL + "text:\n  EN: |\n" + "    ab\n" * 300_000 + "    c@d.example\n",
+        "text.EN holds an e-mail address",
+    ),
     "rows of a folder": (ROWS + "../..\n", '`for_each` cannot be "../.."'),
     "rows of a device": (ROWS + "/dev/zero\n", '`for_each` cannot be "/dev/zero"'),
     "rows elsewhere": (ROWS + "../../rows.csv\n", "`for_each` names no file that can be used"),
@@ -135,6 +152,8 @@ def hostile(project: Project) -> Project:
     for name in ("link.txt", "link.csv"):
         (messages / name).symlink_to("/etc/passwd")
     (messages / "folder").symlink_to(project.root)
+    for name in ("loop", "loop.txt"):
+        (messages / name).symlink_to(name)
     project.write("messages/.hidden.txt", "a\n")
     os.mkfifo(messages / "pipe.txt")
     return project
@@ -188,11 +207,29 @@ def test_of_very_many_mistakes_as_many_are_told_as_anybody_reads(
     check_cheap(cost)
 
 
+MANY_LINES = f"topic: {{EN: Hi}}\nrecipients_select_type: DIRECT\nrecipients_ids: [{TOLOKER}]\n"
+FAULTS = "".join(f"    {{{{ a{number} }}}}\n" for number in range(99))
+MANY_PLACES: dict[str, Callable[[], str]] = {
+    "faults of a block": lambda: "text:\n  EN: |\n" + "    ab\n" * 300_000 + FAULTS,
+    "faults of a long file": lambda: "text:\n  EN: |\n" + FAULTS + "#\n" * 3_500_000,
+    "faults behind escapes": lambda: 'text: {EN: "' + "\\\n\\x61a\n" * 60_000 + FAULTS + '"}\n',
+}
+
+
+@pytest.mark.parametrize("name", MANY_PLACES)
+def test_places_are_found_in_time(project: Project, name: str) -> None:
+    project.write("messages/m.yaml", MANY_LINES + MANY_PLACES[name]())
+    done, cost = run_limited("validate", cwd=project.root)
+    assert done.code == 3
+    assert 10 <= done.out.count('" is not defined') <= 100
+    check_cheap(cost)
+
+
 # Texts on which a careless pattern of a house rule would take for ever.
 SLOW_TEXTS = {
     "+1": 400_000, "a.a@": 200_000, "<a ": 300_000, "http://": 140_000, "![[": 300_000, "1 ": 480_000,
     "1\u202f1": 300_000, "{{ a ": 150_000, "a?": 400_000, " ": 900_000, "@a ": 300_000, "not ": 240_000,
-    "t.me/": 180_000, "(000) ": 150_000, "a-": 450_000, "\u0130": 900_000,
+    "t.me/": 180_000, "(000) ": 150_000, "a-": 450_000, "\u0130": 900_000, "![](": 240_000, "7": 990_000, "1;": 490_000,
 }  # fmt: skip
 
 
@@ -200,6 +237,18 @@ SLOW_TEXTS = {
 def test_no_text_is_slow_to_look_at(project: Project, piece: str) -> None:
     text = "{% raw %}" + piece * SLOW_TEXTS[piece] + "x{% endraw %}"
     project.write("messages/m.yaml", THANKS.replace("Thank you!", text))
+    done, cost = run_limited("validate", cwd=project.root)
+    assert done.code in (0, 3)
+    assert "Traceback" not in done.out + done.err
+    check_cheap(cost)
+
+
+@pytest.mark.parametrize("piece", ["![](", "7", "1;", "123- ", "a?b"])
+def test_many_languages_are_not_slow_to_look_at(project: Project, piece: str) -> None:
+    texts = [f'  {each}: "{piece * (990_000 // len(piece))}"\n' for each in LANGUAGES]
+    topics = [f"  {each}: Hi {each}\n" for each in LANGUAGES]
+    start = "recipients_select_type: ALL\ntopic:\n" + "".join(topics)
+    project.write("messages/m.yaml", start + "text:\n" + "".join(texts))
     done, cost = run_limited("validate", cwd=project.root)
     assert done.code in (0, 3)
     assert "Traceback" not in done.out + done.err
@@ -230,8 +279,8 @@ DATA: dict[str, tuple[str, Callable[[], str], str]] = {
         "item 1 is nested",
     ),
     "a very deep item": ("rows.json", lambda: "[" * 1_000_000, "this is nested too deep"),
-    "many items": ("rows.json", lambda: "[" + "{}," * 5_000_000 + "{}]", ""),
-    "many lists": ("rows.json", lambda: "[" + "[]," * 5_000_000 + "{}]", "item 1 is not an object"),
+    "many items": ("rows.json", lambda: "[" + "{}," * 1_300_000 + "{}]", ""),
+    "many lists": ("rows.json", lambda: "[" + "[]," * 1_300_000 + "{}]", "item 1 is not an object"),
     "a large number": (
         "rows.json",
         lambda: '[{"a": ' + "9" * 1_000_000 + "}]",
@@ -244,6 +293,39 @@ DATA: dict[str, tuple[str, Callable[[], str], str]] = {
     "a large line": ("rows.jsonl", lambda: '{"a": "' + "x" * 60_000_000, "the line has more than"),
     "one id": ("ids.txt", lambda: "x" * 60_000_000, "the line has more than 1,000,000"),
     "many ids": ("ids.txt", lambda: "x\n" * 30_000_000, "more than 1,000,000 ids"),
+    "blank lines, ids": ("ids.txt", lambda: "\n" * 64_000_000, "the file has more than 2,000,000"),
+    "blank lines, CSV": (
+        "rows.csv",
+        lambda: "id,a\n" + "\n" * 16_000_000,
+        "the file has more than 2,000,000 lines",
+    ),
+    "blank lines, JSON lines": (
+        "rows.jsonl",
+        lambda: "\n" * 64_000_000,
+        "the file has more than 2,000,000 lines",
+    ),
+    "spaces, JSON lines": ("rows.jsonl", lambda: (" " * 990_000 + "[]\n") * 60, "this line is not"),
+    "spaces behind JSON": ("rows.jsonl", lambda: ("{}" + " " * 990_000 + "\n") * 60, ""),
+    "spaces, JSON": ("rows.json", lambda: " " * 4_000_000, "this is not JSON"),
+    "spaces, a JSON list": ("rows.json", lambda: "[" + " " * 4_000_000, "this is not JSON"),
+    "much JSON": ("rows.json", lambda: " " * 16_000_000 + "[]", "the file is larger than 4 MiB"),
+    "wide JSON": (
+        "rows.json",
+        lambda: ' [{"id": "' + "y" * 4_000_000 + '\U0001f600"}]',
+        "item 1 has more than 1,000,000 characters",
+    ),
+    "small lists in one item": (
+        "rows.json",
+        lambda: '[{"id": [' + "[]," * 1_390_000 + "[]]}]",
+        "item 1 has more than 1,000,000 characters",
+    ),
+    "small objects in one item": (
+        "rows.json",
+        lambda: '[{"id": [' + '{"":1},' * 590_000 + "{}]}]",
+        "item 1 has more than 1,000,000 characters",
+    ),
+    "long ids": ("ids.txt", lambda: "y" * 201, "this id has more than 200 characters"),
+    "many long ids": ("ids.txt", lambda: ("y" * 60_000 + "\n") * 1_000, "this id has more"),
     "binary": ("ids.txt", lambda: "\0" * 1_000_000, "the line holds a NUL character"),
 }
 
@@ -264,6 +346,59 @@ def test_a_hostile_data_file_is_one_complaint_in_time(project: Project, name: st
     assert "xxx" not in done.out + done.err
     assert "Traceback" not in done.out + done.err
     check_cheap(cost)
+
+
+def test_a_comment_is_not_read_again_for_every_row(project: Project) -> None:
+    faults = "".join(f"    {{{{ row.x{number} }}}}\n" for number in range(99))
+    spec = FOR_EACH.replace('text: {EN: "{{ row.a }}"}', f"text:\n  EN: |\n{faults}".rstrip())
+    project.write("messages/m.yaml", spec + "rows.csv\n#" + "x" * 7_900_000)
+    project.write("messages/rows.csv", "id,a\n" + "".join(f"t{n},a\n" for n in range(1_000)))
+    done, cost = run_limited("validate", cwd=project.root)
+    assert done.code == 3
+    assert 10 <= done.out.count(": error: template: ") <= 200
+    check_cheap(cost)
+
+
+def test_one_toloker_in_very_many_rows_is_told_a_few_times(project: Project) -> None:
+    project.write("messages/m.yaml", FOR_EACH + "rows.csv\n")
+    project.write("messages/rows.csv", "id,a\n" + "t,a\n" * 20_000)
+    done, cost = run_limited("validate", cwd=project.root)
+    assert done.code == 3
+    assert 10 <= done.out.count("one Toloker is in two rows") <= 100
+    check_cheap(cost)
+
+
+def test_blank_lines_in_a_manifest_take_no_room(project: Project) -> None:
+    project.write("messages/m.yaml", THANKS)
+    project.write("results/local.jsonl", "\n" * 40_000_000)
+    done, cost = run_limited("plan", cwd=project.root)
+    assert done.code == 0
+    check_cheap(cost)
+    project.write("results/local.jsonl", "\n" * 40_000_000 + "x\n")
+    done, cost = run_limited("plan", cwd=project.root)
+    assert done.code == 2
+    assert "results/local.jsonl:40000001:1: error: the manifest is damaged" in done.err
+    check_cheap(cost)
+
+
+def test_a_spec_that_is_its_own_link_is_refused(project: Project) -> None:
+    project.write("messages/m.yaml", THANKS)
+    (project.root / "messages/y.yaml").symlink_to("y.yaml")
+    check_one_complaint(run_limited("validate", cwd=project.root), "cannot be read: Too many")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="no such name can be made there")
+@pytest.mark.parametrize("name", [b"messages/b\xff.yaml", b"messages/\xff/b.yaml"])
+def test_a_name_that_is_not_utf_8_is_refused(project: Project, name: bytes) -> None:
+    project.write("messages/m.yaml", THANKS)
+    project.write(os.fsdecode(name), THANKS + "id: foo\n")
+    check_one_complaint(run_limited("validate", cwd=project.root), "the name of this file or of")
+    given = Path(os.fsdecode(name))
+    check_one_complaint(run_limited("validate", given, cwd=project.root), "the name of this file")
+    done = project.run("plan", "--results", "results.json")
+    assert done.code == 3
+    assert "messages/" in done.out + done.err
+    assert "\\udcff" in done.out + done.err
 
 
 def test_links_out_of_the_tree_are_not_followed(hostile: Project) -> None:
@@ -289,21 +424,46 @@ def test_a_folder_of_very_many_files_takes_what_its_files_take(project: Project)
         ("messages: ../..\n", "lies outside the project or behind a link"),
         ("messages: /\n", "lies outside the project or behind a link"),
         ("messages: linked\n", "lies outside the project or behind a link"),
+        ("messages: loop\n", "there is no folder loop"),
+        ("suppress: l.txt\n", "a link is not followed"),
         ("suppress: /etc/passwd\n", "`suppress` cannot be"),
         ("suppress: ../../etc/passwd.txt\n", "`suppress`"),
     ],
-    ids=range(7),
+    ids=range(9),
 )
 def test_a_hostile_configuration_is_refused_in_time(
     project: Project, source: str, said: str
 ) -> None:
     project.write("messages/m.yaml", THANKS)
     (project.root / "linked").symlink_to("/usr")
+    for name in ("loop", "l.txt"):
+        (project.root / name).symlink_to(name)
     project.write("runner.yaml", source)
     done, cost = run_limited("plan", cwd=project.root)
     check_cheap(cost)
     assert done.code == 2
     assert said in done.err
+
+
+@pytest.mark.parametrize("leads_to", ["runner.yaml", "gone.yaml", "messages"])
+@pytest.mark.parametrize("here", [".", "messages"])
+def test_a_configuration_that_is_a_broken_link_is_not_passed_over(
+    project: Project, leads_to: str, here: str
+) -> None:
+    project.write("messages/m.yaml", THANKS)
+    (project.root / "runner.yaml").symlink_to(leads_to)
+    done, _ = run_limited("validate", cwd=project.root / here)
+    assert (done.code, done.out) == (2, "")
+    assert "runner.yaml is a link that leads to no file" in done.err
+
+
+def test_a_messages_folder_that_is_its_own_link_is_refused(project: Project) -> None:
+    (project.root / "messages").rmdir()
+    (project.root / "messages").symlink_to("messages")
+    project.write("runner.yaml", "target: local\n")
+    done, _ = run_limited("validate", cwd=project.root)
+    assert (done.code, done.out) == (2, "")
+    assert "lies outside the project or behind a link" in done.err
 
 
 def test_a_configuration_that_is_a_link_out_of_the_project_is_not_read(

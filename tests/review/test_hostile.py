@@ -276,6 +276,20 @@ def test_a_toloker_id_cannot_harm_where_it_is_listed(project: Project, emulator:
         check_output(shown)
 
 
+def test_a_manifest_out_of_a_pull_request_cannot_harm_where_it_is_shown(project: Project) -> None:
+    intent = {
+        "event": "intent", "delivery": "d\n::error::x\x1b[31m", "message": "m\n::error::y",
+        "revision": 1, "source": "messages/m.yaml", "action": "compose",
+        "recipients_select_type": "ALL", "digest": "d", "at": "2024-05-01T00:00:00Z",
+    }  # fmt: skip
+    head = {"event": "manifest", "version": 1, "target": "local", "at": "2024-05-01T00:00:00Z"}
+    lines = "".join(json.dumps(each) + "\n" for each in (head, intent))
+    project.write("results/local.jsonl", lines)
+    shown = project.run("status")
+    check_output(shown)
+    assert "delivery d" in shown.out + shown.err
+
+
 # --- What the server says -------------------------------------------------------------------------
 
 SAID = json.loads('"' + EVIL.replace("\\x", "\\u00").replace("\\U000e0041", "") + '"') + "\x1b[31m"

@@ -64,7 +64,7 @@ ALLOWED: dict[str, set[str]] = {
     # What acts.
     "reconcile": {"clock", "digest", "filters", "model"},
     "send": {"errors", "model", "pacing"},
-    "folders": {"errors", "model", "pacing"},
+    "folders": {"errors", "model", "pacing", "send"},
     "settle": {"clock", "errors", "manifest", "model", "pacing", "plan", "reconcile"},
     "run": {
         *("clock", "errors", "folders", "manifest", "model", "pacing", "plan", "quota"),

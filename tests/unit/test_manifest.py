@@ -594,3 +594,15 @@ def test_a_disk_that_takes_no_more_leaves_no_half_line(tmp_path: Path) -> None:
     )
     assert done.stdout == "refused 1000\nrefused 1000\n"
     assert file.read_bytes() == b"x" * 999 + b"\n"
+
+
+@given(st.lists(st.sampled_from(["\n", " \n", "\t\r\n", "\n\n\n", "x\n"]), max_size=12))
+def test_damage_is_told_at_its_line_whatever_blank_lines_stand_above(pieces: list[str]) -> None:
+    raw = line_of(header_event(TARGET, None)) + "".join(pieces).encode()
+    lines = raw.decode().split("\n")
+    if "x" not in lines:
+        assert read_book(raw).target == TARGET
+        return
+    with pytest.raises(DamageError) as caught:
+        read_book(raw)
+    assert caught.value.line == lines.index("x") + 1

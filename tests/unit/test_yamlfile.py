@@ -459,3 +459,23 @@ def test_json_is_yaml_and_each_of_its_values_has_a_place(value: object) -> None:
             check((*pointer, step), inner)
 
     check((), value)
+
+
+@pytest.mark.parametrize("index", [0, 1, 65_535, 65_536, 65_537, 131_071, 131_072, 150_000])
+@pytest.mark.parametrize("filler", ["#\n", "# long\n", "#" * 70_000 + "\n"], ids=range(3))
+def test_a_place_far_down_is_counted_from_the_top(filler: str, index: int) -> None:
+    source = (filler * 150_000)[:index] + "\0"
+    with pytest.raises(MessagesError) as caught:
+        parse_yaml(source, "m.yaml")
+    above, _, beside = source[:-1].rpartition("\n")
+    line = above.count("\n") + 2 if "\n" in source else 1
+    assert caught.value.problems[0].where == Place("m.yaml", line, len(beside) + 1)
+
+
+def test_a_line_that_escapes_hide_is_answered_by_the_nearest_one_above() -> None:
+    source = 'a: "one two\n  \\x74hree\n  \\x66our\n  five and six"\n'
+    file = parse_yaml(source, "m.yaml")
+    value = "one two three four five and six"
+    assert file.data == {"a": value}
+    assert file.text_place(("a",), value.index("four")).line == 1
+    assert file.text_place(("a",), value.index("six")) == Place("m.yaml", 4, 12)
