@@ -88,7 +88,9 @@ class Store:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                # A full disk makes SQLite roll back by itself.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise
 
     def add_thread(self, new: NewThread, folders: Collection[str]) -> tuple[str, int]:

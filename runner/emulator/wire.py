@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import socketserver
+import sqlite3
 import struct
 import sys
 import threading
@@ -92,7 +93,10 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
     def handle_error(self, *_about: object) -> None:
         # A client that goes away is nothing to report, and nothing may be said on stdout.
-        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
+        error = sys.exc_info()[1]
+        if isinstance(error, sqlite3.Error):
+            _log.error("a request could not be answered: %s", error)
+        elif not isinstance(error, (ConnectionError, TimeoutError)):
             _log.exception("a request could not be answered")
 
 

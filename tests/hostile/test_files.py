@@ -349,6 +349,7 @@ def test_an_emulator_on_a_full_disk_sends_nothing_twice(disk: Disk, tmp_path: Pa
     assert stopped.code == 2, stopped
     assert "the manifest results/local.jsonl cannot be written: No space left" in stopped.err
     assert "12 sent" not in stopped.out
+    assert "Traceback" not in stopped.err
     disk.clear()
     assert run_command("send", "--settle", "0.1", cwd=project.root, command=by).code == 0
     # SQLite finds no file by a path into another process's disk.
