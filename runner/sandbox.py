@@ -34,7 +34,7 @@ MAX_VALUES = 250_000
 PARTIALS = "_partials/"
 """What the names of partials begin with where a fault points at one."""
 
-_MAX_ITEM = 1_000
+_MAX_ITEM = 20_000
 _MAX_PARTIALS = 500
 _MAX_NAME = 200
 _MAX_FOLDERS = 8

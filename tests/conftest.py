@@ -20,7 +20,8 @@ _NAMES = {"CI", "NETRC", "NO_COLOR", "FORCE_COLOR", "REQUESTS_CA_BUNDLE", "CURL_
 # What starts very many processes that run the same code as others': coverage makes each of them
 # half as slow again. By path below this folder.
 _UNMEASURED = (
-    *("benchmarks/", "delivery/", "packaging/", "readme/", "setup/", "hostile/test_files.py"),
+    *("benchmarks/", "packaging/", "readme/", "setup/", "delivery/test_fault_matrix.py"),
+    *("delivery/test_kill.py", "delivery/test_stateful.py", "hostile/test_files.py"),
     *("hostile/test_specs.py", "hostile/test_templates.py", "hostile/test_windows.py"),
 )
 
