@@ -1,4 +1,4 @@
-"""The process that renders templates: it may compute a little, and do nothing else.
+"""The process that renders templates, held to a little time, a little memory, and no files.
 
 It is started by `runner.templates` with an empty environment, and speaks JSON Lines: a request
 on standard input, and one answer for each of its templates on standard output. Whatever a
@@ -34,6 +34,7 @@ MEBIBYTES = 96
 # All that one process computes: less than a template's worth more than many quick ones take.
 SECONDS_IN_ALL = 0.7
 _SECONDS_MORE_FOR_EACH = 0.002
+_SECONDS_FOR_A_CHARACTER = 0.000_01
 _SPENT = Fault(
     "template: the templates up to this one take too long",
     "a template fills in words: compute elsewhere",
@@ -59,7 +60,7 @@ def main() -> None:
 def serve(sandbox: Sandbox) -> None:
     """Answer requests: first the values that all templates see, then templates with their own."""
     shared: Mapping[str, object] = json.loads(sys.stdin.buffer.readline())
-    spent_s, answered = 0.0, 0
+    spent_s, allowed_s = 0.0, SECONDS_IN_ALL
     for line in sys.stdin.buffer:
         request = json.loads(line)
         values = {**shared, **request["values"]}
@@ -70,8 +71,9 @@ def serve(sandbox: Sandbox) -> None:
                     sandbox, template, kind, values if row is None else values | {"row": row}
                 )
                 spent_s += time.process_time() - began_s
-                answered += 1
-                if spent_s > SECONDS_IN_ALL + answered * _SECONDS_MORE_FOR_EACH:
+                # Compiling a template takes the longer, the longer it is.
+                allowed_s += _SECONDS_MORE_FOR_EACH + len(template) * _SECONDS_FOR_A_CHARACTER
+                if spent_s > allowed_s:
                     answer = {"faults": [_SPENT]}
                 _say(answer)
 

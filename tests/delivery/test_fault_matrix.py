@@ -29,9 +29,9 @@ WRITTEN = {
     "429": "429,retry_after=0",
     "429-hour": "429,interval=HOUR",
     "429-day": "429,interval=DAY",
-    "timeout": "timeout,seconds=0.7",
-    "accepted-then-timeout": "accepted-then-timeout,seconds=0.7",
-    "slow": "slow,seconds=0.7",
+    "timeout": "timeout,seconds=2.0",
+    "accepted-then-timeout": "accepted-then-timeout,seconds=2.0",
+    "slow": "slow,seconds=2.0",
     "slow-in-time": "slow,seconds=0.05",
 }
 KINDS = sorted({*FAULT_KINDS, *WRITTEN})
@@ -51,7 +51,7 @@ def write_messages(it: World) -> None:
 
 def allowed_timeout_s(kind: str) -> float:
     """Short where the fault is silence, which is longer; otherwise out of the way."""
-    return 0.35 if "seconds=0.7" in WRITTEN.get(kind, "") else 10.0
+    return 1.0 if "seconds=2.0" in WRITTEN.get(kind, "") else 10.0
 
 
 def forgive_those_without_recipients(it: World) -> None:
