@@ -76,6 +76,7 @@ class _BoundedConnection:
         for start in range(0, max(len(data), 1), _PIECE):
             if time.monotonic() > until_s:
                 raise TimeoutError("the server does not take the request")
+            # Whose `send` this is depends on the class that it is mixed into.
             super().send(data[start : start + _PIECE])  # type: ignore[misc]
 
 

@@ -35,6 +35,9 @@ from runner.model import (
 )
 
 VERSION = 1
+HEADER = b'{"event":"manifest"'
+"""What every manifest begins with."""
+
 Event = Mapping[str, object]
 
 # `sent` beats everything, whatever the order of the lines.
@@ -116,6 +119,7 @@ def read_book(raw: bytes) -> Book:
 def _lines(raw: bytes) -> Iterator[tuple[int, bytes]]:
     """Each line with something on it, and its number: blank ones may be millions."""
     number, start = 1, 0
+    # The pattern matches nothing at all, too.
     while (at := _BLANK.match(raw, start).end()) < len(raw):  # type: ignore[union-attr]
         number += raw.count(b"\n", start, at)
         start = max(start, raw.rfind(b"\n", start, at) + 1)

@@ -20,6 +20,7 @@ from pathlib import Path
 from runner import clock
 from runner.errors import SurroundingsError
 from runner.events import (
+    HEADER,
     Book,
     DamageError,
     Event,
@@ -35,8 +36,6 @@ from runner.events import (
 from runner.journal import Journal, sweep
 from runner.model import Attempt, Delivery, History, Message, Seen, Sent, Settled
 from runner.paths import shown, why
-
-_HEADER = b'{"event":"manifest"'
 
 
 def read_history(path: Path, target: str | None) -> History:
@@ -316,7 +315,7 @@ def _complete(raw: bytes) -> int:
     if b"\r" in tail.rstrip(b"\r\0"):
         raise DamageError(raw.count(b"\n") + 1, "its lines end in CR alone")
     # A power cut may leave NULs; of a new file, only the beginning of its first line.
-    if end == 0 and not _HEADER.startswith(tail.rstrip(b"\0")[: len(_HEADER)]):
+    if end == 0 and not HEADER.startswith(tail.rstrip(b"\0")[: len(HEADER)]):
         raise DamageError(1, "not a line of a manifest")
     return end
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections import OrderedDict
 from collections.abc import (
     Callable,
     ItemsView,
@@ -18,9 +17,9 @@ from collections.abc import (
     Sequence,
     ValuesView,
 )
-from functools import wraps
+from functools import lru_cache, wraps
 from itertools import islice
-from typing import Any, NamedTuple, TypeGuard, TypeVar
+from typing import Any, NamedTuple, TypeGuard
 
 import jinja2
 from jinja2 import ChainableUndefined, StrictUndefined, TemplateError, UndefinedError, nodes
@@ -56,8 +55,6 @@ _FAULTS = (
     TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError,
     AssertionError, NameError, OSError, SyntaxError, TypeError, ValueError,
 )  # fmt: skip
-
-_Compiled = TypeVar("_Compiled")
 
 
 class TooLong(BaseException):
@@ -105,15 +102,16 @@ class Sandbox:
         self._read_partial = read_partial
         self._partials: dict[str, str | None] = {}
         self._environment = _environment(self._load)
-        self._templates = _Cache(self._environment.from_string)
-        self._expressions = _Cache(self._compile_expression)
+        # A compiled template takes many times its text, so only those used last are kept.
+        self._compiled = lru_cache(_MAX_COMPILED)(self._environment.from_string)
+        self._expression = lru_cache(_MAX_COMPILED)(self._compile_expression)
 
     def text(self, template: str, values: Mapping[str, object]) -> str:
         """Render a template to a text; raises `Refusal`."""
         try:
             rendered = self._quick(template, values)
             if rendered is None:
-                rendered = self._templates.get(template).render(values)
+                rendered = self._compiled(template).render(values)
         except UndefinedError as error:
             raise Refusal(self._find_undefined(template, values, error)) from error
         except (*_FAULTS, TooLong) as error:
@@ -126,7 +124,7 @@ class Sandbox:
         What is not wanted, a list or a mapping, comes back empty. Raises `Refusal`.
         """
         try:
-            expression = self._expressions.get(template)
+            expression = self._expression(template)
             if expression is None:
                 return self.text(template, values)
             return _plain(expression(values), takes_list=takes_list)
@@ -143,7 +141,7 @@ class Sandbox:
         if not expressions:
             return None
         try:
-            compiled = [self._templates.get(expression) for expression in expressions]
+            compiled = [self._compiled(expression) for expression in expressions]
             context = compiled[0].new_context(dict(values))
             done = ["".join(each.root_render_func(context)) for each in compiled]
         except _FAULTS:
@@ -172,7 +170,7 @@ class Sandbox:
                 break
             filled[named[1]] = ChainableUndefined(name=named[1])
             try:
-                self._templates.get(source).render(filled)
+                self._compiled(source).render(filled)
                 break
             except UndefinedError as following:
                 error = following
@@ -190,24 +188,6 @@ class Sandbox:
             self._partials[name] = self._read_partial(name) if is_short else None
         text = self._partials[name]
         return None if text is None else (text, PARTIALS + name, None)
-
-
-class _Cache(OrderedDict[str, _Compiled]):
-    """What was compiled of the texts used last; a compiled template takes many times its text."""
-
-    def __init__(self, compile_text: Callable[[str], _Compiled]) -> None:
-        super().__init__()
-        self._compile = compile_text
-
-    def get(self, text: str) -> _Compiled:  # type: ignore[override]  # there is no default
-        if text in self:
-            self.move_to_end(text)
-            return self[text]
-        compiled = self._compile(text)
-        self[text] = compiled
-        if len(self) > _MAX_COMPILED:
-            self.popitem(last=False)
-        return compiled
 
 
 class _Function:
@@ -303,8 +283,10 @@ def _shown(value: object) -> object:
     elif not isinstance(value, (str, jinja2.Undefined)):
         _plain_leaf(value)
     for item in inside:
-        # Python shows what is undefined; inside a list it would not complain.
-        _plain_leaf(_shown(item)) if isinstance(item, jinja2.Undefined) else _shown(item)
+        if isinstance(item, jinja2.Undefined):
+            str(item)  # Inside a list it would not complain by itself.
+        else:
+            _shown(item)
     return value
 
 

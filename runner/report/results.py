@@ -13,11 +13,11 @@ from pathlib import Path
 
 from runner import clock
 from runner.errors import SurroundingsError
+from runner.events import HEADER
 from runner.model import Result
 from runner.paths import SPEC_SUFFIXES, shown, why
 
 VERSION = 1
-_MANIFEST = b'{"event":"manifest"'
 _CHANGES = frozenset({"planned", "sent", "adopted"})
 
 
@@ -123,7 +123,7 @@ def _check_writable(path: Path, *, also_streams: bool = False) -> None:
             raise OSError(errno.EINVAL, f"{said}, name a file")
         return
     with path.open("rb") as stream:
-        if stream.read(len(_MANIFEST)) == _MANIFEST:
+        if stream.read(len(HEADER)) == HEADER:
             raise OSError(errno.EINVAL, "it is a manifest, which says what was sent; name another")
 
 

@@ -81,7 +81,7 @@ ALLOWED: dict[str, set[str]] = {
     "report.page": {"model", "plan", "report.page_markup", "report.page_style", "report.text"},
     "report.problems": {"errors", "report.printable"},
     "report.progress": set(),
-    "report.results": {"clock", "errors", "model", "paths"},
+    "report.results": {"clock", "errors", "events", "model", "paths"},
     "report.status": {"clock", "conversation", "model", "report.printable"},
     "report.summary": {"errors", "model", "plan", "report.printable", "report.text"},
     "report.text": {"model", "plan", "report.printable"},
