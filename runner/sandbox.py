@@ -1,11 +1,10 @@
-"""What a template may do, and what is wrong with one: Jinja2, sandboxed, strict, without chance.
+"""What a template may do: Jinja2, sandboxed, strict, without chance.
 
 It runs in the template process (`runner.template_process`), and knows nothing of files.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import (
     Callable,
@@ -19,19 +18,26 @@ from collections.abc import (
 )
 from functools import lru_cache, wraps
 from itertools import islice
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, TypeGuard
 
 import jinja2
 from jinja2 import ChainableUndefined, StrictUndefined, TemplateError, UndefinedError, nodes
 from jinja2.environment import TemplateExpression
-from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from runner.template_faults import (
+    PARTIALS,
+    UNDEFINED_NAME,
+    Fault,
+    TooLarge,
+    TooLong,
+    Unusable,
+    fault_of,
+)
+
 MAX_CHARACTERS = 1_000_000
 MAX_VALUES = 250_000
-PARTIALS = "_partials/"
-"""What the names of partials begin with where a fault points at one."""
 
 _MAX_ITEM = 20_000
 _MAX_PARTIALS = 500
@@ -39,12 +45,8 @@ _MAX_NAME = 200
 _MAX_FOLDERS = 8
 _MAX_COMPILED = 500
 _MAX_NAMED_AT_ONCE = 20
-_MAX_COMPARED = 1_000
-_TEMPLATE = "<template>"
 _FUNCTION = "this is a function, not text: call it with ()"
 _SERIES = "this is a series of values, not text: end it with |list or |join"
-_UNDEFINED_NAME = re.compile(r"'(\w+)' is undefined")
-_UNDEFINED_ATTRIBUTE = re.compile(r"has no attribute '(\w+)'")
 # An expression that holds none of these ends where Jinja2 says that it ends.
 _PLAIN_EXPRESSION = re.compile(r"\{\{(?![-+])([^{}%#'\"\\\r]*)(?<![-+])\}\}")
 # A number of more than 60 digits says nothing to anybody.
@@ -55,36 +57,6 @@ _FAULTS = (
     TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError,
     AssertionError, NameError, OSError, SyntaxError, TypeError, ValueError,
 )  # fmt: skip
-
-
-class TooLong(BaseException):
-    """A template took more time than it may; raised from outside, between two of its steps.
-
-    No `except Exception` of Jinja2's own may hold it up.
-    """
-
-
-class Unusable(jinja2.TemplateRuntimeError):
-    """Something that a template wants and cannot have, said in plain words."""
-
-
-class _TooLarge(Unusable):
-    """More than anybody needs: other values would not make it less."""
-
-
-class Fault(NamedTuple):
-    """What is wrong with a template, on which of its lines, at which word.
-
-    `partial` is the file's name where the line is that of a partial. `is_final` says that no
-    other row of values needs to be tried.
-    """
-
-    what: str
-    hint: str
-    partial: str | None = None
-    line: int = 1
-    wanted: str | None = None
-    is_final: bool = False
 
 
 class Refusal(Exception):
@@ -115,7 +87,7 @@ class Sandbox:
         except UndefinedError as error:
             raise Refusal(self._find_undefined(template, values, error)) from error
         except (*_FAULTS, TooLong) as error:
-            raise Refusal([_fault_of(error, values)]) from error
+            raise Refusal([fault_of(error, values)]) from error
         return _short_enough(rendered)
 
     def value(self, template: str, values: Mapping[str, object], *, takes_list: bool) -> object:
@@ -129,7 +101,7 @@ class Sandbox:
                 return self.text(template, values)
             return _plain(expression(values), takes_list=takes_list)
         except (*_FAULTS, TooLong) as error:
-            raise Refusal([_fault_of(error, values)]) from error
+            raise Refusal([fault_of(error, values)]) from error
 
     def _quick(self, template: str, values: Mapping[str, object]) -> str | None:
         """Render a text that holds plain expressions only, compiling these and not the text.
@@ -162,10 +134,10 @@ class Sandbox:
         self, source: str, values: Mapping[str, object], error: UndefinedError
     ) -> list[Fault]:
         """Name this undefined variable, and those that would be complained of after it."""
-        faults = [_fault_of(error, values)]
+        faults = [fault_of(error, values)]
         filled = dict(values)
         for _ in range(_MAX_NAMED_AT_ONCE):
-            named = _UNDEFINED_NAME.search(str(error))
+            named = UNDEFINED_NAME.search(str(error))
             if not named or named[1] in filled:
                 break
             filled[named[1]] = ChainableUndefined(name=named[1])
@@ -174,7 +146,7 @@ class Sandbox:
                 break
             except UndefinedError as following:
                 error = following
-                faults.append(_fault_of(error, values))
+                faults.append(fault_of(error, values))
             except (*_FAULTS, TooLong):
                 break
         return faults
@@ -300,7 +272,7 @@ def _plain(value: object, *, takes_list: bool) -> object:
         return []
     items = list(islice(value, MAX_VALUES + 1))
     if len(items) > MAX_VALUES:
-        raise _TooLarge(f"this is more than {MAX_VALUES:,} values")
+        raise TooLarge(f"this is more than {MAX_VALUES:,} values")
     return [_plain_item(item) for item in items]
 
 
@@ -310,7 +282,7 @@ def _plain_item(item: object) -> object:
 
 def _short(item: object) -> object:
     if isinstance(item, str) and len(item) > _MAX_ITEM:
-        raise _TooLarge(f"this is a value of more than {_MAX_ITEM:,} characters")
+        raise TooLarge(f"this is a value of more than {_MAX_ITEM:,} characters")
     return item
 
 
@@ -359,72 +331,3 @@ def _split(template: str) -> tuple[list[str], list[str]]:
     if "\r" in template or any(part.endswith("{") for part in literals[:-1]):
         return [], []
     return literals, ["{{" + expression + "}}" for expression in expressions]
-
-
-def _fault_of(error: BaseException, values: Mapping[str, object]) -> Fault:
-    """Say what a template did wrong, at the line where it did."""
-    said = str(error).replace("\n", " ")[:200] or type(error).__name__
-    partial, line = _innermost_line(error)
-    if isinstance(error, UndefinedError):
-        return _undefined_fault(said, partial, line, values)
-    if isinstance(error, jinja2.TemplateSyntaxError):
-        partial = _partial_of(error.filename)
-        return Fault(f"template: {said}", "see the Jinja2 template syntax", partial, error.lineno)
-    if isinstance(error, jinja2.TemplateNotFound):
-        hint = f"a partial is a file in {PARTIALS} of the messages folder, with no link or .."
-        return Fault(f'there is no partial "{said[:60]}"', hint, partial, line)
-    what, hint = _what_and_hint(error, said)
-    is_final = isinstance(error, (TooLong, MemoryError, _TooLarge))
-    return Fault(f"template: {what}", hint, partial, line, is_final=is_final)
-
-
-def _what_and_hint(error: BaseException, said: str) -> tuple[str, str]:
-    if isinstance(error, SecurityError):
-        return f"not allowed: {said}", "use plain values"
-    if isinstance(error, Unusable):
-        return said, ""
-    if isinstance(error, OSError):
-        return "this needs what a template does not have", "fill in words, and nothing else"
-    if isinstance(error, TooLong):
-        return "this takes too long", "a template fills in words: compute elsewhere"
-    if isinstance(error, MemoryError):
-        return "this takes too much memory", "a template fills in words: compute elsewhere"
-    if isinstance(error, RecursionError):
-        return "this is nested too deep, or calls itself without end", "make it flatter"
-    return f"{type(error).__name__}: {said}", ""
-
-
-def _undefined_fault(
-    said: str, partial: str | None, line: int, values: Mapping[str, object]
-) -> Fault:
-    named = _UNDEFINED_NAME.search(said)
-    if not named:
-        attribute = _UNDEFINED_ATTRIBUTE.search(said)
-        wanted = attribute[1] if attribute else None
-        return Fault(f"template: {said}", "check the name", partial, line, wanted)
-    name = named[1]
-    near = difflib.get_close_matches(name[:60], islice(values, _MAX_COMPARED), n=1)
-    hint = f'did you mean "{near[0]}"?' if near else f"add it to `variables:`, or --var {name}=…"
-    return Fault(f'the variable "{name}" is not defined', hint, partial, line, name)
-
-
-def _innermost_line(error: BaseException) -> tuple[str | None, int]:
-    """The innermost template line of an error's traceback: Jinja2 puts the lines there."""
-    filename, line = _TEMPLATE, 1
-    trace = error.__traceback__
-    while trace is not None:
-        names = trace.tb_frame.f_globals
-        if "__jinja_exception__" in names:
-            filename, line = trace.tb_frame.f_code.co_filename, trace.tb_lineno
-        elif isinstance(compiled := names.get("__jinja_template__"), jinja2.Template):
-            # What is no `Exception` passes Jinja2 by, and has the lines of its Python code.
-            filename = compiled.filename or _TEMPLATE
-            line = compiled.get_corresponding_lineno(trace.tb_lineno)
-        trace = trace.tb_next
-    return _partial_of(filename), line
-
-
-def _partial_of(filename: str | None) -> str | None:
-    if filename is None or not filename.startswith(PARTIALS):
-        return None
-    return filename.removeprefix(PARTIALS)

@@ -22,7 +22,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from runner.sandbox import Fault, Refusal, Sandbox, TooLong, Unusable
+from runner.sandbox import Refusal, Sandbox
+from runner.template_faults import Fault, TooLong, Unusable
 
 if sys.platform != "win32":  # It has no such limits: there, only our parent's deadline holds.
     import resource

@@ -374,7 +374,7 @@ def _has_final(rendered: Rendered) -> bool:
 
 
 def _refused(source: Source, partials: Path | None, faults: Iterable[Sequence[Any]]) -> Refused:
-    """Give faults their addresses: each is what `runner.sandbox.Fault` has, as JSON."""
+    """Give faults their addresses: each is what `runner.template_faults.Fault` has, as JSON."""
     problems = []
     is_final = False
     for what, hint, partial, line, wanted, ends in faults:

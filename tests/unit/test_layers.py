@@ -39,8 +39,9 @@ ALLOWED: dict[str, set[str]] = {
     "config": {"errors", "masking", "paths", "schema", "yamlfile"},
     # Values to messages and plans.
     "digest": {"filters", "model"},
-    "sandbox": {"jinja2"},
-    "template_process": {"sandbox"},
+    "template_faults": {"jinja2"},
+    "sandbox": {"template_faults", "jinja2"},
+    "template_process": {"sandbox", "template_faults"},
     "templates": {"errors", "paths", "yamlfile"},
     "render": {
         *("digest", "errors", "filter_table", "filters", "model", "paths", "recipients", "spec"),
@@ -147,7 +148,7 @@ def test_the_arrows_go_one_way() -> None:
         ("requests", {"toloka"}),
         ("urllib3", {"toloka"}),
         ("yaml", {"yamlevents"}),
-        ("jinja2", {"sandbox"}),
+        ("jinja2", {"sandbox", "template_faults"}),
         ("jsonschema", {"schema", "complaints"}),
         ("filelock", {"manifest"}),
         ("cli", {"__main__", "cli"}),
