@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from runner import masking, paths
 from runner.errors import MessagesError, SurroundingsError
-from runner.yamlfile import YamlFile, read_yaml
+from runner.spec.yamlfile import YamlFile, read_yaml
 
 BUILT_IN_URLS: Mapping[str, str] = {
     "production": "https://toloka.dev",
@@ -132,7 +132,7 @@ def _check_root(project: Path, root: Path) -> None:
 
 def _read_config(path: Path) -> YamlFile:
     # The checks are imported here because most runs have no configuration to check.
-    from runner.schema import find_config_faults
+    from runner.spec.schema import find_config_faults
 
     try:
         file = read_yaml(path, paths.shown(path))

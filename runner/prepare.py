@@ -10,12 +10,12 @@ from typing import cast
 from runner import paths
 from runner.config import Config
 from runner.errors import Fault, MessagesError, Pointer, Problem, SurroundingsError
-from runner.lint import Level, find_lint
 from runner.model import InThread, Message, Rejected
-from runner.plan import Plan, Rules
-from runner.recipients import load_ids
-from runner.render import Renderer
-from runner.spec import MessageSpec, find_ids, load_specs
+from runner.plan.build import Plan, Rules
+from runner.render.lint import Level, find_lint
+from runner.render.messages import Renderer
+from runner.spec.datafile import load_ids
+from runner.spec.specs import MessageSpec, find_ids, load_specs
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ _COMMANDS = {
         "Print a JSON Schema: message (the default), config, manifest or results.",
     ),
     "emulator": (
-        "runner.cli.serve",
+        "runner.cli.emulator",
         "Serve a local Toloka for rehearsals, on this machine only; prints its URL.",
     ),
 }

@@ -98,7 +98,7 @@ def schema(name: str) -> int:
     An editor with the YAML language server checks and completes a message whose first line is
     `# yaml-language-server: $schema=message.schema.json`.
     """
-    from runner.schema import SCHEMA_NAMES, schema_text
+    from runner.spec.schema import SCHEMA_NAMES, schema_text
 
     if name not in SCHEMA_NAMES:
         raise click.UsageError(f"there is no schema {name!r}: use {', '.join(SCHEMA_NAMES)}")

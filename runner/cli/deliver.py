@@ -18,13 +18,13 @@ from runner.errors import ExitCode
 _REFUSALS = 20
 
 if TYPE_CHECKING:
-    from runner.cli.job import Job, Pacing
+    from runner.cli.connection import Line
     from runner.cli.options import Speed, Values, Volume, Where
-    from runner.cli.wire import Line
-    from runner.plan import Plan
-    from runner.planfile import Key
+    from runner.cli.settings import Job, Pacing
+    from runner.plan.build import Plan
+    from runner.plan.planfile import Key
     from runner.prepare import Prepared
-    from runner.run import Report
+    from runner.send.run import Report
 
 
 @click.command()
@@ -114,7 +114,7 @@ def send(
     file that TOLOKA_TOKEN_FILE names.
     """
     from runner.cli import dryrun
-    from runner.filter_table import is_identifier
+    from runner.toloka.filter_table import is_identifier
 
     if test_to is not None and (plan_path is not None or not is_identifier(test_to)):
         raise click.UsageError("--test-to takes one Toloker id, without spaces, and no --plan")
@@ -148,8 +148,8 @@ def _for_real(
     volume: Volume,
 ) -> int:
     from runner.cli import dryrun
-    from runner.cli.job import NOTHING_LEAVES, load_job, settled_pacing
-    from runner.cli.wire import find_token, open_line
+    from runner.cli.connection import find_token, open_line
+    from runner.cli.settings import NOTHING_LEAVES, load_job, settled_pacing
 
     job = load_job(where, results)
     with dryrun.results_file(results, job, dry_run=False) as finish:
@@ -178,7 +178,7 @@ def _reviewed(
     """What the plan file lets pass; raises `MessagesError` for whatever moved since."""
     from runner.errors import MessagesError, Place, Problem
     from runner.paths import shown
-    from runner.planfile import find_moved, read_plan_file
+    from runner.plan.planfile import find_moved, read_plan_file
 
     if path is None:
         return None
@@ -208,7 +208,7 @@ def _deliver(
     if wish.test_to is not None:
         return _send_tests(line, pacing, prepared, wish.test_to, volume)
     from runner.prepare import gone_ids, load_rules
-    from runner.run import Order, Run
+    from runner.send.run import Order, Run
 
     order = Order(
         messages=prepared.messages,
@@ -228,7 +228,7 @@ def _deliver(
 def _send_tests(
     line: Line, pacing: Pacing, prepared: Prepared, toloker: str, volume: Volume
 ) -> Report:
-    from runner.trial import carry_out_trial, trial_messages
+    from runner.send.trial import carry_out_trial, trial_messages
 
     with _progress(volume) as progress:
         return carry_out_trial(

@@ -10,15 +10,16 @@ from pathlib import Path
 import click
 
 from runner import clock
-from runner.cli.job import NOTHING_LEAVES, Job, load_job
 from runner.cli.options import Values, Volume, Where
+from runner.cli.settings import NOTHING_LEAVES, Job, load_job
 from runner.errors import ExitCode, MessagesError, Problem, RunnerError, SurroundingsError
-from runner.manifest import read_history
-from runner.model import History, Result
-from runner.plan import Plan, build_plan, result_of
-from runner.planfile import plan_document
+from runner.manifest.file import read_history
+from runner.manifest.history import History
+from runner.model import Result
+from runner.plan.build import Plan, build_plan, result_of
+from runner.plan.planfile import plan_document
+from runner.plan.quota import fit
 from runner.prepare import Prepared, gone_ids, load_rules
-from runner.quota import fit
 from runner.report.printable import json_text, printable
 from runner.report.results import append_text, results_document, write_results
 from runner.report.summary import failure_markdown, summary_markdown

@@ -109,7 +109,7 @@ def _has_messages(root: Path) -> bool:
 
 
 def _schemas(folder: Path) -> Iterator[str]:
-    from runner.schema import schema_text
+    from runner.spec.schema import schema_text
 
     for name in ("message", "config"):
         yield from _new(folder / f"{name}.schema.json", schema_text(name))
@@ -204,4 +204,4 @@ def _with_script(line: str) -> Iterator[str]:
 
 
 def _template(name: str) -> str:
-    return (resources.files("runner") / "setup" / name).read_text(encoding="utf-8")
+    return (resources.files("runner.cli") / "setup" / name).read_text(encoding="utf-8")

@@ -13,12 +13,13 @@ from runner.errors import ExitCode, LaterError, SurroundingsError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from runner.cli.job import Job
     from runner.cli.options import Speed, Where
-    from runner.conversation import Activity
-    from runner.model import History, Thread
-    from runner.run import Report
-    from runner.toloka import Client
+    from runner.cli.settings import Job
+    from runner.lookup.conversation import Activity
+    from runner.manifest.history import History
+    from runner.model import Thread
+    from runner.send.run import Report
+    from runner.toloka.client import Client
 
 
 @click.command()
@@ -34,8 +35,8 @@ def status(where: Where, refresh: bool, speed: Speed, form: str) -> int:
     threads; nothing is sent. With --format json every delivery
     is listed with its thread id.
     """
-    from runner.cli.job import load_job
-    from runner.manifest import read_history
+    from runner.cli.settings import load_job
+    from runner.manifest.file import read_history
 
     job = load_job(where)
     history = read_history(job.manifest, job.target.url)
@@ -52,10 +53,10 @@ def status(where: Where, refresh: bool, speed: Speed, form: str) -> int:
 def _refresh(job: Job, speed: Speed) -> tuple[Report, History, Mapping[tuple[str, int], Activity]]:
     from dataclasses import replace
 
-    from runner.cli.job import settled_pacing
-    from runner.cli.wire import find_token, open_line
-    from runner.conversation import find_activity, query_for
-    from runner.run import Order, Run
+    from runner.cli.connection import find_token, open_line
+    from runner.cli.settings import settled_pacing
+    from runner.lookup.conversation import find_activity, query_for
+    from runner.send.run import Order, Run
 
     pacing = settled_pacing(speed, job.config)
     with open_line(job, pacing, find_token(job)) as line:
@@ -119,10 +120,10 @@ def replies(where: Where, speed: Speed, since: str | None, form: str) -> int:
     An answer to a message with several recipients makes a thread of its own on Toloka; it is
     found here all the same. The times are UTC.
     """
-    from runner.cli.job import load_job, settled_pacing
-    from runner.cli.wire import find_token, open_client
-    from runner.conversation import find_answers, query_for
-    from runner.manifest import read_history
+    from runner.cli.connection import find_token, open_client
+    from runner.cli.settings import load_job, settled_pacing
+    from runner.lookup.conversation import find_answers, query_for
+    from runner.manifest.file import read_history
     from runner.report.answers import answer_lines, answers_csv, answers_document
     from runner.report.printable import json_text
     from runner.report.text import plural
@@ -169,10 +170,11 @@ def resolve(delivery: str, thread_id: str | None, not_sent: bool, where: Where) 
     DELIVERY is the id that `status` shows, or its first characters. Look at Toloka's own list of
     messages first: with --not-sent, what was sent after all is sent again.
     """
-    from runner.answers import is_thread_id
-    from runner.cli.job import load_job
-    from runner.manifest import Manifest
-    from runner.model import NotFound, Sent, Thread
+    from runner.cli.settings import load_job
+    from runner.manifest.file import Manifest
+    from runner.manifest.history import NotFound
+    from runner.model import Sent, Thread
+    from runner.toloka.responses import is_thread_id
 
     if (thread_id is not None) == not_sent:
         raise click.UsageError("say --sent THREAD_ID or --not-sent")

@@ -36,8 +36,8 @@ def preview(
     """
     from runner import clock
     from runner.cli.dryrun import checked_plan, log, show_warnings
-    from runner.cli.job import NOTHING_LEAVES, load_job
-    from runner.manifest import read_history
+    from runner.cli.settings import NOTHING_LEAVES, load_job
+    from runner.manifest.file import read_history
     from runner.paths import SPEC_SUFFIXES, shown
     from runner.report.page import build_page
     from runner.report.results import write_atomically

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 
 from runner import clock
-from runner.conversation import Answer
+from runner.lookup.conversation import Answer
 from runner.report.printable import printable
 
 VERSION = 1

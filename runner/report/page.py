@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 
 from runner.model import Direct, Everyone, Filtered, InThread, InThreads, Message
-from runner.plan import Plan, PlannedMessage, result_of
+from runner.plan.build import Plan, PlannedMessage, result_of
 from runner.report.page_markup import Html, element, visible_lines
 from runner.report.page_style import POLICY, STYLE
 from runner.report.text import (

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from runner import clock
 from runner.errors import SurroundingsError
-from runner.events import HEADER
+from runner.manifest.lines import HEADER
 from runner.model import Result
 from runner.paths import SPEC_SUFFIXES, shown, why
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner import clock
-from runner.conversation import Activity
-from runner.model import Attempt, History, NoRecipients, Rejected, Sent
+from runner.lookup.conversation import Activity
+from runner.manifest.history import Attempt, History
+from runner.model import NoRecipients, Rejected, Sent
 from runner.report.printable import printable
 
 VERSION = 1

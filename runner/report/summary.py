@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from runner.errors import Problem
 from runner.model import Direct, Filtered, Message, Result
-from runner.plan import Plan, PlannedMessage
+from runner.plan.build import Plan, PlannedMessage
 from runner.report.printable import printable
 from runner.report.text import audience, sample, settled_lines, summary_line
 

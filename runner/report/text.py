@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from runner.model import Direct, Everyone, Filtered, InThread, Message, Result
-from runner.plan import Plan, PlannedMessage
+from runner.plan.build import Plan, PlannedMessage
 from runner.report.printable import printable
 
 SHOWN = 5

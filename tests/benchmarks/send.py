@@ -30,7 +30,7 @@ from typing import Any
 import requests
 from measure import COMMAND, Measured, emulator, measured, row, whole
 
-from runner.journal import Journal
+from runner.manifest.appender import Journal
 
 CEILING = 300
 """Requests a second that Toloka allows."""

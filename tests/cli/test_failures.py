@@ -24,7 +24,7 @@ from support import (
 )
 
 from runner.emulator import Emulator
-from runner.schema import load_schema
+from runner.spec.schema import load_schema
 
 SETTLE = ("--settle", "0.3")
 

@@ -10,7 +10,7 @@ from support import Project, reached, threads
 
 from runner.emulator import Emulator
 from runner.errors import MessagesError
-from runner.recipients import MAX_BYTES, MAX_JSON_BYTES, MAX_ROWS, load_rows
+from runner.spec.datafile import MAX_BYTES, MAX_JSON_BYTES, MAX_ROWS, load_rows
 
 from .talk import SECRET, complaints, per_row, planned, sent_ok, spec, texts
 

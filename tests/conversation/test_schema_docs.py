@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft7Validator
 from support import Project
 
-from runner.schema import find_message_faults, load_schema
+from runner.spec.schema import find_message_faults, load_schema
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "schemas" / "README.md").read_text()
@@ -66,7 +66,7 @@ def resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str,
 
 def read(project: Project, text: str) -> object:
     """A value as a message file has it."""
-    from runner.yamlfile import read_yaml
+    from runner.spec.yamlfile import read_yaml
 
     return read_yaml(project.write("value.yaml", text), "value.yaml").data
 
@@ -106,7 +106,7 @@ def test_every_key_of_the_configuration_is_on_the_page(project: Project) -> None
 
 def test_every_key_of_a_filter_is_on_the_page_with_what_it_takes(project: Project) -> None:
     """Each row against the program: its operators and no others, its example, its words."""
-    from runner.filter_table import OPERATORS, TABLE
+    from runner.toloka.filter_table import OPERATORS, TABLE
 
     rows = [list(map(bare, row[:2])) + row[2:] for row in table("filter")]
     known = [(category, key) for category, rules in TABLE.items() for key in rules]

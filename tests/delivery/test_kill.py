@@ -14,7 +14,7 @@ import pytest
 from support import TIMEOUT_S, ended, threads
 
 from runner.errors import ExitCode
-from runner.pacing import GRACE_S
+from runner.toloka.pace import GRACE_S
 
 from .world import IS_THOROUGH, World, people, wait_for, world
 

@@ -21,8 +21,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from runner.errors import ExitCode
 from runner.model import Answer, Delivery, Thread
-from runner.run import Toloka
-from runner.send import Deliver
+from runner.send.run import Toloka
+from runner.send.sender import Deliver
 
 from .world import IS_THOROUGH, Reached, people, world
 

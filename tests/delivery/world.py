@@ -23,12 +23,12 @@ from support import COMMAND, TOKEN, Result, control, run_command, threads
 from runner.config import load_config, load_variables
 from runner.emulator import Emulator, parse_fault
 from runner.errors import ExitCode, SurroundingsError
-from runner.manifest import Manifest, read_history
+from runner.manifest.file import Manifest, read_history
 from runner.model import Message
-from runner.pacing import Pace
 from runner.prepare import prepare
-from runner.run import Order, Report, Run, Toloka
-from runner.toloka import Client
+from runner.send.run import Order, Report, Run, Toloka
+from runner.toloka.client import Client
+from runner.toloka.pace import Pace
 
 IS_THOROUGH = os.environ.get("MESSAGE_RUNNER_PROFILE") == "thorough"
 """Whether the long profile is asked for: more cases, random ones among them."""

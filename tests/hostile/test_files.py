@@ -37,8 +37,8 @@ from support import (
 
 from runner.emulator import Emulator
 from runner.errors import SurroundingsError
-from runner.journal import Journal, sweep
-from runner.manifest import Manifest, locked, read_history
+from runner.manifest.appender import Journal, sweep
+from runner.manifest.file import Manifest, locked, read_history
 
 from .limited import check_cheap, run_limited
 

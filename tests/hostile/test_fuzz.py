@@ -17,23 +17,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import TOKEN
 
-from runner.answers import classify, is_thread_id, thread_of
 from runner.config import load_config
-from runner.conversation import find_answers
 from runner.errors import ListError, MessagesError, Problem, SurroundingsError
-from runner.events import header_event, line_of, outcome_event, seen_event
-from runner.manifest import read_history
+from runner.lookup.conversation import find_answers
+from runner.lookup.evidence import find_seen
+from runner.manifest.file import read_history
+from runner.manifest.lines import header_event, line_of, outcome_event, seen_event
 from runner.masking import Mask
 from runner.model import Answer, Busy, NotConnected, Rejected, Sent, Thread, Unknown
-from runner.planfile import read_plan_file
-from runner.recipients import load_ids, load_rows
-from runner.reconcile import find_seen
-from runner.render import Renderer
-from runner.sandbox import Refusal, Sandbox
-from runner.spec import load_specs
-from runner.templates import Refused, Source, Templates
-from runner.toloka import _page_in
-from runner.yamlfile import parse_yaml, read_yaml
+from runner.plan.planfile import read_plan_file
+from runner.render.messages import Renderer
+from runner.render.sandbox import Refusal, Sandbox
+from runner.render.templates import Refused, Source, Templates
+from runner.spec.datafile import load_ids, load_rows
+from runner.spec.specs import load_specs
+from runner.spec.yamlfile import parse_yaml, read_yaml
+from runner.toloka.client import _page_in
+from runner.toloka.responses import classify, is_thread_id, thread_of
 
 from .fuzzing import FUZZ, as_yaml, nearly, spec_bytes, yaml_text
 

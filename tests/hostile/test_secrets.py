@@ -26,7 +26,7 @@ from runner.emulator import Emulator
 from runner.errors import ListError, SurroundingsError
 from runner.masking import Mask, Secret
 from runner.model import Delivery, Direct, Message
-from runner.toloka import Client
+from runner.toloka.client import Client
 
 posix = pytest.mark.skipif("os.name == 'nt'", reason="modes, signals and devices of POSIX")
 linux = pytest.mark.skipif("not os.path.exists('/proc/self/environ')", reason="looks at /proc")

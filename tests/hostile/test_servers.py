@@ -31,10 +31,10 @@ from conftest import StartScripted
 from scripted import Raw, Request, Scripted, answer
 from support import THANKS, TOKEN, Project, Result, direct
 
-from runner.answers import thread_of
 from runner.errors import ListError
 from runner.model import Delivery, Direct, Message, Unknown
-from runner.toloka import Client, ListLimits
+from runner.toloka.client import Client, ListLimits
+from runner.toloka.responses import thread_of
 
 from .limited import Cost, check_cheap, run_limited
 

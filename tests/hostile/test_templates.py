@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from support import THANKS, Project, Result, run_command
 
-from runner.render import Renderer
-from runner.spec import load_specs
-from runner.templates import Source, Templates
-from runner.yamlfile import parse_yaml
+from runner.render.messages import Renderer
+from runner.render.templates import Source, Templates
+from runner.spec.specs import load_specs
+from runner.spec.yamlfile import parse_yaml
 
 from .limited import check_cheap, run_limited
 
@@ -408,7 +408,7 @@ def test_whoever_gets_out_of_the_sandbox_can_do_little(project: Project, name: s
         pytest.skip("only root's rights are given up, and others cannot become root")
     project.write("mine", "")
     script = (
-        "import os, socket, sys\nfrom runner.template_process import give_up_everything\n"
+        "import os, socket, sys\nfrom runner.render.process import give_up_everything\n"
         "give_up_everything()\ntry:\n"
         f"    {ATTEMPTS[name]}\nexcept (OSError, MemoryError) as error:\n"
         "    print('held', type(error).__name__)\nelse:\n    print('done')\n"

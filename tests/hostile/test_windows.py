@@ -13,7 +13,7 @@ import pytest
 from support import TOKEN, Project, calls, direct, reached
 
 from runner.emulator import Emulator
-from runner.manifest import read_history
+from runner.manifest.file import read_history
 from runner.paths import as_listed, check_portable, find_data_file, seen_from
 
 # --- line ends ------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from runner.model import (
     Sent,
     Unknown,
 )
-from runner.toloka import LIST_LIMIT, Client, payload_of
+from runner.toloka.client import LIST_LIMIT, Client, payload_of
 
 THREAD = {"id": "63c15866757a4a1adad1d632"}
 TREE = {"and": [{"category": "skill", "key": "224", "operator": "GTE", "value": 80}]}
@@ -195,7 +195,7 @@ def test_one_connection_serves_many_calls(emulator: Emulator) -> None:
 
 NETRC = """
 import sys
-from runner.toloka import Client
+from runner.toloka.client import Client
 from runner.model import Delivery, Direct, Message
 whom = Direct(("a",))
 message = Message(id="m", revision=1, source="m", topic={"EN": "x"}, text={"EN": "x"}, answerable=True, recipients=whom, digest="")

@@ -46,7 +46,7 @@ STRAY = (
     *("runner/__pycache__/spec.cpython-311.pyc", "runner/spec.py.orig", "runner/.DS_Store"),
     *("schemas/.message.schema.json.swp", "schemas/message.schema.json.bak", "messages/a.yaml~"),
     *("tests/unit/test_spec.py.rej", "tests/.coverage.host.1", "dist/old.whl"),
-    *("runner/notes.txt", "runner/setup/log.txt", "runner/results.jsonl", "schemas/old.json5"),
+    *("runner/notes.txt", "runner/cli/setup/log.txt", "runner/results.jsonl", "schemas/old.json5"),
 )
 
 pytestmark = pytest.mark.timeout(600)
@@ -160,7 +160,7 @@ IN_THE_WHEEL = (
     r"runner/(\w+/)*\w+\.py",
     r"runner/py\.typed",
     r"runner/schemas/\w+\.schema\.json",
-    r"runner/setup/\w+\.(sh|ya?ml)",
+    r"runner/cli/setup/\w+\.(sh|ya?ml)",
     rf"{re.escape(ABOUT)}/(METADATA|RECORD|WHEEL|entry_points\.txt|licenses/LICENSE)",
 )
 

@@ -13,7 +13,7 @@ from support import TOKEN, Project, Result, calls, control, direct, reached, thr
 
 from runner.emulator import Emulator
 from runner.errors import SurroundingsError
-from runner.planfile import read_plan_file
+from runner.plan.planfile import read_plan_file
 
 Change = Callable[[Project], object]
 

@@ -10,7 +10,7 @@ import pytest
 from support import THANKS, Project
 
 from runner import __version__
-from runner.schema import schema_text
+from runner.spec.schema import schema_text
 
 from .tools import git
 

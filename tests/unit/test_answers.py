@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.answers import classify, json_of, plain, refusal_of_credentials, thread_of
 from runner.model import (
     Answer,
     Busy,
@@ -18,6 +17,7 @@ from runner.model import (
     Sent,
     Unknown,
 )
+from runner.toloka.responses import classify, json_of, plain, refusal_of_credentials, thread_of
 
 THREAD = {
     "id": "63c15866757a4a1adad1d632",

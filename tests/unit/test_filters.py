@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from runner.errors import Pointer
-from runner.filter_table import CATEGORIES, OPERATORS, ORDER, TABLE, Rule
-from runner.filters import converted, find_filter_faults, normal_form, takes_number, wrapped
-from runner.schema import load_schema
+from runner.spec.schema import load_schema
+from runner.toloka.filter_table import CATEGORIES, OPERATORS, ORDER, TABLE, Rule
+from runner.toloka.filters import converted, find_filter_faults, normal_form, takes_number, wrapped
 
 GOOD = {"category": "profile", "key": "country", "operator": "EQ", "value": "US"}
 SKILL = {"category": "skill", "key": "30724", "operator": "GTE", "value": 80}

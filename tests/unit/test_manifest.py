@@ -20,26 +20,31 @@ from jsonschema import Draft7Validator
 from support import tolokers
 
 from runner.errors import SurroundingsError
-from runner.events import DamageError, header_event, intent_event, line_of, outcome_event, read_book
-from runner.journal import Journal
-from runner.manifest import Manifest, read_history
+from runner.manifest.appender import Journal
+from runner.manifest.file import Manifest, read_history
+from runner.manifest.history import History, NotFound, Settled
+from runner.manifest.lines import (
+    DamageError,
+    header_event,
+    intent_event,
+    line_of,
+    outcome_event,
+    read_book,
+)
 from runner.model import (
     Delivery,
     Direct,
     Everyone,
     Filtered,
-    History,
     InThread,
     Message,
     NoRecipients,
-    NotFound,
     Recipients,
     Rejected,
     Sent,
-    Settled,
     Thread,
 )
-from runner.schema import load_schema
+from runner.spec.schema import load_schema
 
 TARGET = "https://toloka.example"
 RUN: Mapping[str, object] = {
@@ -451,7 +456,7 @@ def test_any_bytes_are_a_book_or_damage_with_a_line(raw: bytes) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from runner.manifest import Manifest
+from runner.manifest.file import Manifest
 with Manifest.open(Path(sys.argv[1]), sys.argv[2], {"run": "r", "version": "0"}) as manifest:
     print("held", flush=True)
     sys.stdin.read()
@@ -566,7 +571,7 @@ def test_a_journal_keeps_what_was_appended_while_its_first_line_changes(tmp_path
 FULL = """
 import resource, sys
 from pathlib import Path
-from runner.journal import Journal
+from runner.manifest.appender import Journal
 path = Path(sys.argv[1])
 journal = Journal(path)
 journal.append(b"x" * 999 + b"\\n")

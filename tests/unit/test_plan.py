@@ -10,25 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import tolokers
 
+from runner.manifest.history import Attempt, History, NotFound, Settled
 from runner.model import (
     MAX_RECIPIENTS,
-    Attempt,
     Direct,
     Everyone,
     Filtered,
-    History,
     InThread,
     InThreads,
     Message,
     NoRecipients,
-    NotFound,
     Recipients,
     Rejected,
     Sent,
-    Settled,
     Thread,
 )
-from runner.plan import Plan, Rules, build_plan
+from runner.plan.build import Plan, Rules, build_plan
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)

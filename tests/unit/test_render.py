@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.digest import digest_of
 from runner.errors import MessagesError
 from runner.model import Direct, Everyone, Filtered, Message
-from runner.render import Renderer
-from runner.spec import load_specs
+from runner.render.messages import Renderer
+from runner.spec.specs import load_specs
+from runner.toloka.digest import digest_of
 
 HEAD = "topic: {EN: Hello}\ntext: {EN: Dear you}\n"
 TO_ALL = "recipients_select_type: ALL\n"
@@ -218,7 +218,7 @@ def test_nothing_of_the_environment_can_be_reached(folder: Path) -> None:
     secret = "env-s3cret"
     script = (
         "import sys; from pathlib import Path\n"
-        "from runner.render import Renderer; from runner.spec import load_specs\n"
+        "from runner.render.messages import Renderer; from runner.spec.specs import load_specs\n"
         "root = Path.cwd() / 'messages'\n"
         "(spec,), _ = load_specs([root / 'm.yaml'], root)\n"
         "try: print(Renderer(root).render(spec)[0].text['EN'])\n"

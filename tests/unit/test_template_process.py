@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 SERVE = (
-    "import signal\nfrom runner import template_process as process\n"
+    "import signal\nfrom runner.render import process\n"
     "signal.signal(signal.SIGPROF, process._stop)\n"
     "process.serve(process.Sandbox(process._ask_for_partial))\n"
 )

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runner.errors import Fault, MessagesError, Place, Pointer, Problem
-from runner.yamlevents import MAX_ALIASED_NODES, MAX_DEPTH, MAX_NODES
-from runner.yamlfile import MAX_BYTES, YamlFile, parse_yaml, read_yaml
+from runner.spec.yamlevents import MAX_ALIASED_NODES, MAX_DEPTH, MAX_NODES
+from runner.spec.yamlfile import MAX_BYTES, YamlFile, parse_yaml, read_yaml
 
 
 def data_of(source: str) -> object:

@@ -1,0 +1,1 @@
+"""What Toloka's list of threads proves: pure."""

@@ -1,0 +1,1 @@
+"""What was done: intents and outcomes, on disk and indexed."""

@@ -1,0 +1,1 @@
+"""What would be sent, given what was done: pure."""

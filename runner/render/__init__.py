@@ -1,0 +1,1 @@
+"""From specs to the messages that will be posted: templates, then house rules."""

@@ -1,0 +1,382 @@
+"""`MessageSpec` to `Message`s: leaf strings are rendered, and what they make is checked again."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+from runner import paths
+from runner.errors import MessagesError, Pointer, Problem
+from runner.model import (
+    Direct,
+    Everyone,
+    Filtered,
+    InThread,
+    InThreads,
+    Message,
+    Recipients,
+    Texts,
+)
+from runner.render.templates import PARTIALS_NAME, Refused, Rendered, Source, Templates, has_markers
+from runner.spec.datafile import Row, load_ids, load_rows
+from runner.spec.specs import MessageSpec
+from runner.toloka.digest import digest_of, digest_of_reply
+from runner.toloka.filter_table import is_identifier
+from runner.toloka.filters import converted, find_filter_faults, wrapped
+from runner.wording import kind
+
+# A mistake in a template is in every row: so many rows of it are enough.
+_MAX_BAD_ROWS = 10
+# The same of problems: each costs a look through its template's file.
+_MAX_PROBLEMS = 100
+_MAX_TEMPLATES = 3_000
+# The template process stops at as many.
+_MAX_CHARACTERS = 1_000_000
+# Python and Jinja2 show values in quotes, and numbers as they are.
+_QUOTED_IN_ERRORS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?""")
+_TYPES = frozenset({"str", "int", "float", "bool", "list", "dict", "tuple", "NoneType", "None"})
+_THREAD_ID = re.compile(r"[0-9a-f]{24}")
+_BAD_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+class Renderer:
+    """Renders specs.
+
+    `below` are the variables that a spec's own ones beat, `above` those that beat them.
+    """
+
+    def __init__(
+        self,
+        messages_root: Path | None,
+        *,
+        below: Mapping[str, object] | None = None,
+        above: Mapping[str, object] | None = None,
+    ) -> None:
+        partials = messages_root / PARTIALS_NAME if messages_root else None
+        self._above = above or {}
+        self._templates = Templates(partials, {**(below or {}), **self._above})
+
+    def __enter__(self) -> Renderer:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._templates.close()
+
+    def expect(self, spec: MessageSpec) -> None:
+        """Get ready for a spec that will be rendered; it need not be."""
+        if any(True for _ in _find_templates(spec)):
+            self._templates.start()
+
+    def render(self, spec: MessageSpec) -> tuple[Message, ...]:
+        """Render one spec, each row of its `for_each`; raises `MessagesError` with everything."""
+        values = {key: each for key, each in spec.variables.items() if key not in self._above}
+        sources = _found_templates(spec)
+        if spec.for_each is not None:
+            return tuple(self._rows(spec, sources, values, spec.for_each))
+        (rendered,) = self._templates.render(sources, values, [None])
+        return (_Rendering(spec, rendered).message(),)
+
+    def _rows(
+        self,
+        spec: MessageSpec,
+        sources: Sequence[Source],
+        values: Mapping[str, object],
+        path: Path,
+    ) -> Iterator[Message]:
+        problems: list[Problem] = []
+        bad_rows = 0
+        seen: dict[str, int] = {}
+        files = {spec.file.path: spec.file.source}
+        # The rows that were read and are not rendered yet.
+        rows: deque[Row] = deque()
+        for rendered in self._templates.render(sources, values, _values(path, rows, problems)):
+            row = rows.popleft()
+            try:
+                message = _Rendering(spec, rendered, row.number).message()
+            except MessagesError as error:
+                bad_rows += 1
+                problems += [_in_row(problem, path, row, files) for problem in error.problems]
+            else:
+                problems += _find_repeated(spec, path, row, message, seen)
+                yield message
+            if bad_rows >= _MAX_BAD_ROWS or len(problems) >= _MAX_PROBLEMS:
+                break
+        if not seen and not problems:
+            where = spec.file.place(("for_each",))
+            problems.append(Problem(where, "the file has no rows", "add a row, or a `draft: true`"))
+        if problems:
+            raise MessagesError(problems)
+
+
+def _values(
+    path: Path, rows: deque[Row], problems: list[Problem]
+) -> Iterator[Mapping[str, object]]:
+    """Read rows for their values; where the file is wrong, its rows end and the problem is noted."""
+    try:
+        for row in load_rows(path):
+            rows.append(row)
+            yield row.values
+    except MessagesError as error:
+        problems += error.problems
+
+
+def _found_templates(spec: MessageSpec) -> tuple[Source, ...]:
+    sources = tuple(islice(_find_templates(spec), _MAX_TEMPLATES + 1))
+    if len(sources) > _MAX_TEMPLATES:
+        what = f"here is template number {_MAX_TEMPLATES + 1:,} of this message"
+        hint = "give a long list by one expression, or in a data file"
+        raise MessagesError([Problem(sources[-1].place(), what, hint)])
+    return sources
+
+
+def _find_templates(spec: MessageSpec) -> Iterator[Source]:
+    """Find every text of a spec that has to be rendered."""
+    for key, texts in (("topic", spec.topic), ("text", spec.text)):
+        for language, template in texts.items():
+            if has_markers(template):
+                yield Source(spec.file, (key, language), template)
+    leaves: tuple[tuple[str, object], ...] = (
+        ("thread_id", spec.thread_id),
+        ("recipients_ids", spec.recipients_ids),
+        ("recipients_filter", spec.recipients_filter),
+    )
+    for key, value in leaves:
+        for pointer, template in _texts_below((key,), value):
+            if has_markers(template):
+                is_list = pointer == ("recipients_ids",)
+                yield Source(spec.file, pointer, template, "list" if is_list else "value")
+
+
+def _texts_below(pointer: Pointer, value: object) -> Iterator[tuple[Pointer, str]]:
+    if isinstance(value, str):
+        yield pointer, value
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            yield from _texts_below((*pointer, number), item)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts_below((*pointer, key), item)
+
+
+@dataclass(slots=True)
+class _Rendering:
+    """One spec with what came of its templates, on its way to a message."""
+
+    spec: MessageSpec
+    rendered: Rendered
+    row: int | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+    def message(self) -> Message:
+        """Render everything; raises `MessagesError`."""
+        spec = self.spec
+        topic = self._texts("topic", spec.topic)
+        text = self._texts("text", spec.text)
+        recipients = self._recipients()
+        if self.problems:
+            raise MessagesError(self.problems)
+        return Message(
+            id=spec.id,
+            revision=spec.revision,
+            source=spec.source,
+            topic=topic,
+            text=text,
+            answerable=spec.answerable,
+            recipients=recipients,
+            digest=self._digest(topic, text, recipients),
+            draft=spec.draft,
+            not_before=spec.not_before,
+            not_after=spec.not_after,
+            folders=spec.folders,
+            row=self.row,
+        )
+
+    def _digest(self, topic: Texts, text: Texts, recipients: Recipients) -> str:
+        if recipients.select_type is None:
+            return digest_of_reply(text)
+        return digest_of(
+            topic=topic,
+            text=text,
+            answerable=self.spec.answerable,
+            select_type=recipients.select_type,
+            recipients_filter=recipients.tree if isinstance(recipients, Filtered) else None,
+        )
+
+    def _complain(self, pointer: Pointer, what: str, hint: str) -> None:
+        self.problems.append(Problem(self.spec.file.place(pointer), what, hint))
+
+    def _texts(self, key: str, templates: Texts) -> Texts:
+        rendered: dict[str, str] = {}
+        for language, template in templates.items():
+            text = self._result((key, language), template)
+            if isinstance(text, str):
+                rendered[language] = text
+                source = Source(self.spec.file, (key, language), template)
+                self.problems.extend(_find_text_problems(source, text))
+        return rendered
+
+    def _recipients(self) -> Recipients:
+        spec = self.spec
+        if spec.reply_to is not None:
+            return InThreads(spec.reply_to, spec.only_answered)
+        if spec.thread_id is not None:
+            return InThread(self._thread_id(spec.thread_id))
+        if spec.select_type == "ALL":
+            return Everyone()
+        if spec.select_type == "FILTER":
+            return self._filter()
+        if spec.recipients_file is not None:
+            ids = self._loaded_ids(spec.recipients_file)
+            pointer: Pointer = ("recipients_file",)
+        else:
+            ids = tuple(dict.fromkeys(self._ids()))
+            pointer = ("recipients_ids",)
+        if not ids and not self.problems:
+            self._complain(pointer, "the list of recipients is empty", "name somebody")
+        return Direct(ids)
+
+    def _loaded_ids(self, path: Path) -> tuple[str, ...]:
+        try:
+            return load_ids(path, self.spec.recipients_column)
+        except MessagesError as error:
+            self.problems.extend(error.problems)
+            return ()
+
+    def _thread_id(self, template: str) -> str:
+        value = self._rendered(("thread_id",), template)
+        if not isinstance(value, str) or not _THREAD_ID.fullmatch(value):
+            hint = "it has 24 hexadecimal digits: copy it from the manifest"
+            self._complain(("thread_id",), "this is not a thread id", hint)
+        return str(value)
+
+    def _ids(self) -> Iterator[str]:
+        listed = self.spec.recipients_ids
+        if isinstance(listed, str):
+            yield from self._id_list(listed)
+            return
+        for number, template in enumerate(listed or ()):
+            if has_markers(template):
+                pointer: Pointer = ("recipients_ids", number)
+                value = self._rendered(pointer, template)
+                yield from () if value is None else self._checked_id(pointer, value)
+            else:
+                yield template  # The schema has checked it.
+
+    def _id_list(self, expression: str) -> Iterator[str]:
+        pointer: Pointer = ("recipients_ids",)
+        value = self._rendered(pointer, expression)
+        if isinstance(value, (list, tuple)):
+            for item in value:
+                yield from self._checked_id(pointer, item)
+        elif value is not None:
+            what = f"the expression gives {kind(value)}, not a list of ids"
+            self._complain(pointer, what, "give a list, or write one here")
+
+    def _checked_id(self, pointer: Pointer, value: object) -> Iterator[str]:
+        if not isinstance(value, str):
+            what = f"a recipient id is text, and this is {kind(value)}"
+            self._complain(pointer, what, "put the id in quotes where it is defined")
+        elif not is_identifier(value):
+            what = "this recipient id is empty, or holds white space or a control character"
+            self._complain(pointer, what, "one id, nothing around it")
+        else:
+            yield value
+
+    def _rendered(self, pointer: Pointer, template: str) -> object:
+        """The value of a text outside topic and text; None once it has been complained of."""
+        before = len(self.problems)
+        value = self._result(pointer, template)
+        if value is None and len(self.problems) == before and pointer in self.rendered:
+            self._complain(pointer, "the expression gives nothing", "give it a value")
+        return value
+
+    def _result(self, pointer: Pointer, template: str) -> object:
+        """What came of a template; None for one that was refused, or not tried after another."""
+        result = self.rendered.get(pointer) if has_markers(template) else template
+        if isinstance(result, Refused):
+            self.problems.extend(result.problems)
+            return None
+        return result
+
+    def _filter(self) -> Filtered:
+        before = len(self.problems)
+        tree = self._leaves(("recipients_filter",), self.spec.recipients_filter)
+        if len(self.problems) == before:
+            faults = find_filter_faults(tree, rendered=True)
+            self.problems.extend(self.spec.file.problem(fault) for fault in faults)
+        root = wrapped(tree)
+        return Filtered(root if isinstance(root, Mapping) else {})
+
+    def _leaves(self, pointer: Pointer, value: object) -> object:
+        """Render every text below `value`; a numeric text becomes a number where one is taken."""
+        if isinstance(value, list):
+            return [self._leaves((*pointer, number), item) for number, item in enumerate(value)]
+        if isinstance(value, dict):
+            done = {key: self._leaves((*pointer, key), item) for key, item in value.items()}
+            given, written = done.get("value"), value.get("value")
+            if isinstance(given, str) and isinstance(written, str) and has_markers(written):
+                done["value"] = converted(done.get("category"), done.get("key"), given)
+            return done
+        if not isinstance(value, str) or not has_markers(value):
+            return value
+        return self._rendered(pointer, value)
+
+
+def _in_row(problem: Problem, path: Path, row: Row, files: dict[str, str]) -> Problem:
+    """Say in which row a problem is. `files` keeps what the templates' files hold, by their paths."""
+    if problem.where.path == paths.shown(path):
+        return problem
+    what = problem.what
+    if problem.rule == "template":
+        what = _without_values(what, problem.where.path, files)
+    return replace(problem, what=f"{what} (row {paths.shown(path)}:{row.number})")
+
+
+def _without_values(said: str, file: str, files: dict[str, str]) -> str:
+    """Leave out of an error's words what is not in the template's own file: a row's values."""
+    if file not in files:
+        files[file] = ""
+        with suppress(OSError, UnicodeDecodeError):
+            files[file] = Path(file).read_text(encoding="utf-8-sig")
+    source = files[file]
+
+    def shown(part: re.Match[str]) -> str:
+        inner = part[0].strip("'\"")
+        is_own = inner in source or inner.removesuffix(" object") in _TYPES
+        return part[0] if is_own or not any(map(str.isalnum, inner)) else "…"
+
+    return _QUOTED_IN_ERRORS.sub(shown, said)
+
+
+def _find_repeated(
+    spec: MessageSpec, path: Path, row: Row, message: Message, seen: dict[str, int]
+) -> Iterator[Problem]:
+    ids = message.recipients.ids if isinstance(message.recipients, Direct) else ()
+    for toloker in ids:
+        first = seen.setdefault(toloker, row.number)
+        if first != row.number:
+            shown = paths.shown(path)
+            what = f"one Toloker is in two rows: {shown}:{first} and {shown}:{row.number}"
+            yield Problem(
+                spec.file.place(("recipients_ids",)), what, "a message reaches each Toloker once"
+            )
+
+
+def _find_text_problems(source: Source, rendered: str) -> list[Problem]:
+    name = ".".join(map(str, source.pointer))
+    if not rendered.strip():
+        what = f"{name} is empty once it is rendered"
+        return [Problem(source.place(), what, "write something, or drop the language")]
+    if len(rendered) > _MAX_CHARACTERS:
+        what = f"{name} is {len(rendered):,} characters long"
+        return [Problem(source.place(), what, f"write no more than {_MAX_CHARACTERS:,}")]
+    bad = _BAD_IN_TEXT.search(rendered)
+    if bad:
+        what = f"{name} holds the control character U+{ord(bad.group()):04X}"
+        return [Problem(source.place(), what, "remove it")]
+    return []

@@ -1,0 +1,396 @@
+"""Templates as the rest of the runner sees them: rendered in a process of their own.
+
+Jinja2's sandbox keeps a template from Python's insides; it does not keep it from computing
+without end. So templates are rendered by one child process (`runner.render.process`), which
+has limits, a deadline, no secrets, and only what is written to it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from runner import paths
+from runner.errors import Place, Pointer, Problem, SurroundingsError
+from runner.spec.yamlfile import YamlFile
+
+PARTIALS_NAME = "_partials"
+_MARKERS = ("{{", "{%", "{#")
+_MAX_PARTIAL_CHARACTERS = 100_000
+_MAX_CHUNK_ROWS = 256
+_MAX_CHUNK_CHARACTERS = 1024 * 1024
+# Rendered texts stay in memory until they are sent: so many bytes of them in any case, and so
+# many times what was given to the child. Texts in fifteen languages are many times their rows.
+_MAX_BYTES = 64 * 1024 * 1024
+_MAX_GROWTH = 200
+# The child limits its own time on the processor; this is for a system that has no such limit,
+# or a child that has stopped.
+_SECONDS_FOR_ONE = 20.0 if hasattr(signal, "setitimer") else 4.0
+_SECONDS_TO_START = 60.0
+_SECONDS_TO_END = 1.0
+_WATCH_S = 0.1
+_MAX_STOPPED = 3
+# Of one message; finding out what was meant takes time.
+_MAX_REFUSED = 100
+_NOT_STARTED = "the process that renders templates did not start"
+# All that the child gets of our environment: what Windows and shared builds of Python need.
+_ENVIRONMENT = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_COMMAND = "import sys; sys.path[:] = sys.argv[1:]; from runner.render.process import main; main()"
+
+
+class Refused(Exception):
+    """A template that did not render, with the problems to report.
+
+    `is_final` says that other values need not be tried: it is not they that are wrong.
+    """
+
+    def __init__(self, problems: Sequence[Problem], *, is_final: bool = False) -> None:
+        super().__init__()
+        self.problems = tuple(problems)
+        self.is_final = is_final
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A template and where it is written; what a lone expression in it may give."""
+
+    file: YamlFile
+    pointer: Pointer
+    text: str
+    kind: Literal["text", "value", "list"] = "text"
+
+    def place(self, offset: int = 0) -> Place:
+        """Find the place of a character of the template."""
+        return self.file.text_place(self.pointer, offset)
+
+    def line_place(self, line: int, wanted: str | None = None) -> Place:
+        """Find where a template line starts to matter: at `wanted`, else at its first marker."""
+        lines = self.text.split("\n")
+        line = min(max(line, 1), len(lines))
+        start = sum(len(earlier) + 1 for earlier in lines[: line - 1])
+        return self.place(start + _column(lines[line - 1], wanted))
+
+
+Rendered = dict[Pointer, object]
+"""What came of each template: its text or value, or the `Refused` that says why there is none."""
+
+
+class Templates:
+    """Renders templates in a child process, which is started when it is first wanted.
+
+    `partials` is the folder that includes come from, None for no includes; `shared` are the
+    values that all templates see. Use it in a `with`, or close it.
+    """
+
+    def __init__(self, partials: Path | None, shared: Mapping[str, object]) -> None:
+        self._partials = partials
+        self._shared = json.dumps(dict(shared)).encode() + b"\n"
+        self._child: _Child | None = None
+        self._asked_bytes = 0
+        self._kept_bytes = 0
+        self._stopped = 0
+        self._given_up: Refused | None = None
+
+    def __enter__(self) -> Templates:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child process; doing it again is safe."""
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+    def start(self) -> None:
+        """Start the child process: it gets ready while something else is done."""
+        if self._child is None:
+            self._child = _Child(self._shared)
+
+    def render(
+        self,
+        sources: Sequence[Source],
+        values: Mapping[str, object],
+        rows: Iterable[Mapping[str, object] | None],
+    ) -> Iterator[Rendered]:
+        """Render templates with `values` that beat the shared ones, for each row, which is `row`.
+
+        Gives the rows' results in order. One with a final refusal is the last, and not complete.
+        """
+        if not sources:
+            yield from ({} for _ in rows)
+            return
+        encoded = json.dumps(dict(values))
+        for chunk in _chunks(rows):
+            is_over = yield from self._render_chunk(sources, encoded, chunk)
+            if is_over:
+                return
+
+    def _render_chunk(
+        self, sources: Sequence[Source], values: str, rows: Sequence[str]
+    ) -> Generator[Rendered, None, bool]:
+        """Render some rows in one exchange; gives whether these were the last."""
+        if self._given_up is not None:
+            yield {sources[0].pointer: self._given_up}
+            return True
+        self.start()
+        is_complete = False
+        try:
+            self._ask(sources, values, rows)
+            for _ in rows:
+                rendered = dict(self._row(sources))
+                yield rendered
+                if _has_final(rendered):
+                    return True
+            is_complete = True
+        finally:
+            # Answers that nobody has read would be taken for those to the next request.
+            if not is_complete:
+                self.close()
+        return False
+
+    def _ask(self, sources: Sequence[Source], values: str, rows: Sequence[str]) -> None:
+        templates = json.dumps([[source.text, source.kind] for source in sources])
+        request = f'{{"values":{values},"templates":{templates},"rows":[{",".join(rows)}]}}\n'
+        self._asked_bytes += len(request)
+        self._live_child.write(request.encode())
+
+    @property
+    def _live_child(self) -> _Child:
+        if self._child is None:
+            raise RuntimeError("the template process is not running")
+        return self._child
+
+    def _row(self, sources: Sequence[Source]) -> Iterator[tuple[Pointer, object]]:
+        refused = 0
+        for source in sources:
+            answer = self._answer(source)
+            if isinstance(answer, Refused):
+                refused += 1
+                if answer.is_final:
+                    self._count_stopped(answer)
+                elif refused >= _MAX_REFUSED:
+                    answer = Refused(answer.problems, is_final=True)
+            yield source.pointer, answer
+            if isinstance(answer, Refused) and answer.is_final:
+                return
+
+    def _count_stopped(self, refused: Refused) -> None:
+        self._stopped += 1
+        if self._stopped >= _MAX_STOPPED:
+            where = refused.problems[0].where
+            what = "template: after this one, no more templates were rendered"
+            hint = f"{_MAX_STOPPED} had to be stopped: mend them first"
+            self._given_up = Refused([_limit(where, what, hint)], is_final=True)
+
+    def _answer(self, source: Source) -> object:
+        """The text or value of a template, or the `Refused` that says why there is none."""
+        try:
+            answer = json.loads(self._answer_line().decode("utf-8", "surrogatepass"))
+        except (_Ended, ValueError):
+            what = f"template: {self._live_child.why_ended()}"
+            hint = "a template fills in words: compute elsewhere"
+            return Refused([_limit(source.line_place(1), what, hint)], is_final=True)
+        if "value" not in answer:
+            return _refused(source, self._partials, answer["faults"])
+        return self._within_reason(source, answer["value"])
+
+    def _within_reason(self, source: Source, value: object) -> object:
+        """Give the value, unless all of them together are far more than what they were made of."""
+        self._kept_bytes += sys.getsizeof(value)
+        if isinstance(value, list):
+            self._kept_bytes += sum(map(sys.getsizeof, value))
+        most = _MAX_BYTES + _MAX_GROWTH * self._asked_bytes
+        if self._kept_bytes <= most:
+            return value
+        what = f"template: the texts up to this one take more than {most // 1024**2} MiB"
+        hint = "make them shorter, or split the rows and name some of the files for each run"
+        refused = Refused([_limit(source.line_place(1), what, hint)], is_final=True)
+        self._given_up = refused
+        return refused
+
+    def _answer_line(self) -> bytes:
+        """The next line that is an answer; the child may ask for partials before."""
+        child = self._live_child
+        line = child.read()
+        while line.startswith(b'{"partial":'):
+            child.write(json.dumps(self._partial(json.loads(line)["partial"])).encode() + b"\n")
+            line = child.read()
+        return line
+
+    def _partial(self, name: str) -> dict[str, str | None]:
+        """Read `_partials/NAME`; nothing outside that folder can be reached."""
+        path = self._partial_path(name)
+        if path is None:
+            return {"text": None}
+        try:
+            with path.open(encoding="utf-8-sig") as stream:
+                text = stream.read(_MAX_PARTIAL_CHARACTERS + 1)
+        except OSError as error:
+            return {"wrong": f"{paths.shown(path)} cannot be read: {error.strerror}"}
+        except UnicodeDecodeError:
+            return {"wrong": f"{paths.shown(path)} is not UTF-8"}
+        if len(text) > _MAX_PARTIAL_CHARACTERS:
+            most = f"{_MAX_PARTIAL_CHARACTERS:,} characters"
+            return {"wrong": f"{paths.shown(path)} has more than {most}"}
+        return {"text": text.removesuffix("\n")}
+
+    def _partial_path(self, name: str) -> Path | None:
+        parts = name.split("/")
+        if self._partials is None or any(not part or part.startswith(".") for part in parts):
+            return None
+        path = self._partials.joinpath(*parts)
+        with suppress(OSError, RuntimeError, ValueError):
+            paths.check_portable(name)
+            # The folder itself may be a link, too: a pull request can hold one to anywhere.
+            real = self._partials.parent.resolve().joinpath(PARTIALS_NAME, *parts)
+            if path.is_file() and path.resolve() == real:
+                return path
+        return None
+
+
+class _Ended(Exception):
+    """The child process is no more."""
+
+
+class _Child:
+    """The child process, and the clock that ends it when it takes too long over an answer."""
+
+    def __init__(self, shared: bytes) -> None:
+        self._shared = shared
+        here = str(Path(__file__).resolve().parents[2])
+        found = [os.path.abspath(folder) for folder in sys.path]  # noqa: PTH100  # `''` is here
+        command = [sys.executable, "-I", "-S", "-c", _COMMAND, here, *found]
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  # our own code, in our own Python
+                command,
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        except OSError as error:
+            raise SurroundingsError(f"{_NOT_STARTED}: {error.strerror}") from error
+        self._is_ready = False
+        self._is_late = False
+        self._is_over = threading.Event()
+        self._deadline = math.inf
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def write(self, line: bytes) -> None:
+        """Write a line; one that cannot be written is noticed by the reading that follows."""
+        if not self._is_ready:
+            self._wait_until_ready()
+        stdin = self._process.stdin
+        with suppress(OSError):
+            if stdin is not None:
+                stdin.write(line)
+                stdin.flush()
+
+    def read(self, seconds: float = _SECONDS_FOR_ONE) -> bytes:
+        """Read a line; raises `_Ended`."""
+        stdout = self._process.stdout
+        self._deadline = time.monotonic() + seconds
+        line = stdout.readline() if stdout is not None else b""
+        self._deadline = math.inf
+        if not line.endswith(b"\n"):
+            raise _Ended
+        return line
+
+    def why_ended(self) -> str:
+        """Say what was wrong with the template that it was at; raises for a bug of ours."""
+        said = b""
+        with suppress(subprocess.TimeoutExpired):
+            # It may be about to end by itself, and then says why.
+            said = self._process.communicate(timeout=_SECONDS_TO_END)[1]
+        self._process.kill()
+        code = self._process.wait()
+        if code == 1 and b"Traceback" in said and b"MemoryError" not in said:
+            raise RuntimeError(f"the template process failed:\n{said.decode(errors='replace')}")
+        ended_itself = hasattr(signal, "SIGVTALRM") and code == -signal.SIGVTALRM
+        if self._is_late or ended_itself:
+            return "this takes too long"
+        return "this takes too much memory, or breaks Python"
+
+    def end(self) -> None:
+        """End the process: it holds nothing that could be lost."""
+        self._is_over.set()
+        self._process.kill()
+        self._process.communicate()
+
+    def _wait_until_ready(self) -> None:
+        try:
+            self.read(_SECONDS_TO_START)
+        except _Ended:
+            self._process.kill()
+            said = self._process.communicate()[1].decode(errors="replace").strip()
+            raise SurroundingsError(f"{_NOT_STARTED}: {said[-2_000:]}") from None
+        self._is_ready = True
+        self.write(self._shared)
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(_WATCH_S):
+            if time.monotonic() > self._deadline:
+                self._is_late = True
+                self._process.kill()
+
+
+def has_markers(text: str) -> bool:
+    """Whether a text is a template at all; one without markers is its own rendering."""
+    return any(marker in text for marker in _MARKERS)
+
+
+def _chunks(rows: Iterable[Mapping[str, object] | None]) -> Iterator[list[str]]:
+    """Encode rows, some at a time: neither process shall hold many."""
+    chunk: list[str] = []
+    size = 0
+    for row in rows:
+        chunk.append(json.dumps(row))
+        size += len(chunk[-1])
+        if len(chunk) >= _MAX_CHUNK_ROWS or size >= _MAX_CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _has_final(rendered: Rendered) -> bool:
+    return any(isinstance(each, Refused) and each.is_final for each in rendered.values())
+
+
+def _refused(source: Source, partials: Path | None, faults: Iterable[Sequence[Any]]) -> Refused:
+    """Give faults their addresses: each is what `runner.template_faults.Fault` has, as JSON."""
+    problems = []
+    is_final = False
+    for what, hint, partial, line, wanted, ends in faults:
+        if partial is not None and partials is not None:
+            where = Place(paths.shown(partials / partial), line)
+        else:
+            where = source.line_place(line, wanted)
+        problems.append(Problem(where, what, hint, "limit" if ends else "template"))
+        is_final = is_final or ends
+    return Refused(problems, is_final=is_final)
+
+
+def _limit(where: Place, what: str, hint: str) -> Problem:
+    return Problem(where, what, hint, "limit")
+
+
+def _column(line: str, wanted: str | None) -> int:
+    named = re.search(rf"\b{re.escape(wanted)}\b", line) if wanted else None
+    marker = re.search(r"\{[{%#]", line)
+    column = named.start() if named else marker.start() if marker else 0
+    return column or len(line) - len(line.lstrip())

@@ -1,0 +1,1 @@
+"""Acting: one run that looks, sends and records."""

@@ -1,0 +1,1 @@
+"""From files to checked message specs, each complaint with its line."""

@@ -1,0 +1,204 @@
+"""The JSON Schemas, and everything that is wrong with a message or a configuration by them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import Fault
+from runner.spec.sentences import (
+    BUILT_IN_TARGETS,
+    MAX_FAULTS,
+    findings_in,
+    keys_ruled_out,
+    translated,
+)
+from runner.toloka.filter_table import is_code, is_identifier, is_template
+from runner.toloka.filters import find_filter_faults
+from runner.wording import either, kind, nearest, quoted
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+SCHEMA_NAMES = ("message", "config", "manifest", "results")
+
+_LOOKS = (
+    'a message looks like this: topic: {EN: "Hello"}, text: {EN: "Thank you!"}, '
+    "recipients_select_type: DIRECT, recipients_ids: [1ad097faba0eff85a04fe30bc04d53db]"
+)
+_WHEN = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]+)?)?"
+    r"(?:Z|([+-])([0-9]{2}):?([0-9]{2}))"
+)
+
+
+@cache
+def schema_text(name: str) -> str:
+    """Read the schema of that name, one of `SCHEMA_NAMES`, as it is in its file."""
+    if name not in SCHEMA_NAMES:
+        raise KeyError(name)
+    file = f"{name}.schema.json"
+    here = Path(__file__).resolve().parent.parent
+    # A wheel carries the schemas inside the package; in a checkout they are beside it.
+    packed, beside = here / "schemas" / file, here.parent / "schemas" / file
+    return (packed if packed.is_file() else beside).read_text(encoding="utf-8")
+
+
+def load_schema(name: str) -> Mapping[str, Any]:
+    """Parse the schema of that name; each call gives a fresh copy."""
+    schema: Mapping[str, Any] = json.loads(schema_text(name))
+    return schema
+
+
+def find_message_faults(data: object) -> list[Fault]:
+    """Say everything that is wrong with a message file, read but not yet rendered."""
+    if not isinstance(data, Mapping) or not data:
+        empty = data is None or data == {}
+        return [Fault((), "the file is empty" if empty else f"{kind(data)} is no message", _LOOKS)]
+    schema, validator = _validator("message")
+    findings = findings_in(validator.iter_errors(data))
+    ruled_out = keys_ruled_out(findings)
+    rest = {key: value for key, value in data.items() if key not in ruled_out}
+    return _first_of_each(
+        (
+            translated(findings, data, schema["properties"]),
+            _of_recipients(rest.get("recipients_ids")),
+            _of_folders(rest.get("folders")),
+            _of_languages(rest.get("topic"), rest.get("text")),
+            _of_window(rest),
+            _of_filter(rest),
+        )
+    )
+
+
+def find_config_faults(data: object) -> list[Fault]:
+    """Say everything that is wrong with the configuration, where an empty file is right."""
+    if data is None:
+        return []
+    if not isinstance(data, Mapping):
+        hint = "write each setting as name: value, such as target: local"
+        return [Fault((), f"{kind(data)} is no configuration", hint)]
+    schema, validator = _validator("config")
+    findings = findings_in(validator.iter_errors(data))
+    return _first_of_each((translated(findings, data, schema["properties"]), _of_target(data)))
+
+
+def _first_of_each(parts: Iterable[Iterable[Fault]]) -> list[Fault]:
+    """Join faults in order, each once, and from each part no more than anybody would read."""
+    return list(dict.fromkeys(fault for part in parts for fault in islice(part, MAX_FAULTS)))
+
+
+@cache
+def _validator(name: str) -> tuple[Mapping[str, Any], Validator]:
+    # Importing it takes longer than everything else that --version does.
+    from jsonschema import Draft7Validator
+
+    schema = json.loads(schema_text(name), object_hook=_for_python)
+    if name == "message":
+        _leave_to_python(schema)
+    return schema, Draft7Validator(schema)
+
+
+def _for_python(node: dict[str, Any]) -> dict[str, Any]:
+    # In Python `$` allows a line end after it; in the schema's language it does not.
+    if isinstance(node.get("pattern"), str):
+        node["pattern"] = node["pattern"].replace("$", r"\Z")
+    if isinstance(patterns := node.get("patternProperties"), dict):
+        node["patternProperties"] = {key.replace("$", r"\Z"): patterns[key] for key in patterns}
+    # jsonschema does not say where a `false` was; of what is `not` anything it does.
+    if isinstance(keys := node.get("properties"), dict):
+        node["properties"] = {key: {"not": {}} if keys[key] is False else keys[key] for key in keys}
+    return node
+
+
+def _leave_to_python(schema: dict[str, Any]) -> None:
+    """Cut what the checks below do: they say more, and stay quick however much there is.
+
+    (jsonschema compares every item with every other, and knows no limit to nesting.)
+    """
+    schema["properties"]["recipients_filter"] = True
+    del schema["properties"]["recipients_ids"]["items"]
+    for keyword in ("uniqueItems", "maxItems"):
+        del schema["properties"]["folders"][keyword]
+
+
+def _of_filter(data: Mapping[str, object]) -> list[Fault]:
+    there = "recipients_filter" in data
+    return find_filter_faults(data["recipients_filter"], rendered=False) if there else []
+
+
+def _of_recipients(ids: object) -> Iterator[Fault]:
+    hint = "write the id as it is in Toloka, without spaces"
+    for index, item in enumerate(ids if isinstance(ids, list) else ()):
+        at = ("recipients_ids", index)
+        if isinstance(item, bool) or not isinstance(item, (str, int, float)):
+            yield Fault(at, f"{kind(item)} where a Toloker id should be", hint)
+        elif item == "":
+            yield Fault(at, "an empty text where a Toloker id should be", hint)
+        elif isinstance(item, str) and not is_identifier(item) and not is_template(item):
+            yield Fault(at, f"{quoted(item)} is not a Toloker id", hint)
+
+
+def _of_folders(folders: object) -> Iterator[Fault]:
+    seen = set()
+    for index, item in enumerate(folders if isinstance(folders, list) else ()):
+        if isinstance(item, str) and item in seen:
+            what = f"{quoted(item)} is in `folders` twice"
+            yield Fault(("folders", index), what, "keep one of them")
+        elif isinstance(item, str):
+            seen.add(item)
+
+
+def _of_languages(topic: object, text: object) -> Iterator[Fault]:
+    if not (isinstance(topic, Mapping) and isinstance(text, Mapping) and topic and text):
+        return
+    # A lower-case code has its own complaint; here the language that it means counts.
+    topics, texts = {key.upper() for key in topic}, {key.upper() for key in text}
+    if topics == texts or not all(map(is_code, topics | texts)):
+        return
+    gaps = (("text", topics - texts), ("topic", texts - topics))
+    said = " and ".join(f"`{name}` has no {', '.join(sorted(gap))}" for name, gap in gaps if gap)
+    yield Fault(("text",), said, "write both in the same languages", at_key=True)
+
+
+def _of_window(data: Mapping[str, object]) -> Iterator[Fault]:
+    moments: dict[str, datetime] = {}
+    for key in ("not_before", "not_after"):
+        match = _WHEN.fullmatch(str(data.get(key)))
+        if match and (moment := _moment(match)):
+            moments[key] = moment
+        elif match:
+            hint = "write a date and time that exist, such as 2026-11-30T18:00:00Z"
+            yield Fault((key,), f"there is no such time as {quoted(data[key])}", hint)
+    if len(moments) == 2 and moments["not_after"] < moments["not_before"]:
+        what = "`not_after` is earlier than `not_before`: the message would never be sent"
+        yield Fault(("not_after",), what, "correct one of them, or exchange them")
+
+
+def _moment(match: re.Match[str]) -> datetime | None:
+    """Read what `_WHEN` matched, without fractions; None if there is no such time."""
+    *fields, sign, hours, minutes = match.groups(default="0")
+    try:
+        offset = timedelta(hours=int(hours), minutes=int(minutes))
+        zone = timezone(-offset if sign == "-" else offset)
+        year, month, day, hour, minute, second = map(int, fields)
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=zone)
+        return moment.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _of_target(data: Mapping[str, object]) -> Iterator[Fault]:
+    target, own = data.get("target"), data.get("targets")
+    names = [*BUILT_IN_TARGETS, *(own if isinstance(own, Mapping) else ())]
+    if isinstance(target, str) and re.fullmatch(r"[a-z][a-z0-9-]*", target) and target not in names:
+        guess = nearest(target, names[:MAX_FAULTS])
+        choice = f"write {either(names[:20])}, or define it under `targets`"
+        hint = f"did you mean {guess}?" if guess else choice
+        yield Fault(("target",), f"there is no target {quoted(target)}", hint)

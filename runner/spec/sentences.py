@@ -1,0 +1,303 @@
+"""Turns what jsonschema finds into sentences for authors, one for each cause."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from runner.errors import Fault, Pointer
+from runner.toloka.filter_table import is_code, is_template
+from runner.wording import either, kind, nearest, plain, quoted
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+
+Data = Mapping[str, object]
+
+BUILT_IN_TARGETS = ("local", "production", "sandbox", "yandex-tasks")
+# Looking for the word that was meant takes time, and a file may hold a hundred thousand mistakes.
+MAX_FAULTS = 200
+_KINDS = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+}
+_FLAGS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+_FLAG_WORDS = {**_FLAGS, "true": "true", "false": "false"}
+_WHEN_MISSING = {
+    "recipients_ids": "DIRECT writes to Tolokers by id: add `recipients_ids` (a list) or "
+    "`recipients_file`",
+    "recipients_filter": "FILTER writes to the Tolokers whom a condition selects: add "
+    "`recipients_filter`",
+    "recipients_select_type": "write DIRECT for a list of ids, FILTER for a condition, or ALL",
+    "topic": 'write it per language: topic: {EN: "Thank you!"}',
+    "text": 'write it per language: text: {EN: "Amazing job!"}',
+    "url": "add url: https://toloka.dev",
+}
+_FOR_REPLIES = ("topic", "recipients_select_type")
+_RECIPIENTS = ("recipients_ids", "recipients_file", "recipients_filter")
+
+
+class Finding(NamedTuple):
+    """One error of jsonschema's: the keyword that failed, its argument, and the schema around it."""
+
+    at: Pointer
+    keyword: str
+    limit: Any
+    value: Any
+    schema: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The value's way from the top, `topic.EN`, without the numbers of list items."""
+        return f"`{'.'.join(plain(step) for step in self.at if isinstance(step, str))}`"
+
+    @property
+    def hint(self) -> str:
+        """What would be right, in the words that editors show too."""
+        return str(self.schema.get("errorMessage", ""))
+
+
+def findings_in(errors: Iterable[ValidationError]) -> list[Finding]:
+    """Take what the sentences need out of the first few hundred errors."""
+    return [
+        Finding(
+            tuple(error.absolute_path),
+            str(error.validator),
+            error.validator_value,
+            error.instance,
+            cast("Mapping[str, Any]", error.schema),
+        )
+        for error in islice(errors, MAX_FAULTS)
+    ]
+
+
+def keys_ruled_out(findings: Iterable[Finding]) -> set[object]:
+    """Name the top-level keys that another key rules out: what is below them is no matter."""
+    return {finding.at[0] for finding in findings if finding.keyword == "not"}
+
+
+def translated(findings: Iterable[Finding], data: Data, known: Iterable[str]) -> Iterator[Fault]:
+    """Turn findings into faults, without those that only follow from another one.
+
+    `known` are the keys there are at the top.
+    """
+    findings = list(findings)
+    ruled_out = keys_ruled_out(findings)
+    meant = _keys_meant(data, known)
+    # Where whom it goes to is written for another select type, that is the one complaint.
+    needless = set(_RECIPIENTS) if ruled_out & set(_RECIPIENTS) else set()
+    for finding in findings:
+        if finding.keyword == "required":
+            yield from _missing(finding, data, meant | needless)
+        elif finding.keyword == "not":
+            yield _ruled_out(finding, data)
+        elif finding.at[:1] == () or finding.at[0] not in ruled_out:
+            yield from _SENTENCES[finding.keyword](finding)
+
+
+def _keys_meant(found: Data, known: Iterable[str]) -> set[str]:
+    """Guess which missing keys stand there misspelt, and all that would be needless beside them."""
+    known = tuple(known)
+    unknown = [key for key in found if key not in known]
+    guesses = {_meant(key, known, found) for key in unknown[:MAX_FAULTS]} - {None}
+    meant = cast("set[str]", guesses)
+    if meant & {"reply_to", "thread_id"}:
+        meant |= set(_FOR_REPLIES)
+    if "recipients_file" in meant:
+        meant.add("recipients_ids")
+    return meant
+
+
+def _meant(key: str, known: Iterable[str], found: Data) -> str | None:
+    guess = nearest(key, known)
+    return guess if guess not in found else None
+
+
+def _missing(finding: Finding, data: Data, meant: set[str]) -> Iterator[Fault]:
+    if finding.at:
+        meant = _keys_meant(finding.value, finding.schema["properties"])
+    for key in finding.limit:
+        if key in finding.value or key in meant:
+            continue
+        at, hint = finding.at, _WHEN_MISSING[key]
+        if key in ("recipients_ids", "recipients_filter"):
+            at = ("recipients_select_type",)
+        if key == "recipients_select_type" and "recipients_ids" in data:
+            hint = "write recipients_select_type: DIRECT"
+        where = f" in {finding.name}" if at == finding.at and at else ""
+        yield Fault(at, f"`{key}` is missing{where}", hint)
+
+
+def _ruled_out(finding: Finding, data: Data) -> Fault:
+    key = str(finding.at[0])
+    other, hint = _why_ruled_out(key, data)
+    return Fault(finding.at, f"`{key}` does not go with {other}", hint, at_key=True)
+
+
+def _why_ruled_out(key: str, data: Data) -> tuple[str, str]:
+    """Say what a key does not go with, and what to do about it."""
+    if key == "only_answered":
+        other = "`thread_id`" if "thread_id" in data else "a new message"
+        return other, "remove it: it chooses among the threads of `reply_to`"
+    if key == "reply_to":
+        return "`thread_id`", "keep one of them: all threads of a message, or one thread"
+    for reply in ("reply_to", "thread_id"):
+        if reply in data:
+            return f"`{reply}`", f"remove it, a reply has only `text`; or remove `{reply}`"
+    select = data.get("recipients_select_type")
+    if select == "FILTER":
+        return "FILTER", "write DIRECT to go by ids, or write `recipients_filter` instead"
+    if select == "ALL":
+        return "ALL", "remove it, or write another type: ALL is everybody who tried your tasks"
+    return _WITH_DIRECT[key]
+
+
+_WITH_DIRECT = {
+    "recipients_filter": ("DIRECT", "write FILTER to go by a condition, or write ids instead"),
+    "recipients_ids": ("`recipients_file`", "keep one of them"),
+    "recipients_column": (
+        "`recipients_ids`",
+        "remove it: it names a column of `recipients_file`",
+    ),
+    "for_each": (
+        "`recipients_file`",
+        'the rows have the ids: write recipients_ids: ["{{ row.toloker_id }}"] instead of the file',
+    ),
+}
+
+
+def _type(finding: Finding) -> Iterator[Fault]:
+    limit = finding.limit
+    # A number is allowed beside text only for editors, which read ids of digits as numbers.
+    names = [limit] if isinstance(limit, str) else [name for name in limit if name != "number"]
+    value = finding.value
+    if value is None:
+        yield Fault(finding.at, f"{finding.name} has no value", finding.hint)
+        return
+    shown = quoted(value) if isinstance(value, float) else kind(value)
+    what = f"{finding.name} is {shown}, not {either([_KINDS[name] for name in names])}"
+    yield Fault(finding.at, what, _hint_on_quotes(value, names[0]) or finding.hint)
+
+
+def _hint_on_quotes(value: object, wanted: str) -> str:
+    if wanted == "string" and isinstance(value, (bool, int, float)):
+        return "put it in quotes"
+    if not isinstance(value, str):
+        return ""
+    if is_template(value):
+        return "this key takes no template"
+    if wanted == "boolean":
+        text = value.lower()
+        plainly = "write true or false" if text not in _FLAG_WORDS else f"write {_FLAG_WORDS[text]}"
+        return f"{plainly} without quotes" if text in ("true", "false") else plainly
+    is_number = wanted in ("integer", "number") and re.fullmatch(r"-?[0-9]{1,15}", value)
+    return f"write {value} without quotes" if is_number else ""
+
+
+def _enum(finding: Finding) -> Iterator[Fault]:
+    value, options = finding.value, [str(option) for option in finding.limit]
+    choice = f"write {either(options)}"
+    guess = nearest(value, options) if isinstance(value, str) else None
+    if guess and guess.casefold() == str(value).casefold():
+        choice = f"write {guess}"
+    elif guess:
+        choice = f"did you mean {guess}? There are {', '.join(options)}"
+    yield Fault(finding.at, _cannot_be(finding, quoted(value)), choice)
+
+
+def _cannot_be(finding: Finding, shown: str) -> str:
+    if finding.value is None:
+        return f"{finding.name} has no value"
+    verb = "hold" if finding.at and isinstance(finding.at[-1], int) else "be"
+    return f"{finding.name} cannot {verb} {shown}"
+
+
+def _pattern(finding: Finding) -> Iterator[Fault]:
+    value = str(finding.value)
+    # What stands before an @ in an address may be a password.
+    shown = "an address with @ in it" if "://" in value and "@" in value else quoted(value)
+    what = _cannot_be(finding, shown) if value else f"{finding.name} is empty"
+    yield Fault(finding.at, what, finding.hint)
+
+
+def _range(finding: Finding) -> Iterator[Fault]:
+    yield Fault(finding.at, _cannot_be(finding, quoted(finding.value)), finding.hint)
+
+
+def _empty(finding: Finding) -> Iterator[Fault]:
+    yield Fault(finding.at, f"{finding.name} is empty", finding.hint)
+
+
+def _too_long(finding: Finding) -> Iterator[Fault]:
+    what = f"{finding.name} is {len(finding.value)} characters long"
+    yield Fault(finding.at, what, finding.hint)
+
+
+def _unknown(finding: Finding) -> Iterator[Fault]:
+    properties, patterns = (finding.schema.get(k) for k in ("properties", "patternProperties"))
+    if patterns:
+        for key in finding.value:
+            if not any(re.search(pattern, key) for pattern in patterns):
+                what, hint = _NAMES[str(finding.at[-1])](key)
+                yield Fault((*finding.at, key), what, hint, at_key=True)
+        return
+    known = tuple(properties or ())
+    unknown = [key for key in finding.value if key not in known]
+    for key in unknown[:MAX_FAULTS]:
+        where = f" in {finding.name}" if finding.at else ""
+        hint = _hint_on_key(key, known, finding.value)
+        yield Fault((*finding.at, key), f"unknown key {quoted(key)}{where}", hint, at_key=True)
+
+
+def _hint_on_key(key: str, known: tuple[str, ...], found: Data) -> str:
+    if guess := _meant(key, known, found):
+        return f"did you mean `{guess}`?"
+    if again := nearest(key, known):
+        return f"remove it: `{again}` is there already"
+    return f"the keys are {', '.join(known)}"
+
+
+def _language(key: str) -> tuple[str, str]:
+    right = f"write {key.upper()}" if is_code(key.upper()) else ""
+    hint = right or "a language is two upper-case letters, such as EN"
+    return f"{quoted(key)} is not a language code", hint
+
+
+def _variable(key: str) -> tuple[str, str]:
+    hint = "use letters, digits and _, and no digit first"
+    return f"{quoted(key)} cannot be the name of a variable", hint
+
+
+def _target(key: str) -> tuple[str, str]:
+    if key in BUILT_IN_TARGETS:
+        return f"the target {key} is built in", f"give yours another name, such as my-{key}"
+    hint = "use lower-case letters, digits and -, and a letter first"
+    return f"{quoted(key)} cannot be the name of a target", hint
+
+
+_NAMES: Mapping[str, Callable[[str], tuple[str, str]]] = {
+    "topic": _language,
+    "text": _language,
+    "variables": _variable,
+    "targets": _target,
+}
+
+_SENTENCES: Mapping[str, Callable[[Finding], Iterator[Fault]]] = {
+    "type": _type,
+    "enum": _enum,
+    "pattern": _pattern,
+    "minimum": _range,
+    "maximum": _range,
+    "exclusiveMinimum": _range,
+    "minLength": _empty,
+    "minItems": _empty,
+    "minProperties": _empty,
+    "maxLength": _too_long,
+    "additionalProperties": _unknown,
+}

@@ -1,0 +1,184 @@
+"""Spec files to `MessageSpec`s, checked against the schema; every problem of every file at once."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import cast
+
+from runner import paths
+from runner.errors import MessagesError, Place, Problem
+from runner.model import SelectType, Texts
+from runner.spec.datafile import DEFAULT_COLUMN
+from runner.spec.schema import find_message_faults
+from runner.spec.yamlevents import Shape
+from runner.spec.yamlfile import YamlFile, read_yaml
+
+_FILTER_SHAPE: dict[str, Shape | bool] = {"key": True}
+_FILTER_SHAPE.update({"and": _FILTER_SHAPE, "or": _FILTER_SHAPE})
+# An id is the text in the file: 0123 and 1e5 are ids, not numbers.
+_TEXT_SHAPE: Shape = {"recipients_ids": True, "thread_id": True, "recipients_filter": _FILTER_SHAPE}
+_ID = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSpec:
+    """What the author wrote, valid by the schema, its templates not yet rendered.
+
+    `recipients_ids` is a tuple of templates, or one expression that gives a list. A reply has
+    `reply_to` or `thread_id`, and neither topic nor select type. Data files have been found.
+    """
+
+    file: YamlFile = field(repr=False)
+    id: str
+    revision: int = 1
+    topic: Texts
+    text: Texts
+    select_type: SelectType | None
+    answerable: bool = True
+    recipients_ids: tuple[str, ...] | str | None = None
+    recipients_filter: Mapping[str, object] | None = None
+    recipients_file: Path | None = None
+    recipients_column: str = DEFAULT_COLUMN
+    for_each: Path | None = None
+    reply_to: str | None = None
+    only_answered: bool = False
+    thread_id: str | None = None
+    folders: tuple[str, ...] = ()
+    variables: Mapping[str, object] = field(default_factory=dict)
+    draft: bool = False
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    lint: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def source(self) -> str:
+        """The spec's path as printed."""
+        return self.file.path
+
+
+def load_specs(
+    files: Sequence[Path],
+    messages_root: Path | None,
+    notice: Callable[[MessageSpec], object] = lambda _: None,
+) -> tuple[tuple[MessageSpec, ...], tuple[Problem, ...]]:
+    """Load and check spec files; gives the good ones and the problems of all the others.
+
+    `notice` is told of each good one as soon as it is there.
+    """
+    problems: list[Problem] = []
+    specs: list[MessageSpec] = []
+    for path in files:
+        try:
+            specs.append(_load(path, messages_root))
+            notice(specs[-1])
+        except MessagesError as error:
+            problems.extend(error.problems)
+    problems.extend(_find_shared_ids(specs))
+    return tuple(specs), tuple(problems)
+
+
+def find_ids(messages_root: Path) -> frozenset[str]:
+    """Every id that some file below the messages root has, whether or not the file is valid."""
+    ids = set()
+    for path in paths.find_specs([messages_root]):
+        ids.add(_default_id(path, "", messages_root)[0])
+        with suppress(MessagesError):
+            data = read_yaml(path, "", _TEXT_SHAPE).data
+            if isinstance(data, dict) and isinstance(data.get("id"), str):
+                ids.add(data["id"])
+    return frozenset(ids)
+
+
+def _load(path: Path, messages_root: Path | None) -> MessageSpec:
+    file = read_yaml(path, paths.shown(path), _TEXT_SHAPE)
+    problems = [file.problem(fault) for fault in find_message_faults(file.data)]
+    data = cast("Mapping[str, object]", file.data if isinstance(file.data, dict) else {})
+    files = {}
+    for key in ("for_each", "recipients_file"):
+        if isinstance(data.get(key), str) and not problems:
+            try:
+                files[key] = paths.find_data_file(str(data[key]), path, messages_root)
+            except ValueError as error:
+                what = f"`{key}` names no file that can be used"
+                problems.append(Problem(file.place((key,)), what, str(error)))
+    message_id = data.get("id")
+    if message_id is None:
+        message_id, problem = _default_id(path, file.path, messages_root)
+        problems += [problem] if problem else []
+    if problems:
+        raise MessagesError(problems)
+    return _narrowed(file, data, str(message_id), files)
+
+
+def _default_id(path: Path, shown: str, root: Path | None) -> tuple[str, Problem | None]:
+    """Name a message after its path below the messages root, without the ending."""
+    absolute = Path(os.path.normpath(path.absolute()))
+    if root is None or not absolute.is_relative_to(root):
+        folder = paths.shown(root) if root else "messages/, which is not here"
+        what = f"outside the messages folder ({folder}) a message needs a name of its own"
+        return "", Problem(Place(shown), what, "add `id: a-name-for-ever`")
+    name = absolute.relative_to(root).with_suffix("").as_posix()
+    if not _ID.fullmatch(name):
+        what = f'the path "{name[:60]}" makes no message id'
+        return "", Problem(
+            Place(shown), what, "use letters, digits and . _ - in the name, or add an `id:`"
+        )
+    return name, None
+
+
+def _narrowed(
+    file: YamlFile, data: Mapping[str, object], message_id: str, files: Mapping[str, Path]
+) -> MessageSpec:
+    # The casts hold because the schema has just been checked.
+    ids = data.get("recipients_ids")
+    return MessageSpec(
+        file=file,
+        id=message_id,
+        revision=cast("int", data.get("revision", 1)),
+        topic=cast("Texts", data.get("topic", {})),
+        text=cast("Texts", data["text"]),
+        select_type=cast("SelectType | None", data.get("recipients_select_type")),
+        answerable=cast("bool", data.get("answerable", True)),
+        recipients_ids=tuple(ids) if isinstance(ids, list) else cast("str | None", ids),
+        recipients_filter=cast("Mapping[str, object] | None", data.get("recipients_filter")),
+        recipients_file=files.get("recipients_file"),
+        recipients_column=cast("str", data.get("recipients_column", DEFAULT_COLUMN)),
+        for_each=files.get("for_each"),
+        reply_to=cast("str | None", data.get("reply_to")),
+        only_answered=cast("bool", data.get("only_answered", False)),
+        thread_id=cast("str | None", data.get("thread_id")),
+        folders=tuple(cast("list[str]", data.get("folders", []))),
+        variables=cast("Mapping[str, object]", data.get("variables") or {}),
+        draft=cast("bool", data.get("draft", False)),
+        not_before=_moment(data.get("not_before")),
+        not_after=_moment(data.get("not_after")),
+        lint=cast("Mapping[str, str]", data.get("lint") or {}),
+    )
+
+
+def _moment(text: object) -> datetime | None:
+    if not isinstance(text, str):
+        return None
+    # Python 3.10 reads neither a Z nor a fraction that is not 3 or 6 digits long.
+    plain = re.sub(r"[Zz]$", "+00:00", text.replace(" ", "T"))
+    plain = re.sub(r"\.(\d{1,6})\d*", lambda found: "." + found[1].ljust(6, "0"), plain)
+    plain = re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", plain)
+    return datetime.fromisoformat(plain).astimezone(timezone.utc)
+
+
+def _find_shared_ids(specs: Iterable[MessageSpec]) -> list[Problem]:
+    problems = []
+    first: dict[str, MessageSpec] = {}
+    for spec in specs:
+        other = first.setdefault(spec.id, spec)
+        if other is not spec:
+            where = spec.file.place(("id",))
+            what = f'the id "{spec.id}" is already that of {other.source}'
+            problems.append(Problem(where, what, "two messages need two ids"))
+    return problems

@@ -1,0 +1,1 @@
+"""Facts about Toloka and the wire: one call tried once, what its answers mean, its filters."""

@@ -1,0 +1,421 @@
+"""The wire: payload, credentials, and one call, tried once."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import quote
+
+import requests
+import urllib3.exceptions
+
+from runner import __version__, clock
+from runner.errors import ListError, SurroundingsError
+from runner.masking import Mask, Secret
+from runner.model import (
+    Answer,
+    Delivery,
+    Direct,
+    Filtered,
+    InThread,
+    Message,
+    NotConnected,
+    Recipients,
+    Sent,
+    Thread,
+    Unknown,
+)
+from runner.toloka.bounded import bounded
+from runner.toloka.responses import (
+    MAX_WEIGHT,
+    YEARS,
+    classify,
+    json_of,
+    plain,
+    refusal_of_credentials,
+    thread_of,
+    weight_of,
+)
+
+CONNECT_TIMEOUT_S = 10.0
+LIST_LIMIT = 300
+"""Threads on one page of the list (Toloka's API reference, `limit`)."""
+
+_MAX_THREAD_BYTES = 1024 * 1024
+_ECHO = 3
+"""By how much an answer's JSON may be longer than ours where it escapes what is not ASCII."""
+_MAX_PAGE_BYTES = 8 * 1024 * 1024
+_LONG_THREAD = 8
+"""By how much a page of a single thread may be longer: a Toloker can answer often in it."""
+_SHRINK = 20
+_CREDIT_PER_THREAD_S = 0.05
+_CREDIT_PER_MIB_S = 1.0
+_CHUNK = 64 * 1024
+_LIST_ATTEMPTS = 3
+_LIST_PAUSE_S = 0.5
+_API_KEY = re.compile(r"[^.]{22,24}\.[^.]*\.[^.]*")
+_NEVER_LEFT = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.LocationParseError,
+    ssl.SSLCertVerificationError,
+)
+_TOO_LONG = "the answer is too long"
+_WITH_THE_MANIFEST = (
+    "put the manifest from its branch into its place: then only newer ones are listed"
+)
+_ENDLESS = f"the list of threads has no end after {{:,}} of them; {_WITH_THE_MANIFEST}"
+_TOO_SLOW = f"the list of threads comes too slowly; raise --timeout, or {_WITH_THE_MANIFEST}"
+# The last two are what the standard library says of some broken answers.
+_FAILURES = (
+    *(requests.RequestException, urllib3.exceptions.HTTPError, OSError),
+    *(http.client.HTTPException, ValueError),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ListLimits:
+    """Where a list of threads is given up."""
+
+    threads: int = 10_000_000
+    timeouts: float = 30
+    """A list that brings too little for its time may take so many times what one answer may."""
+
+
+def payload_of(message: Message, recipients: Recipients) -> dict[str, object]:
+    """Build the compose form: Toloka's field names, and no field that it does not know."""
+    payload: dict[str, object] = {
+        "recipients_select_type": recipients.select_type,
+        "topic": dict(message.topic),
+        "text": dict(message.text),
+        "answerable": message.answerable,
+    }
+    if isinstance(recipients, Direct):
+        payload["recipients_ids"] = list(recipients.ids)
+    if isinstance(recipients, Filtered):
+        payload["recipients_filter"] = recipients.tree
+    return payload
+
+
+def _with_reply(answer: Sent) -> Sent:
+    """Say when the reply inside a thread was made: it is our newest message there."""
+    ours = [post.created for post in answer.thread.posts if post.is_ours]
+    return Sent(answer.thread, reply_created=ours[-1] if ours else "")
+
+
+class Client:
+    """Calls Toloka, one session a thread, without retrying anything.
+
+    `pace` is called right before each request leaves. No redirect is followed, `.netrc` is not
+    read, and the token is in no `repr`. An answer takes twice `timeout_s` at most, whatever
+    the server does.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        *,
+        timeout_s: float,
+        account_id: str | None = None,
+        pace: Callable[[], object] = lambda: None,
+        list_limits: ListLimits = ListLimits(),
+    ) -> None:
+        self._api = f"{base_url}/api/v1"
+        self._credentials = _Credentials(Secret(token))
+        self._mask = Mask(token)
+        self._account_id = account_id
+        self._timeout_s = timeout_s
+        self._pace = pace
+        self._list_limits = list_limits
+        self._reading = threading.Lock()
+        self._local = threading.local()
+        self._sessions: list[requests.Session] = []
+        self._server_ahead_s = 0.0
+        # Proxies and certificates from the environment: asked once, not for each call.
+        with requests.Session() as session:
+            self._surroundings = session.merge_environment_settings(
+                self._api, {}, stream=True, verify=None, cert=None
+            )
+        if base_url.startswith("http:"):
+            # Plain http is for this machine only, and a proxy is another one.
+            self._surroundings["proxies"] = {}
+
+    @property
+    def server_ahead_s(self) -> float:
+        """How far the server's clock is ahead of ours, by the last answer's `Date`."""
+        return self._server_ahead_s
+
+    def deliver(self, delivery: Delivery) -> Answer:
+        """Try once to make a thread or to reply in one.
+
+        Never raises for a failure of the network or the server.
+        """
+        message, recipients = delivery.message, delivery.recipients
+        if isinstance(recipients, InThread):
+            path = f"/message-threads/{quote(recipients.thread_id, safe='')}/reply"
+            answer = self._post(path, {"text": dict(message.text)})
+            return _with_reply(answer) if isinstance(answer, Sent) else answer
+        return self._post("/message-threads/compose", payload_of(message, recipients))
+
+    def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Answer:
+        """Put a thread into folders; repeating is safe."""
+        path = f"/message-threads/{quote(thread_id, safe='')}/add-to-folders"
+        return self._post(path, {"folders": list(folders)})
+
+    def _post(self, path: str, payload: Mapping[str, object]) -> Answer:
+        body = json.dumps(payload, ensure_ascii=False, allow_nan=False).encode()
+        try:
+            with self._call("POST", path, body=body) as reply:
+                content = _content(reply, _MAX_THREAD_BYTES + _ECHO * len(body))
+                # One by one: what is read out of many big answers takes much memory at once.
+                with self._reading:
+                    answer = classify(reply.status_code, content, reply.headers, self._mask)
+        except _FAILURES as error:
+            detail = self._told(error)
+            answer = NotConnected(detail) if never_left(error) else Unknown(detail)
+        if isinstance(answer, Unknown):
+            # What may be left of such an answer shall not be read as the next one.
+            self._session().close()
+        return answer
+
+    def _told(self, error: BaseException) -> str:
+        return plain(f"{type(error).__name__}: {error}", self._mask)
+
+    def threads(self, query: Mapping[str, str]) -> Iterator[Thread]:
+        """List threads by id, page after page; raises `ListError` when one cannot be had.
+
+        That a list ends is not left to the server.
+        """
+        patience_s = self._list_limits.timeouts * self._timeout_s
+        limit, count, last = LIST_LIMIT, 0, ""
+        while True:
+            after = {"id_gt": last} if last else {}
+            before_s = self._waited_s()
+            page = self._page({**query, **after, "sort": "id"}, limit)
+            threads = [thread_of(item, self._mask) for item in page.items]
+            yield from (thread for thread in threads if thread is not None)
+            if not page.has_more:
+                return
+            end = threads[-1] if threads else None
+            if end is None or end.id <= last:
+                raise ListError("the list of threads does not go on after a page")
+            # What repeats brings nothing: only new ids buy more time.
+            new = len({each.id for each in threads if each is not None and each.id > last})
+            limit, count, last = page.next_limit, count + new, end.id
+            patience_s += new * _CREDIT_PER_THREAD_S + page.credit_s
+            patience_s -= self._waited_s() - before_s
+            self._check_ends(count, patience_s)
+
+    def _waited_s(self) -> float:
+        """How long this thread has waited for the server: the pace's waiting does not count."""
+        return getattr(self._local, "waited_s", 0.0)
+
+    def _check_ends(self, count: int, patience_s: float) -> None:
+        if count >= self._list_limits.threads:
+            raise ListError(_ENDLESS.format(count))
+        if patience_s < 0:
+            raise ListError(_TOO_SLOW)
+
+    def close(self) -> None:
+        """Close every connection. Repeating is safe."""
+        for session in self._sessions:
+            session.close()
+
+    def _page(self, query: Mapping[str, str], limit: int) -> _Page:
+        """Get one page of the list: a shorter one where it is too long to read."""
+        while limit > 1:
+            with suppress(_TooLongError):
+                return self._page_of(query, limit)
+            limit = max(1, limit // _SHRINK)
+        return self._page_of(query, limit)
+
+    def _page_of(self, query: Mapping[str, str], limit: int) -> _Page:
+        """Reading is safe to repeat, so it is tried more than once where that may help."""
+        for attempt in range(1, _LIST_ATTEMPTS):
+            try:
+                return self._page_once(query, limit)
+            except _PassingError:
+                time.sleep(_LIST_PAUSE_S * attempt)
+        return self._page_once(query, limit)
+
+    def _page_once(self, query: Mapping[str, str], limit: int) -> _Page:
+        query = {**query, "limit": str(limit)}
+        longer = _LONG_THREAD if limit == 1 else 1
+        try:
+            with self._call("GET", "/message-threads", query=query) as reply:
+                status, content = reply.status_code, _content(reply, _MAX_PAGE_BYTES * longer)
+        except requests.exceptions.ContentDecodingError as error:
+            failure: ListError = _TooLongError(self._told(error))
+        except _FAILURES as error:
+            failure = _PassingError(self._told(error))
+        else:
+            if status in (401, 403):
+                raise SurroundingsError(refusal_of_credentials(status, content, self._mask))
+            page = _page_in(status, content, MAX_WEIGHT * longer)
+            return replace(page, next_limit=_next_limit(limit, content))
+        # Raised here, it does not carry the frames that hold the request.
+        raise failure
+
+    @contextmanager
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Iterator[requests.Response]:
+        session = self._session()
+        request = requests.Request(method, self._api + path, params=query, data=body)
+        prepared = session.prepare_request(request)
+        if body is not None:
+            prepared.headers["Content-Type"] = "application/json"
+        # Everything that takes time is done: the call leaves right after its turn comes.
+        self._pace()
+        left_at_s = time.monotonic()
+        try:
+            reply = session.send(
+                prepared,
+                timeout=(min(CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s),
+                # A followed redirect turns a POST into a GET, and carries the token elsewhere.
+                allow_redirects=False,
+                **self._surroundings,
+            )
+            with reply:
+                self._note_clock(reply.headers.get("Date"))
+                yield reply
+        finally:
+            self._local.waited_s = self._waited_s() + time.monotonic() - left_at_s
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = _Session()
+            # A callable, because a `.netrc` entry silently replaces a session's header.
+            session.auth = self._credentials
+            session.headers["User-Agent"] = f"message-runner/{__version__}"
+            session.headers["Accept"] = "application/json"
+            # What is not compressed cannot be a bomb.
+            session.headers["Accept-Encoding"] = "identity"
+            if self._account_id:
+                session.headers["X-Act-Under-Account-ID"] = self._account_id
+            self._local.session = session
+            self._sessions.append(session)
+        return session
+
+    def _note_clock(self, date: str | None) -> None:
+        if date:
+            try:
+                theirs = parsedate_to_datetime(date)
+                if theirs.year in YEARS:
+                    self._server_ahead_s = (theirs - clock.now()).total_seconds()
+            except (ValueError, TypeError, OverflowError):
+                return
+
+
+class _Credentials(requests.auth.AuthBase):
+    """Puts the token on a request. Two schemes, told apart by the token's shape as toloka-kit does."""
+
+    def __init__(self, token: Secret) -> None:
+        scheme = "ApiKey" if _API_KEY.fullmatch(token) else "OAuth"
+        self._header = Secret(f"{scheme} {token}")
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._header
+        return request
+
+
+class _Session(requests.Session):
+    """A session that takes nothing from a server but its answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _Adapter())
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Know of no redirect: to look at one, requests reads all of its answer."""
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Makes connections whose answers end."""
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = bounded(pool.ConnectionCls)
+        return pool
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    items: Sequence[object]
+    has_more: bool
+    credit_s: float
+    """How long a server may well take for so many bytes."""
+    next_limit: int = LIST_LIMIT
+
+
+class _PassingError(ListError):
+    """The list may be had at another attempt."""
+
+
+class _TooLongError(ListError):
+    """A page is too long to be read."""
+
+
+def _next_limit(limit: int, content: bytes) -> int:
+    """Ask for longer pages again, once one was so light that twice as much can be read."""
+    is_light = 2 * len(content) <= _MAX_PAGE_BYTES and 2 * weight_of(content) <= MAX_WEIGHT
+    return min(2 * limit, LIST_LIMIT) if is_light else limit
+
+
+def _page_in(status: int, content: bytes, max_weight: int = MAX_WEIGHT) -> _Page:
+    if status == 200 and weight_of(content) > max_weight:
+        raise _TooLongError(_TOO_LONG)
+    data = json_of(content, max_weight)
+    if status != 200 or not isinstance(data, dict) or "items" not in data:
+        is_final = 300 <= status < 500 and status not in (408, 429)
+        kind = ListError if is_final else _PassingError
+        raise kind(f"HTTP {status} where a list of threads was asked for")
+    items, has_more = data["items"], data.get("has_more", False)
+    if not isinstance(items, list):
+        raise ListError("the list of threads holds no items")
+    if not isinstance(has_more, bool):
+        raise ListError("the list of threads does not say whether it goes on")
+    return _Page(items, has_more, len(content) / 2**20 * _CREDIT_PER_MIB_S)
+
+
+def _content(reply: requests.Response, limit: int) -> bytes:
+    """Read an answer as it came, never unpacked: what is not unpacked cannot be a bomb."""
+    content = bytearray()
+    while chunk := reply.raw.read(_CHUNK, decode_content=False):
+        content += chunk
+        if len(content) > limit:
+            raise requests.exceptions.ContentDecodingError(_TOO_LONG)
+    return bytes(content)
+
+
+def never_left(error: BaseException) -> bool:
+    """Whether a failure happened before the request could leave this machine."""
+    seen: BaseException | None = error
+    for _ in range(10):
+        if seen is None:
+            return False
+        if isinstance(seen, (*_NEVER_LEFT, requests.exceptions.InvalidURL)):
+            return True
+        reasons = [seen.__cause__, seen.__context__, getattr(seen, "reason", None)]
+        reasons += [item for item in seen.args if isinstance(item, BaseException)]
+        seen = next((reason for reason in reasons if isinstance(reason, BaseException)), None)
+    return False
