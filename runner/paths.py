@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path, PurePath
@@ -15,9 +14,6 @@ CONFIG_NAME = "runner.yaml"
 MESSAGES_NAME = "messages"
 SPEC_SUFFIXES = (".yaml", ".yml")
 
-
-# What Windows takes for a device, whatever ending follows (and, before Windows 11, in any folder).
-_DEVICES = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])(?: *\..*)?", re.I)
 _ROOM = "make room and run again, nothing is sent twice"
 _RIGHTS = "give this user the right to it"
 _ADVICE = {
@@ -231,5 +227,3 @@ def check_portable(name: str) -> None:
     for part in name.split("/"):
         if part.endswith((".", " ")) and part not in (".", ".."):
             raise ValueError("Windows drops a dot or a space at the end of a name: rename the file")
-        if _DEVICES.fullmatch(part):
-            raise ValueError("Windows takes this name for a device: rename the file")
