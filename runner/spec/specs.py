@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-from runner import paths
+from runner import clock, paths
 from runner.errors import MessagesError, Place, Problem
 from runner.model import SelectType, Texts
 from runner.spec.datafile import DEFAULT_COLUMN
@@ -163,13 +163,7 @@ def _narrowed(
 
 
 def _moment(text: object) -> datetime | None:
-    if not isinstance(text, str):
-        return None
-    # Python 3.10 reads neither a Z nor a fraction that is not 3 or 6 digits long.
-    plain = re.sub(r"[Zz]$", "+00:00", text.replace(" ", "T"))
-    plain = re.sub(r"\.(\d{1,6})\d*", lambda found: "." + found[1].ljust(6, "0"), plain)
-    plain = re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", plain)
-    return datetime.fromisoformat(plain).astimezone(timezone.utc)
+    return clock.read(text) if isinstance(text, str) else None
 
 
 def _find_shared_ids(specs: Iterable[MessageSpec]) -> list[Problem]:
