@@ -16,6 +16,7 @@ from runner.render.lint import Level, find_lint
 from runner.render.messages import Renderer
 from runner.spec.datafile import load_ids
 from runner.spec.specs import MessageSpec, find_ids, load_specs
+from runner.wording import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def check(
             lint[spec.id] = tuple(find_lint(spec, rendered, levels, strict=strict))
     warned = [problem for each in lint.values() for problem in each]
     return Checked(
-        files=tuple(map(paths.shown, files)),
+        files=tuple(map(shown, files)),
         prepared=Prepared(specs, tuple(messages), lint),
         problems=tuple(sorted({*found, *warned})),
     )

@@ -18,9 +18,9 @@ from runner.cli.settings import Job, Pacing, who_runs
 from runner.config import Token, load_token
 from runner.errors import ExitCode, SurroundingsError
 from runner.manifest.file import Manifest
-from runner.paths import why
 from runner.toloka.client import Client
 from runner.toloka.pace import Pace
+from runner.wording import why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

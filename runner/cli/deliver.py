@@ -177,8 +177,8 @@ def _reviewed(
 ) -> frozenset[Key] | None:
     """What the plan file lets pass; raises `MessagesError` for whatever moved since."""
     from runner.errors import MessagesError, Place, Problem
-    from runner.paths import shown
     from runner.plan.planfile import find_moved, read_plan_file
+    from runner.wording import shown
 
     if path is None:
         return None
@@ -265,8 +265,8 @@ def _progress(volume: Volume) -> Iterator[Callable[[int, int], None]]:
 
 
 def _show_report(job: Job, prepared: Prepared, report: Report, volume: Volume) -> None:
-    from runner.report.printable import printable
     from runner.report.text import loud_lines, run_lines, summary_line
+    from runner.wording import printable
 
     if not volume.quiet:
         for line in run_lines(report.results, verbose=volume.verbose):

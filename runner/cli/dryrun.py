@@ -20,10 +20,11 @@ from runner.plan.build import Plan, build_plan, result_of
 from runner.plan.planfile import plan_document
 from runner.plan.quota import fit
 from runner.prepare import Prepared, gone_ids, load_rules
-from runner.report.printable import json_text, printable
+from runner.report.harmless import json_text
 from runner.report.results import append_text, results_document, write_results
 from runner.report.summary import failure_markdown, summary_markdown
 from runner.report.text import plan_lines, summary_line
+from runner.wording import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,7 +71,7 @@ def emulator(
 
     from runner.config import load_config
     from runner.emulator import FAULT_KINDS, Emulator, parse_fault
-    from runner.paths import shown
+    from runner.wording import shown
 
     if "help" in faults:
         for kind, meaning in FAULT_KINDS.items():

@@ -11,7 +11,8 @@ import click
 
 from runner import __version__
 from runner.errors import ExitCode
-from runner.paths import CONFIG_NAME, MESSAGES_NAME, SPEC_SUFFIXES, shown
+from runner.paths import CONFIG_NAME, MESSAGES_NAME, SPEC_SUFFIXES
+from runner.wording import shown
 
 _IGNORED = ("/.message-runner/", "/results/", "/message-preview.html")
 _WORKFLOWS = {"github": ".github/workflows/messages.yml", "gitlab": ".gitlab-ci.yml"}

@@ -81,7 +81,7 @@ def _listed(client: Client, query: Mapping[str, str]) -> list[Thread]:
 def _show(
     job: Job, history: History, form: str, activity: Mapping[tuple[str, int], Activity]
 ) -> None:
-    from runner.report.printable import json_text
+    from runner.report.harmless import json_text
     from runner.report.status import status_document, status_lines, unknown_lines
 
     if form == "json":
@@ -125,7 +125,7 @@ def replies(where: Where, speed: Speed, since: str | None, form: str) -> int:
     from runner.lookup.conversation import find_answers, query_for
     from runner.manifest.file import read_history
     from runner.report.answers import answer_lines, answers_csv, answers_document
-    from runner.report.printable import json_text
+    from runner.report.harmless import json_text
     from runner.report.text import plural
 
     begin = _time(since)

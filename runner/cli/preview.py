@@ -38,10 +38,11 @@ def preview(
     from runner.cli.dryrun import checked_plan, log, show_warnings
     from runner.cli.settings import NOTHING_LEAVES, load_job
     from runner.manifest.file import read_history
-    from runner.paths import SPEC_SUFFIXES, shown
+    from runner.paths import SPEC_SUFFIXES
     from runner.report.page import build_page
     from runner.report.results import write_atomically
     from runner.report.text import plural
+    from runner.wording import shown
 
     if output.suffix.lower() in SPEC_SUFFIXES:
         # `--output messages/*.yaml` would put the page in the place of a message.

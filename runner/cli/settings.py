@@ -19,9 +19,9 @@ from runner.config import (
     names_a_target,
 )
 from runner.errors import SurroundingsError
-from runner.paths import shown
 from runner.prepare import Prepared, prepare
 from runner.report.results import results_document, write_results
+from runner.wording import shown
 
 NOTHING_LEAVES = "the local emulator on this machine; nothing leaves this machine"
 _RATE = 285.0

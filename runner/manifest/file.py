@@ -36,7 +36,7 @@ from runner.manifest.lines import (
     suppressed_event,
 )
 from runner.model import Delivery, Message, Sent
-from runner.paths import shown, why
+from runner.wording import shown, why
 
 
 def read_history(path: Path, target: str | None) -> History:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
-from runner import paths
 from runner.errors import MessagesError, Pointer, Problem
 from runner.model import (
     Direct,
@@ -28,7 +27,7 @@ from runner.spec.specs import MessageSpec
 from runner.toloka.digest import digest_of, digest_of_reply
 from runner.toloka.filter_table import is_identifier
 from runner.toloka.filters import converted, find_filter_faults, wrapped
-from runner.wording import kind
+from runner.wording import kind, shown
 
 # A mistake in a template is in every row: so many rows of it are enough.
 _MAX_BAD_ROWS = 10
@@ -329,12 +328,12 @@ class _Rendering:
 
 def _in_row(problem: Problem, path: Path, row: Row, files: dict[str, str]) -> Problem:
     """Say in which row a problem is. `files` keeps what the templates' files hold, by their paths."""
-    if problem.where.path == paths.shown(path):
+    if problem.where.path == shown(path):
         return problem
     what = problem.what
     if problem.rule == "template":
         what = _without_values(what, problem.where.path, files)
-    return replace(problem, what=f"{what} (row {paths.shown(path)}:{row.number})")
+    return replace(problem, what=f"{what} (row {shown(path)}:{row.number})")
 
 
 def _without_values(said: str, file: str, files: dict[str, str]) -> str:
@@ -360,7 +359,7 @@ def _find_repeated(
     for toloker in ids:
         first = seen.setdefault(toloker, row.number)
         if first != row.number:
-            shown = paths.shown(path)
+            shown = shown(path)
             what = f"one Toloker is in two rows: {shown}:{first} and {shown}:{row.number}"
             yield Problem(
                 spec.file.place(("recipients_ids",)), what, "a message reaches each Toloker once"

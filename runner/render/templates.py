@@ -25,6 +25,7 @@ from typing import Any, Literal
 from runner import paths
 from runner.errors import Place, Pointer, Problem, SurroundingsError
 from runner.spec.yamlfile import YamlFile
+from runner.wording import shown
 
 PARTIALS_NAME = "_partials"
 _MARKERS = ("{{", "{%", "{#")
@@ -240,12 +241,12 @@ class Templates:
             with path.open(encoding="utf-8-sig") as stream:
                 text = stream.read(_MAX_PARTIAL_CHARACTERS + 1)
         except OSError as error:
-            return {"wrong": f"{paths.shown(path)} cannot be read: {error.strerror}"}
+            return {"wrong": f"{shown(path)} cannot be read: {error.strerror}"}
         except UnicodeDecodeError:
-            return {"wrong": f"{paths.shown(path)} is not UTF-8"}
+            return {"wrong": f"{shown(path)} is not UTF-8"}
         if len(text) > _MAX_PARTIAL_CHARACTERS:
             most = f"{_MAX_PARTIAL_CHARACTERS:,} characters"
-            return {"wrong": f"{paths.shown(path)} has more than {most}"}
+            return {"wrong": f"{shown(path)} has more than {most}"}
         return {"text": text.removesuffix("\n")}
 
     def _partial_path(self, name: str) -> Path | None:
@@ -377,7 +378,7 @@ def _refused(source: Source, partials: Path | None, faults: Iterable[Sequence[An
     is_final = False
     for what, hint, partial, line, wanted, ends in faults:
         if partial is not None and partials is not None:
-            where = Place(paths.shown(partials / partial), line)
+            where = Place(shown(partials / partial), line)
         else:
             where = source.line_place(line, wanted)
         problems.append(Problem(where, what, hint, "limit" if ends else "template"))

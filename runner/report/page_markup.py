@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from itertools import groupby
 
-from runner.report.printable import printable
+from runner.wording import printable
 
 _VOID = frozenset({"meta"})
 

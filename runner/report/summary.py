@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from runner.errors import Problem
 from runner.model import Direct, Filtered, Message, Result
 from runner.plan.build import Plan, PlannedMessage
-from runner.report.printable import printable
 from runner.report.text import audience, sample, settled_lines, summary_line
+from runner.wording import printable
 
 MAX_BYTES = 900_000
 """GitHub takes 1 MiB of summary from one step, and shows nothing of a longer one."""

@@ -18,6 +18,7 @@ from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.schema import find_message_faults
 from runner.spec.yamlevents import Shape
 from runner.spec.yamlfile import YamlFile, read_yaml
+from runner.wording import shown
 
 _FILTER_SHAPE: dict[str, Shape | bool] = {"key": True}
 _FILTER_SHAPE.update({"and": _FILTER_SHAPE, "or": _FILTER_SHAPE})
@@ -96,7 +97,7 @@ def find_ids(messages_root: Path) -> frozenset[str]:
 
 
 def _load(path: Path, messages_root: Path | None) -> MessageSpec:
-    file = read_yaml(path, paths.shown(path), _TEXT_SHAPE)
+    file = read_yaml(path, shown(path), _TEXT_SHAPE)
     problems = [file.problem(fault) for fault in find_message_faults(file.data)]
     data = cast("Mapping[str, object]", file.data if isinstance(file.data, dict) else {})
     files = {}
@@ -120,7 +121,7 @@ def _default_id(path: Path, shown: str, root: Path | None) -> tuple[str, Problem
     """Name a message after its path below the messages root, without the ending."""
     absolute = Path(os.path.normpath(path.absolute()))
     if root is None or not absolute.is_relative_to(root):
-        folder = paths.shown(root) if root else "messages/, which is not here"
+        folder = shown(root) if root else "messages/, which is not here"
         what = f"outside the messages folder ({folder}) a message needs a name of its own"
         return "", Problem(Place(shown), what, "add `id: a-name-for-ever`")
     name = absolute.relative_to(root).with_suffix("").as_posix()

@@ -14,7 +14,8 @@ from support import TOKEN, Project, calls, direct, reached
 
 from runner.emulator import Emulator
 from runner.manifest.file import read_history
-from runner.paths import as_listed, check_portable, find_data_file, seen_from
+from runner.paths import as_listed, check_portable, find_data_file
+from runner.wording import seen_from
 
 # --- line ends ------------------------------------------------------------------------------------
 

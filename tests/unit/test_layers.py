@@ -16,7 +16,8 @@ PACKAGE = Path(runner.__file__).parent
 OUTSIDE = {"click", "filelock", "jinja2", "jsonschema", "requests", "urllib3", "yaml"}
 
 SHELVES: tuple[tuple[str, ...], ...] = (
-    ("errors", "model", "clock", "wording", "masking"),
+    ("model", "clock", "wording", "masking"),
+    ("errors",),
     ("paths", "files", "git"),
     ("toloka",),
     ("spec", "manifest"),
