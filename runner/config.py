@@ -104,8 +104,9 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
         return Config(project=project, messages_root=root)
     if flag is None and not paths.real(path).is_relative_to(paths.real(project)):
         # A pull request can hold a link to any file of the machine that checks it out.
-        shown = shown(path)
-        raise SurroundingsError(f"{shown} is a link out of its project: put the file itself there")
+        raise SurroundingsError(
+            f"{shown(path)} is a link out of its project: put the file itself there"
+        )
     file = _read_config(path)
     data = cast("Mapping[str, object]", file.data or {})
     root = project / str(data.get("messages", paths.MESSAGES_NAME))

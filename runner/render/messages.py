@@ -359,8 +359,8 @@ def _find_repeated(
     for toloker in ids:
         first = seen.setdefault(toloker, row.number)
         if first != row.number:
-            shown = shown(path)
-            what = f"one Toloker is in two rows: {shown}:{first} and {shown}:{row.number}"
+            name = shown(path)
+            what = f"one Toloker is in two rows: {name}:{first} and {name}:{row.number}"
             yield Problem(
                 spec.file.place(("recipients_ids",)), what, "a message reaches each Toloker once"
             )

@@ -117,18 +117,18 @@ def _load(path: Path, messages_root: Path | None) -> MessageSpec:
     return _narrowed(file, data, str(message_id), files)
 
 
-def _default_id(path: Path, shown: str, root: Path | None) -> tuple[str, Problem | None]:
+def _default_id(path: Path, source: str, root: Path | None) -> tuple[str, Problem | None]:
     """Name a message after its path below the messages root, without the ending."""
     absolute = Path(os.path.normpath(path.absolute()))
     if root is None or not absolute.is_relative_to(root):
         folder = shown(root) if root else "messages/, which is not here"
         what = f"outside the messages folder ({folder}) a message needs a name of its own"
-        return "", Problem(Place(shown), what, "add `id: a-name-for-ever`")
+        return "", Problem(Place(source), what, "add `id: a-name-for-ever`")
     name = absolute.relative_to(root).with_suffix("").as_posix()
     if not _ID.fullmatch(name):
         what = f'the path "{name[:60]}" makes no message id'
         return "", Problem(
-            Place(shown), what, "use letters, digits and . _ - in the name, or add an `id:`"
+            Place(source), what, "use letters, digits and . _ - in the name, or add an `id:`"
         )
     return name, None
 
