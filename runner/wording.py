@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import math
 import os
@@ -78,6 +77,9 @@ def kind(value: object) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Find the known word that was probably meant, whatever its case; None if nothing is near."""
+    # Imported here because every command loads this module, and few have to guess.
+    import difflib
+
     options = {option.casefold(): option for option in known}
     # Comparing is quadratic, and the word may be as long as its author likes.
     close = difflib.get_close_matches(word[:QUOTED_CHARACTERS].casefold(), options, 1, 0.65)

@@ -38,15 +38,8 @@ def fenced(text: str) -> Iterator[str]:
     yield from (f"{fence}text", *lines, fence)
 
 
-def html_text(text: str) -> str:
-    """Make HTML of a text; what moves a cursor or turns text around is shown, and set apart.
-
-    Line feeds stay, everything else is as `printable` has it.
-    """
-    return "\n".join(map(_html_line, text.split("\n")))
-
-
-def _html_line(line: str) -> str:
+def html_line(line: str) -> str:
+    """Make HTML of a line; what moves a cursor or turns text around is shown, and set apart."""
     if printable(line) == line:
         return html.escape(line)
     runs = groupby(line, lambda char: printable(char) == char)
@@ -56,3 +49,8 @@ def _html_line(line: str) -> str:
 def _html_run(text: str, *, is_plain: bool) -> str:
     escaped = html.escape(printable(text))
     return escaped if is_plain else f'<bdi class="escape" dir="ltr">{escaped}</bdi>'
+
+
+def html_lines(text: str) -> str:
+    """Make HTML of a text whose line feeds, and nothing else, break its lines."""
+    return "\n".join(map(html_line, text.split("\n")))
