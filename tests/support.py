@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from runner.cli import main
 from runner.emulator import Emulator
@@ -82,7 +82,9 @@ def call_command(*args: str | Path, cwd: Path, env: Mapping[str, str] | None = N
             code = _exit_code(main)
         finally:
             sys.argv, sys.stdin, sys.stdout, sys.stderr = before
-        return Result(code, *(_written(stream) for stream in (stdout, stderr)))
+            for written in (stdout, stderr):
+                written.flush()
+        return Result(code, _written(streams[1]), _written(streams[2]))
 
 
 @contextmanager
@@ -106,10 +108,9 @@ def _exit_code(call: Callable[[], object]) -> int:
     raise AssertionError("the command ended without an exit code")
 
 
-def _written(stream: TextIOWrapper) -> str:
-    stream.flush()
-    stream.buffer.seek(0)
-    return stream.buffer.read().decode()
+def _written(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode()
 
 
 @dataclass(frozen=True, slots=True)
