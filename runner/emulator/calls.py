@@ -1,4 +1,4 @@
-"""A call as it comes: the checks that all have in common, how many came lately, what is told of them."""
+"""Calls as they come: what all must hold, how many came lately, and what is told of them."""
 
 from __future__ import annotations
 
