@@ -51,7 +51,14 @@ def open_connection(
         open_client(settings, pacing, token, pace) as (client, target),
         Manifest.open(settings.manifest, target, run) as manifest,
     ):
-        yield Connection(client=client, pacing=pacing, pace=pace, manifest=manifest, signals=caught)
+        yield Connection(
+            settings=settings,
+            client=client,
+            pacing=pacing,
+            pace=pace,
+            manifest=manifest,
+            signals=caught,
+        )
 
 
 def find_token(settings: Settings) -> Token | None:
