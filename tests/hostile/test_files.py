@@ -40,7 +40,7 @@ from runner.errors import SurroundingsError
 from runner.manifest.appender import Journal, sweep
 from runner.manifest.file import Manifest, locked, read_history
 
-from .limited import call_limited, check_cheap, run_limited
+from .limited import check_cheap, run_limited
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="needs /proc, /dev/full and Linux's limits"
@@ -563,7 +563,7 @@ def test_a_damaged_manifest_is_refused_with_its_line_and_stays_as_it_is(
     write_messages(project)
     content = begin_manifest(project, emulator, content)
     manifest = project.manifest(emulator)
-    result, cost = call_limited(
+    result, cost = run_limited(
         *("send", "--target", emulator.url), cwd=project.root, env={"TOLOKA_TOKEN": TOKEN}
     )
     check_stopped(result, f"{manifest.name}:{line}:1: error: the manifest is damaged ({reason})")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import THANKS, TOLOKER, Project, Result
 
-from .limited import Cost, call_limited, check_cheap
+from .limited import Cost, check_cheap, run_limited
 
 LANGUAGES = ("EN", "RU", "FR", "ES", "DE", "IT", "PT")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -182,7 +182,7 @@ def check_one_complaint(ran: tuple[Result, Cost], said: str) -> None:
 def test_a_hostile_spec_is_one_complaint_in_time(hostile: Project, name: str) -> None:
     source, said = REFUSED[name]
     hostile.write("messages/m.yaml", source() if callable(source) else source)
-    check_one_complaint(call_limited("validate", "messages/m.yaml", cwd=hostile.root), said)
+    check_one_complaint(run_limited("validate", "messages/m.yaml", cwd=hostile.root), said)
 
 
 MANY: dict[str, Callable[[], str]] = {
@@ -201,7 +201,7 @@ def test_of_very_many_mistakes_as_many_are_told_as_anybody_reads(
     project: Project, name: str
 ) -> None:
     project.write("messages/m.yaml", MANY[name]())
-    done, cost = call_limited("validate", cwd=project.root)
+    done, cost = run_limited("validate", cwd=project.root)
     assert done.code == 3
     assert 1 < done.out.count(": error: ") <= 200
     check_cheap(cost)
@@ -219,7 +219,7 @@ MANY_PLACES: dict[str, Callable[[], str]] = {
 @pytest.mark.parametrize("name", MANY_PLACES)
 def test_places_are_found_in_time(project: Project, name: str) -> None:
     project.write("messages/m.yaml", MANY_LINES + MANY_PLACES[name]())
-    done, cost = call_limited("validate", cwd=project.root)
+    done, cost = run_limited("validate", cwd=project.root)
     assert done.code == 3
     assert 10 <= done.out.count('" is not defined') <= 100
     check_cheap(cost)
@@ -237,7 +237,7 @@ SLOW_TEXTS = {
 def test_no_text_is_slow_to_look_at(project: Project, piece: str) -> None:
     text = "{% raw %}" + piece * SLOW_TEXTS[piece] + "x{% endraw %}"
     project.write("messages/m.yaml", THANKS.replace("Thank you!", text))
-    done, cost = call_limited("validate", cwd=project.root)
+    done, cost = run_limited("validate", cwd=project.root)
     assert done.code in (0, 3)
     assert "Traceback" not in done.out + done.err
     check_cheap(cost)
@@ -249,7 +249,7 @@ def test_many_languages_are_not_slow_to_look_at(project: Project, piece: str) ->
     topics = [f"  {each}: Hi {each}\n" for each in LANGUAGES]
     start = "recipients_select_type: ALL\ntopic:\n" + "".join(topics)
     project.write("messages/m.yaml", start + "text:\n" + "".join(texts))
-    done, cost = call_limited("validate", cwd=project.root)
+    done, cost = run_limited("validate", cwd=project.root)
     assert done.code in (0, 3)
     assert "Traceback" not in done.out + done.err
     check_cheap(cost)
@@ -336,7 +336,7 @@ def test_a_hostile_data_file_is_one_complaint_in_time(project: Project, name: st
     project.write(f"messages/{file}", source())
     spec = FILE if file.endswith(".txt") else FOR_EACH
     project.write("messages/m.yaml", spec + file + "\n")
-    done, cost = call_limited("validate", cwd=project.root)
+    done, cost = run_limited("validate", cwd=project.root)
     assert done.code == 3, done
     errors = [line for line in done.out.splitlines() if ": error: " in line]
     assert 1 <= len(errors) <= (1 if said else 20), done.out[:2000]
@@ -353,7 +353,7 @@ def test_a_comment_is_not_read_again_for_every_row(project: Project) -> None:
     spec = FOR_EACH.replace('text: {EN: "{{ row.a }}"}', f"text:\n  EN: |\n{faults}".rstrip())
     project.write("messages/m.yaml", spec + "rows.csv\n#" + "x" * 7_900_000)
     project.write("messages/rows.csv", "id,a\n" + "".join(f"t{n},a\n" for n in range(1_000)))
-    done, cost = call_limited("validate", cwd=project.root)
+    done, cost = run_limited("validate", cwd=project.root)
     assert done.code == 3
     assert 10 <= done.out.count(": error: template: ") <= 200
     check_cheap(cost)
@@ -362,7 +362,7 @@ def test_a_comment_is_not_read_again_for_every_row(project: Project) -> None:
 def test_one_toloker_in_very_many_rows_is_told_a_few_times(project: Project) -> None:
     project.write("messages/m.yaml", FOR_EACH + "rows.csv\n")
     project.write("messages/rows.csv", "id,a\n" + "t,a\n" * 20_000)
-    done, cost = call_limited("validate", cwd=project.root)
+    done, cost = run_limited("validate", cwd=project.root)
     assert done.code == 3
     assert 10 <= done.out.count("one Toloker is in two rows") <= 100
     check_cheap(cost)
@@ -371,11 +371,11 @@ def test_one_toloker_in_very_many_rows_is_told_a_few_times(project: Project) -> 
 def test_blank_lines_in_a_manifest_take_no_room(project: Project) -> None:
     project.write("messages/m.yaml", THANKS)
     project.write("results/local.jsonl", "\n" * 40_000_000)
-    done, cost = call_limited("plan", cwd=project.root)
+    done, cost = run_limited("plan", cwd=project.root)
     assert done.code == 0
     check_cheap(cost)
     project.write("results/local.jsonl", "\n" * 40_000_000 + "x\n")
-    done, cost = call_limited("plan", cwd=project.root)
+    done, cost = run_limited("plan", cwd=project.root)
     assert done.code == 2
     assert "results/local.jsonl:40000001:1: error: the manifest is damaged" in done.err
     check_cheap(cost)
@@ -384,7 +384,7 @@ def test_blank_lines_in_a_manifest_take_no_room(project: Project) -> None:
 def test_a_spec_that_is_its_own_link_is_refused(project: Project) -> None:
     project.write("messages/m.yaml", THANKS)
     (project.root / "messages/y.yaml").symlink_to("y.yaml")
-    check_one_complaint(call_limited("validate", cwd=project.root), "cannot be read: Too many")
+    check_one_complaint(run_limited("validate", cwd=project.root), "cannot be read: Too many")
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="no such name can be made there")
@@ -392,9 +392,9 @@ def test_a_spec_that_is_its_own_link_is_refused(project: Project) -> None:
 def test_a_name_that_is_not_utf_8_is_refused(project: Project, name: bytes) -> None:
     project.write("messages/m.yaml", THANKS)
     project.write(os.fsdecode(name), THANKS + "id: foo\n")
-    check_one_complaint(call_limited("validate", cwd=project.root), "the name of this file or of")
+    check_one_complaint(run_limited("validate", cwd=project.root), "the name of this file or of")
     given = Path(os.fsdecode(name))
-    check_one_complaint(call_limited("validate", given, cwd=project.root), "the name of this file")
+    check_one_complaint(run_limited("validate", given, cwd=project.root), "the name of this file")
     done = project.run("plan", "--results", "results.json")
     assert done.code == 3
     assert "messages/" in done.out + done.err
@@ -403,14 +403,14 @@ def test_a_name_that_is_not_utf_8_is_refused(project: Project, name: bytes) -> N
 
 def test_links_out_of_the_tree_are_not_followed(hostile: Project) -> None:
     (hostile.root / "messages" / "passwd.yaml").symlink_to("/etc/passwd")
-    check_one_complaint(call_limited("validate", cwd=hostile.root), "is a link to a file outside")
+    check_one_complaint(run_limited("validate", cwd=hostile.root), "is a link to a file outside")
 
 
 def test_a_folder_of_very_many_files_takes_what_its_files_take(project: Project) -> None:
     for number in range(2_000):
         project.write(f"messages/{number // 100}/{number}.yaml", THANKS)
     (project.root / "messages/0/loop").symlink_to(project.root / "messages")
-    done, cost = call_limited("validate", "--quiet", cwd=project.root)
+    done, cost = run_limited("validate", "--quiet", cwd=project.root)
     assert done == Result(0, "", "")
     assert cost.cpu_s < 6
     assert cost.peak_mib < 100
@@ -439,7 +439,7 @@ def test_a_hostile_configuration_is_refused_in_time(
     for name in ("loop", "l.txt"):
         (project.root / name).symlink_to(name)
     project.write("runner.yaml", source)
-    done, cost = call_limited("plan", cwd=project.root)
+    done, cost = run_limited("plan", cwd=project.root)
     check_cheap(cost)
     assert done.code == 2
     assert said in done.err
@@ -452,7 +452,7 @@ def test_a_configuration_that_is_a_broken_link_is_not_passed_over(
 ) -> None:
     project.write("messages/m.yaml", THANKS)
     (project.root / "runner.yaml").symlink_to(leads_to)
-    done, _ = call_limited("validate", cwd=project.root / here)
+    done, _ = run_limited("validate", cwd=project.root / here)
     assert (done.code, done.out) == (2, "")
     assert "runner.yaml is a link that leads to no file" in done.err
 
@@ -461,7 +461,7 @@ def test_a_messages_folder_that_is_its_own_link_is_refused(project: Project) -> 
     (project.root / "messages").rmdir()
     (project.root / "messages").symlink_to("messages")
     project.write("runner.yaml", "target: local\n")
-    done, _ = call_limited("validate", cwd=project.root)
+    done, _ = run_limited("validate", cwd=project.root)
     assert (done.code, done.out) == (2, "")
     assert "lies outside the project or behind a link" in done.err
 

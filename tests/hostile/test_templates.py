@@ -17,7 +17,7 @@ from runner.render.templates import Source, Templates
 from runner.spec.specs import load_specs
 from runner.spec.yamlfile import parse_yaml
 
-from .limited import call_limited, check_cheap
+from .limited import check_cheap, run_limited
 
 EITHER = "this takes too "
 LONG = "this takes too long; a template fills in words: compute elsewhere"
@@ -165,7 +165,7 @@ def check_refused(done: Result, said: str) -> None:
 @pytest.mark.parametrize("template", REFUSED, ids=lambda template: template[:40])
 def test_a_hostile_template_is_refused_in_time(hostile: Project, template: str) -> None:
     hostile.write("messages/m.yaml", with_text(template))
-    done, cost = call_limited("validate", cwd=hostile.root)
+    done, cost = run_limited("validate", cwd=hostile.root)
     check_refused(done, REFUSED[template])
     check_cheap(cost)
 
@@ -184,7 +184,7 @@ def test_a_hostile_template_is_refused_in_time(hostile: Project, template: str) 
 )
 def test_an_expression_for_ids_is_held_by_the_same_limits(hostile: Project, template: str) -> None:
     hostile.write("messages/m.yaml", with_ids(template))
-    done, cost = call_limited("validate", cwd=hostile.root)
+    done, cost = run_limited("validate", cwd=hostile.root)
     check_refused(done, "")
     check_cheap(cost)
 
@@ -192,7 +192,7 @@ def test_an_expression_for_ids_is_held_by_the_same_limits(hostile: Project, temp
 @pytest.mark.parametrize("command", ["plan", "send", "preview"])
 def test_every_command_that_renders_has_the_limits(hostile: Project, command: str) -> None:
     hostile.write("messages/m.yaml", with_text("{{ 9 ** (9 ** 9) }}"))
-    done, cost = call_limited(command, cwd=hostile.root)
+    done, cost = run_limited(command, cwd=hostile.root)
     assert done.code == 3
     assert LONG in done.out + done.err
     check_cheap(cost)
@@ -203,7 +203,7 @@ def test_a_limit_ends_a_message_and_three_of_them_a_run(hostile: Project) -> Non
     for number in range(20):
         hostile.write(f"messages/m{number:02}.yaml", with_text(slow))
     hostile.write("messages/rows.csv", "name\n" + "x\n" * 1000)
-    done, cost = call_limited("validate", cwd=hostile.root)
+    done, cost = run_limited("validate", cwd=hostile.root)
     assert done.code == 3
     assert done.out.count(LONG) == 3
     assert done.out.count("after this one, no more templates were rendered") == 1
@@ -222,7 +222,7 @@ def test_rows_do_not_multiply_a_limit(hostile: Project) -> None:
         f"topic: {{{texts}}}\ntext: {{{texts}}}\nfor_each: rows.csv\n"
         "recipients_select_type: DIRECT\nrecipients_ids: ['{{ row.id }}']\n",
     )
-    done, cost = call_limited("validate", cwd=hostile.root)
+    done, cost = run_limited("validate", cwd=hostile.root)
     check_refused(done, LONG.split(";", maxsplit=1)[0])
     check_cheap(cost)
 
@@ -234,7 +234,7 @@ def test_rows_that_make_more_text_than_memory_holds_are_refused(hostile: Project
         "topic: {EN: Hello}\ntext: {EN: \"{{ 'x' * 900000 }}\"}\nfor_each: rows.csv\n"
         "recipients_select_type: DIRECT\nrecipients_ids: ['{{ row.id }}']\n",
     )
-    done, cost = call_limited("validate", cwd=hostile.root)
+    done, cost = run_limited("validate", cwd=hostile.root)
     check_refused(done, "the texts up to this one take more than 64 MiB")
     check_cheap(cost)
 
@@ -251,14 +251,14 @@ def per_row(text: str, rows: int, project: Project) -> None:
 def test_rows_that_each_stay_below_the_limit_do_not_add_up(hostile: Project) -> None:
     loops = "{% for a in range(100) %}{% for b in range(50000) %}{% endfor %}{% endfor %}hi"
     per_row(loops, 200, hostile)
-    done, cost = call_limited("validate", cwd=hostile.root)
+    done, cost = run_limited("validate", cwd=hostile.root)
     check_refused(done, "the templates up to this one take too long")
     check_cheap(cost)
 
 
 def test_characters_count_as_the_memory_that_they_take(hostile: Project) -> None:
     per_row("{{ 'x' * 990000 }}😀", 90, hostile)
-    done, cost = call_limited("validate", cwd=hostile.root)
+    done, cost = run_limited("validate", cwd=hostile.root)
     check_refused(done, "the texts up to this one take more than 64 MiB")
     check_cheap(cost)
 
@@ -282,7 +282,7 @@ def test_partials_are_asked_for_once(hostile: Project, name: str) -> None:
     asked = json.dumps(name) if "{{" not in name else "'zz' ~ i ~ '-' ~ j"
     loops = "{%% for i in range(9999) %%}{%% for j in range(9999) %%}%s{%% endfor %%}{%% endfor %%}"
     hostile.write("messages/m.yaml", with_text(loops % f"{{% include {asked} ignore missing %}}"))
-    done, cost = call_limited("validate", cwd=hostile.root)
+    done, cost = run_limited("validate", cwd=hostile.root)
     check_refused(done, "")
     check_cheap(cost)
 
@@ -294,7 +294,7 @@ def test_values_are_single_or_a_list_of_such(hostile: Project) -> None:
         "topic: {EN: Hello}\ntext: {EN: Hi}\nrecipients_select_type: FILTER\n"
         f"recipients_filter: {{and: [{', '.join([condition] * 40)}]}}\n",
     )
-    done, cost = call_limited("validate", cwd=hostile.root)
+    done, cost = run_limited("validate", cwd=hostile.root)
     assert (done.code, done.out.count(": error: ")) == (3, 40)
     check_cheap(cost)
 
@@ -304,7 +304,7 @@ def test_variables_are_handed_over_once(project: Project) -> None:
     project.write("values.yaml", "everybody:\n" + ids)
     for number in range(200):
         project.write(f"messages/m{number}.yaml", with_text("Hello {{ everybody | length }}"))
-    done, cost = call_limited("validate", "--var-file", "values.yaml", "-q", cwd=project.root)
+    done, cost = run_limited("validate", "--var-file", "values.yaml", "-q", cwd=project.root)
     assert done == (0, "", "")
     check_cheap(cost)
 
@@ -312,7 +312,7 @@ def test_variables_are_handed_over_once(project: Project) -> None:
 def test_a_message_holds_only_so_many_templates(hostile: Project) -> None:
     ids = ", ".join(f"'{{{{ x{number} }}}}'" for number in range(100_000))
     hostile.write("messages/m.yaml", THANKS.replace("\n  - 1ad0", f" [{ids}] #"))
-    done, cost = call_limited("validate", cwd=hostile.root)
+    done, cost = run_limited("validate", cwd=hostile.root)
     check_refused(done, "here is template number 3,001 of this message")
     check_cheap(cost)
 
@@ -320,7 +320,7 @@ def test_a_message_holds_only_so_many_templates(hostile: Project) -> None:
 def test_many_mistakes_in_one_message_are_told_up_to_a_hundred(hostile: Project) -> None:
     ids = ", ".join(f"'{{{{ x{number} }}}}'" for number in range(900))
     hostile.write("messages/m.yaml", THANKS.replace("\n  - 1ad0", f" [{ids}] #"))
-    done, cost = call_limited("validate", cwd=hostile.root)
+    done, cost = run_limited("validate", cwd=hostile.root)
     assert (done.code, done.out.count(": error: ")) == (3, 100)
     check_cheap(cost)
 
@@ -337,7 +337,7 @@ def test_many_mistakes_in_one_message_are_told_up_to_a_hundred(hostile: Project)
 )
 def test_what_is_odd_and_cheap_is_let_pass(project: Project, template: str, text: str) -> None:
     project.write("messages/m.yaml", with_text(template))
-    done, cost = call_limited("plan", "--format", "json", cwd=project.root)
+    done, cost = run_limited("plan", "--format", "json", cwd=project.root)
     assert done.code == 0, done
     assert f'"EN": "{text}"' in done.out
     check_cheap(cost)
