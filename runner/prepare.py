@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -11,7 +11,8 @@ from runner import paths
 from runner.config import Config
 from runner.errors import Fault, MessagesError, Pointer, Problem, SurroundingsError
 from runner.model import InThread, Message, Rejected
-from runner.plan.build import Plan, Rules
+from runner.plan.objections import Objection
+from runner.plan.plan import Plan, Policy
 from runner.render.lint import Level, find_lint
 from runner.render.messages import Renderer
 from runner.spec.datafile import load_ids
@@ -37,12 +38,12 @@ class Prepared:
             fault = replace(fault, pointer=("recipients_file",))
         return spec.file.problem(fault)
 
-    def check(self, plan: Plan) -> list[Problem]:
+    def check(self, plan: Plan, objections: Iterable[Objection]) -> list[Problem]:
         """Raise `MessagesError` with what manifest, policy or house rules do not let pass.
 
         Gives the warnings. House rules stop only what would still be sent.
         """
-        problems = [self.problem(message, fault) for message, fault in plan.faults]
+        problems = [self.problem(message, fault) for message, fault in objections]
         for planned in plan.messages:
             if planned.deliveries:
                 problems += self.lint.get(planned.message.id, ())
@@ -155,7 +156,7 @@ def gone_ids(prepared: Prepared, config: Config) -> Callable[[str], bool]:
     return is_gone
 
 
-def load_rules(config: Config) -> Rules:
+def load_policy(config: Config) -> Policy:
     """Load the policy and the suppression list; raises `SurroundingsError`."""
     policy = config.section("policy")
     name = config.data.get("suppress")
@@ -169,7 +170,7 @@ def load_rules(config: Config) -> Rules:
         except ValueError as error:
             where = config.file.place(("suppress",)) if config.file else paths.CONFIG_NAME
             raise SurroundingsError(f"{where}: error: `suppress`: {error}") from error
-    return Rules(
+    return Policy(
         allow_all=policy.get("allow_all", True) is True,
         max_recipients=cast("int | None", policy.get("max_recipients")),
         suppressed=frozenset(suppressed),

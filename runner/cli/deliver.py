@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from runner.cli.connection import Line
     from runner.cli.options import Speed, Values, Volume, Where
     from runner.cli.settings import Job, Pacing
-    from runner.plan.build import Plan
-    from runner.plan.planfile import Key
+    from runner.plan.plan import Key, Plan
     from runner.prepare import Prepared
     from runner.send.run import Report
 
@@ -164,7 +163,7 @@ def _for_real(
             if not (wish.yes or _agreed(job, planned, wish.test_to)):
                 click.echo("nothing was sent", err=True)
                 return finish((), ExitCode.SURROUNDINGS)
-            report = _deliver(line, job, pacing, prepared, wish, only, volume)
+            report = _deliver(line, job, pacing, prepared, planned, wish, only, volume)
         # The file first: whoever reads what is printed may go away, as `head` does.
         try:
             return finish(report.results, line.exit_code(report.exit_code))
@@ -201,25 +200,29 @@ def _deliver(
     job: Job,
     pacing: Pacing,
     prepared: Prepared,
+    planned: Plan,
     wish: _Wish,
     only: frozenset[Key] | None,
     volume: Volume,
 ) -> Report:
     if wish.test_to is not None:
         return _send_tests(line, pacing, prepared, wish.test_to, volume)
-    from runner.prepare import gone_ids, load_rules
+    from runner.plan.objections import find_objections
+    from runner.prepare import gone_ids, load_policy
     from runner.send.run import Order, Run
+
+    policy, is_gone = load_policy(job.config), gone_ids(prepared, job.config)
 
     order = Order(
         messages=prepared.messages,
-        rules=load_rules(job.config),
+        policy=policy,
         jobs=pacing.jobs,
         settle_s=pacing.settle_s,
         catches_up=not job.target.is_local,
         limit=wish.limit,
         only=only,
-        is_gone=gone_ids(prepared, job.config),
-        check=prepared.check,
+        planned=planned,
+        check=lambda plan: prepared.check(plan, find_objections(plan, policy, is_gone)),
     )
     with _progress(volume) as progress:
         return Run(order, line.manifest, line.client, line.pace, progress).carry_out()

@@ -16,10 +16,12 @@ from runner.errors import ExitCode, MessagesError, Problem, RunnerError, Surroun
 from runner.manifest.file import read_history
 from runner.manifest.history import History
 from runner.model import Result
-from runner.plan.build import Plan, build_plan, result_of
+from runner.plan.build import build_plan
+from runner.plan.objections import find_objections
+from runner.plan.plan import Plan, result_of
 from runner.plan.planfile import plan_document
 from runner.plan.quota import fit
-from runner.prepare import Prepared, gone_ids, load_rules
+from runner.prepare import Prepared, gone_ids, load_policy
 from runner.report.printable import json_text, printable
 from runner.report.results import append_text, results_document, write_results
 from runner.report.summary import failure_markdown, summary_markdown
@@ -56,21 +58,21 @@ def dry_run(
             markdown = failure_markdown(error.problems)
             _besides(lambda: _append(outputs.summary, markdown))
             raise
-        sums = fit(planned.deliveries, history, clock.now()).sums
+        quota_notes = fit(planned.deliveries, history, clock.now()).quota_notes
         document = plan_document(
-            planned, target=job.target_name, manifest=job.shown_manifest, sums=sums
+            planned, target=job.target_name, manifest=job.shown_manifest, quota_notes=quota_notes
         )
         target = NOTHING_LEAVES if job.target.is_local else job.target_name
         shown_results = _results(planned)
         markdown = summary_markdown(
-            planned, shown_results, target=target, sums=sums, warnings=warnings
+            planned, shown_results, target=target, quota_notes=quota_notes, warnings=warnings
         )
         # The files first: whoever reads what is printed may go away, as `head` does.
         if outputs.out is not None:
             write_results(outputs.out, document)
         _append(outputs.summary, markdown)
         code = finish(shown_results, ExitCode.DONE)
-    _show(job, planned, shown_results, sums, outputs, volume)
+    _show(job, planned, shown_results, quota_notes, outputs, volume)
     show_warnings(warnings)
     if outputs.form == "json":
         click.echo(json_text(document))
@@ -79,14 +81,15 @@ def dry_run(
 
 def checked_plan(job: Job, prepared: Prepared, history: History) -> tuple[Plan, list[Problem]]:
     """Plan, and give the warnings beside; raises `MessagesError` with what does not pass."""
+    policy = load_policy(job.config)
     planned = build_plan(
         prepared.messages,
         history,
         now=clock.now(),
-        rules=load_rules(job.config),
-        is_gone=gone_ids(prepared, job.config),
+        policy=policy,
     )
-    return planned, prepared.check(planned)
+    objections = find_objections(planned, policy, gone_ids(prepared, job.config))
+    return planned, prepared.check(planned, objections)
 
 
 def show_warnings(warnings: Sequence[Problem]) -> None:
@@ -154,14 +157,14 @@ def _append(path: Path | None, markdown: str) -> None:
 
 
 def _results(planned: Plan) -> tuple[Result, ...]:
-    return (*planned.settled, *(result_of(each, "planned") for each in planned.deliveries))
+    return (*planned.skipped, *(result_of(each, "planned") for each in planned.deliveries))
 
 
 def _show(
     job: Job,
     planned: Plan,
     results: Sequence[Result],
-    sums: Sequence[str],
+    quota_notes: Sequence[str],
     outputs: Outputs,
     volume: Volume,
 ) -> None:
@@ -170,7 +173,7 @@ def _show(
             for line in plan_lines(planned, verbose=volume.verbose):
                 click.echo(line)
         click.echo(f"{summary_line(results, dry_run=True)}. Nothing was sent.")
-        for said in sums:
+        for said in quota_notes:
             click.echo(said)
     where = NOTHING_LEAVES if job.target.is_local else job.target.url
     log(f"target: {where}\nmanifest: {job.shown_manifest}", volume)

@@ -9,7 +9,6 @@ from runner.manifest.history import History
 from runner.model import Delivery, Everyone, InThreads, Message
 from runner.plan.plan import Plan, PlannedMessage, Policy
 
-
 Objection = tuple[Message, Fault]
 """What does not pass, with the message that it is about."""
 

@@ -15,7 +15,8 @@ from runner.lookup import evidence
 from runner.manifest.file import Manifest
 from runner.manifest.history import Attempt, History, NotFound
 from runner.model import InThread, Message, Thread
-from runner.plan.build import Answered, build_plan
+from runner.plan.build import build_plan
+from runner.plan.plan import Answered
 from runner.toloka.pace import Pace, Stopped
 
 _POLL_S = 0.1

@@ -24,7 +24,7 @@ from measure import row
 import runner
 from runner.cli import main as command
 from runner.emulator import Emulator
-from runner.manifest.lines import Book as ManifestState
+from runner.manifest.state import ManifestState
 from runner.plan.build import build_plan
 
 PACKAGE = Path(runner.__file__).parent
