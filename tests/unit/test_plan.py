@@ -86,7 +86,7 @@ def due(planned: Plan) -> list[tuple[str, ...]]:
 
 
 def settled(planned: Plan) -> list[tuple[str, tuple[str, ...] | None]]:
-    return [(result.status, result.recipients_ids) for result in planned.settled]
+    return [(result.status, result.recipients_ids) for result in planned.skipped]
 
 
 # --- what is due ----------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ def test_recipients_are_cut_into_batches_of_100_the_last_one_smaller(
     planned = plan(message(ids))
     assert [len(batch) for batch in due(planned)] == sizes
     assert [toloker for batch in due(planned) for toloker in batch] == ids
-    assert planned.settled == ()
+    assert planned.skipped == ()
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_who_was_reached_is_left_out_and_who_was_added_gets_it_alone() -> None:
     planned = plan(message(["a", "new", "b"]), attempts=[attempt("a", "b", "gone", outcome=sent())])
     assert due(planned) == [("new",)]
     assert settled(planned) == [("already_sent", ("a", "b"))]
-    assert planned.settled[0].thread_id == "t1"
+    assert planned.skipped[0].thread_id == "t1"
 
 
 def test_batches_are_cut_from_those_who_are_left() -> None:
@@ -132,7 +132,7 @@ def test_batches_are_cut_from_those_who_are_left() -> None:
 def test_what_was_certainly_not_sent_is_tried_again(outcome: Settled) -> None:
     planned = plan(message(["a"]), attempts=[attempt("a", outcome=outcome)])
     assert due(planned) == [("a",)]
-    assert planned.settled == ()
+    assert planned.skipped == ()
     everyone = attempt(select_type="ALL", outcome=outcome)
     assert len(plan(message(Everyone()), attempts=[everyone]).deliveries) == 1
 
@@ -141,7 +141,7 @@ def test_what_is_in_doubt_is_held_back() -> None:
     planned = plan(message(["a", "b"]), attempts=[attempt("a")])
     assert due(planned) == [("b",)]
     assert settled(planned) == [("unknown", ("a",))]
-    assert planned.settled[0].error == "an earlier run did not learn what became of it"
+    assert planned.skipped[0].error == "an earlier run did not learn what became of it"
     planned = plan(message(Everyone()), attempts=[attempt(select_type="ALL")])
     assert (due(planned), settled(planned)) == ([], [("unknown", None)])
 
@@ -159,7 +159,7 @@ def test_a_filter_that_matched_nobody_is_final_for_the_revision() -> None:
     attempts = [attempt(select_type="FILTER", outcome=NOBODY)]
     planned = plan(message(recipients), attempts=attempts)
     assert (due(planned), settled(planned)) == ([], [("no_recipients", None)])
-    assert planned.settled[0].error == NOBODY.detail
+    assert planned.skipped[0].error == NOBODY.detail
     assert len(plan(message(recipients, revision=2), attempts=attempts).deliveries) == 1
 
 
@@ -201,7 +201,7 @@ def test_outside_its_window_nothing_is_due(
 ) -> None:
     planned = plan(message(["a"], not_before=before, not_after=after))
     assert due(planned) == ([("a",)] if reason is None else [])
-    assert [(result.status, result.error) for result in planned.settled] == (
+    assert [(result.status, result.error) for result in planned.skipped] == (
         [("outside_window", reason)] if reason else []
     )
 
@@ -243,20 +243,20 @@ def test_a_reply_goes_once_into_each_thread_of_the_other_message() -> None:
     )
     planned = plan(reply, attempts=[*first, done])
     assert [delivery.recipients for delivery in planned.deliveries] == [InThread("t2")]
-    assert [result.thread_id for result in planned.settled] == ["t1"]
+    assert [result.thread_id for result in planned.skipped] == ["t1"]
 
 
 def test_a_reply_waits_for_threads_and_for_answers() -> None:
     nothing = plan(message(InThreads("first", only_answered=False)))
-    assert [(each.status, each.error) for each in nothing.settled] == [
+    assert [(each.status, each.error) for each in nothing.skipped] == [
         ("waiting", "first has no threads yet")
     ]
     first = [attempt("a", "b", outcome=sent("t1"), message="first")]
     reply = message(InThreads("first", only_answered=True))
     unasked = plan(reply, attempts=first)
-    assert [each.error for each in unasked.settled] == ["only Toloka can tell who answered first"]
+    assert [each.error for each in unasked.skipped] == ["only Toloka can tell who answered first"]
     asked = build_plan([reply], History(tuple(first)), now=NOW, answered={})
-    assert [each.error for each in asked.settled] == ["nobody has answered first yet"]
+    assert [each.error for each in asked.skipped] == ["nobody has answered first yet"]
     answered = build_plan([reply], History(tuple(first)), now=NOW, answered={"t1": ("c1", "c2")})
     assert [each.recipients for each in answered.deliveries] == [InThread("c1"), InThread("c2")]
 
@@ -357,7 +357,7 @@ def test_each_toloker_is_in_one_delivery_at_most_and_never_one_who_was_reached(
     planned = plan(message(ids, draft=draft), attempts=attempts)
     batches = due(planned)
     counts = Counter(toloker for batch in batches for toloker in batch)
-    told = Counter(toloker for result in planned.settled for toloker in result.recipients_ids or ())
+    told = Counter(toloker for result in planned.skipped for toloker in result.recipients_ids or ())
     assert set(counts.values()) | set(told.values()) <= {1}
     # Everybody is accounted for, once: due, or settled with a reason.
     assert counts + told == Counter(ids)
