@@ -25,7 +25,9 @@ from runner.model import (
     Sent,
     Thread,
 )
-from runner.plan.build import Plan, Rules, build_plan
+from runner.plan.build import build_plan
+from runner.plan.objections import Objection, find_objections
+from runner.plan.plan import Plan, Policy
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
@@ -71,13 +73,20 @@ def sent(thread: str = "t1") -> Sent:
 def plan(
     *messages: Message,
     attempts: Sequence[Attempt] = (),
-    is_gone: Callable[[str], bool] = lambda _: False,
     now: datetime = NOW,
-    rules: Rules | None = None,
+    policy: Policy | None = None,
     **history: object,
 ) -> Plan:
     known = replace(History(tuple(attempts)), **history)  # type: ignore[arg-type]
-    return build_plan(messages, known, now=now, is_gone=is_gone, rules=rules)
+    return build_plan(messages, known, now=now, policy=policy)
+
+
+def objections(
+    planned: Plan,
+    is_gone: Callable[[str], bool] = lambda _: False,
+    policy: Policy | None = None,
+) -> list[Objection]:
+    return find_objections(planned, policy or Policy(), is_gone)
 
 
 def due(planned: Plan) -> list[tuple[str, ...]]:
@@ -215,12 +224,12 @@ def test_an_attempt_of_another_message_or_revision_is_no_matter() -> None:
 
 
 def test_who_is_suppressed_is_left_out() -> None:
-    planned = plan(message(["a", "b", "c"]), rules=Rules(suppressed=frozenset("b")))
+    planned = plan(message(["a", "b", "c"]), policy=Policy(suppressed=frozenset("b")))
     assert due(planned) == [("a", "c")]
     assert settled(planned) == [("suppressed", ("b",))]
     planned = plan(message(["a", "b"]), suppressed={("m", 1): frozenset("a")})
     assert due(planned) == [("b",)]
-    planned = plan(message(["a"]), rules=Rules(suppressed=frozenset("a")))
+    planned = plan(message(["a"]), policy=Policy(suppressed=frozenset("a")))
     assert (due(planned), settled(planned)) == ([], [("suppressed", ("a",))])
 
 
@@ -262,8 +271,8 @@ def test_a_reply_waits_for_threads_and_for_answers() -> None:
 
 
 def test_a_reply_to_no_message_is_a_fault() -> None:
-    planned = plan(message(InThreads("gone", only_answered=False)), is_gone=lambda _: True)
-    ((_, fault),) = planned.faults
+    planned = plan(message(InThreads("gone", only_answered=False)))
+    ((_, fault),) = objections(planned, lambda _: True)
     assert (fault.pointer, fault.what) == (("reply_to",), 'there is no message "gone" to reply to')
 
 
@@ -273,23 +282,22 @@ def test_a_reply_to_no_message_is_a_fault() -> None:
 @pytest.mark.parametrize("outcome", [sent(), NOBODY, None])
 def test_another_select_type_within_one_revision_is_a_fault(outcome: Settled | None) -> None:
     planned = plan(message(Everyone()), attempts=[attempt("a", outcome=outcome)])
-    ((_, fault),) = planned.faults
+    ((_, fault),) = objections(planned)
     assert fault.pointer == ("recipients_select_type",)
     assert fault.what == "revision 1 of m went out as DIRECT, and this is ALL"
     assert fault.hint == "write `revision: 2` to send it anew"
-    assert (
-        plan(message(Everyone(), revision=2), attempts=[attempt("a", outcome=outcome)]).faults == ()
-    )
+    anew = plan(message(Everyone(), revision=2), attempts=[attempt("a", outcome=outcome)])
+    assert objections(anew) == []
 
 
 def test_a_refused_attempt_of_another_type_is_no_matter() -> None:
-    assert plan(message(Everyone()), attempts=[attempt("a", outcome=REJECTED)]).faults == ()
+    assert objections(plan(message(Everyone()), attempts=[attempt("a", outcome=REJECTED)])) == []
 
 
 def test_a_renamed_file_asks_for_its_old_id() -> None:
     attempts = [attempt("a", "b", outcome=sent(), message="old")]
-    planned = plan(message(["b", "c"]), attempts=attempts, is_gone=lambda name: name == "old")
-    ((_, fault),) = planned.faults
+    planned = plan(message(["b", "c"]), attempts=attempts)
+    ((_, fault),) = objections(planned, lambda name: name == "old")
     assert fault.pointer == ("id",)
     assert fault.what == 'this went to some of the same people as "old", whose file is gone'
     assert (
@@ -300,30 +308,46 @@ def test_a_renamed_file_asks_for_its_old_id() -> None:
 
 def test_no_renaming_is_suspected_where_nobody_would_get_it_twice() -> None:
     attempts = [attempt("a", outcome=sent(), message="old")]
-    gone = {"is_gone": lambda name: name == "old"}
-    assert plan(message(["a"]), attempts=attempts).faults == ()
-    assert plan(message(["b"]), attempts=attempts, **gone).faults == ()  # type: ignore[arg-type]
-    assert plan(message(["a"], digest="sha256:two"), attempts=attempts, **gone).faults == ()  # type: ignore[arg-type]
+    assert objections(plan(message(["a"]), attempts=attempts)) == []
     refused = [attempt("a", outcome=REJECTED, message="old")]
-    assert plan(message(["a"]), attempts=refused, **gone).faults == ()  # type: ignore[arg-type]
+    for planned in (
+        plan(message(["b"]), attempts=attempts),
+        plan(message(["a"], digest="sha256:two"), attempts=attempts),
+        plan(message(["a"]), attempts=refused),
+    ):
+        assert objections(planned, lambda name: name == "old") == []
 
 
 def test_a_renamed_filter_asks_for_its_old_id() -> None:
     for recipients in (Everyone(), Filtered({"and": []})):
         old = attempt(select_type=recipients.select_type, outcome=sent(), message="old")
-        planned = plan(message(recipients), attempts=[old], is_gone=lambda _: True)
-        assert [fault.pointer for _, fault in planned.faults] == [("id",)]
+        planned = plan(message(recipients), attempts=[old])
+        assert [fault.pointer for _, fault in objections(planned, lambda _: True)] == [("id",)]
 
 
 def test_the_policy_forbids() -> None:
-    rules = Rules(allow_all=False, max_recipients=2)
-    faults = plan(
-        message(Everyone(), id="x"), message(["a", "b", "c"]), message(["a"], id="y"), rules=rules
-    ).faults
+    planned = plan(message(Everyone(), id="x"), message(["a", "b", "c"]), message(["a"], id="y"))
+    faults = objections(planned, policy=Policy(allow_all=False, max_recipients=2))
     assert [(each.id, fault.what) for each, fault in faults] == [
         ("x", "the policy forbids messages to ALL"),
         ("m", "the policy allows 2 recipients a message, and this would reach 3"),
     ]
+
+
+# --- whether it still holds ---
+
+
+def test_a_plan_holds_until_something_is_recorded_answered_or_due() -> None:
+    known = History()
+    later = message(["a"], not_before=NOW + HOUR, not_after=NOW + 2 * HOUR)
+    planned = build_plan([later], known, now=NOW)
+    assert planned.changes_at == NOW + HOUR
+    assert planned.still_holds(known, {}, NOW)
+    assert not planned.still_holds(known, None, NOW + HOUR)
+    assert not planned.still_holds(History(), None, NOW)
+    reply = build_plan([message(InThreads("first", only_answered=True))], known, now=NOW)
+    assert reply.still_holds(known, None, NOW + 9 * HOUR)
+    assert not reply.still_holds(known, {}, NOW)
 
 
 # --- whatever happened before ---------------------------------------------------------------------
