@@ -56,9 +56,11 @@ def locked(path: Path) -> Iterator[FileIO]:
     with surroundings(path):
         file = real_path(path)
         file.parent.mkdir(parents=True, exist_ok=True)
-    note = file.with_name(f"{file.name}.holder")
+    with surroundings(path, done="read"):
+        _check_kind(file)
     with surroundings(path):
         stream = _open_locked(file)
+    note = file.with_name(f"{file.name}.holder")
     try:
         if stream is None:
             raise SurroundingsError(
@@ -120,7 +122,6 @@ def is_in_place(stream: FileIO) -> bool:
 def _open_locked(file: Path) -> FileIO | None:
     """Open and lock; None if another run holds the lock."""
     for _ in range(_TRIES):
-        _check_kind(file)
         stream = FileIO(file, "a+", opener=_for_its_owner)
         try:
             _lock(stream.fileno())

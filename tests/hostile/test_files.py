@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -222,8 +223,10 @@ def test_a_line_that_does_not_fit_stops_the_run_and_loses_nothing(
 ) -> None:
     write_messages(project)
     assert send(project, emulator, "--limit", "1").code == 0
-    header, run, intent, outcome = project.manifest(emulator).read_bytes().splitlines(True)
-    begun = len(header + run + intent + outcome) + len(run)
+    header, run, intent, outcome, account = (
+        project.manifest(emulator).read_bytes().splitlines(True)
+    )
+    begun = len(header + run + intent + outcome + account) + len(run)
     room = begun + 8 * len(intent + outcome) + len(intent if missing == "outcome" else b"") + 9
     result = send(project, emulator, by=no_file_above(room))
     check_stopped(result, "File too large; raise the limit on a file's size")
