@@ -20,12 +20,12 @@ from typing import Any
 
 from support import COMMAND, TOKEN, Result, control, run_command, threads
 
-from runner.config import load_config, load_variables
+from runner.config import load_config
 from runner.emulator import Emulator, parse_fault
 from runner.errors import ExitCode, SurroundingsError
 from runner.manifest.file import Manifest, read_history
 from runner.model import Message
-from runner.prepare import prepare
+from runner.prepare import Selection, prepare
 from runner.send.run import Order, Report, Run, Toloka
 from runner.toloka.client import Client
 from runner.toloka.pace import Pace
@@ -87,9 +87,7 @@ class World:
         self.wanted |= {(topic, each) for each in targets}
 
     def messages(self, *paths: Path) -> tuple[Message, ...]:
-        config = load_config(None, self.root)
-        below, above = load_variables(config, (), ())
-        return prepare(paths, config, below, above).messages
+        return prepare(Selection(paths=paths), load_config(None, self.root)).messages
 
     @contextmanager
     def open(self) -> Iterator[tuple[Manifest, Client, Pace]]:

@@ -222,9 +222,7 @@ def test_a_line_that_does_not_fit_stops_the_run_and_loses_nothing(
 ) -> None:
     write_messages(project)
     assert send(project, emulator, "--limit", "1").code == 0
-    header, run, intent, outcome, account = (
-        project.manifest(emulator).read_bytes().splitlines(True)
-    )
+    header, run, intent, outcome, account = project.manifest(emulator).read_bytes().splitlines(True)
     begun = len(header + run + intent + outcome + account) + len(run)
     room = begun + 8 * len(intent + outcome) + len(intent if missing == "outcome" else b"") + 9
     result = send(project, emulator, by=no_file_above(room))
