@@ -10,7 +10,7 @@ from runner import clock
 from runner.errors import ExitCode, SurroundingsError
 from runner.lookup import evidence
 from runner.manifest.file import Manifest
-from runner.model import Answer, Delivery, Direct, InThread, Message, Rejected, Result
+from runner.model import Delivery, Direct, InThread, Message, Outcome, Rejected, Result
 from runner.plan.build import build_plan
 from runner.plan.plan import Key, Plan, Policy, result_of
 from runner.plan.quota import fit
@@ -26,7 +26,7 @@ class Toloka(Lists, Protocol):
     @property
     def deliver(self) -> Deliver: ...
 
-    def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Answer: ...
+    def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Outcome: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from runner.errors import ExitCode
-from runner.model import Answer, Delivery, Thread
+from runner.model import Delivery, Outcome, Thread
 from runner.send.run import Toloka
 from runner.send.sender import Deliver
 
@@ -81,10 +81,10 @@ class Dying:
     def threads(self, query: Mapping[str, str]) -> Iterator[Thread]:
         return self.wire.threads(query)
 
-    def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Answer:
+    def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Outcome:
         return self.wire.add_to_folders(thread_id, folders)
 
-    def _deliver(self, delivery: Delivery) -> Answer:
+    def _deliver(self, delivery: Delivery) -> Outcome:
         with self._lock:
             self._count += 1
             is_the_one = self._count == self.at
