@@ -435,7 +435,7 @@ def test_an_output_that_is_no_file_is_refused_before_anything_is_sent(
 
 def test_a_summary_may_go_to_a_stream(project: Project) -> None:
     write_messages(project)
-    result = project.run("plan", "--quiet", "--summary", "/dev/stdout")
+    result = project.run_process("plan", "--quiet", "--summary", "/dev/stdout")
     assert result.code == 0
     assert "## Messages to Tolokers" in result.out
 
