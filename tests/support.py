@@ -23,6 +23,8 @@ TOKEN = "sentinel-T0KEN-9b1fd6c0"
 TOLOKER = "1ad097faba0eff85a04fe30bc04d53db"
 COMMAND = (sys.executable, "-m", "runner")
 TIMEOUT_S = 60
+IS_THOROUGH = os.environ.get("MESSAGE_RUNNER_PROFILE") == "thorough"
+"""The long profile: every case, and not one of each kind."""
 
 THANKS = f"""\
 topic:

@@ -8,11 +8,12 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from support import IS_THOROUGH
 
 from runner.emulator import FAULT_KINDS
 from runner.errors import ExitCode
 
-from .world import IS_THOROUGH, World, people, world
+from .world import World, people, world
 
 DELIVERIES = 9
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import TIMEOUT_S, control, threads
+from support import IS_THOROUGH, TIMEOUT_S, control, threads
 
 from runner.emulator import Emulator
 from runner.errors import ExitCode
 
 from .shifting import shifted_clock
-from .world import IS_THOROUGH, World, people, wait_for, world
+from .world import World, people, wait_for, world
 
 LOST = "kind=accepted-then-500"
 FAILED = "kind=500"

@@ -18,13 +18,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from support import IS_THOROUGH
 
 from runner.errors import ExitCode
 from runner.model import Delivery, Outcome, Thread
 from runner.send.run import Toloka
 from runner.send.sender import Deliver
 
-from .world import IS_THOROUGH, Reached, people, world
+from .world import Reached, people, world
 
 KINDS = [
     "400",

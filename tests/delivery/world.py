@@ -30,7 +30,6 @@ from runner.send.run import Order, Report, Run, Toloka
 from runner.toloka.client import Client
 from runner.toloka.pace import Pace
 
-IS_THOROUGH = os.environ.get("MESSAGE_RUNNER_PROFILE") == "thorough"
 """Whether the long profile is asked for: more cases, random ones among them."""
 
 Reached = Counter[tuple[str, str]]
