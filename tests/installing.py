@@ -132,8 +132,8 @@ class Environment:
         needs_index(run(*pip, *args, cwd=self.folder))
 
     def install(self, *args: str | Path) -> None:
-        """Install into it."""
-        self.pip("install", "-q", *args)
+        """Install into it; what is not used is not compiled."""
+        self.pip("install", "-q", "--no-compile", *args)
 
 
 def environment(folder: Path, *wanted: str | Path) -> Environment:
