@@ -23,6 +23,7 @@ TOKEN = "sentinel-T0KEN-9b1fd6c0"
 TOLOKER = "1ad097faba0eff85a04fe30bc04d53db"
 COMMAND = (sys.executable, "-m", "runner")
 TIMEOUT_S = 60
+IS_THOROUGH = os.environ.get("MESSAGE_RUNNER_PROFILE") == "thorough"
 
 THANKS = f"""\
 topic:

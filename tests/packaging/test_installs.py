@@ -283,7 +283,9 @@ def test_the_metadata_name_licence_python_and_readme(built: Built) -> None:
 
 
 def test_an_index_would_take_both_and_show_the_readme(built: Built) -> None:
-    done = run(built.tools / "twine", "--no-color", "check", "--strict", built.wheel, built.sdist, cwd=ROOT)
+    done = run(
+        built.tools / "twine", "--no-color", "check", "--strict", built.wheel, built.sdist, cwd=ROOT
+    )
 
     assert done.code == 0, done.said
 
@@ -291,16 +293,19 @@ def test_an_index_would_take_both_and_show_the_readme(built: Built) -> None:
 CONSUMER = """\
 from pathlib import Path
 
+from typing_extensions import assert_type
+
 from runner import __version__
 from runner.emulator import Emulator, parse_fault
+from runner.emulator.faults import Fault
 
 def url_of(store: Path) -> str:
     with Emulator(store, faults=[parse_fault("at=1,kind=500")]) as emulator:
         return emulator.url
 
 version: str = __version__
-reveal_type(parse_fault("kind=500"))
-reveal_type(Emulator.url)
+assert_type(parse_fault("kind=500"), Fault)
+assert_type(Emulator(Path("store")).url, str)
 """
 
 
@@ -315,9 +320,5 @@ def test_who_imports_it_sees_its_types(built: Built, tmp_path: Path) -> None:
     wrong = run(*mypy, *cache, "wrong.py", cwd=tmp_path)
 
     assert good.code == 0, good.said
-    assert re.findall(r'Revealed type is "(.+)"', good.said) == [
-        "runner.emulator.faults.Fault",
-        "def (self: runner.emulator.emulator.Emulator) -> str",
-    ]
     assert wrong.code == 1, wrong.said
     assert re.search(r"wrong\.py:2: .*\[arg-type\]", wrong.said), wrong.said
