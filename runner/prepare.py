@@ -15,7 +15,9 @@ from runner.config import Config, load_variables
 from runner.errors import Fault, MessagesError, Pointer, Problem, SurroundingsError
 from runner.manifest.history import History
 from runner.model import InThread, Message, Rejected
-from runner.plan.build import Plan, Rules, build_plan
+from runner.plan.build import build_plan
+from runner.plan.objections import find_objections
+from runner.plan.plan import Plan, Policy
 from runner.render.lint import Level, find_lint
 from runner.render.messages import Renderer
 from runner.spec.datafile import load_ids
@@ -97,15 +99,13 @@ class Prepared:
     specs: tuple[MessageSpec, ...]
     messages: tuple[Message, ...]
     lint: Mapping[str, tuple[Problem, ...]]
-    rules: Rules
+    policy: Policy
     is_gone: Callable[[str], bool]
     """Tells, for an id of the manifest, whether no file has it any more."""
 
     def plan(self, history: History) -> tuple[Plan, list[Problem]]:
         """Plan, and give the warnings beside; raises `MessagesError` with what does not pass."""
-        planned = build_plan(
-            self.messages, history, now=clock.now(), rules=self.rules, is_gone=self.is_gone
-        )
+        planned = build_plan(self.messages, history, now=clock.now(), policy=self.policy)
         return planned, self.permit(planned)
 
     def permit(self, plan: Plan) -> list[Problem]:
@@ -113,7 +113,8 @@ class Prepared:
 
         Gives the warnings. House rules stop only what would still be sent.
         """
-        problems = [self.problem(message, fault) for message, fault in plan.faults]
+        objections = find_objections(plan, self.policy, self.is_gone)
+        problems = [self.problem(message, fault) for message, fault in objections]
         for planned in plan.messages:
             if planned.deliveries:
                 problems += self.lint.get(planned.message.id, ())
@@ -154,12 +155,12 @@ def prepare(selection: Selection, config: Config) -> Prepared:
         specs=checked.specs,
         messages=checked.messages,
         lint=checked.lint,
-        rules=load_rules(config),
+        policy=load_policy(config),
         is_gone=_gone_ids(checked.specs, config.messages_root),
     )
 
 
-def load_rules(config: Config) -> Rules:
+def load_policy(config: Config) -> Policy:
     """Load the policy and the suppression list; raises `SurroundingsError`."""
     policy = config.section("policy")
     name = config.data.get("suppress")
@@ -173,7 +174,7 @@ def load_rules(config: Config) -> Rules:
         except ValueError as error:
             where = config.file.place(("suppress",)) if config.file else paths.CONFIG_NAME
             raise SurroundingsError(f"{where}: error: `suppress`: {error}") from error
-    return Rules(
+    return Policy(
         allow_all=policy.get("allow_all", True) is True,
         max_recipients=cast("int | None", policy.get("max_recipients")),
         suppressed=frozenset(suppressed),

@@ -16,7 +16,7 @@ from runner.cli.selection import selection
 from runner.errors import ExitCode, MessagesError
 from runner.manifest.file import read_history
 from runner.model import Result
-from runner.plan.build import Plan, result_of
+from runner.plan.plan import Plan, result_of
 from runner.plan.planfile import plan_document
 from runner.plan.quota import fit
 from runner.prepare import Selection, prepare
@@ -73,13 +73,20 @@ def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volu
         except MessagesError as error:
             append_failure(outputs.summary, error.problems)
             raise
-        sums = fit(planned.deliveries, history, clock.now()).sums
+        quota_notes = fit(planned.deliveries, history, clock.now()).quota_notes
         document = plan_document(
-            planned, target=settings.target_name, manifest=settings.shown_manifest, sums=sums
+            planned,
+            target=settings.target_name,
+            manifest=settings.shown_manifest,
+            quota_notes=quota_notes,
         )
         results = _results(planned)
         markdown = summary_markdown(
-            planned, results, target=settings.shown_target, sums=sums, warnings=warnings
+            planned,
+            results,
+            target=settings.shown_target,
+            quota_notes=quota_notes,
+            warnings=warnings,
         )
         # The files first: whoever reads what is printed may go away, as `head` does.
         if outputs.out is not None:
@@ -87,7 +94,7 @@ def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volu
         append_summary(outputs.summary, markdown)
         code = finish(results, ExitCode.DONE)
     if outputs.output_format == "text":
-        _show(planned, results, sums, volume)
+        _show(planned, results, quota_notes, volume)
     volume.log(f"target: {settings.shown_target}\nmanifest: {settings.shown_manifest}")
     show_warnings(warnings)
     if outputs.output_format == "json":
@@ -96,13 +103,15 @@ def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volu
 
 
 def _results(planned: Plan) -> tuple[Result, ...]:
-    return (*planned.settled, *(result_of(each, "planned") for each in planned.deliveries))
+    return (*planned.skipped, *(result_of(each, "planned") for each in planned.deliveries))
 
 
-def _show(planned: Plan, results: Sequence[Result], sums: Sequence[str], volume: Volume) -> None:
+def _show(
+    planned: Plan, results: Sequence[Result], quota_notes: Sequence[str], volume: Volume
+) -> None:
     if not volume.quiet:
         for line in plan_lines(planned, verbose=volume.verbose):
             click.echo(line)
     click.echo(f"{summary_line(results, dry_run=True)}. Nothing was sent.")
-    for said in sums:
+    for said in quota_notes:
         click.echo(said)

@@ -34,7 +34,7 @@ def resolve(delivery: str, thread_id: str | None, not_sent: bool, where: Where) 
         found = [each for each in manifest.unknown() if each.delivery.startswith(delivery)]
         if len(found) != 1:
             raise SurroundingsError(_not_one(delivery, len(found)))
-        if thread_id is not None and thread_id in manifest.thread_ids():
+        if thread_id is not None and thread_id in manifest.history().thread_ids:
             raise SurroundingsError(f"thread {thread_id} belongs to another delivery already")
         outcome = Sent(Thread(id=thread_id)) if thread_id is not None else NotFound()
         manifest.settle(found[0].delivery, outcome, "resolved")

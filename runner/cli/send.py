@@ -21,8 +21,8 @@ from runner.cli.selection import selection
 from runner.cli.settings import Settings, load_pacing
 from runner.errors import ExitCode, MessagesError, Place, Problem
 from runner.paths import shown
-from runner.plan.build import Plan
-from runner.plan.planfile import Key, find_moved, read_plan_file
+from runner.plan.plan import Key, Plan
+from runner.plan.planfile import find_moved, read_plan_file
 from runner.prepare import Prepared, Selection, prepare
 from runner.report.printable import printable
 from runner.report.progress import Progress
@@ -122,7 +122,7 @@ def _send(
                 if scope.test_to is not None:
                     report = _carry_out_test(connection, prepared, scope.test_to, progress)
                 else:
-                    report = _carry_out(connection, prepared, scope.limit, only, progress)
+                    report = _carry_out(connection, prepared, planned, scope.limit, only, progress)
         # The file first: whoever reads what is printed may go away, as `head` does.
         try:
             return finish(report.results, connection.exit_code(report.exit_code))
@@ -153,19 +153,20 @@ def _reviewed(
 def _carry_out(
     connection: Connection,
     prepared: Prepared,
+    planned: Plan,
     limit: int | None,
     only: frozenset[Key] | None,
     progress: Callable[[int, int], None],
 ) -> Report:
     order = Order(
         messages=prepared.messages,
-        rules=prepared.rules,
+        policy=prepared.policy,
         jobs=connection.pacing.jobs,
         settle_s=connection.pacing.settle_s,
         catches_up=not connection.settings.target.is_local,
         limit=limit,
         only=only,
-        is_gone=prepared.is_gone,
+        planned=planned,
         check=prepared.permit,
     )
     return Run(order, connection.manifest, connection.client, connection.pace, progress).carry_out()

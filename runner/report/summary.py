@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from runner.errors import Problem
 from runner.model import Direct, Filtered, Message, Result
-from runner.plan.build import Plan, PlannedMessage
+from runner.plan.plan import Plan, PlannedMessage
 from runner.report.printable import printable
 from runner.report.text import audience, sample, settled_lines, summary_line
 
@@ -23,7 +23,7 @@ def summary_markdown(
     results: Sequence[Result],
     *,
     target: str,
-    sums: Sequence[str],
+    quota_notes: Sequence[str],
     warnings: Sequence[Problem] = (),
 ) -> str:
     """Write the plan: a table, then each message folded; cut where GitHub would take no more."""
@@ -33,9 +33,9 @@ def summary_markdown(
         f"{_cell(summary_line(results, dry_run=True))}. Target: {_cell(target)}.",
         "",
     ]
-    head += [f"> ⚠️ {_cell(said)}" for said in sums]
+    head += [f"> ⚠️ {_cell(said)}" for said in quota_notes]
     head += [f"> ⚠️ {_cell(str(problem))}" for problem in warnings[:20]]
-    if sums or warnings:
+    if quota_notes or warnings:
         head.append("")
     rows = [
         "| message | action | recipients | languages | requests |",
@@ -95,7 +95,7 @@ def _row(planned: PlannedMessage) -> str:
 
 
 def _action(planned: PlannedMessage) -> str:
-    statuses = dict.fromkeys(result.status for result in planned.settled)
+    statuses = dict.fromkeys(result.status for result in planned.skipped)
     actions = ["send"] if planned.deliveries and planned.message.action == "compose" else []
     actions += ["reply"] if planned.deliveries and planned.message.action == "reply" else []
     return ", ".join([*actions, *(status.replace("_", " ") for status in statuses)])

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support import COMMAND, TOKEN, Result, control, run_command, threads
+from support import COMMAND, TOKEN, Result, call_command, control, threads
 
 from runner.config import load_config
 from runner.emulator import Emulator, parse_fault
@@ -139,15 +139,15 @@ class World:
         return ("--settle", str(self.settle_s), "--timeout", str(self.timeout_s))
 
     def send(self, *args: str | Path, **env: str) -> Result:
-        """Run `send` as a process to its end."""
+        """Call the command `send` to its end."""
         return self.command("send", *self.speed, "--jobs", str(self.jobs), *args, **env)
 
     def command(self, name: str, *args: str | Path, **env: str) -> Result:
         environment = self.environment() | env
-        return run_command(*self.arguments(name, *args), cwd=self.root, env=environment)
+        return call_command(*self.arguments(name, *args), cwd=self.root, env=environment)
 
     def send_until_done(self, *args: str | Path, at_most: int = 6) -> list[int]:
-        """Run `send` as processes until the exit code is 0; gives the codes."""
+        """Call the command `send` until the exit code is 0; gives the codes."""
         codes: list[int] = []
         while not codes or codes[-1] != 0:
             assert len(codes) < at_most, f"it never ends well: {codes}"

@@ -407,7 +407,7 @@ def test_what_a_pipe_gets_is_utf_8_whatever_the_system_thinks(
     spec = "id: thanks\n" + direct("a", topic="TOPIC").replace("TOPIC", "Спасибо 😀")
     project.write("messages/спасибо.yaml", spec)
     # What Windows gives to a pipe; a system sets it, and so does this variable.
-    done = project.run(*command, PYTHONIOENCODING="cp1252", PYTHONUTF8="0")
+    done = project.run_process(*command, PYTHONIOENCODING="cp1252", PYTHONUTF8="0")
     assert (done.code, "Traceback" in done.err) == (0, False), done.err
     # JSON may write a letter as an escape.
     shown = done.out.encode().decode("unicode_escape") if "\\u" in done.out else done.out

@@ -37,7 +37,7 @@ else:
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 VERSION = re.findall(r'__version__ = "(.+)"', (ROOT / "runner/__init__.py").read_text())[0]
 SCHEMAS = sorted(path.name for path in (ROOT / "schemas").glob("*.json"))
-DEPENDENCIES = {"click", "filelock", "jinja2", "jsonschema", "pyyaml", "requests"}
+DEPENDENCIES = {"click", "jinja2", "jsonschema", "pyyaml", "requests"}
 SITE = "Lib/site-packages" if os.name == "nt" else "lib/python3.*/site-packages"
 ABOUT = f"message_runner-{VERSION}.dist-info"
 
@@ -256,7 +256,6 @@ def test_the_dependencies_are_these_with_lower_bounds(built: Built) -> None:
 
 SAFE = {
     "click": "8.3.3",  # CVE-2026-7246
-    "filelock": "3.20.3",  # CVE-2025-68146, CVE-2026-22701
     "jinja2": "3.1.6",  # CVE-2025-27516
     "requests": "2.33.0",  # CVE-2024-47081, CVE-2026-25645
 }

@@ -16,7 +16,7 @@ from support import TOLOKER, Project, direct, tolokers
 
 from preview.pages import HOSTILE, Node, as_seen, everyone, letters, parse
 from runner.model import Everyone, InThread, Message
-from runner.plan.build import Plan, PlannedMessage
+from runner.plan.plan import Plan, PlannedMessage
 from runner.report.page import build_page
 from runner.report.printable import printable
 
