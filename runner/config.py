@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from runner import masking, paths
 from runner.errors import MessagesError, SurroundingsError
+from runner.spec.schema import find_config_faults
 from runner.spec.yamlfile import YamlFile, read_yaml
 from runner.wording import shown
 
@@ -49,6 +50,8 @@ class Target:
     url: str | None
     token_variable: str = TOKEN_VARIABLE
     account_id: str | None = None
+    is_named: bool = True
+    """Whether somebody said where to send, as a CI job must."""
 
     @property
     def is_local(self) -> bool:
@@ -133,9 +136,6 @@ def _check_root(project: Path, root: Path) -> None:
 
 
 def _read_config(path: Path) -> YamlFile:
-    # The checks are imported here because most runs have no configuration to check.
-    from runner.spec.schema import find_config_faults
-
     try:
         file = read_yaml(path, shown(path))
     except MessagesError as error:
@@ -160,17 +160,12 @@ def choose_target(config: Config, flag: str | None, environ: Mapping[str, str]) 
     if asked and "://" in asked:
         url = checked_url(asked)
         return Target(name=url, url=url, account_id=account)
-    name = asked or cast("str | None", config.data.get("target")) or LOCAL
-    if name == LOCAL:
-        return Target(name=LOCAL, url=None)
+    name = asked or cast("str | None", config.data.get("target"))
+    if name is None or name == LOCAL:
+        return Target(name=LOCAL, url=None, is_named=name is not None)
     if name in BUILT_IN_URLS:
         return Target(name=name, url=BUILT_IN_URLS[name], account_id=account)
     return _configured_target(config, name, account)
-
-
-def names_a_target(config: Config, flag: str | None, environ: Mapping[str, str]) -> bool:
-    """Whether somebody said where to send, as a CI job must."""
-    return bool(flag or environ.get("TOLOKA_TARGET") or config.data.get("target"))
 
 
 def _configured_target(config: Config, name: str, account: str | None) -> Target:

@@ -191,7 +191,7 @@ class Unknown:
     detail: str
 
 
-Answer = Sent | Rejected | NoRecipients | Busy | NotConnected | Unknown
+Outcome = Sent | Rejected | NoRecipients | Busy | NotConnected | Unknown
 """What one call came to."""
 
 

@@ -1,17 +1,23 @@
-"""From paths to messages: everything that happens to a spec before the manifest is asked."""
+"""One recipe: from selected files to a plan that may be carried out.
+
+Whatever plans takes it: `plan`, `send` and `preview`. `validate` takes its first half, `check`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from runner import paths
-from runner.config import Config
+from runner import clock, paths
+from runner.config import Config, load_variables
 from runner.errors import Fault, MessagesError, Pointer, Problem, SurroundingsError
+from runner.manifest.history import History
 from runner.model import InThread, Message, Rejected
-from runner.plan.build import Plan, Rules
+from runner.plan.build import build_plan
+from runner.plan.objections import find_objections
+from runner.plan.plan import Plan, Policy
 from runner.render.lint import Level, find_lint
 from runner.render.messages import Renderer
 from runner.spec.datafile import load_ids
@@ -19,16 +25,103 @@ from runner.spec.specs import MessageSpec, find_ids, load_specs
 from runner.wording import shown
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """Valid specs and the messages that they make, in the order of the files.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which messages, and with which variables; no path means the messages folder.
 
-    `lint` are the breaches of house rules, by message id.
+    `strict` makes warnings errors.
     """
+
+    paths: tuple[Path, ...] = ()
+    assignments: tuple[str, ...] = ()
+    var_files: tuple[Path, ...] = ()
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What the selected files hold, and everything that is wrong with them.
+
+    `faults` make a file unusable; `lint` are the breaches of house rules, by message id.
+    """
+
+    files: tuple[str, ...]
+    specs: tuple[MessageSpec, ...]
+    messages: tuple[Message, ...]
+    faults: tuple[Problem, ...]
+    lint: Mapping[str, tuple[Problem, ...]]
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Every problem and warning, in the order of the files."""
+        return tuple(
+            sorted({*self.faults, *(each for some in self.lint.values() for each in some)})
+        )
+
+    @property
+    def errors(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+
+def check(selection: Selection, config: Config) -> Checked:
+    """Find, load, check and render specs, and hold them against the house rules.
+
+    Raises `SurroundingsError` when nothing is found.
+    """
+    below, above = load_variables(config, selection.var_files, selection.assignments)
+    files = _find_files(selection, config)
+    levels = cast("Mapping[str, Level]", config.section("lint"))
+    messages: list[Message] = []
+    lint: dict[str, tuple[Problem, ...]] = {}
+    with Renderer(config.messages_root, below=below, above=above) as renderer:
+        specs, problems = load_specs(files, config.messages_root, renderer.expect)
+        faults = list(problems)
+        for spec in specs:
+            try:
+                rendered = renderer.render(spec)
+            except MessagesError as error:
+                faults.extend(error.problems)
+                continue
+            messages.extend(rendered)
+            lint[spec.id] = tuple(find_lint(spec, rendered, levels, strict=selection.strict))
+    return Checked(
+        files=tuple(map(shown, files)),
+        specs=specs,
+        messages=tuple(messages),
+        faults=tuple(faults),
+        lint=lint,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Valid messages, in the order of the files, and the rules by which they are planned."""
 
     specs: tuple[MessageSpec, ...]
     messages: tuple[Message, ...]
-    lint: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+    lint: Mapping[str, tuple[Problem, ...]]
+    policy: Policy
+    is_gone: Callable[[str], bool]
+    """Tells, for an id of the manifest, whether no file has it any more."""
+
+    def plan(self, history: History) -> tuple[Plan, list[Problem]]:
+        """Plan, and give the warnings beside; raises `MessagesError` with what does not pass."""
+        planned = build_plan(self.messages, history, now=clock.now(), policy=self.policy)
+        return planned, self.permit(planned)
+
+    def permit(self, plan: Plan) -> list[Problem]:
+        """Raise `MessagesError` with what manifest, policy or house rules do not let pass.
+
+        Gives the warnings. House rules stop only what would still be sent.
+        """
+        objections = find_objections(plan, self.policy, self.is_gone)
+        problems = [self.problem(message, fault) for message, fault in objections]
+        for planned in plan.messages:
+            if planned.deliveries:
+                problems += self.lint.get(planned.message.id, ())
+        if any(problem.severity == "error" for problem in problems):
+            raise MessagesError(problems)
+        return problems
 
     def problem(self, message: Message, fault: Fault) -> Problem:
         """Give a message's fault its address in the spec."""
@@ -37,19 +130,6 @@ class Prepared:
             # The ids come from a file, and the spec names it elsewhere.
             fault = replace(fault, pointer=("recipients_file",))
         return spec.file.problem(fault)
-
-    def check(self, plan: Plan) -> list[Problem]:
-        """Raise `MessagesError` with what manifest, policy or house rules do not let pass.
-
-        Gives the warnings. House rules stop only what would still be sent.
-        """
-        problems = [self.problem(message, fault) for message, fault in plan.faults]
-        for planned in plan.messages:
-            if planned.deliveries:
-                problems += self.lint.get(planned.message.id, ())
-        if any(problem.severity == "error" for problem in problems):
-            raise MessagesError(problems)
-        return problems
 
     def refusals(self, message: Message, refused: Rejected) -> list[Problem]:
         """Say what Toloka refused at the lines where it is written."""
@@ -64,99 +144,24 @@ class Prepared:
         ]
 
 
-def _pointer(field_path: str) -> Pointer:
-    """The way to what a field path of Toloka's names (`recipients_filter.and.0.value`)."""
-    steps = [int(step) if step.isdecimal() else step for step in field_path.split(".")]
-    # A batch counts its ids from 0, wherever in the spec they come from.
-    return tuple(steps[:1] if steps[0] == "recipients_ids" else steps)
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """Files that were checked, what came of them, and every problem and warning of them all."""
-
-    files: tuple[str, ...]
-    prepared: Prepared
-    problems: tuple[Problem, ...]
-
-    @property
-    def errors(self) -> list[Problem]:
-        return [problem for problem in self.problems if problem.severity == "error"]
-
-
-def check(
-    given: Sequence[Path],
-    config: Config,
-    below: Mapping[str, object],
-    above: Mapping[str, object],
-    *,
-    strict: bool = False,
-) -> Checked:
-    """Find, load, check and render specs, and hold them against the house rules.
-
-    `strict` makes warnings errors. Raises `SurroundingsError` when nothing is found.
-    """
-    files = _found(given, config)
-    levels = cast("Mapping[str, Level]", config.section("lint"))
-    messages: list[Message] = []
-    lint: dict[str, tuple[Problem, ...]] = {}
-    with Renderer(config.messages_root, below=below, above=above) as renderer:
-        specs, problems = load_specs(files, config.messages_root, renderer.expect)
-        found = list(problems)
-        for spec in specs:
-            try:
-                rendered = renderer.render(spec)
-            except MessagesError as error:
-                found.extend(error.problems)
-                continue
-            messages.extend(rendered)
-            lint[spec.id] = tuple(find_lint(spec, rendered, levels, strict=strict))
-    warned = [problem for each in lint.values() for problem in each]
-    return Checked(
-        files=tuple(map(shown, files)),
-        prepared=Prepared(specs, tuple(messages), lint),
-        problems=tuple(sorted({*found, *warned})),
-    )
-
-
-def prepare(
-    given: Sequence[Path],
-    config: Config,
-    below: Mapping[str, object],
-    above: Mapping[str, object],
-    *,
-    strict: bool = False,
-) -> Prepared:
-    """Check specs for planning; raises `MessagesError` with every problem of them all.
+def prepare(selection: Selection, config: Config) -> Prepared:
+    """Make messages ready for planning; raises `MessagesError` with every problem of them all.
 
     What house rules say is left for the plan: a message that was sent long ago may break them.
     """
-    checked = check(given, config, below, above, strict=strict)
-    told = {problem for each in checked.prepared.lint.values() for problem in each}
-    problems = [problem for problem in checked.problems if problem not in told]
-    if problems:
-        raise MessagesError(problems)
-    return checked.prepared
+    checked = check(selection, config)
+    if checked.faults:
+        raise MessagesError(sorted(set(checked.faults)))
+    return Prepared(
+        specs=checked.specs,
+        messages=checked.messages,
+        lint=checked.lint,
+        policy=load_policy(config),
+        is_gone=_gone_ids(checked.specs, config.messages_root),
+    )
 
 
-def gone_ids(prepared: Prepared, config: Config) -> Callable[[str], bool]:
-    """Tell, for ids of the manifest, whether no file has them any more; looks only if asked."""
-    known: set[str] = {spec.id for spec in prepared.specs}
-    has_looked = False
-
-    def is_gone(message_id: str) -> bool:
-        nonlocal has_looked
-        if message_id in known:
-            return False
-        if not has_looked and config.messages_root is not None:
-            has_looked = True
-            known.update(find_ids(config.messages_root))
-        return message_id not in known
-
-    return is_gone
-
-
-def load_rules(config: Config) -> Rules:
+def load_policy(config: Config) -> Policy:
     """Load the policy and the suppression list; raises `SurroundingsError`."""
     policy = config.section("policy")
     name = config.data.get("suppress")
@@ -170,19 +175,43 @@ def load_rules(config: Config) -> Rules:
         except ValueError as error:
             where = config.file.place(("suppress",)) if config.file else paths.CONFIG_NAME
             raise SurroundingsError(f"{where}: error: `suppress`: {error}") from error
-    return Rules(
+    return Policy(
         allow_all=policy.get("allow_all", True) is True,
         max_recipients=cast("int | None", policy.get("max_recipients")),
         suppressed=frozenset(suppressed),
     )
 
 
-def _found(given: Sequence[Path], config: Config) -> list[Path]:
-    if given:
-        return paths.find_specs(given)
+def _gone_ids(specs: Iterable[MessageSpec], root: Path | None) -> Callable[[str], bool]:
+    """Look for the ids of all files, not only the selected ones, once one of them is asked for."""
+    known: set[str] = {spec.id for spec in specs}
+    has_looked = False
+
+    def is_gone(message_id: str) -> bool:
+        nonlocal has_looked
+        if message_id in known:
+            return False
+        if not has_looked and root is not None:
+            has_looked = True
+            known.update(find_ids(root))
+        return message_id not in known
+
+    return is_gone
+
+
+def _find_files(selection: Selection, config: Config) -> list[Path]:
+    if selection.paths:
+        return paths.find_specs(selection.paths)
     if config.messages_root is None or not config.messages_root.is_dir():
         raise SurroundingsError(
             f"there is no {paths.MESSAGES_NAME}/ folder here or above, and no file was named: "
             f"put messages into {paths.MESSAGES_NAME}/, or name a file"
         )
     return paths.find_specs([config.messages_root])
+
+
+def _pointer(field_path: str) -> Pointer:
+    """The way to what a field path of Toloka's names (`recipients_filter.and.0.value`)."""
+    steps = [int(step) if step.isdecimal() else step for step in field_path.split(".")]
+    # A batch counts its ids from 0, wherever in the spec they come from.
+    return tuple(steps[:1] if steps[0] == "recipients_ids" else steps)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from scripted import Answers, Scripted
-from support import Project, Result, run_command
+from support import Project, Result, call_command
 
 from runner.emulator import Emulator
 
@@ -51,12 +51,12 @@ def _nothing_of_this_machine(
 
 @pytest.fixture
 def run_cli(tmp_path: Path) -> RunCli:
-    """Run the command to its end, in an empty folder unless told where."""
+    """Call the command to its end, in an empty folder unless told where."""
 
     def run(
         *args: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> Result:
-        return run_command(*args, cwd=cwd or tmp_path, env=env)
+        return call_command(*args, cwd=cwd or tmp_path, env=env)
 
     return run
 

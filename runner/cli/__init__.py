@@ -1,6 +1,6 @@
 """The command line: options, wiring, exit codes. Nothing here decides anything.
 
-Modules that a command needs are imported inside it, so that `--help` and `--version` stay quick.
+The module of a command is loaded when the command is asked for: `--help` and `--version` stay quick.
 """
 
 from __future__ import annotations
@@ -8,14 +8,17 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import traceback
 from contextlib import suppress
-from io import TextIOWrapper
+from importlib import import_module
+from io import StringIO, TextIOWrapper
 from typing import NoReturn, TextIO, cast
 
 import click
 
 from runner import __version__
 from runner.errors import ExitCode, RunnerError, SurroundingsError
+from runner.masking import Mask, masked
 
 _EPILOG = """\b
 Exit codes, one for each decision of a CI job:
@@ -33,42 +36,18 @@ Shell completion, for example for bash (zsh and fish alike):
   eval "$(_MESSAGE_RUNNER_COMPLETE=bash_source message-runner)"
 """
 
-# Each with its module and the first line of its help, so that the list needs no module.
+# Each is a module of its own. What `--help` says of it stands here, so that the list loads none.
 _COMMANDS = {
-    "validate": (
-        "runner.cli.check",
-        "Check messages: schema, templates, the request that they make, and house rules.",
-    ),
-    "plan": (
-        "runner.cli.deliver",
-        "Show what `send` would do, given the manifest: the dry run.",
-    ),
-    "send": (
-        "runner.cli.deliver",
-        "Send what is due, and record the thread ids in the manifest.",
-    ),
-    "preview": (
-        "runner.cli.preview",
-        "Write every message, as Tolokers would see it, to one HTML page.",
-    ),
-    "status": (
-        "runner.cli.look",
-        "Show what the manifest knows: who got what, and what is in doubt.",
-    ),
-    "replies": ("runner.cli.look", "Show what Tolokers answered to what we sent."),
-    "resolve": ("runner.cli.look", "Settle an unknown outcome by hand."),
-    "init": (
-        "runner.cli.init",
-        "Write a working set-up: configuration, first message, CI workflow.",
-    ),
-    "schema": (
-        "runner.cli.check",
-        "Print a JSON Schema: message (the default), config, manifest or results.",
-    ),
-    "emulator": (
-        "runner.cli.emulator",
-        "Serve a local Toloka for rehearsals, on this machine only; prints its URL.",
-    ),
+    "validate": "Check messages: schema, templates, the request that they make, and house rules.",
+    "plan": "Show what `send` would do, given the manifest: the dry run.",
+    "send": "Send what is due, and record the thread ids in the manifest.",
+    "preview": "Write every message, as Tolokers would see it, to one HTML page.",
+    "status": "Show what the manifest knows: who got what, and what is in doubt.",
+    "replies": "Show what Tolokers answered to what we sent.",
+    "resolve": "Settle an unknown outcome by hand.",
+    "init": "Write a working set-up: configuration, first message, CI workflow.",
+    "schema": "Print a JSON Schema: message (the default), config, manifest or results.",
+    "emulator": "Serve a local Toloka for rehearsals, on this machine only; prints its URL.",
 }
 
 
@@ -90,14 +69,12 @@ class _Commands(click.Group):
             if near and not ctx.resilient_parsing:
                 ctx.fail(f"there is no command {cmd_name!r}; did you mean {' or '.join(near)}?")
             return None
-        from importlib import import_module
-
-        command: click.Command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        command: click.Command = getattr(import_module(f"runner.cli.{cmd_name}"), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (likewise)
         with formatter.section("Commands"):
-            formatter.write_dl([(name, about) for name, (_, about) in _COMMANDS.items()])
+            formatter.write_dl(list(_COMMANDS.items()))
 
 
 @click.command(
@@ -183,16 +160,12 @@ def _report(error: Exception) -> ExitCode:
         # What goes wrong with a file has its name; a stream of ours has none.
         _say(f"the output cannot be written: {error.strerror}")
         return ExitCode.SURROUNDINGS
-    import traceback
-
     _say(_without_token(traceback.format_exc()), is_error=False)
     _say("this is a bug in message-runner: please report it with the lines above")
     return ExitCode.BUG
 
 
 def _show(error: click.ClickException) -> None:
-    from io import StringIO
-
     # It may quote the command line, and a token may stand there by mistake.
     said = StringIO()
     error.show(said)
@@ -208,8 +181,6 @@ def _say(text: str, *, is_error: bool = True) -> None:
 
 def _without_token(text: str) -> str:
     """Take every credential of the environment, and those that were read, out of a text."""
-    from runner.masking import Mask, masked
-
     for name, value in os.environ.items():
         if name.startswith("TOLOKA_TOKEN") and not name.endswith("_FILE"):
             text = Mask(value.strip())(text)

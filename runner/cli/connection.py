@@ -1,4 +1,4 @@
-"""The way to the target: the token, the client, the local emulator, and the signals that stop it."""
+"""The way to the target: the token, the client, the manifest, and the signals that stop a run."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ import os
 import secrets
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
 from runner import __version__
-from runner.cli.settings import Job, Pacing, who_runs
+from runner.cli.settings import Pacing, Settings
 from runner.config import Token, load_token
-from runner.errors import ExitCode, SurroundingsError
+from runner.errors import ExitCode, LaterError, ListError
 from runner.manifest.file import Manifest
+from runner.model import Thread
 from runner.toloka.client import Client
 from runner.toloka.pace import Pace
-from runner.wording import why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """An open line to the target, and the open manifest of what goes over it."""
+class Connection:
+    """A connection to the target, and the open manifest of what goes over it."""
 
+    settings: Settings
+    pacing: Pacing
     client: Client
     pace: Pace
     manifest: Manifest
@@ -38,22 +39,31 @@ class Line:
 
 
 @contextmanager
-def open_line(job: Job, pacing: Pacing, token: Token | None) -> Iterator[Line]:
+def open_connection(
+    settings: Settings, pacing: Pacing, token: Token | None
+) -> Iterator[Connection]:
     """Open the target, its emulator before it where it is local, and lock the manifest."""
     stop = threading.Event()
     pace = Pace(pacing.rate, stop)
-    run = {"run": secrets.token_hex(8), "version": __version__, **who_runs(os.environ)}
+    run = {"run": secrets.token_hex(8), "version": __version__, **_who_runs(os.environ)}
     with (
         _signals(stop) as caught,
-        open_client(job, pacing, token, pace) as (client, target),
-        Manifest.open(job.manifest, target, run) as manifest,
+        open_client(settings, pacing, token, pace) as (client, target),
+        Manifest.open(settings.manifest, target, run) as manifest,
     ):
-        yield Line(client=client, pace=pace, manifest=manifest, signals=caught)
+        yield Connection(
+            settings=settings,
+            client=client,
+            pacing=pacing,
+            pace=pace,
+            manifest=manifest,
+            signals=caught,
+        )
 
 
-def find_token(job: Job) -> Token | None:
+def find_token(settings: Settings) -> Token | None:
     """Load the token that the target needs; None for the local emulator, which takes any."""
-    return None if job.target.is_local else load_token(job.target, os.environ, _warn)
+    return None if settings.target.is_local else load_token(settings.target, os.environ, _warn)
 
 
 def _warn(said: str) -> None:
@@ -62,13 +72,19 @@ def _warn(said: str) -> None:
 
 @contextmanager
 def open_client(
-    job: Job, pacing: Pacing, token: Token | None, pace: Callable[[], object] | None = None
+    settings: Settings,
+    pacing: Pacing,
+    token: Token | None,
+    pace: Callable[[], object] | None = None,
 ) -> Iterator[tuple[Client, str]]:
     """Open the target, and give its client and the name that the manifest has for it."""
     pace = pace or Pace(pacing.rate)
-    target = job.target
+    target = settings.target
     if target.url is None or token is None:
-        with _local_emulator(job.config.state) as (url, store_id):
+        # Imported here because a remote target needs neither a server nor SQLite.
+        from runner.cli.emulator import open_local
+
+        with open_local(settings.config.state) as (url, store_id):
             client = Client(url, "local", timeout_s=pacing.timeout_s, pace=pace)
             yield client, f"local:{store_id}"
             client.close()
@@ -84,24 +100,29 @@ def open_client(
     client.close()
 
 
-@contextmanager
-def _local_emulator(state: Path) -> Iterator[tuple[str, str]]:
-    # Imported here because a remote target needs neither a server nor SQLite.
-    from sqlite3 import Error
-
-    from runner.emulator import Emulator
-
-    store = state / "local.sqlite"
-    emulator = Emulator(store)
+def load_threads(client: Client, query: Mapping[str, str]) -> list[Thread]:
+    """Load what Toloka's list says to a query; raises `LaterError` if it cannot be had."""
     try:
-        emulator.start()
-    except (OSError, Error) as error:
-        said = why(error, store) if isinstance(error, OSError) else str(error)
-        raise SurroundingsError(f"the local emulator cannot start: {said}") from error
-    try:
-        yield emulator.url, emulator.store_id
-    finally:
-        emulator.stop()
+        return list(client.threads(query))
+    except ListError as error:
+        raise LaterError(f"Toloka's list of threads could not be had: {error}") from error
+
+
+def _who_runs(environ: Mapping[str, str]) -> dict[str, object]:
+    """Say who sends, where the environment of a CI job tells.
+
+    The names are those of GitHub Actions and of GitLab CI.
+    """
+    ci_run = environ.get("CI_JOB_URL")
+    if environ.get("GITHUB_RUN_ID"):
+        server, repository = environ.get("GITHUB_SERVER_URL"), environ.get("GITHUB_REPOSITORY")
+        ci_run = f"{server}/{repository}/actions/runs/{environ['GITHUB_RUN_ID']}"
+    told = {
+        "commit": environ.get("GITHUB_SHA") or environ.get("CI_COMMIT_SHA"),
+        "actor": environ.get("GITHUB_ACTOR") or environ.get("GITLAB_USER_LOGIN"),
+        "ci_run": ci_run,
+    }
+    return {name: value[:300] for name, value in told.items() if value}
 
 
 @contextmanager

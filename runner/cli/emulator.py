@@ -1,14 +1,22 @@
-"""`emulator`: the local Toloka as a server of its own."""
+"""`emulator`: the local Toloka, as a server of its own or for the time of one command."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from sqlite3 import Error
 
 import click
 
 from runner.cli import options
+from runner.cli.options import FILE
+from runner.config import load_config
+from runner.emulator import FAULT_KINDS, Emulator, parse_fault
 from runner.errors import ExitCode, SurroundingsError
+from runner.wording import shown, why
+
+_STORE = "local.sqlite"
 
 
 @click.command()
@@ -22,7 +30,7 @@ from runner.errors import ExitCode, SurroundingsError
 )
 @click.option(
     "--store",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Where its threads are kept, instead of .message-runner/local.sqlite.",
 )
@@ -67,12 +75,6 @@ def emulator(
     {"thread_id": …, "toloker_id": …, "text": {"EN": …}}; GET /emulator/threads shows everything
     that was sent.
     """
-    from sqlite3 import Error
-
-    from runner.config import load_config
-    from runner.emulator import FAULT_KINDS, Emulator, parse_fault
-    from runner.wording import shown
-
     if "help" in faults:
         for kind, meaning in FAULT_KINDS.items():
             click.echo(f"{kind:28}{meaning}")
@@ -81,7 +83,7 @@ def emulator(
         parsed = [parse_fault(fault) for fault in faults]
     except ValueError as error:
         raise click.UsageError(f"--fault: {error}") from error
-    path = store or load_config(config, Path.cwd()).state / "local.sqlite"
+    path = store or load_config(config, Path.cwd()).state / _STORE
     try:
         server = Emulator(
             path,
@@ -100,3 +102,19 @@ def emulator(
         where = f"on port {port}, with its store {shown(path)}"
         raise SurroundingsError(f"the emulator cannot start {where}: {said}") from error
     return ExitCode.DONE
+
+
+@contextmanager
+def open_local(state: Path) -> Iterator[tuple[str, str]]:
+    """Run the emulator for a command whose target it is; gives its URL and its store's id."""
+    store = state / _STORE
+    server = Emulator(store)
+    try:
+        server.start()
+    except (OSError, Error) as error:
+        said = why(error, store) if isinstance(error, OSError) else str(error)
+        raise SurroundingsError(f"the local emulator cannot start: {said}") from error
+    try:
+        yield server.url, server.store_id
+    finally:
+        server.stop()

@@ -10,8 +10,11 @@ from pathlib import Path
 import click
 
 from runner import __version__
+from runner.config import load_config
 from runner.errors import ExitCode
 from runner.paths import CONFIG_NAME, MESSAGES_NAME, SPEC_SUFFIXES
+from runner.report.results import surroundings, write_atomically
+from runner.spec.schema import schema_text
 from runner.wording import shown
 
 _IGNORED = ("/.message-runner/", "/results/", "/message-preview.html")
@@ -99,8 +102,6 @@ def _messages_root(folder: Path) -> Path:
     """Where this project's messages are, or will be."""
     config = folder.absolute() / CONFIG_NAME
     if config.is_file():
-        from runner.config import load_config
-
         return load_config(config, Path.cwd()).messages_root or folder / MESSAGES_NAME
     return folder / MESSAGES_NAME
 
@@ -110,16 +111,12 @@ def _has_messages(root: Path) -> bool:
 
 
 def _schemas(folder: Path) -> Iterator[str]:
-    from runner.spec.schema import schema_text
-
     for name in ("message", "config"):
         yield from _new(folder / f"{name}.schema.json", schema_text(name))
 
 
 def _new(path: Path, content: str) -> Iterator[str]:
     """Write a file where none is, whole or not at all: what is there is kept the next time."""
-    from runner.report.results import surroundings, write_atomically
-
     with surroundings(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         is_there = path.exists() or path.is_symlink()
@@ -132,8 +129,6 @@ def _new(path: Path, content: str) -> Iterator[str]:
 
 def _lines(path: Path, wanted: Sequence[str], above: str = "") -> Iterator[str]:
     """Add the lines that a list of lines lacks; what it has stays byte for byte."""
-    from runner.report.results import surroundings
-
     with surroundings(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_symlink() or (path.exists() and not path.is_file()):

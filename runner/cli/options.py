@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_FILE = click.Path(path_type=Path)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Values:
-    """Template variables: `--var` and `--var-file`."""
-
-    assignments: tuple[str, ...]
-    var_files: tuple[Path, ...]
+FILE = click.Path(path_type=Path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +40,13 @@ class Volume:
     verbose: bool
     quiet: bool
 
-
-def wants_colour(choice: str, stream: TextIO) -> bool:
-    """Whether to colour a stream (https://no-color.org: NO_COLOR set and not empty means no)."""
-    if choice != "auto":
-        return choice == "always"
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    def log(self, text: str) -> None:
+        """Print what is not a result."""
+        if not self.quiet:
+            click.echo(text, err=True)
 
 
-def _bundle(name: str, kind: type, *options: Callable[[Any], Any]) -> Callable[[_Command], Any]:
+def bundle(name: str, kind: type, *options: Callable[[Any], Any]) -> Callable[[_Command], Any]:
     """Add options to a command that gets them as one value of `kind`, under `name`."""
 
     def add(command: _Command) -> Any:
@@ -73,61 +62,37 @@ def _bundle(name: str, kind: type, *options: Callable[[Any], Any]) -> Callable[[
     return add
 
 
-_config = click.option(
-    "--config", type=_FILE, metavar="FILE", help="The configuration, instead of runner.yaml."
+config = click.option(
+    "--config", type=FILE, metavar="FILE", help="The configuration, instead of runner.yaml."
 )
 
-paths = click.argument("paths", nargs=-1, type=_FILE)
-config = _config
 results = click.option(
-    "--results", type=_FILE, metavar="FILE", help="Write this run's results as JSON, dry or not."
+    "--results", type=FILE, metavar="FILE", help="Write this run's results as JSON, dry or not."
 )
-strict = click.option("--strict", is_flag=True, help="Make warnings errors.")
-form = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="What to print.",
-)
-colour = click.option(
-    "--color",
-    "colour",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="Colour on a terminal; NO_COLOR turns it off.",
-)
-volume = _bundle(
+
+
+def output_format(*names: str) -> Callable[[_Command], _Command]:
+    """Add `--format` with these choices, the first being the default."""
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(names),
+        default=names[0],
+        show_default=True,
+        help="What to print.",
+    )
+
+
+volume = bundle(
     "volume",
     Volume,
     click.option("-v", "--verbose", is_flag=True, help="Show everything, however long."),
     click.option("-q", "--quiet", is_flag=True, help="Show errors and the last line only."),
 )
-values = _bundle(
-    "values",
-    Values,
-    click.option(
-        "--var",
-        "assignments",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="A template variable; beats every other place.",
-    ),
-    click.option(
-        "--var-file",
-        "var_files",
-        multiple=True,
-        type=_FILE,
-        metavar="FILE",
-        help="Template variables from a YAML file; a later file wins.",
-    ),
-)
-where = _bundle(
+where = bundle(
     "where",
     Where,
-    _config,
+    config,
     click.option(
         "--target",
         metavar="TARGET",
@@ -136,12 +101,12 @@ where = _bundle(
     ),
     click.option(
         "--manifest",
-        type=_FILE,
+        type=FILE,
         metavar="FILE",
         help="The manifest, instead of results/<host>.jsonl.",
     ),
 )
-speed = _bundle(
+speed = bundle(
     "speed",
     Speed,
     click.option(

@@ -10,6 +10,6 @@ other's mistakes.
 
 from runner.emulator.emulator import Emulator
 from runner.emulator.faults import FAULT_KINDS, Fault, parse_fault
-from runner.emulator.views import ECHO_MODES
+from runner.emulator.threads import ECHO_MODES
 
 __all__ = ["ECHO_MODES", "FAULT_KINDS", "Emulator", "Fault", "parse_fault"]

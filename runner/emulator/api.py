@@ -18,13 +18,11 @@ from runner.emulator.answers import (
     json_answer,
     too_many_requests,
 )
+from runner.emulator.calls import Request, check_credential, read_json
 from runner.emulator.forms import Compose, parse_compose, parse_folders, parse_reply
-from runner.emulator.incoming import Request, check_credential, read_json
 from runner.emulator.query import parse_search
-from runner.emulator.records import Interlocutor, NewThread, StoredThread
 from runner.emulator.store import Store
-from runner.emulator.times import now_ms
-from runner.emulator.views import thread_json
+from runner.emulator.threads import Interlocutor, NewThread, StoredThread, now_ms, thread_json
 
 _DAY_MS = 24 * 60 * 60 * 1000
 _ROOT = "/api/v1/message-threads"

@@ -28,16 +28,12 @@ from runner.emulator.answers import (
     error_answer,
     json_answer,
 )
+from runner.emulator.calls import Journal, RateWindow, Request, read_json
 from runner.emulator.faults import FaultPlan, parse_fault
 from runner.emulator.forms import TolokerAnswer, parse_toloker_answer
-from runner.emulator.incoming import Request, read_json
-from runner.emulator.journal import Journal
-from runner.emulator.limits import RateWindow
 from runner.emulator.query import Bound, Search
-from runner.emulator.records import Interlocutor, NewThread, StoredThread
 from runner.emulator.store import Store
-from runner.emulator.times import now_ms
-from runner.emulator.views import thread_json
+from runner.emulator.threads import Interlocutor, NewThread, StoredThread, now_ms, thread_json
 
 ROOT = "/emulator"
 _PAGE = 1000

@@ -13,7 +13,7 @@ from runner.emulator.control import is_loopback
 from runner.emulator.faults import Fault
 from runner.emulator.service import Service
 from runner.emulator.store import Store
-from runner.emulator.views import ECHO_MODES
+from runner.emulator.threads import ECHO_MODES
 from runner.emulator.wire import Server
 
 # Ctrl-C does not interrupt an endless wait on every system.

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from runner.emulator.answers import FieldError, invalid
 from runner.emulator.forms import FOLDERS
-from runner.emulator.times import parse_microseconds
+from runner.emulator.threads import parse_microseconds
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 300

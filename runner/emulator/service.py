@@ -8,13 +8,10 @@ from dataclasses import replace
 from runner.emulator import control
 from runner.emulator.answers import Answer, Refused, too_many_requests
 from runner.emulator.api import Api, Behaviour, Route, find_route
-from runner.emulator.faults import Fault, FaultPlan
-from runner.emulator.incoming import Request
-from runner.emulator.journal import Call, Journal, without_credentials
-from runner.emulator.limits import RateWindow
-from runner.emulator.spoil import garbled, is_carried_out, refusal
+from runner.emulator.calls import Call, Journal, RateWindow, Request, without_credentials
+from runner.emulator.faults import Fault, FaultPlan, garbled, is_carried_out, refusal
 from runner.emulator.store import Store
-from runner.emulator.times import now_ms, toloka_time
+from runner.emulator.threads import now_ms, toloka_time
 
 
 class Service:

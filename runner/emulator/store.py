@@ -18,7 +18,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from runner.emulator.query import Search
-from runner.emulator.records import (
+from runner.emulator.threads import (
     Interlocutor,
     NewThread,
     StoredMessage,
@@ -26,8 +26,8 @@ from runner.emulator.records import (
     dump,
     dump_interlocutors,
     load_interlocutors,
+    now_ms,
 )
-from runner.emulator.times import now_ms
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",

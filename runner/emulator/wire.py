@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import TypeAlias
 
 from runner.emulator.answers import Answer, Ending, bad_request, error_answer
-from runner.emulator.incoming import MAX_BODY_BYTES, Request
+from runner.emulator.calls import MAX_BODY_BYTES, Request
 from runner.emulator.service import Service, is_control
 
 Accepted: TypeAlias = "socket.socket | tuple[bytes, socket.socket]"

@@ -37,7 +37,7 @@ def find_answers(
     history: History, threads: Iterable[Thread], since: datetime | None = None
 ) -> list[Answer]:
     """Find every message of a Toloker in our threads and their children, oldest first."""
-    ours = _by_thread(history)
+    ours = history.by_thread
     found = []
     for thread in threads:
         attempt = _origin(thread, ours)
@@ -52,7 +52,7 @@ def find_answers(
 
 def find_activity(history: History, threads: Iterable[Thread]) -> dict[tuple[str, int], Activity]:
     """Sum up answers, folders and the last message, by message and revision."""
-    ours = _by_thread(history)
+    ours = history.by_thread
     found: dict[tuple[str, int], Activity] = {}
     for thread in threads:
         attempt = _origin(thread, ours)
@@ -71,18 +71,8 @@ def find_activity(history: History, threads: Iterable[Thread]) -> dict[tuple[str
 
 def query_for(history: History) -> dict[str, str] | None:
     """The list query that covers our threads and what came out of them; None without any."""
-    ids = sorted(_by_thread(history))
-    return {"id_gte": ids[0]} if ids else None
-
-
-def _by_thread(history: History) -> Mapping[str, Attempt]:
-    """The attempt that began each thread; a reply counts only where nothing else of ours did."""
-    found: dict[str, Attempt] = {}
-    for attempt in history.attempts:
-        thread = attempt.thread_id
-        if thread and (attempt.action == "compose" or thread not in found):
-            found[thread] = attempt
-    return found
+    first = min(history.by_thread, default=None)
+    return {"id_gte": first} if first else None
 
 
 def _origin(thread: Thread, ours: Mapping[str, Attempt]) -> Attempt | None:

@@ -15,7 +15,6 @@ from runner.model import (
     InThread,
     InThreads,
     Message,
-    NoRecipients,
     Post,
     Sent,
     Thread,
@@ -164,23 +163,22 @@ def find_adoptions(
     for message in messages:
         for key in _message_keys(message):
             by_content[message.digest, key].append(message)
-    reached = {
-        (attempt.message, attempt.revision, key)
-        for attempt in history.attempts
-        if isinstance(attempt.outcome, (Sent, NoRecipients))
-        for key in (attempt.recipients_ids if attempt.select_type == "DIRECT" else (None,))
-    }
+    taken: set[tuple[str, int, str | None]] = set()
+
+    def is_due(message: Message, key: str | None) -> bool:
+        known = history.reached.get((message.id, message.revision), {}).get(key)
+        is_open = known is None or known.is_unknown
+        return is_open and (message.id, message.revision, key) not in taken
+
     for each in seen:
+        if each.thread_id in history.thread_ids:
+            continue
         keys: tuple[str | None, ...] = each.recipients_ids or (None,)
         fitting = [(message, key) for key in keys for message in by_content[each.digest, key]]
-        due = [
-            message
-            for message, key in fitting
-            if (message.id, message.revision, key) not in reached
-        ]
+        due = [message for message, key in fitting if is_due(message, key)]
         chosen = [*due, *(message for message, _ in fitting)]
         if chosen:
-            reached.update((chosen[0].id, chosen[0].revision, key) for key in keys)
+            taken.update((chosen[0].id, chosen[0].revision, key) for key in keys)
             yield _adoption(chosen[0], each)
 
 
@@ -229,11 +227,7 @@ def reply_targets(messages: Iterable[Message], history: History) -> tuple[set[st
     wanted = [each.recipients for each in messages]
     ids = {each.thread_id for each in wanted if isinstance(each, InThread)}
     names = {each.message for each in wanted if isinstance(each, InThreads)}
-    ids |= {
-        attempt.thread_id
-        for attempt in history.attempts
-        if attempt.message in names and attempt.action == "compose" and attempt.thread_id
-    }
+    ids.update(*(history.threads.get(name, ()) for name in names))
     return ids, any(isinstance(each, InThreads) and each.only_answered for each in wanted)
 
 

@@ -1,4 +1,4 @@
-"""What a manifest knows: attempts in order, and who got what, indexed for planning."""
+"""What a manifest knows: attempts in order, and who got what, indexed once, where it is asked for."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from runner.model import Action, NoRecipients, Rejected, SelectType, Sent
+
+Identity = tuple[str, int]
+"""A message id and its revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +53,25 @@ class Attempt:
         return isinstance(self.outcome, Sent)
 
     @property
+    def counts(self) -> bool:
+        """Whether it keeps its recipients from being written to: sent, in doubt, or nobody there."""
+        return self.outcome is None or isinstance(self.outcome, (Sent, NoRecipients))
+
+    @property
     def thread_id(self) -> str | None:
         return self.outcome.thread.id if isinstance(self.outcome, Sent) else None
+
+    @property
+    def keys(self) -> tuple[str | None, ...]:
+        """What it is about: Tolokers, the thread of a reply, or None for a whole filter."""
+        if self.action == "reply":
+            return (self.in_thread,)
+        return self.recipients_ids if self.select_type == "DIRECT" else (None,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A thread of ours on Toloka's list that no delivery claims: somebody's, or forgotten."""
+    """A thread of ours on Toloka's list that no delivery claimed then: somebody's, or forgotten."""
 
     thread_id: str
     created: str
@@ -64,76 +80,78 @@ class Seen:
     recipients_ids: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class History:
-    """What a manifest knows: attempts in the order in which they were made, without tests."""
+    """What a manifest knows at one moment. Each index is built when it is first asked for."""
 
     attempts: tuple[Attempt, ...] = ()
-    thread_ids: frozenset[str] = frozenset()
-    """Every thread that some delivery claims, tests included."""
-    suppressed: Mapping[tuple[str, int], frozenset[str]] = field(default_factory=dict)
+    """In the order in which they were made, tests left out."""
+    tests: tuple[Attempt, ...] = ()
+    """They claim their threads, and change nobody's state."""
+    suppressed: Mapping[Identity, frozenset[str]] = field(default_factory=dict)
     """The Tolokers who were left out of a message and revision for good."""
     folders: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The folders that threads were put into, by thread id."""
     seen: tuple[Seen, ...] = ()
-    """What catching up saw and could not give to any message yet."""
+    """What catching up saw and could not give to any message then."""
     target: str | None = None
     account: str | None = None
 
+    @cached_property
+    def unknown(self) -> tuple[Attempt, ...]:
+        """The attempts in doubt."""
+        return tuple(each for each in self.attempts if each.outcome is None)
 
-Identity = tuple[str, int]
-"""A message id and its revision."""
+    @cached_property
+    def thread_ids(self) -> frozenset[str]:
+        """Every thread that some compose claims, those of tests included."""
+        return frozenset(
+            each.outcome.thread.id
+            for attempts in (self.attempts, self.tests)
+            for each in attempts
+            if isinstance(each.outcome, Sent) and each.action == "compose"
+        )
 
+    @cached_property
+    def reached(self) -> Mapping[Identity, Mapping[str | None, Attempt]]:
+        """The attempt that counts, by message and revision, and then by key.
 
-@dataclass(slots=True)
-class Known:
-    """What the manifest knows of one message and revision: the attempt that counts, by key.
+        A key is a Toloker, the thread of a reply, or None for a whole filter. What was sent counts
+        more than what is in doubt.
+        """
+        found: dict[Identity, dict[str | None, Attempt]] = defaultdict(dict)
+        for attempt in self.attempts:
+            if attempt.counts:
+                known = found[attempt.message, attempt.revision]
+                for key in attempt.keys:
+                    if key not in known or (known[key].is_unknown and not attempt.is_unknown):
+                        known[key] = attempt
+        return dict(found)
 
-    A key is a Toloker, the thread of a reply, or None for a whole filter. What was sent counts
-    more than what is in doubt.
-    """
+    @cached_property
+    def by_digest(self) -> Mapping[str, frozenset[Identity]]:
+        """The messages and revisions that went out, or may have, with some content."""
+        found: dict[str, set[Identity]] = defaultdict(set)
+        for attempt in self.attempts:
+            if attempt.counts:
+                found[attempt.digest].add((attempt.message, attempt.revision))
+        return {digest: frozenset(identities) for digest, identities in found.items()}
 
-    by_key: dict[str | None, Attempt] = field(default_factory=dict)
-    types: set[str | None] = field(default_factory=set)
-    first_at: datetime | None = None
+    @cached_property
+    def threads(self) -> Mapping[str, tuple[str, ...]]:
+        """The threads that a message made, in all of its revisions, by message id."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for attempt in self.attempts:
+            if attempt.action == "compose" and attempt.thread_id:
+                found[attempt.message].append(attempt.thread_id)
+        return {message: tuple(ids) for message, ids in found.items()}
 
-    def take(self, attempt: Attempt) -> None:
-        """Take in one more attempt."""
-        if not (is_closed(attempt) or attempt.is_unknown):
-            return
-        self.types.add(attempt.select_type)
-        if attempt.was_sent:
-            self.first_at = min(self.first_at or attempt.at, attempt.at)
-        for key in keys_of(attempt):
-            known = self.by_key.get(key)
-            if known is None or (known.is_unknown and not attempt.is_unknown):
-                self.by_key[key] = attempt
-
-
-class Ledger:
-    """The history, indexed for planning."""
-
-    def __init__(self, history: History) -> None:
-        self.history = history
-        self.known: dict[Identity, Known] = defaultdict(Known)
-        self.ids_by_content: dict[tuple[str, str | None], set[str]] = defaultdict(set)
-        self.threads: dict[str, list[str]] = defaultdict(list)
-        for attempt in history.attempts:
-            self.known[attempt.message, attempt.revision].take(attempt)
-            if is_closed(attempt) or attempt.is_unknown:
-                for key in keys_of(attempt):
-                    self.ids_by_content[attempt.digest, key].add(attempt.message)
-            if attempt.was_sent and attempt.action == "compose" and attempt.thread_id:
-                self.threads[attempt.message].append(attempt.thread_id)
-
-
-def is_closed(attempt: Attempt) -> bool:
-    """Whether an attempt is final: it reached somebody, or there was nobody to reach."""
-    return attempt.was_sent or isinstance(attempt.outcome, NoRecipients)
-
-
-def keys_of(attempt: Attempt) -> tuple[str | None, ...]:
-    """What an attempt is about: Tolokers, the thread of a reply, or None for a whole filter."""
-    if attempt.action == "reply":
-        return (attempt.in_thread,)
-    return attempt.recipients_ids if attempt.select_type == "DIRECT" else (None,)
+    @cached_property
+    def by_thread(self) -> Mapping[str, Attempt]:
+        """The attempt that began each thread; a reply only where nothing else of ours did."""
+        found: dict[str, Attempt] = {}
+        for attempt in self.attempts:
+            thread = attempt.thread_id
+            if thread and (attempt.action == "compose" or thread not in found):
+                found[thread] = attempt
+        return found

@@ -14,15 +14,12 @@ from pathlib import Path
 from runner import clock
 from runner.errors import Fault, SurroundingsError
 from runner.model import Delivery, Direct, Filtered, InThread, Message
-from runner.plan.build import Plan, PlannedMessage
+from runner.plan.plan import Key, Plan, PlannedMessage
 from runner.wording import shown, why
 
 VERSION = 1
 MAX_BYTES = 256 * 1024 * 1024
 _SHOWN = 5
-
-Key = tuple[str, int, str | None]
-"""Message id, revision, and a Toloker, a thread, or None for a whole filter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +35,7 @@ class PlanFile:
 
 
 def plan_document(
-    plan: Plan, *, target: str, manifest: str, sums: Sequence[str]
+    plan: Plan, *, target: str, manifest: str, quota_notes: Sequence[str]
 ) -> dict[str, object]:
     """Build a plan as JSON: each message with its content, each delivery with whom it reaches."""
     return {
@@ -47,16 +44,16 @@ def plan_document(
         "manifest": manifest,
         "planned_at": clock.written(clock.now()),
         "has_changes": bool(plan.deliveries),
-        "limits": list(sums),
+        "limits": list(quota_notes),
         "messages": [_entry(planned) for planned in plan.messages],
     }
 
 
 def _entry(planned: PlannedMessage) -> dict[str, object]:
     message = planned.message
-    settled: dict[str, int] = {}
-    for result in planned.settled:
-        settled[result.status] = settled.get(result.status, 0) + len(result.recipients_ids or (0,))
+    skipped: dict[str, int] = {}
+    for result in planned.skipped:
+        skipped[result.status] = skipped.get(result.status, 0) + len(result.recipients_ids or (0,))
     return {
         "message": message.id,
         "revision": message.revision,
@@ -65,7 +62,7 @@ def _entry(planned: PlannedMessage) -> dict[str, object]:
         "recipients_select_type": message.recipients.select_type,
         "recipients": sum(len(each.people) for each in planned.deliveries) or None,
         "requests": len(planned.deliveries),
-        "settled": settled,
+        "skipped": skipped,
         "late_since": clock.written(planned.late_since) if planned.late_since else None,
         "deliveries": [_delivery(each) for each in planned.deliveries],
     }
@@ -187,11 +184,11 @@ def _compared(file: PlanFile, planned: PlannedMessage) -> tuple[list[str | None]
 
 
 def _find_gone(file: PlanFile, plan: Plan) -> list[tuple[Message | None, Fault]]:
-    """What the plan holds, and is neither to be sent now nor settled."""
+    """What the plan holds, and is neither to be sent now nor skipped."""
     now = planned_keys(plan)
     done = {
         (result.message, result.revision, key)
-        for result in plan.settled
+        for result in plan.skipped
         if result.status in ("already_sent", "edited", "unknown", "no_recipients")
         for key in result.recipients_ids
         or (result.thread_id if result.action == "reply" else None,)

@@ -25,7 +25,7 @@ class Fit:
 
     today: tuple[Delivery, ...]
     later: tuple[Delivery, ...]
-    sums: tuple[str, ...]
+    quota_notes: tuple[str, ...]
 
 
 def fit(deliveries: Sequence[Delivery], history: History, now: datetime) -> Fit:
@@ -40,18 +40,18 @@ def fit(deliveries: Sequence[Delivery], history: History, now: datetime) -> Fit:
         is_all = delivery.recipients.select_type == "ALL"
         (today if left[is_all] > 0 else later).append(delivery)
         left[is_all] -= 1
-    sums = (
-        *_sum(deliveries, later, is_all=True, used=used_all),
-        *_sum(deliveries, later, is_all=False, used=used),
+    notes = (
+        *_note(deliveries, later, is_all=True, used=used_all),
+        *_note(deliveries, later, is_all=False, used=used),
     )
-    return Fit(today=tuple(today), later=tuple(later), sums=sums)
+    return Fit(today=tuple(today), later=tuple(later), quota_notes=notes)
 
 
 def _counts(attempt: Attempt) -> bool:
     return attempt.action == "compose" and not isinstance(attempt.outcome, (Rejected, NotFound))
 
 
-def _sum(
+def _note(
     deliveries: Sequence[Delivery], later: Sequence[Delivery], *, is_all: bool, used: int
 ) -> list[str]:
     def count(some: Sequence[Delivery]) -> int:

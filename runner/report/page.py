@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 
 from runner.model import Direct, Everyone, Filtered, InThread, InThreads, Message
-from runner.plan.build import Plan, PlannedMessage, result_of
+from runner.plan.plan import Plan, PlannedMessage, result_of
 from runner.report.harmless import html_lines
 from runner.report.page_markup import Html, element
 from runner.report.page_style import POLICY, STYLE
@@ -60,7 +60,7 @@ def build_page(plan: Plan, *, target: str, manifest: str, at: datetime, verbose:
 
 def _summary(plan: Plan) -> str:
     planned = (result_of(each, "planned") for each in plan.deliveries)
-    return summary_line((*plan.settled, *planned), dry_run=True)
+    return summary_line((*plan.skipped, *planned), dry_run=True)
 
 
 def _time(moment: datetime) -> Html:
@@ -115,7 +115,7 @@ def _statuses(planned: PlannedMessage) -> Iterator[tuple[str, str]]:
         is_direct = isinstance(planned.message.recipients, Direct)
         yield "planned", f"would send {audience(planned)}" if is_direct else _count(planned)
     yield from zip(
-        dict.fromkeys(result.status for result in planned.settled),
+        dict.fromkeys(result.status for result in planned.skipped),
         settled_lines(planned),
         strict=True,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from runner.errors import Problem
 from runner.model import Direct, Filtered, Message, Result
-from runner.plan.build import Plan, PlannedMessage
+from runner.plan.plan import Plan, PlannedMessage
 from runner.report.harmless import fenced, markdown
 from runner.report.text import audience, sample, settled_lines, summary_line
 
@@ -21,7 +21,7 @@ def summary_markdown(
     results: Sequence[Result],
     *,
     target: str,
-    sums: Sequence[str],
+    quota_notes: Sequence[str],
     warnings: Sequence[Problem] = (),
 ) -> str:
     """Write the plan: a table, then each message folded; cut where GitHub would take no more."""
@@ -31,9 +31,9 @@ def summary_markdown(
         f"{markdown(summary_line(results, dry_run=True))}. Target: {markdown(target)}.",
         "",
     ]
-    head += [f"> ⚠️ {markdown(said)}" for said in sums]
+    head += [f"> ⚠️ {markdown(said)}" for said in quota_notes]
     head += [f"> ⚠️ {markdown(str(problem))}" for problem in warnings[:20]]
-    if sums or warnings:
+    if quota_notes or warnings:
         head.append("")
     rows = [
         "| message | action | recipients | languages | requests |",
@@ -93,7 +93,7 @@ def _row(planned: PlannedMessage) -> str:
 
 
 def _action(planned: PlannedMessage) -> str:
-    statuses = dict.fromkeys(result.status for result in planned.settled)
+    statuses = dict.fromkeys(result.status for result in planned.skipped)
     actions = ["send"] if planned.deliveries and planned.message.action == "compose" else []
     actions += ["reply"] if planned.deliveries and planned.message.action == "reply" else []
     return ", ".join([*actions, *(status.replace("_", " ") for status in statuses)])

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from runner.model import Direct, Everyone, Filtered, InThread, Message, Result
-from runner.plan.build import Plan, PlannedMessage
+from runner.plan.plan import Plan, PlannedMessage
 from runner.wording import printable
 
 SHOWN = 5
@@ -47,7 +47,7 @@ def _planned_lines(planned: PlannedMessage, *, verbose: bool) -> Iterator[str]:
 
 def settled_lines(planned: PlannedMessage) -> Iterator[str]:
     """Say what of a message needs no sending, and why."""
-    for status, results in _by_status(planned.settled).items():
+    for status, results in _by_status(planned.skipped).items():
         yield _settled_words(status, results)
 
 

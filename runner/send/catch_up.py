@@ -15,7 +15,8 @@ from runner.lookup import evidence
 from runner.manifest.file import Manifest
 from runner.manifest.history import Attempt, History, NotFound
 from runner.model import InThread, Message, Thread
-from runner.plan.build import Answered, build_plan
+from runner.plan.build import build_plan
+from runner.plan.plan import Answered
 from runner.toloka.pace import Pace, Stopped
 
 _POLL_S = 0.1
@@ -139,7 +140,7 @@ class Settler:
         begin = evidence.since_unknown(_composes(unknown), self.lists.server_ahead_s)
         if begin is not None:
             threads = self._list(evidence.query_since(begin))
-            claimed, ahead_s = self.manifest.thread_ids(), self.lists.server_ahead_s
+            claimed, ahead_s = self.manifest.history().thread_ids, self.lists.server_ahead_s
             self._take(evidence.look_for(unknown, threads, claimed, ahead_s))
         replied = {each.in_thread for each in unknown if each.in_thread}
         if replied and self.failed is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from runner.errors import SurroundingsError
 from runner.manifest.history import Attempt, History
-from runner.model import Answer, Busy, Message, Rejected, Sent
+from runner.model import Busy, Message, Outcome, Rejected, Sent
 from runner.send.sender import OUTAGE_FAILURES
 from runner.toloka.pace import Pace, Stopped, wait_for
 
@@ -23,7 +23,7 @@ class Unfiled:
     """A thread that could not be put into its folders, and why."""
 
     attempt: Attempt
-    answer: Answer
+    answer: Outcome
 
 
 def find_unfiled(
@@ -46,7 +46,7 @@ class Filer:
 
     def __init__(
         self,
-        add: Callable[[str, Sequence[str]], Answer],
+        add: Callable[[str, Sequence[str]], Outcome],
         note: Callable[[Attempt, Sequence[str]], None],
         pace: Pace,
     ) -> None:
@@ -100,7 +100,7 @@ class Filer:
         if _is_quota(answer) or self._failures >= OUTAGE_FAILURES:
             self._leave_the_rest(answer)
 
-    def _leave_the_rest(self, answer: Answer) -> None:
+    def _leave_the_rest(self, answer: Outcome) -> None:
         """Try nothing more: every other call would be answered alike."""
         with suppress(IndexError):
             while True:
@@ -110,10 +110,10 @@ class Filer:
 def _try(
     attempt: Attempt,
     folders: Sequence[str],
-    add: Callable[[str, Sequence[str]], Answer],
+    add: Callable[[str, Sequence[str]], Outcome],
     pace: Pace,
-) -> Answer:
-    answer: Answer = add(attempt.thread_id or "", folders)
+) -> Outcome:
+    answer: Outcome = add(attempt.thread_id or "", folders)
     for _ in range(_ATTEMPTS - 1):
         if isinstance(answer, (Sent, Rejected)) or _is_quota(answer):
             break
@@ -123,6 +123,6 @@ def _try(
     return answer
 
 
-def _is_quota(answer: Answer) -> bool:
+def _is_quota(answer: Outcome) -> bool:
     """Whether Toloka takes nothing more for so long that the rest is for the next run."""
     return isinstance(answer, Busy) and answer.interval in ("HOUR", "DAY")

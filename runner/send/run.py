@@ -10,16 +10,14 @@ from runner import clock
 from runner.errors import ExitCode, SurroundingsError
 from runner.lookup import evidence
 from runner.manifest.file import Manifest
-from runner.model import Answer, Delivery, Direct, InThread, Message, Rejected, Result
-from runner.plan.build import Plan, Rules, build_plan, result_of
+from runner.model import Delivery, Direct, InThread, Message, Outcome, Rejected, Result
+from runner.plan.build import build_plan
+from runner.plan.plan import Key, Plan, Policy, result_of
 from runner.plan.quota import fit
 from runner.send.catch_up import Lists, Settler
 from runner.send.folders import Filer, Unfiled, find_unfiled
 from runner.send.sender import ATTEMPTS, Deliver, Halt, Sender
 from runner.toloka.pace import Pace, Stopped
-
-Key = tuple[str, int, str | None]
-"""Message id, revision, and a Toloker, a thread, or None for a whole filter."""
 
 
 class Toloka(Lists, Protocol):
@@ -28,7 +26,7 @@ class Toloka(Lists, Protocol):
     @property
     def deliver(self) -> Deliver: ...
 
-    def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Answer: ...
+    def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Outcome: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +41,10 @@ class Order:
     settle_s: float
     catches_up: bool
     limit: int | None = None
-    rules: Rules = field(default_factory=Rules)
+    policy: Policy = field(default_factory=Policy)
     only: frozenset[Key] | None = None
-    is_gone: Callable[[str], bool] = lambda _: False
+    planned: Plan | None = None
+    """What was shown: it is taken as long as planning again would come to the same."""
     check: Callable[[Plan], object] = lambda _: None
     """Raises if a plan must not be carried out: catching up may have changed what is known."""
 
@@ -84,12 +83,13 @@ class Run:
             echoes=evidence.echoes,
             on_progress=lambda done: on_progress(done, self._total),
         )
+        self._last_plan = order.planned
         self._planned: set[Key] = set()
         self._total = 0
         self._tried = 0
         self._left_by_limit = 0
         self._left_by_quota = 0
-        self._sums: tuple[str, ...] = ()
+        self._quota_notes: tuple[str, ...] = ()
         self._unfiled: list[Unfiled] = []
 
     def carry_out(self) -> Report:
@@ -154,21 +154,26 @@ class Run:
         return self._pace.stop.is_set() or halt in (Halt.CREDENTIALS, Halt.SURROUNDINGS)
 
     def _plan(self) -> Plan:
-        return build_plan(
-            self._order.messages,
-            self._manifest.history(),
-            now=clock.now(),
-            rules=self._order.rules,
-            answered=self._settler.answered,
-            is_gone=self._order.is_gone,
-        )
+        """What is due now; planned again only where something has changed."""
+        history, answered, now = self._manifest.history(), self._settler.answered, clock.now()
+        last = self._last_plan
+        if last is None or not last.still_holds(history, answered, now):
+            last = build_plan(
+                self._order.messages,
+                history,
+                now=now,
+                policy=self._order.policy,
+                answered=answered,
+            )
+            self._last_plan = last
+        return last
 
     def _due(self) -> tuple[Delivery, ...]:
         """What is planned now, less what was refused or tried often enough, within the limits."""
         planned = self._not_refused(self._plan().deliveries, self._sender.tally.postponed)
         fits = fit(planned, self._manifest.history(), clock.now())
         self._left_by_quota = len(fits.later)
-        self._sums = fits.sums
+        self._quota_notes = fits.quota_notes
         if self._order.limit is None:
             return fits.today
         room = max(self._order.limit - self._tried, 0)
@@ -204,7 +209,7 @@ class Run:
             before = known.get((message.id, message.revision), frozenset())
             ids = {
                 toloker: None
-                for result in planned.settled
+                for result in planned.skipped
                 if result.status == "suppressed"
                 for toloker in result.recipients_ids or ()
                 if toloker not in before
@@ -224,7 +229,7 @@ class Run:
     def _report(self) -> Report:
         tally = self._sender.tally
         plan = self._plan()
-        results = [self._told(result) for result in plan.settled]
+        results = [self._told(result) for result in plan.skipped]
         results += [
             result_of(each, "rejected", delivery_id=delivery_id, error=answer.detail)
             for each, delivery_id, answer in tally.refused
@@ -274,7 +279,7 @@ class Run:
 
     def _notes(self, results: Sequence[Result]) -> Iterator[str]:
         tally = self._sender.tally
-        yield from self._sums
+        yield from self._quota_notes
         if tally.halt is not None:
             yield f"stopped: {tally.halt_reason}"
         if self._settler.failed:

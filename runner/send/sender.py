@@ -14,12 +14,12 @@ from typing import Protocol
 from runner.errors import SurroundingsError
 from runner.manifest.history import Settled
 from runner.model import (
-    Answer,
     Busy,
     Delivery,
     Direct,
     NoRecipients,
     NotConnected,
+    Outcome,
     Rejected,
     Sent,
     Unknown,
@@ -38,7 +38,7 @@ _BAD_RECIPIENTS = "INCORRECT_RECIPIENTS"
 class Deliver(Protocol):
     """Composes or replies, once; never raises for a failure of the network or the server."""
 
-    def __call__(self, delivery: Delivery) -> Answer: ...
+    def __call__(self, delivery: Delivery) -> Outcome: ...
 
 
 class Log(Protocol):
@@ -166,7 +166,7 @@ class Sender:
         self._record(delivery, delivery_id, answer)
         self.tally.done += 1
 
-    def _record(self, delivery: Delivery, delivery_id: str, answer: Answer) -> None:
+    def _record(self, delivery: Delivery, delivery_id: str, answer: Outcome) -> None:
         match answer:
             case Unknown():
                 # The intent stays without an outcome: that is how the log says unknown.
@@ -199,7 +199,7 @@ class Sender:
         if is_enough:
             self.stop(Halt.QUOTA, answer.detail)
 
-    def _try(self, delivery: Delivery) -> Answer:
+    def _try(self, delivery: Delivery) -> Outcome:
         """Try until there is an answer; again only where nothing can have been sent."""
         attempt = 0
         while True:
@@ -217,7 +217,7 @@ class Sender:
                 return answer
             self._pace.pause(wait_s)
 
-    def _note(self, answer: Answer) -> None:
+    def _note(self, answer: Outcome) -> None:
         """Count failures running; a server that takes nothing is not asked for ever."""
         with self._changed:
             now_s = time.monotonic()

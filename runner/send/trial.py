@@ -10,7 +10,7 @@ from runner.lookup import evidence
 from runner.manifest.file import Manifest
 from runner.manifest.history import Settled
 from runner.model import Delivery, Direct, Message, Result, Sent
-from runner.plan.build import result_of
+from runner.plan.plan import result_of
 from runner.send.run import Report
 from runner.send.sender import Deliver, Halt, Sender
 from runner.toloka.digest import digest_of

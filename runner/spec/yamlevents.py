@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 import yaml
@@ -23,6 +24,8 @@ except ImportError:  # PyYAML was built without libyaml: slower, the same events
 
 MAX_DEPTH = 64
 MAX_PROBLEMS = 200
+_SYNTAX = "YAML: "
+_OPENING = re.compile(r"[\[{]")
 MAX_NODES = 250_000
 # Aliases make a small file large: this is how many values they may add up to.
 MAX_ALIASED_NODES = 10_000
@@ -101,6 +104,7 @@ class Builder:
         self._anchors: dict[str, tuple[object, int]] = {}
         self._nodes = 0
         self._aliased = 0
+        self._read_to = 0
         self._root: object = None
 
     def build(self) -> object:
@@ -117,7 +121,7 @@ class Builder:
                 else:
                     self._take(event)
         except yaml.MarkedYAMLError as error:
-            raise self._syntax_error(error) from error
+            raise self._seen_too_late() or self._syntax_error(error) from error
         except (yaml.YAMLError, RecursionError) as error:
             raise MessagesError(
                 [Problem(Place(self._path), "this is not YAML", rule="yaml")]
@@ -127,6 +131,7 @@ class Builder:
         return self._root
 
     def _take(self, event: yaml.Event) -> None:
+        self._read_to = _index(event.end_mark)
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
         elif isinstance(event, yaml.MappingStartEvent):
@@ -271,12 +276,28 @@ class Builder:
     def _stop(self, event: yaml.Event, what: str, hint: str) -> MessagesError:
         return MessagesError([*self._problems, self._problem(event, what, hint)])
 
+    def _seen_too_late(self) -> MessagesError | None:
+        """Say what is wrong with deep nesting, where a parser gave up while it looked ahead.
+
+        It may have a limit of its own, and reads far before it tells of anything. What it had not
+        told of is read again, as far as our own limit reaches.
+        """
+        found = islice(_OPENING.finditer(self._source, self._read_to), 2 * MAX_DEPTH)
+        end = max((each.end() for each in found), default=0)
+        if not 0 < end < len(self._source):
+            return None
+        try:
+            Builder(self._path, self._source[:end], self._shape, keep_marks=False).build()
+        except MessagesError as error:
+            return None if error.problems[-1].what.startswith(_SYNTAX) else error
+        return None
+
     def _syntax_error(self, error: yaml.MarkedYAMLError) -> MessagesError:
         said = str(error.problem or error.context or "not YAML")
         mark = error.problem_mark or error.context_mark
         hint = next((hint for words, hint in _SYNTAX_HINTS if words in said), "")
         where = self._place_of(mark)
-        problem = Problem(where, f"YAML: {said}", hint, rule="yaml")
+        problem = Problem(where, f"{_SYNTAX}{said}", hint, rule="yaml")
         return MessagesError([*self._problems, problem])
 
     def _place_of(self, mark: _Mark | None) -> Place:

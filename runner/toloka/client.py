@@ -7,10 +7,8 @@ import json
 import re
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -20,49 +18,34 @@ import requests
 import urllib3.exceptions
 
 from runner import __version__, clock
-from runner.errors import ListError, SurroundingsError
+from runner.errors import ListError
 from runner.masking import Mask, Secret
 from runner.model import (
-    Answer,
     Delivery,
     Direct,
     Filtered,
     InThread,
     Message,
     NotConnected,
+    Outcome,
     Recipients,
     Sent,
     Thread,
     Unknown,
 )
 from runner.toloka.bounded import bounded
+from runner.toloka.listing import LIST_TIMEOUT_S, PassingError, ThreadList, TooLongError
 from runner.toloka.responses import (
-    MAX_WEIGHT,
     YEARS,
     classify,
-    json_of,
     plain,
-    refusal_of_credentials,
-    thread_of,
-    weight_of,
 )
 
 CONNECT_TIMEOUT_S = 10.0
-LIST_LIMIT = 300
-"""Threads on one page of the list (Toloka's API reference, `limit`)."""
-
 _MAX_THREAD_BYTES = 1024 * 1024
 _ECHO = 3
 """By how much an answer's JSON may be longer than ours where it escapes what is not ASCII."""
-_MAX_PAGE_BYTES = 8 * 1024 * 1024
-_LONG_THREAD = 8
-"""By how much a page of a single thread may be longer: a Toloker can answer often in it."""
-_SHRINK = 20
-_CREDIT_PER_THREAD_S = 0.05
-_CREDIT_PER_MIB_S = 1.0
 _CHUNK = 64 * 1024
-_LIST_ATTEMPTS = 3
-_LIST_PAUSE_S = 0.5
 _API_KEY = re.compile(r"[^.]{22,24}\.[^.]*\.[^.]*")
 _NEVER_LEFT = (
     urllib3.exceptions.NewConnectionError,
@@ -70,26 +53,11 @@ _NEVER_LEFT = (
     urllib3.exceptions.LocationParseError,
     ssl.SSLCertVerificationError,
 )
-_TOO_LONG = "the answer is too long"
-_WITH_THE_MANIFEST = (
-    "put the manifest from its branch into its place: then only newer ones are listed"
-)
-_ENDLESS = f"the list of threads has no end after {{:,}} of them; {_WITH_THE_MANIFEST}"
-_TOO_SLOW = f"the list of threads comes too slowly; raise --timeout, or {_WITH_THE_MANIFEST}"
 # The last two are what the standard library says of some broken answers.
 _FAILURES = (
     *(requests.RequestException, urllib3.exceptions.HTTPError, OSError),
     *(http.client.HTTPException, ValueError),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ListLimits:
-    """Where a list of threads is given up."""
-
-    threads: int = 10_000_000
-    timeouts: float = 30
-    """A list that brings too little for its time may take so many times what one answer may."""
 
 
 def payload_of(message: Message, recipients: Recipients) -> dict[str, object]:
@@ -129,7 +97,7 @@ class Client:
         timeout_s: float,
         account_id: str | None = None,
         pace: Callable[[], object] = lambda: None,
-        list_limits: ListLimits = ListLimits(),
+        list_timeout_s: float = LIST_TIMEOUT_S,
     ) -> None:
         self._api = f"{base_url}/api/v1"
         self._credentials = _Credentials(Secret(token))
@@ -137,7 +105,7 @@ class Client:
         self._account_id = account_id
         self._timeout_s = timeout_s
         self._pace = pace
-        self._list_limits = list_limits
+        self._list = ThreadList(self._get, self._mask, list_timeout_s)
         self._reading = threading.Lock()
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
@@ -156,7 +124,7 @@ class Client:
         """How far the server's clock is ahead of ours, by the last answer's `Date`."""
         return self._server_ahead_s
 
-    def deliver(self, delivery: Delivery) -> Answer:
+    def deliver(self, delivery: Delivery) -> Outcome:
         """Try once to make a thread or to reply in one.
 
         Never raises for a failure of the network or the server.
@@ -168,12 +136,12 @@ class Client:
             return _with_reply(answer) if isinstance(answer, Sent) else answer
         return self._post("/message-threads/compose", payload_of(message, recipients))
 
-    def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Answer:
+    def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Outcome:
         """Put a thread into folders; repeating is safe."""
         path = f"/message-threads/{quote(thread_id, safe='')}/add-to-folders"
         return self._post(path, {"folders": list(folders)})
 
-    def _post(self, path: str, payload: Mapping[str, object]) -> Answer:
+    def _post(self, path: str, payload: Mapping[str, object]) -> Outcome:
         body = json.dumps(payload, ensure_ascii=False, allow_nan=False).encode()
         try:
             with self._call("POST", path, body=body) as reply:
@@ -193,77 +161,22 @@ class Client:
         return plain(f"{type(error).__name__}: {error}", self._mask)
 
     def threads(self, query: Mapping[str, str]) -> Iterator[Thread]:
-        """List threads by id, page after page; raises `ListError` when one cannot be had.
-
-        That a list ends is not left to the server.
-        """
-        patience_s = self._list_limits.timeouts * self._timeout_s
-        limit, count, last = LIST_LIMIT, 0, ""
-        while True:
-            after = {"id_gt": last} if last else {}
-            before_s = self._waited_s()
-            page = self._page({**query, **after, "sort": "id"}, limit)
-            threads = [thread_of(item, self._mask) for item in page.items]
-            yield from (thread for thread in threads if thread is not None)
-            if not page.has_more:
-                return
-            end = threads[-1] if threads else None
-            if end is None or end.id <= last:
-                raise ListError("the list of threads does not go on after a page")
-            # What repeats brings nothing: only new ids buy more time.
-            new = len({each.id for each in threads if each is not None and each.id > last})
-            limit, count, last = page.next_limit, count + new, end.id
-            patience_s += new * _CREDIT_PER_THREAD_S + page.credit_s
-            patience_s -= self._waited_s() - before_s
-            self._check_ends(count, patience_s)
-
-    def _waited_s(self) -> float:
-        """How long this thread has waited for the server: the pace's waiting does not count."""
-        return getattr(self._local, "waited_s", 0.0)
-
-    def _check_ends(self, count: int, patience_s: float) -> None:
-        if count >= self._list_limits.threads:
-            raise ListError(_ENDLESS.format(count))
-        if patience_s < 0:
-            raise ListError(_TOO_SLOW)
+        """List threads by id, page after page; raises `ListError` when one cannot be had."""
+        return self._list.threads(query)
 
     def close(self) -> None:
         """Close every connection. Repeating is safe."""
         for session in self._sessions:
             session.close()
 
-    def _page(self, query: Mapping[str, str], limit: int) -> _Page:
-        """Get one page of the list: a shorter one where it is too long to read."""
-        while limit > 1:
-            with suppress(_TooLongError):
-                return self._page_of(query, limit)
-            limit = max(1, limit // _SHRINK)
-        return self._page_of(query, limit)
-
-    def _page_of(self, query: Mapping[str, str], limit: int) -> _Page:
-        """Reading is safe to repeat, so it is tried more than once where that may help."""
-        for attempt in range(1, _LIST_ATTEMPTS):
-            try:
-                return self._page_once(query, limit)
-            except _PassingError:
-                time.sleep(_LIST_PAUSE_S * attempt)
-        return self._page_once(query, limit)
-
-    def _page_once(self, query: Mapping[str, str], limit: int) -> _Page:
-        query = {**query, "limit": str(limit)}
-        longer = _LONG_THREAD if limit == 1 else 1
+    def _get(self, query: Mapping[str, str], max_bytes: int) -> tuple[int, bytes]:
         try:
             with self._call("GET", "/message-threads", query=query) as reply:
-                status, content = reply.status_code, _content(reply, _MAX_PAGE_BYTES * longer)
+                return reply.status_code, _content(reply, max_bytes)
         except requests.exceptions.ContentDecodingError as error:
-            failure: ListError = _TooLongError(self._told(error))
+            failure: ListError = TooLongError(self._told(error))
         except _FAILURES as error:
-            failure = _PassingError(self._told(error))
-        else:
-            if status in (401, 403):
-                raise SurroundingsError(refusal_of_credentials(status, content, self._mask))
-            page = _page_in(status, content, MAX_WEIGHT * longer)
-            return replace(page, next_limit=_next_limit(limit, content))
+            failure = PassingError(self._told(error))
         # Raised here, it does not carry the frames that hold the request.
         raise failure
 
@@ -283,20 +196,16 @@ class Client:
             prepared.headers["Content-Type"] = "application/json"
         # Everything that takes time is done: the call leaves right after its turn comes.
         self._pace()
-        left_at_s = time.monotonic()
-        try:
-            reply = session.send(
-                prepared,
-                timeout=(min(CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s),
-                # A followed redirect turns a POST into a GET, and carries the token elsewhere.
-                allow_redirects=False,
-                **self._surroundings,
-            )
-            with reply:
-                self._note_clock(reply.headers.get("Date"))
-                yield reply
-        finally:
-            self._local.waited_s = self._waited_s() + time.monotonic() - left_at_s
+        reply = session.send(
+            prepared,
+            timeout=(min(CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s),
+            # A followed redirect turns a POST into a GET, and carries the token elsewhere.
+            allow_redirects=False,
+            **self._surroundings,
+        )
+        with reply:
+            self._note_clock(reply.headers.get("Date"))
+            yield reply
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -358,52 +267,13 @@ class _Adapter(requests.adapters.HTTPAdapter):
         return pool
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    items: Sequence[object]
-    has_more: bool
-    credit_s: float
-    """How long a server may well take for so many bytes."""
-    next_limit: int = LIST_LIMIT
-
-
-class _PassingError(ListError):
-    """The list may be had at another attempt."""
-
-
-class _TooLongError(ListError):
-    """A page is too long to be read."""
-
-
-def _next_limit(limit: int, content: bytes) -> int:
-    """Ask for longer pages again, once one was so light that twice as much can be read."""
-    is_light = 2 * len(content) <= _MAX_PAGE_BYTES and 2 * weight_of(content) <= MAX_WEIGHT
-    return min(2 * limit, LIST_LIMIT) if is_light else limit
-
-
-def _page_in(status: int, content: bytes, max_weight: int = MAX_WEIGHT) -> _Page:
-    if status == 200 and weight_of(content) > max_weight:
-        raise _TooLongError(_TOO_LONG)
-    data = json_of(content, max_weight)
-    if status != 200 or not isinstance(data, dict) or "items" not in data:
-        is_final = 300 <= status < 500 and status not in (408, 429)
-        kind = ListError if is_final else _PassingError
-        raise kind(f"HTTP {status} where a list of threads was asked for")
-    items, has_more = data["items"], data.get("has_more", False)
-    if not isinstance(items, list):
-        raise ListError("the list of threads holds no items")
-    if not isinstance(has_more, bool):
-        raise ListError("the list of threads does not say whether it goes on")
-    return _Page(items, has_more, len(content) / 2**20 * _CREDIT_PER_MIB_S)
-
-
 def _content(reply: requests.Response, limit: int) -> bytes:
     """Read an answer as it came, never unpacked: what is not unpacked cannot be a bomb."""
     content = bytearray()
     while chunk := reply.raw.read(_CHUNK, decode_content=False):
         content += chunk
         if len(content) > limit:
-            raise requests.exceptions.ContentDecodingError(_TOO_LONG)
+            raise requests.exceptions.ContentDecodingError("the answer is too long")
     return bytes(content)
 
 

@@ -15,9 +15,9 @@ from typing import cast, get_args
 
 from runner import clock
 from runner.model import (
-    Answer,
     Busy,
     NoRecipients,
+    Outcome,
     Post,
     Rejected,
     SelectType,
@@ -48,7 +48,7 @@ _HALF = re.compile(r"[\ud800-\udfff]")
 
 def classify(
     status: int, body: bytes, headers: Mapping[str, str], mask: Mask = lambda text: text
-) -> Answer:
+) -> Outcome:
     """Decide what an answer to a compose means. Total: every status and body has an outcome."""
     data = json_of(body)
     if 200 <= status < 300:

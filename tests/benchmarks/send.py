@@ -24,13 +24,14 @@ import time
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import requests
 from measure import COMMAND, Measured, emulator, measured, row, whole
 
-from runner.manifest.appender import Journal
+from runner.manifest.appender import Appender
 
 CEILING = 300
 """Requests a second that Toloka allows."""
@@ -131,9 +132,8 @@ def from_threads(append: Callable[[bytes], object], lines: int) -> float:
 
 def compare_disk(lines: int) -> None:
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
-        journal = Journal(Path(name) / "shared.jsonl")
-        shared_s = from_threads(journal.append, lines)
-        journal.close()
+        with FileIO(Path(name) / "shared.jsonl", "a") as shared:
+            shared_s = from_threads(Appender(shared).append, lines)
         lock = threading.Lock()
         with (Path(name) / "each.jsonl").open("ab", buffering=0) as stream:
 

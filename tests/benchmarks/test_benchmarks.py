@@ -13,11 +13,13 @@ SMALL = {
     "send.py": ["--messages", "3", "--plain", "2", "--lines", "70", "--latency-ms", "0"],
     "plan.py": ["--recipients", "250"],
     "validate.py": ["--messages", "10", "--runs", "1"],
+    "calls.py": [],
 }
 SAID = {
     "send.py": ["answers 429", "a plain loop, 2 messages", "one flush for each line"],
     "plan.py": ["Would send 3 threads", "3 sent", "3 already sent"],
     "validate.py": ["validate / check-jsonschema", "100 messages, seconds", "--help / python"],
+    "calls.py": ["different functions", "plans built", "functions by folders"],
 }
 
 

@@ -21,6 +21,7 @@ from support import (
     TOKEN,
     TOLOKER,
     Project,
+    call_command,
     calls,
     control,
     direct,
@@ -152,7 +153,7 @@ def test_valid_messages_are_counted(project: Project) -> None:
     assert project.run("validate") == (0, "1 message is valid\n", "")
     project.write("messages/b.yaml", direct("{{ who }}"))
     deep = project.write("messages/deep/c.yaml", TO_ALL)
-    shown = run_command("validate", "--var", "who=a", cwd=deep.parent)
+    shown = call_command("validate", "--var", "who=a", cwd=deep.parent)
     assert shown == (0, "3 messages are valid\n", "")
     assert project.run("validate", "-q", "--var", "who=a") == (0, "", "")
 

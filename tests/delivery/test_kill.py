@@ -11,12 +11,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from support import TIMEOUT_S, ended, threads
+from support import IS_THOROUGH, TIMEOUT_S, ended, threads
 
 from runner.errors import ExitCode
 from runner.toloka.pace import GRACE_S
 
-from .world import IS_THOROUGH, World, people, wait_for, world
+from .world import World, people, wait_for, world
 
 DELIVERIES = 12
 

@@ -18,13 +18,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from support import IS_THOROUGH
 
 from runner.errors import ExitCode
-from runner.model import Answer, Delivery, Thread
+from runner.model import Delivery, Outcome, Thread
 from runner.send.run import Toloka
 from runner.send.sender import Deliver
 
-from .world import IS_THOROUGH, Reached, people, world
+from .world import Reached, people, world
 
 KINDS = [
     "400",
@@ -81,10 +82,10 @@ class Dying:
     def threads(self, query: Mapping[str, str]) -> Iterator[Thread]:
         return self.wire.threads(query)
 
-    def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Answer:
+    def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Outcome:
         return self.wire.add_to_folders(thread_id, folders)
 
-    def _deliver(self, delivery: Delivery) -> Answer:
+    def _deliver(self, delivery: Delivery) -> Outcome:
         with self._lock:
             self._count += 1
             is_the_one = self._count == self.at

@@ -18,19 +18,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support import COMMAND, TOKEN, Result, control, run_command, threads
+from support import COMMAND, TOKEN, Result, call_command, control, threads
 
-from runner.config import load_config, load_variables
+from runner.config import load_config
 from runner.emulator import Emulator, parse_fault
 from runner.errors import ExitCode, SurroundingsError
 from runner.manifest.file import Manifest, read_history
 from runner.model import Message
-from runner.prepare import prepare
+from runner.prepare import Selection, prepare
 from runner.send.run import Order, Report, Run, Toloka
 from runner.toloka.client import Client
 from runner.toloka.pace import Pace
 
-IS_THOROUGH = os.environ.get("MESSAGE_RUNNER_PROFILE") == "thorough"
 """Whether the long profile is asked for: more cases, random ones among them."""
 
 Reached = Counter[tuple[str, str]]
@@ -87,9 +86,7 @@ class World:
         self.wanted |= {(topic, each) for each in targets}
 
     def messages(self, *paths: Path) -> tuple[Message, ...]:
-        config = load_config(None, self.root)
-        below, above = load_variables(config, (), ())
-        return prepare(paths, config, below, above).messages
+        return prepare(Selection(paths=paths), load_config(None, self.root)).messages
 
     @contextmanager
     def open(self) -> Iterator[tuple[Manifest, Client, Pace]]:
@@ -141,15 +138,15 @@ class World:
         return ("--settle", str(self.settle_s), "--timeout", str(self.timeout_s))
 
     def send(self, *args: str | Path, **env: str) -> Result:
-        """Run `send` as a process to its end."""
+        """Call the command `send` to its end."""
         return self.command("send", *self.speed, "--jobs", str(self.jobs), *args, **env)
 
     def command(self, name: str, *args: str | Path, **env: str) -> Result:
         environment = self.environment() | env
-        return run_command(*self.arguments(name, *args), cwd=self.root, env=environment)
+        return call_command(*self.arguments(name, *args), cwd=self.root, env=environment)
 
     def send_until_done(self, *args: str | Path, at_most: int = 6) -> list[int]:
-        """Run `send` as processes until the exit code is 0; gives the codes."""
+        """Call the command `send` until the exit code is 0; gives the codes."""
         codes: list[int] = []
         while not codes or codes[-1] != 0:
             assert len(codes) < at_most, f"it never ends well: {codes}"

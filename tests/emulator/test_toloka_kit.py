@@ -4,18 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-from installing import OUTSIDE, environment, run
+from installing import OUTSIDE, TOLOKA_KIT, environment, run
 from support import run_command
 
 from runner.emulator import Emulator
 
 SCRIPT = Path(__file__).with_name("toloka_kit_script.py")
-# The client leaves its dependencies unbounded: it needs parts of httpx and cattrs that later
-# releases lack, and `pkg_resources`, which later releases of setuptools lack.
-REQUIREMENTS = (
-    *("toloka-kit==1.2.3", "httpx<0.28", "cattrs<25"),
-    *("setuptools<81", "attrs<27", "urllib3<3"),
-)
 SEES = Path(__file__).with_name("toloka_kit_sees.py")
 MESSAGES = {
     "direct": "topic: {EN: Hi, RU: Привет}\ntext: {EN: One, RU: Раз}\n"
@@ -35,7 +29,7 @@ DIRECT = {**OUTSIDE, "NO_PROXY": "*", "no_proxy": "*"}
 # One test and not several, so that the client is installed once however the tests are spread.
 @pytest.mark.timeout(600)
 def test_official_client_works_unmodified(tmp_path: Path) -> None:
-    python = environment(tmp_path / "client", *REQUIREMENTS).python
+    python = environment(tmp_path / "client", *TOLOKA_KIT).python
     for token in (OAUTH, API_KEY):
         store = tmp_path / f"{token}.sqlite3"
         with Emulator(store, rate_limit=0, daily_all_limit=0) as emulator:

@@ -24,7 +24,7 @@ from runner.lookup.evidence import find_seen
 from runner.manifest.file import read_history
 from runner.manifest.lines import header_event, line_of, outcome_event, seen_event
 from runner.masking import Mask
-from runner.model import Answer, Busy, NotConnected, Rejected, Sent, Thread, Unknown
+from runner.model import Busy, NotConnected, Outcome, Rejected, Sent, Thread, Unknown
 from runner.plan.planfile import read_plan_file
 from runner.render.messages import Renderer
 from runner.render.sandbox import Refusal, Sandbox
@@ -32,7 +32,7 @@ from runner.render.templates import Refused, Source, Templates
 from runner.spec.datafile import load_ids, load_rows
 from runner.spec.specs import load_specs
 from runner.spec.yamlfile import parse_yaml, read_yaml
-from runner.toloka.client import _page_in
+from runner.toloka.listing import page_in
 from runner.toloka.responses import classify, is_thread_id, thread_of
 
 from .fuzzing import FUZZ, as_yaml, nearly, spec_bytes, yaml_text
@@ -435,7 +435,7 @@ def kept_of(thread: Thread) -> Iterator[str | None]:
             yield from (*post.text, *post.text.values())
 
 
-def kept_of_answer(answer: Answer) -> Iterator[str | None]:
+def kept_of_answer(answer: Outcome) -> Iterator[str | None]:
     if isinstance(answer, Sent):
         yield from kept_of(answer.thread)
         return
@@ -455,7 +455,7 @@ def kept_of_answer(answer: Answer) -> Iterator[str | None]:
 )
 def test_any_page_is_threads_or_a_refusal_in_one_line(status: int, content: bytes) -> None:
     try:
-        page, said = _page_in(status, content), ""
+        page, said = page_in(status, content), ""
     except ListError as error:
         page, said = None, str(error)
     assert said.isprintable()

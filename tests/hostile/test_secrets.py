@@ -535,7 +535,7 @@ def test_a_bug_keeps_its_traceback_without_the_token(
     file = project.write("secrets/token", TOKEN)
     held = {"TOLOKA_TOKEN": TOKEN} if holder == "variable" else {"TOLOKA_TOKEN_FILE": str(file)}
     where = ("--target", server.url, *QUICK)
-    shown = project.run("send", *where, **held, PYTHONPATH=beside("secrets"))
+    shown = project.run_process("send", *where, **held, PYTHONPATH=beside("secrets"))
     assert shown.code == 1
     assert "RuntimeError: the header was: OAuth ***, or in percents ***" in shown.err
     check_unseen(project, shown)

@@ -17,7 +17,7 @@ from runner.render.templates import Source, Templates
 from runner.spec.specs import load_specs
 from runner.spec.yamlfile import parse_yaml
 
-from .limited import check_cheap, run_limited
+from .limited import call_limited, check_cheap, run_limited
 
 EITHER = "this takes too "
 LONG = "this takes too long; a template fills in words: compute elsewhere"
@@ -165,7 +165,7 @@ def check_refused(done: Result, said: str) -> None:
 @pytest.mark.parametrize("template", REFUSED, ids=lambda template: template[:40])
 def test_a_hostile_template_is_refused_in_time(hostile: Project, template: str) -> None:
     hostile.write("messages/m.yaml", with_text(template))
-    done, cost = run_limited("validate", cwd=hostile.root)
+    done, cost = call_limited("validate", cwd=hostile.root)
     check_refused(done, REFUSED[template])
     check_cheap(cost)
 
@@ -184,7 +184,7 @@ def test_a_hostile_template_is_refused_in_time(hostile: Project, template: str) 
 )
 def test_an_expression_for_ids_is_held_by_the_same_limits(hostile: Project, template: str) -> None:
     hostile.write("messages/m.yaml", with_ids(template))
-    done, cost = run_limited("validate", cwd=hostile.root)
+    done, cost = call_limited("validate", cwd=hostile.root)
     check_refused(done, "")
     check_cheap(cost)
 
@@ -282,7 +282,7 @@ def test_partials_are_asked_for_once(hostile: Project, name: str) -> None:
     asked = json.dumps(name) if "{{" not in name else "'zz' ~ i ~ '-' ~ j"
     loops = "{%% for i in range(9999) %%}{%% for j in range(9999) %%}%s{%% endfor %%}{%% endfor %%}"
     hostile.write("messages/m.yaml", with_text(loops % f"{{% include {asked} ignore missing %}}"))
-    done, cost = run_limited("validate", cwd=hostile.root)
+    done, cost = call_limited("validate", cwd=hostile.root)
     check_refused(done, "")
     check_cheap(cost)
 
@@ -294,7 +294,7 @@ def test_values_are_single_or_a_list_of_such(hostile: Project) -> None:
         "topic: {EN: Hello}\ntext: {EN: Hi}\nrecipients_select_type: FILTER\n"
         f"recipients_filter: {{and: [{', '.join([condition] * 40)}]}}\n",
     )
-    done, cost = run_limited("validate", cwd=hostile.root)
+    done, cost = call_limited("validate", cwd=hostile.root)
     assert (done.code, done.out.count(": error: ")) == (3, 40)
     check_cheap(cost)
 
@@ -312,7 +312,7 @@ def test_variables_are_handed_over_once(project: Project) -> None:
 def test_a_message_holds_only_so_many_templates(hostile: Project) -> None:
     ids = ", ".join(f"'{{{{ x{number} }}}}'" for number in range(100_000))
     hostile.write("messages/m.yaml", THANKS.replace("\n  - 1ad0", f" [{ids}] #"))
-    done, cost = run_limited("validate", cwd=hostile.root)
+    done, cost = call_limited("validate", cwd=hostile.root)
     check_refused(done, "here is template number 3,001 of this message")
     check_cheap(cost)
 
@@ -320,7 +320,7 @@ def test_a_message_holds_only_so_many_templates(hostile: Project) -> None:
 def test_many_mistakes_in_one_message_are_told_up_to_a_hundred(hostile: Project) -> None:
     ids = ", ".join(f"'{{{{ x{number} }}}}'" for number in range(900))
     hostile.write("messages/m.yaml", THANKS.replace("\n  - 1ad0", f" [{ids}] #"))
-    done, cost = run_limited("validate", cwd=hostile.root)
+    done, cost = call_limited("validate", cwd=hostile.root)
     assert (done.code, done.out.count(": error: ")) == (3, 100)
     check_cheap(cost)
 
@@ -337,7 +337,7 @@ def test_many_mistakes_in_one_message_are_told_up_to_a_hundred(hostile: Project)
 )
 def test_what_is_odd_and_cheap_is_let_pass(project: Project, template: str, text: str) -> None:
     project.write("messages/m.yaml", with_text(template))
-    done, cost = run_limited("plan", "--format", "json", cwd=project.root)
+    done, cost = call_limited("plan", "--format", "json", cwd=project.root)
     assert done.code == 0, done
     assert f'"EN": "{text}"' in done.out
     check_cheap(cost)

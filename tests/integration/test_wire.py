@@ -20,7 +20,6 @@ from runner import __version__
 from runner.emulator import Emulator
 from runner.errors import ListError, SurroundingsError
 from runner.model import (
-    Answer,
     Busy,
     Delivery,
     Direct,
@@ -29,12 +28,14 @@ from runner.model import (
     InThread,
     Message,
     NotConnected,
+    Outcome,
     Recipients,
     Rejected,
     Sent,
     Unknown,
 )
-from runner.toloka.client import LIST_LIMIT, Client, payload_of
+from runner.toloka.client import Client, payload_of
+from runner.toloka.listing import LIST_LIMIT
 
 THREAD = {"id": "63c15866757a4a1adad1d632"}
 TREE = {"and": [{"category": "skill", "key": "224", "operator": "GTE", "value": 80}]}
@@ -58,7 +59,7 @@ def delivery(recipients: Recipients | None = None) -> Delivery:
     return Delivery(message=one, recipients=one.recipients)
 
 
-def deliver(url: str, token: str = TOKEN, timeout_s: float = 5) -> Answer:
+def deliver(url: str, token: str = TOKEN, timeout_s: float = 5) -> Outcome:
     client = Client(url, token, timeout_s=timeout_s)
     try:
         return client.deliver(delivery())
@@ -260,7 +261,7 @@ def test_a_redirected_list_is_not_followed(start_scripted: StartScripted) -> Non
     assert other.requests == []
 
 
-FAULTS: list[tuple[str, type[Answer], int]] = [
+FAULTS: list[tuple[str, type[Outcome], int]] = [
     ("400", Rejected, 0),
     ("401", Rejected, 0),
     ("403", Rejected, 0),

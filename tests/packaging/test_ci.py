@@ -1,4 +1,4 @@
-"""The checks of this project itself: its workflow, its updates, and the audit of what it needs."""
+"""The checks of this project itself: its workflows, its pins, its updates, and the audit of what it needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from installing import ROOT, Done, run, tools_of
+from installing import PINS, ROOT, TOLOKA_KIT, TOOLS, Done, run, tools_of
 from scripted import Raw, Request, answer
 
 if sys.version_info >= (3, 11):
@@ -23,18 +23,27 @@ else:
 from conftest import StartScripted  # isort: skip  (the fixtures' own types)
 
 FOLDER = ROOT / ".github"
-WORKFLOW = FOLDER / "workflows" / "ci.yml"
+WORKFLOWS = [FOLDER / "workflows" / name for name in ("ci.yml", "nightly.yml")]
 
 pytestmark = pytest.mark.skipif(
-    not WORKFLOW.exists(), reason="an sdist has neither the workflow nor .ci"
+    not FOLDER.exists(), reason="an sdist has neither the workflows nor .ci"
 )
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A workflow, every scalar as text, so that `on` is a word."""
+    document: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)
+    return document
 
 
 @pytest.fixture(scope="module")
 def workflow() -> dict[str, Any]:
-    """The workflow, every scalar as text, so that `on` is a word."""
-    document: dict[str, Any] = yaml.load(WORKFLOW.read_text(encoding="utf-8"), yaml.BaseLoader)
-    return document
+    return load(WORKFLOWS[0])
+
+
+@pytest.fixture(scope="module")
+def nightly() -> dict[str, Any]:
+    return load(WORKFLOWS[1])
 
 
 @pytest.fixture(scope="session")
@@ -42,17 +51,21 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tools_of(tmp_path_factory)
 
 
-# --- the workflow ---------------------------------------------------------------------------------
+# --- the workflows --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("schema", "file"),
-    [("vendor.github-workflows", WORKFLOW), ("vendor.dependabot", FOLDER / "dependabot.yml")],
+    ("schema", "files"),
+    [("vendor.github-workflows", WORKFLOWS), ("vendor.dependabot", [FOLDER / "dependabot.yml"])],
 )
-def test_it_is_what_github_reads(schema: str, file: Path, tools: Path) -> None:
-    done = run(tools / "check-jsonschema", "--builtin-schema", schema, file, cwd=ROOT)
+def test_they_are_what_github_reads(schema: str, files: list[Path], tools: Path) -> None:
+    done = run(tools / "check-jsonschema", "--builtin-schema", schema, *files, cwd=ROOT)
 
     assert done.code == 0, done.said
+
+
+def test_every_workflow_is_looked_at() -> None:
+    assert sorted((FOLDER / "workflows").iterdir()) == WORKFLOWS
 
 
 def test_zizmor_finds_nothing_to_complain_of(tools: Path) -> None:
@@ -61,8 +74,6 @@ def test_zizmor_finds_nothing_to_complain_of(tools: Path) -> None:
     done = run(tools / "zizmor", *options, FOLDER, cwd=ROOT)
 
     assert done.code == 0, done.said
-    assert "ci.yml" in done.said
-    assert "dependabot.yml" in done.said
 
 
 def test_every_python_that_is_promised_runs_everything(workflow: dict[str, Any]) -> None:
@@ -75,7 +86,7 @@ def test_every_python_that_is_promised_runs_everything(workflow: dict[str, Any])
     assert [int(each.split(".")[1]) for each in promised] == list(range(10, 10 + len(promised)))
     used = [step["with"].get("python-version") for step in job["steps"] if "with" in step]
     assert "${{ matrix.python }}" in used
-    assert job["steps"][-1]["run"] == "bash .ci/run"
+    assert job["steps"][-1]["run"] == "bash .ci/run pinned"
 
 
 def test_changes_and_every_week_are_looked_at(workflow: dict[str, Any]) -> None:
@@ -88,23 +99,66 @@ def test_changes_and_every_week_are_looked_at(workflow: dict[str, Any]) -> None:
     assert workflow["jobs"]["audit"]["steps"][-1]["run"] == "bash .ci/run audit"
 
 
-def test_no_job_may_write_or_keeps_a_credential(workflow: dict[str, Any]) -> None:
-    assert workflow["permissions"] == {"contents": "read"}
-    assert "secrets." not in WORKFLOW.read_text(encoding="utf-8")
-    for job in workflow["jobs"].values():
-        assert "permissions" not in job
-        assert int(job["timeout-minutes"]) <= 60
-        checkout = job["steps"][0]
-        assert checkout["uses"].startswith("actions/checkout@")
-        assert checkout["with"]["persist-credentials"] == "false"
+def test_every_night_the_newest_of_everything_is_tried(nightly: dict[str, Any]) -> None:
+    assert set(nightly["on"]) == {"schedule", "workflow_dispatch"}
+    minute = re.fullmatch(r"(\d+) \d+ \* \* \*", nightly["on"]["schedule"][0]["cron"])
+    assert minute is not None
+    assert minute[1] != "0", "everybody's jobs start at the full hour"
+    steps = nightly["jobs"]["newest"]["steps"]
+    assert [step["with"]["python-version"] for step in steps if "setup-python" in str(step)] == [
+        "3.x"
+    ]
+    assert any(step.get("run", "").startswith("bash .ci/run newest ") for step in steps)
+
+
+def test_a_night_that_fails_is_an_issue(nightly: dict[str, Any], tmp_path: Path) -> None:
+    """The script of the job that reports, with something that notes what `gh` is asked."""
+    report = nightly["jobs"]["report"]
+    assert (report["needs"], report["if"]) == ("newest", "failure()")
+    assert report["permissions"] == {"issues": "write"}
+    [step] = report["steps"]
+    assert "${{" not in step["run"]
+    (tmp_path / "gh").write_text(
+        '#!/bin/sh\nprintf "%s\\n" "$@" >>asked; [ "$2" != list ] || cat open\n'
+    )
+    (tmp_path / "gh").chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    env = {"PATH": path, "RUN": "the-address", "LOG": "first\n$(touch pwned)`touch pwned`"}
+    for number, done in (("", "create"), ("7\n", "comment")):
+        (tmp_path / "open").write_text(number)
+        (tmp_path / "asked").write_text("")
+
+        said = run("bash", "-e", "-o", "pipefail", "-c", step["run"], cwd=tmp_path, env=env)
+
+        assert said.code == 0, said.said
+        asked = (tmp_path / "asked").read_text()
+        assert f"issue\n{done}\n{number}" in asked
+        assert "the-address" in asked
+        assert "    first\n    $(touch pwned)" in asked
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_no_job_may_write_or_keeps_a_credential() -> None:
+    for path in WORKFLOWS:
+        document = load(path)
+        assert document["permissions"] == {"contents": "read"}
+        assert "secrets." not in path.read_text(encoding="utf-8")
+        for name, job in document["jobs"].items():
+            assert int(job["timeout-minutes"]) <= 60
+            if name == "report":
+                continue
+            assert "permissions" not in job
+            checkout = job["steps"][0]
+            assert checkout["uses"].startswith("actions/checkout@")
+            assert checkout["with"]["persist-credentials"] == "false"
 
 
 def test_every_action_is_pinned_by_its_commit() -> None:
-    used = re.findall(r"uses: *(.+)", WORKFLOW.read_text(encoding="utf-8"))
-
-    assert used
-    for each in used:
-        assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each), each
+    for path in WORKFLOWS:
+        used = re.findall(r"uses: *(.+)", path.read_text(encoding="utf-8"))
+        assert used
+        for each in used:
+            assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each), each
 
 
 def test_updates_are_looked_for_every_week() -> None:
@@ -113,6 +167,25 @@ def test_updates_are_looked_for_every_week() -> None:
 
     assert set(kinds) == {"github-actions", "pip"}
     assert all(schedule["interval"] == "weekly" for schedule in kinds.values())
+
+
+# --- the pins ------------------------------------------------------------------------------------
+
+
+def named(requirement: str) -> str:
+    """The name in a requirement, in the one form that all names have."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[<>=\[;]", requirement)[0]).lower()
+
+
+def test_what_the_tests_need_is_pinned_exactly_and_from_no_index_of_ours() -> None:
+    lines = [line for line in PINS.read_text(encoding="utf-8").splitlines() if line[0] != "#"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    dev = project["optional-dependencies"]["dev"]
+
+    assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
+    needed = {named(each) for each in (*project["dependencies"], *dev, *TOOLS, *TOLOKA_KIT)}
+    # pip leaves its own kind out of what it lists.
+    assert needed - {named(line) for line in lines} <= {"setuptools"}
 
 
 # --- the audit ------------------------------------------------------------------------------------
@@ -181,15 +254,13 @@ def test_without_a_known_vulnerability_it_passes(
     assert "no known vulnerability" in done.said
 
 
-@pytest.mark.parametrize("options", [(), ("--required",)])
 def test_a_service_that_knows_nothing_is_not_believed(
-    audit: Audit, start_scripted: StartScripted, options: tuple[str, ...]
+    audit: Audit, start_scripted: StartScripted
 ) -> None:
-    done = audit(start_scripted(advisories()).url, "click==8.3.3", options=options)
+    done = audit(start_scripted(advisories()).url, "click==8.3.3", options=("--required",))
 
-    assert done.code == len(options), done.said
-    how = "not audited" if options else "skipped"
-    assert f"{how}: no advisory service can be asked from here" in done.said
+    assert done.code == 1, done.said
+    assert "not audited: no advisory service can be asked from here" in done.said
     assert f"it knows no fault of {KNOWN_BAD}" in done.said
     assert "no known vulnerability" not in done.said
 
@@ -218,10 +289,8 @@ def test_a_service_that_goes_silent_hides_no_finding(
     url = start_scripted(serve).url
     newest = tmp_path / "newest.txt"
     newest.write_text("jinja2==3.1.6\n", encoding="utf-8")
-    for wanted, required, code in (("8.1.7", False, 1), ("8.3.3", False, 0), ("8.3.3", True, 1)):
-        options = ("--required",) if required else ()
-        done = audit(url, f"click=={wanted}", more=(newest,), options=options)
+    done = audit(url, "click==8.1.7", more=(newest,))
 
-        assert done.code == code, done.said
-        assert ("lowest: click 8.1.7: " in done.said) == (wanted == "8.1.7")
-        assert "no advisory service can be asked" in done.said
+    assert done.code == 1, done.said
+    assert "lowest: click 8.1.7: " in done.said
+    assert "no advisory service can be asked" in done.said

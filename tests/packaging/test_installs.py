@@ -37,7 +37,8 @@ else:
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 VERSION = re.findall(r'__version__ = "(.+)"', (ROOT / "runner/__init__.py").read_text())[0]
 SCHEMAS = sorted(path.name for path in (ROOT / "schemas").glob("*.json"))
-DEPENDENCIES = {"click", "filelock", "jinja2", "jsonschema", "pyyaml", "requests"}
+DEPENDENCIES = {"click", "jinja2", "jsonschema", "pyyaml", "requests"}
+SITE = "Lib/site-packages" if os.name == "nt" else "lib/python3.*/site-packages"
 ABOUT = f"message_runner-{VERSION}.dist-info"
 
 # What lies about in a checkout and must not be packed, the manifest above all.
@@ -57,6 +58,7 @@ class Built:
     """The wheel and the sdist of one copy of the sources, and all that they need, as wheels."""
 
     folder: Path
+    tools: Path
 
     @property
     def sources(self) -> Path:
@@ -67,8 +69,14 @@ class Built:
         return self.folder / "house"
 
     @property
-    def tools(self) -> Environment:
-        return Environment(self.folder / "tools")
+    def needs(self) -> Environment:
+        """An environment with what ours needs, and not ours."""
+        return Environment(self.folder / "needs")
+
+    @property
+    def installed(self) -> Environment:
+        """An environment with the wheel, and what pip found that it needs."""
+        return Environment(self.folder / "installed")
 
     @property
     def wheel(self) -> Path:
@@ -81,19 +89,27 @@ class Built:
     def pack(self, sources: Path, to: Path, *options: str) -> None:
         """Build from these sources; without options, the wheel is made from the sdist."""
         build = ("-m", "build", "--no-isolation", *options)
-        done = run(self.tools.python, *build, "--outdir", to, sources, cwd=self.folder)
+        done = run(self.tools / "python", *build, "--outdir", to, sources, cwd=self.folder)
         assert done.code == 0, done.said
 
     def environment(self, folder: Path, *wanted: str | Path) -> Environment:
         """Make an environment that holds what is wanted and what that needs, from the house."""
         made = environment(folder)
-        made.install("--no-compile", "--no-index", "--find-links", self.house, *wanted)
+        made.install("--no-index", "--find-links", self.house, *wanted)
+        return made
+
+    def beside_needs(self, folder: Path, *wanted: str | Path) -> Environment:
+        """Make an environment that holds what is wanted, and sees what that needs."""
+        made = self.environment(folder, "--no-deps", *wanted)
+        [theirs], [ours] = (each.folder.glob(SITE) for each in (self.needs, made))
+        (ours / "needs.pth").write_text(f"{theirs}\n", encoding="utf-8")
         return made
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return Built(once(tmp_path_factory, "built", lambda folder: build(Built(folder))))
+    tools = tools_of(tmp_path_factory)
+    return Built(once(tmp_path_factory, "built", lambda folder: build(Built(folder, tools))), tools)
 
 
 def build(built: Built) -> None:
@@ -103,31 +119,31 @@ def build(built: Built) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("stray", encoding="utf-8")
     needed = PROJECT["build-system"]["requires"]
-    environment(built.tools.folder, "build", *needed)
     built.pack(built.sources, built.folder / "dist")
     # An editable installation needs `editables` with some releases of the build backend.
-    built.tools.pip(*("wheel", "-q", "--wheel-dir", built.house, built.wheel, *needed, "editables"))
+    pip = Environment(built.tools.parent)
+    pip.pip(*("wheel", "-q", "--wheel-dir", built.house, built.wheel, *needed, "editables"))
+    built.environment(built.needs.folder, *PROJECT["project"]["dependencies"])
+    built.environment(built.installed.folder, built.wheel)
 
 
-def checkout(built: Built, folder: Path) -> tuple[Sequence[str | Path], Mapping[str, str]]:
-    made = built.environment(folder, *PROJECT["project"]["dependencies"])
+def checkout(built: Built, _folder: Path) -> tuple[Sequence[str | Path], Mapping[str, str]]:
     env = {**OUTSIDE, "PYTHONPATH": str(built.sources)}
-    return (made.python, "-m", "runner"), env
+    return (built.needs.python, "-m", "runner"), env
 
 
 def editable(built: Built, folder: Path) -> tuple[Sequence[str | Path], Mapping[str, str]]:
-    return (
-        built.environment(folder, "--editable", built.sources).command("message-runner"),
-    ), OUTSIDE
+    made = built.beside_needs(folder, "--editable", built.sources)
+    return (made.command("message-runner"),), OUTSIDE
 
 
-def wheel(built: Built, folder: Path) -> tuple[Sequence[str | Path], Mapping[str, str]]:
-    return (built.environment(folder, built.wheel).command("message-runner"),), OUTSIDE
+def wheel(built: Built, _folder: Path) -> tuple[Sequence[str | Path], Mapping[str, str]]:
+    return (built.installed.command("message-runner"),), OUTSIDE
 
 
 def sdist(built: Built, folder: Path) -> tuple[Sequence[str | Path], Mapping[str, str]]:
     # The wheelhouse has a wheel of ours too; a path beats it.
-    return (built.environment(folder, built.sdist).command("message-runner"),), OUTSIDE
+    return (built.beside_needs(folder, built.sdist).command("message-runner"),), OUTSIDE
 
 
 Way = Callable[[Built, Path], tuple[Sequence[str | Path], Mapping[str, str]]]
@@ -240,7 +256,6 @@ def test_the_dependencies_are_these_with_lower_bounds(built: Built) -> None:
 
 SAFE = {
     "click": "8.3.3",  # CVE-2026-7246
-    "filelock": "3.20.3",  # CVE-2025-68146, CVE-2026-22701
     "jinja2": "3.1.6",  # CVE-2025-27516
     "requests": "2.33.0",  # CVE-2024-47081, CVE-2026-25645
 }
@@ -266,38 +281,37 @@ def test_the_metadata_name_licence_python_and_readme(built: Built) -> None:
     assert str(about.get_payload()).startswith("# message-runner")
 
 
-def test_an_index_would_take_both_and_show_the_readme(
-    built: Built, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    twine = tools_of(tmp_path_factory) / "twine"
-
-    done = run(twine, "--no-color", "check", "--strict", built.wheel, built.sdist, cwd=ROOT)
+def test_an_index_would_take_both_and_show_the_readme(built: Built) -> None:
+    done = run(
+        built.tools / "twine", "--no-color", "check", "--strict", built.wheel, built.sdist, cwd=ROOT
+    )
 
     assert done.code == 0, done.said
-    assert done.said.count("PASSED") == 2
 
 
 CONSUMER = """\
 from pathlib import Path
 
+from typing_extensions import assert_type
+
 from runner import __version__
 from runner.emulator import Emulator, parse_fault
+from runner.emulator.faults import Fault
 
 def url_of(store: Path) -> str:
     with Emulator(store, faults=[parse_fault("at=1,kind=500")]) as emulator:
         return emulator.url
 
 version: str = __version__
-reveal_type(parse_fault("kind=500"))
-reveal_type(Emulator.url)
+assert_type(parse_fault("kind=500"), Fault)
+assert_type(Emulator(Path("store")).url, str)
 """
 
 
 def test_who_imports_it_sees_its_types(built: Built, tmp_path: Path) -> None:
-    installed = built.environment(tmp_path / "environment", built.wheel)
     (tmp_path / "consumer.py").write_text(CONSUMER, encoding="utf-8")
     (tmp_path / "wrong.py").write_text("from runner.emulator import parse_fault\nparse_fault(1)\n")
-    mypy = (sys.executable, "-m", "mypy", "--strict", "--python-executable", installed.python)
+    mypy = (sys.executable, "-m", "mypy", "--strict", "--python-executable", built.installed.python)
     # Nothing of this project's own checks: neither their cache nor their settings.
     cache = ("--cache-dir", tmp_path / "cache", "--config-file=")
 
@@ -305,9 +319,5 @@ def test_who_imports_it_sees_its_types(built: Built, tmp_path: Path) -> None:
     wrong = run(*mypy, *cache, "wrong.py", cwd=tmp_path)
 
     assert good.code == 0, good.said
-    assert re.findall(r'Revealed type is "(.+)"', good.said) == [
-        "runner.emulator.faults.Fault",
-        "def (self: runner.emulator.emulator.Emulator) -> str",
-    ]
     assert wrong.code == 1, wrong.said
-    assert 'Argument 1 to "parse_fault" has incompatible type "int"' in wrong.said
+    assert re.search(r"wrong\.py:2: .*\[arg-type\]", wrong.said), wrong.said

@@ -10,13 +10,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import TOLOKER, Project, direct, tolokers
 
 from preview.pages import HOSTILE, Node, as_seen, everyone, letters, parse
 from runner.model import Everyone, InThread, Message
-from runner.plan.build import Plan, PlannedMessage
+from runner.plan.plan import Plan, PlannedMessage
 from runner.report.page import build_page
 from runner.wording import printable
 
@@ -183,6 +183,8 @@ def test_what_moves_a_cursor_or_turns_text_around_is_shown_and_set_apart() -> No
     assert page.texts("p", "origin") == ["revision 1, from m\\x1b.yaml"]
 
 
+# The hostile texts above are the thorough part; a page takes long to read back.
+@settings(max_examples=25)
 @given(topic=st.text(min_size=1), text=st.text(min_size=1))
 def test_any_text_comes_out_as_it_went_in(topic: str, text: str) -> None:
     page = parse(built(message(topic, text)).encode().decode())

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from console import Bindings, Block, blocks, command_of
-from installing import NOT_COPIED, OUTSIDE, ROOT, Done, copy_sources, needs_index
+from installing import NOT_COPIED, OUTSIDE, PINS, ROOT, Done, copy_sources, needs_index
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PORT = "8765"
@@ -55,14 +55,10 @@ def fresh() -> dict[str, str]:
 
 
 def installed(command: str, cwd: Path) -> str:
-    """Run a command that installs; gives what it printed, without what pip has to say."""
-    done = run(command, cwd, fresh(), timeout_s=500)
+    """Run a command that installs; gives what it printed. pip says only what is wrong."""
+    done = run(command, cwd, {**fresh(), "PIP_QUIET": "1"}, timeout_s=500)
     needs_index(Done(done.returncode, f"$ {command}\n{done.stdout}"))
-    return "".join(
-        line
-        for line in done.stdout.splitlines(keepends=True)
-        if not line.startswith(("WARNING: ", "[notice] "))
-    )
+    return done.stdout
 
 
 @pytest.fixture
@@ -89,14 +85,12 @@ def test_first_command_installs_and_sends(clone: Path) -> None:
     assert Bindings().match(written, printed), printed
 
 
-@pytest.mark.timeout(600)
-def test_second_command_installs_what_the_tests_need(clone: Path) -> None:
-    *setup, last = command_of(README, "tests").split(" && ")
+def test_second_command_installs_the_pins_and_passes_the_tests() -> None:
+    """That it does is seen by `.ci/run`, which runs it as it stands, to the end."""
+    *_, install, last = command_of(README, "tests").split(" && ")
+
+    assert install.endswith(f"-c {PINS.relative_to(ROOT).as_posix()}")
     assert last == "pytest"
-
-    printed = installed(" && ".join([*setup, "pytest --collect-only -q -n 0"]), clone)
-
-    assert "test_second_command_installs_what_the_tests_need" in printed
 
 
 @pytest.mark.timeout(300)
@@ -148,8 +142,15 @@ class Session:
             printed = done.stdout
             assert done.returncode == exit_code, f"line {block.line}: $ {real}\n{printed}"
         printed = printed.replace(self._port, PORT)
+        if command == "message-runner status":
+            # Its rows are in the order in which threads of the program came to send.
+            written, printed = in_order(written), in_order(printed)
         if not self._bindings.match(written, printed):
             pytest.fail(f"README line {block.line}: $ {real}\nprints\n{printed}\nnot\n{written}")
+
+
+def in_order(text: str) -> str:
+    return "".join(sorted(text.splitlines(keepends=True)))
 
 
 class Servers:

@@ -243,7 +243,7 @@ def test_a_plan_as_json_holds_what_would_be_sent(project: Project) -> None:
                 "recipients_select_type": "DIRECT",
                 "recipients": 2,
                 "requests": 1,
-                "settled": {},
+                "skipped": {},
                 "deliveries": [
                     {
                         "topic": {"EN": "Thank you!"},
@@ -261,7 +261,7 @@ def test_a_plan_as_json_holds_what_would_be_sent(project: Project) -> None:
                 "recipients_select_type": "FILTER",
                 "recipients": None,
                 "requests": 1,
-                "settled": {},
+                "skipped": {},
                 "deliveries": [
                     {
                         "topic": {"EN": "Hi"},
@@ -279,7 +279,7 @@ def test_a_plan_as_json_holds_what_would_be_sent(project: Project) -> None:
                 "recipients_select_type": "DIRECT",
                 "recipients": None,
                 "requests": 0,
-                "settled": {"draft": 1},
+                "skipped": {"draft": 1},
                 "deliveries": [],
             },
         ],

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import TOKEN, calls, control, direct, reached, tolokers
+from support import IS_THOROUGH, TOKEN, calls, control, direct, reached, tolokers
 
 from runner.emulator import Emulator
 
@@ -28,6 +28,9 @@ BRANCH = "message-results"
 CONFIG = "defaults: {settle: 0.2, rate: 300}\n"
 
 SystemRunner = Callable[..., Runner]
+
+# Each job is a dozen processes; the others are a part of each kind.
+thorough = pytest.mark.skipif(not IS_THOROUGH, reason="with MESSAGE_RUNNER_PROFILE=thorough only")
 
 
 @dataclass
@@ -193,6 +196,7 @@ def test_the_first_job_makes_the_branch_and_the_next_goes_on_from_it(
     assert on_branch == remote.manifest, "no lock, no note of who holds it"
 
 
+@thorough
 def test_a_job_with_nothing_to_do_commits_nothing(remote: Remote, send: SystemRunner) -> None:
     send()
     tip = git("rev-parse", BRANCH, cwd=remote.origin)
@@ -204,6 +208,7 @@ def test_a_job_with_nothing_to_do_commits_nothing(remote: Remote, send: SystemRu
     assert remote.composed() == 1
 
 
+@thorough
 def test_no_messages_sent_no_branch(remote: Remote, send: SystemRunner) -> None:
     remote.write("messages/first.yaml", direct("ada", extra="draft: true\n"))
     remote.merge("Not yet")
@@ -242,7 +247,7 @@ def test_a_job_that_dies_between_sending_and_pushing_is_not_repeated(remote: Rem
     assert [event["how"] for event in remote.events("sent")] == ["adopted"]
 
 
-@pytest.mark.parametrize("records", [True, False])
+@pytest.mark.parametrize("records", [True, pytest.param(False, marks=thorough)])
 def test_a_job_killed_while_it_sends(remote: Remote, records: bool) -> None:
     """The machine goes on to record (a cancelled job), or is gone with all that it knew."""
     people = tolokers(12)
@@ -298,6 +303,7 @@ def test_two_clones_and_a_rejected_push_lose_nothing(remote: Remote) -> None:
     assert reached(remote.emulator) == ["ada", "bob", "eve"]
 
 
+@thorough
 def test_two_first_jobs_at_once(remote: Remote) -> None:
     """Neither found a branch; both start one, each with a first line of its own."""
     slow = remote.run(dies_after="Send")
@@ -326,6 +332,7 @@ def test_a_push_that_never_succeeds_fails_the_job_and_harms_nobody(remote: Remot
     assert (remote.composed(), reached(remote.emulator)) == (1, ["ada"])
 
 
+@thorough
 def test_a_push_is_tried_again_when_the_network_fails(remote: Remote) -> None:
     hook = remote.origin / "hooks" / "pre-receive"
     hook.write_text('#!/bin/sh\n[ -e "$0.tried" ] || { touch "$0.tried"; exit 1; }\n')
@@ -337,6 +344,7 @@ def test_a_push_is_tried_again_when_the_network_fails(remote: Remote) -> None:
     assert len(remote.events("sent")) == 1
 
 
+@thorough
 def test_a_torn_last_line_does_not_become_damage(remote: Remote) -> None:
     remote.run()
     remote.write("messages/second.yaml", direct("bob"))
@@ -372,6 +380,7 @@ def test_an_old_commit_run_again_sends_nothing(remote: Remote) -> None:
     )
 
 
+@thorough
 def test_a_squash_merge_sends_once(remote: Remote) -> None:
     git("checkout", "-q", "-b", "topic", cwd=remote.desk)
     for text in ("Draft", "Better", "Best"):
@@ -416,6 +425,7 @@ def test_the_check_knows_what_was_sent(remote: Remote) -> None:
     assert "steps.plan.outputs.pending" not in github.context
 
 
+@thorough
 def test_what_is_in_doubt_is_pending(remote: Remote) -> None:
     # The first list is that of catching up; what was sent cannot be looked for after it.
     faults = ["kind=accepted-then-500,on=compose", "kind=500,on=list,after=1"]

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.model import (
-    Answer,
     Busy,
     NoRecipients,
     NotConnected,
+    Outcome,
     Rejected,
     Sent,
     Unknown,
@@ -109,7 +109,7 @@ def test_a_2xx_without_a_thread_id_is_unknown(body: bytes) -> None:
     ],
 )
 def test_each_error_of_the_table_means_what_the_table_says(
-    status: int, code: str, wanted: type[Answer]
+    status: int, code: str, wanted: type[Outcome]
 ) -> None:
     answer = classify(status, error(code, "Why"), {})
     assert type(answer) is wanted

@@ -15,7 +15,6 @@ from runner.config import (
     load_token,
     load_variables,
     manifest_path,
-    names_a_target,
 )
 from runner.errors import SurroundingsError
 
@@ -130,8 +129,10 @@ def test_the_target_is_the_flag_then_the_variable_then_the_configuration_then_lo
     assert choose_target(named, None, environ).name == "yandex-tasks"
     assert choose_target(named, "production", environ).name == "production"
     assert choose_target(named, "local", environ).is_local
-    assert [names_a_target(plain, None, {}), names_a_target(plain, "local", {})] == [False, True]
-    assert [names_a_target(plain, None, environ), names_a_target(named, None, {})] == [True, True]
+    assert not choose_target(plain, None, {}).is_named
+    assert choose_target(plain, "local", {}).is_named
+    assert choose_target(plain, None, environ).is_named
+    assert choose_target(named, None, {}).is_named
     assert choose_target(plain, None, {"TOLOKA_TARGET": ""}).name == "local"
 
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,11 @@ from jsonschema import Draft7Validator
 from support import tolokers
 
 from runner.errors import SurroundingsError
-from runner.manifest.appender import Journal
+from runner.manifest.appender import Appender
 from runner.manifest.file import Manifest, read_history
 from runner.manifest.history import History, NotFound, Settled
-from runner.manifest.lines import (
-    DamageError,
-    header_event,
-    intent_event,
-    line_of,
-    outcome_event,
-    read_book,
-)
+from runner.manifest.lines import header_event, intent_event, line_of, outcome_event
+from runner.manifest.state import DamageError, read_state
 from runner.model import (
     Delivery,
     Direct,
@@ -145,9 +140,9 @@ def test_what_is_written_is_read_back_and_keeps_to_the_schema(
 
 def test_the_first_lines_name_the_target_the_account_and_who_sends(path: Path) -> None:
     write(path, "a", outcome=sent())
-    header, run, intent, outcome = lines(path)
-    assert (header["event"], header["version"]) == ("manifest", 1)
-    assert (header["target"], header["account"]) == (TARGET, "acc")
+    header, run, intent, outcome, account = lines(path)
+    assert (header["event"], header["version"], header["target"]) == ("manifest", 1, TARGET)
+    assert (account["event"], account["account"]) == ("account", "acc")
     assert {**RUN, "event": "run"}.items() <= run.items()
     assert (intent["event"], intent["recipients_ids"]) == ("intent", ["a"])
     assert (outcome["event"], outcome["created"]) == ("sent", "2026-11-22T21:00:00.321Z")
@@ -187,7 +182,8 @@ def test_an_intent_is_on_disk_when_the_call_returns_and_every_id_is_fresh(path: 
 def test_a_run_with_nothing_to_do_leaves_no_trace(path: Path) -> None:
     with Manifest.open(path, TARGET, RUN) as manifest:
         assert manifest.history() == History()
-    assert not path.exists()
+    # Windows removes no file that is open.
+    assert not path.exists() or (os.name == "nt" and path.stat().st_size == 0)
     write(path, "a")
     before = path.read_bytes()
     with Manifest.open(path, TARGET, RUN) as manifest:
@@ -201,24 +197,52 @@ def test_a_later_run_appends(path: Path) -> None:
     before = path.read_bytes()
     write(path, "b", outcome=sent("t2"))
     assert path.read_bytes().startswith(before)
-    assert [line["event"] for line in lines(path)] == ["manifest", *["run", "intent", "sent"] * 2]
-
-
-def test_the_account_is_learned_once_by_the_first_line(path: Path) -> None:
-    write(path, "a", outcome=sent(account=None))
-    assert "account" not in lines(path)[0]
-    assert read_history(path, TARGET).account is None
-    if os.name == "posix":
-        path.chmod(0o640)
-    write(path, "b", "c", outcome=sent())
-    assert lines(path)[0]["account"] == "acc"
-    assert [line["event"] for line in lines(path)].count("manifest") == 1
-    assert len(read_history(path, TARGET).attempts) == 3
-    if os.name == "posix":
-        assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert [each.name for each in path.parent.iterdir() if each.name.endswith(".jsonl")] == [
-        path.name
+    assert [line["event"] for line in lines(path)] == [
+        *("manifest", "run", "intent", "sent", "account"),
+        *("run", "intent", "sent"),
     ]
+
+
+def test_the_account_is_recorded_once_when_it_is_known(path: Path) -> None:
+    write(path, "a", outcome=sent("t1", account=None))
+    before = path.read_bytes()
+    assert read_history(path, TARGET).account is None
+    write(path, "b", "c", outcome=sent("t2"))
+    assert path.read_bytes().startswith(before)
+    assert [line["account"] for line in lines(path) if line["event"] == "account"] == ["acc"]
+    history = read_history(path, TARGET)
+    assert (history.account, len(history.attempts)) == ("acc", 3)
+    validator = Draft7Validator(load_schema("manifest"))
+    for line in lines(path):
+        assert [error.message for error in validator.iter_errors(line)] == []
+
+
+def test_an_account_that_is_known_before_the_first_line_stands_in_it(path: Path) -> None:
+    with Manifest.open(path, TARGET, RUN) as manifest:
+        manifest.note_account("acc")
+        assert path.read_bytes() == b""
+        manifest.settle(manifest.intend(delivery(["a"])), sent())
+    assert lines(path)[0]["account"] == "acc"
+    assert "account" not in [line["event"] for line in lines(path)]
+
+
+def test_the_history_is_one_value_until_more_is_recorded(path: Path) -> None:
+    with Manifest.open(path, TARGET, RUN) as manifest:
+        before = manifest.history()
+        assert manifest.history() is before
+        name = manifest.intend(delivery(["a"]))
+        after = manifest.history()
+        assert (before.unknown, [each.delivery for each in after.unknown]) == ((), [name])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_manifest_is_its_owners_alone_and_an_older_one_keeps_its_mode(path: Path) -> None:
+    write(path, "a")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o640)
+    write(path, "b")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
 # --- another target, another account --------------------------------------------------------------
@@ -392,7 +416,7 @@ def test_reading_does_not_depend_on_the_order_and_sent_beats_everything(
     events: list[Mapping[str, object]],
 ) -> None:
     head = header_event(TARGET, None)
-    (attempt,) = read_book(b"".join(map(line_of, [head, *events, *events]))).history().attempts
+    (attempt,) = read_state(b"".join(map(line_of, [head, *events, *events]))).history().attempts
     kinds = {str(event["event"]) for event in events} - {"intent"}
     strongest = [
         name for name in ("sent", "no_recipients", "rejected", "not_found") if name in kinds
@@ -424,7 +448,7 @@ def test_a_manifest_survives_its_lines_in_any_order(
             events.append(outcome_event(f"d{number}", outcome, "answer"))
     random.shuffle(events)
     raw = b"".join(map(line_of, [header_event(TARGET, "acc"), *events]))
-    history = read_book(raw).history()
+    history = read_state(raw).history()
     assert (history.target, history.account) == (TARGET, "acc")
     found = {
         each.delivery: (list(each.recipients_ids), type(each.outcome), each.source)
@@ -442,7 +466,7 @@ def test_a_manifest_survives_its_lines_in_any_order(
 )
 def test_any_bytes_are_a_book_or_damage_with_a_line(raw: bytes) -> None:
     try:
-        history = read_book(raw).history()
+        history = read_state(raw).history()
     except DamageError as error:
         line = error.line
     else:
@@ -502,6 +526,55 @@ def test_a_holder_that_was_killed_does_not_block(path: Path) -> None:
     assert len(read_history(path, TARGET).attempts) == 1
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes and replaces no file that is open")
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_a_manifest_that_is_removed_or_replaced_takes_no_more(path: Path, comes_back: bool) -> None:
+    with Manifest.open(path, TARGET, RUN) as manifest:
+        manifest.intend(delivery(["a"]))
+        held = path.read_bytes()
+        path.unlink()
+        if comes_back:
+            path.write_bytes(held)
+        with pytest.raises(SurroundingsError, match="it was removed or replaced while this run"):
+            manifest.intend(delivery(["b"]))
+    # What lies there now is somebody else's, and stays.
+    assert path.exists() == comes_back
+    assert not comes_back or path.read_bytes() == held
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no file that is open")
+def test_what_lies_beside_the_manifest_is_not_its_lock(path: Path) -> None:
+    holder = hold(path)
+    try:
+        path.with_name(f"{path.name}.holder").unlink()
+        said = r"is in use by another run \(it has just begun\)"
+        with pytest.raises(SurroundingsError, match=said), Manifest.open(path, TARGET, RUN):
+            pass
+    finally:
+        holder.communicate("", timeout=20)
+
+
+def test_of_many_runs_at_once_one_gets_the_lock_and_the_others_are_told(path: Path) -> None:
+    barrier = threading.Barrier(8)
+
+    def enter(_: int) -> str:
+        barrier.wait()
+        said = "held"
+        try:
+            with Manifest.open(path, TARGET, RUN):
+                barrier.wait()
+        except SurroundingsError as error:
+            said = str(error)
+            barrier.wait()
+        return said
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            said = sorted(pool.map(enter, range(8)))
+            assert said[0] == "held"
+            assert all("is in use by another run" in each for each in said[1:])
+
+
 def test_two_manifests_do_not_share_a_lock(path: Path) -> None:
     holder = hold(path)
     try:
@@ -527,60 +600,47 @@ def test_many_threads_may_write_and_no_line_is_torn_or_lost(path: Path) -> None:
     assert {each.delivery for each in history.attempts} == set(names)
     assert {each.thread_id for each in history.attempts} == {f"thread-{toloker}" for toloker in ids}
     assert history.account == "acc"
-    assert len(lines(path)) == 2 + 2 * len(ids)
+    assert len(lines(path)) == 3 + 2 * len(ids)
 
 
-def test_a_journal_has_each_line_on_disk_when_the_call_returns(tmp_path: Path) -> None:
-    file = tmp_path / "journal"
-    journal = Journal(file)
+def test_each_line_is_on_disk_when_the_call_returns(tmp_path: Path) -> None:
+    file = tmp_path / "lines"
     seen: list[bool] = []
+    with FileIO(file, "a") as stream:
+        appender = Appender(stream)
 
-    def append(number: int) -> None:
-        line = b"%d\n" % number
-        journal.append(line)
-        seen.append(line in file.read_bytes().splitlines(keepends=True))
+        def append(number: int) -> None:
+            line = b"%d\n" % number
+            appender.append(line)
+            seen.append(line in file.read_bytes().splitlines(keepends=True))
 
-    threads = [threading.Thread(target=append, args=(number,)) for number in range(60)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    journal.close()
-    journal.close()
+        threads = [threading.Thread(target=append, args=(number,)) for number in range(60)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        appender.close()
+        appender.close()
+        with pytest.raises(OSError, match="this run has ended"):
+            appender.append(b"late\n")
     assert seen == [True] * 60
     assert sorted(map(int, file.read_bytes().split())) == list(range(60))
-
-
-def test_a_journal_keeps_what_was_appended_while_its_first_line_changes(tmp_path: Path) -> None:
-    file = tmp_path / "journal"
-    journal = Journal(file)
-    journal.append(b"first\n")
-    with ThreadPoolExecutor(8) as pool:
-        for number in range(100):
-            pool.submit(journal.append, b"%d\n" % number)
-            if number % 20 == 0:
-                pool.submit(journal.replace_first_line, b"other first line\n")
-    journal.append(b"last\n")
-    journal.close()
-    first, *rest = file.read_bytes().splitlines()
-    assert first == b"other first line"
-    assert sorted(rest) == sorted([*(b"%d" % number for number in range(100)), b"last"])
-    assert [each.name for each in tmp_path.iterdir()] == ["journal"]
 
 
 FULL = """
 import resource, sys
 from pathlib import Path
-from runner.manifest.appender import Journal
+from io import FileIO
+from runner.manifest.appender import Appender
 path = Path(sys.argv[1])
-journal = Journal(path)
-journal.append(b"x" * 999 + b"\\n")
+appender = Appender(FileIO(path, "a"))
+appender.append(b"x" * 999 + b"\\n")
 import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1500, resource.RLIM_INFINITY))
 for attempt in range(2):
     try:
-        journal.append(b"y" * 999 + b"\\n")
+        appender.append(b"y" * 999 + b"\\n")
     except OSError as error:
         print("refused", path.stat().st_size, flush=True)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
@@ -589,7 +649,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no process's files")
 def test_a_disk_that_takes_no_more_leaves_no_half_line(tmp_path: Path) -> None:
-    file = tmp_path / "journal"
+    file = tmp_path / "lines"
     done = subprocess.run(
         [sys.executable, "-c", FULL, str(file)],
         capture_output=True,
@@ -606,8 +666,8 @@ def test_damage_is_told_at_its_line_whatever_blank_lines_stand_above(pieces: lis
     raw = line_of(header_event(TARGET, None)) + "".join(pieces).encode()
     lines = raw.decode().split("\n")
     if "x" not in lines:
-        assert read_book(raw).target == TARGET
+        assert read_state(raw).target == TARGET
         return
     with pytest.raises(DamageError) as caught:
-        read_book(raw)
+        read_state(raw)
     assert caught.value.line == lines.index("x") + 1

@@ -25,7 +25,9 @@ from runner.model import (
     Sent,
     Thread,
 )
-from runner.plan.build import Plan, Rules, build_plan
+from runner.plan.build import build_plan
+from runner.plan.objections import Objection, find_objections
+from runner.plan.plan import Plan, Policy
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
@@ -71,13 +73,20 @@ def sent(thread: str = "t1") -> Sent:
 def plan(
     *messages: Message,
     attempts: Sequence[Attempt] = (),
-    is_gone: Callable[[str], bool] = lambda _: False,
     now: datetime = NOW,
-    rules: Rules | None = None,
+    policy: Policy | None = None,
     **history: object,
 ) -> Plan:
     known = replace(History(tuple(attempts)), **history)  # type: ignore[arg-type]
-    return build_plan(messages, known, now=now, is_gone=is_gone, rules=rules)
+    return build_plan(messages, known, now=now, policy=policy)
+
+
+def objections(
+    planned: Plan,
+    is_gone: Callable[[str], bool] = lambda _: False,
+    policy: Policy | None = None,
+) -> list[Objection]:
+    return find_objections(planned, policy or Policy(), is_gone)
 
 
 def due(planned: Plan) -> list[tuple[str, ...]]:
@@ -86,7 +95,7 @@ def due(planned: Plan) -> list[tuple[str, ...]]:
 
 
 def settled(planned: Plan) -> list[tuple[str, tuple[str, ...] | None]]:
-    return [(result.status, result.recipients_ids) for result in planned.settled]
+    return [(result.status, result.recipients_ids) for result in planned.skipped]
 
 
 # --- what is due ----------------------------------------------------------------------------------
@@ -103,7 +112,7 @@ def test_recipients_are_cut_into_batches_of_100_the_last_one_smaller(
     planned = plan(message(ids))
     assert [len(batch) for batch in due(planned)] == sizes
     assert [toloker for batch in due(planned) for toloker in batch] == ids
-    assert planned.settled == ()
+    assert planned.skipped == ()
 
 
 @pytest.mark.parametrize(
@@ -118,7 +127,7 @@ def test_who_was_reached_is_left_out_and_who_was_added_gets_it_alone() -> None:
     planned = plan(message(["a", "new", "b"]), attempts=[attempt("a", "b", "gone", outcome=sent())])
     assert due(planned) == [("new",)]
     assert settled(planned) == [("already_sent", ("a", "b"))]
-    assert planned.settled[0].thread_id == "t1"
+    assert planned.skipped[0].thread_id == "t1"
 
 
 def test_batches_are_cut_from_those_who_are_left() -> None:
@@ -132,7 +141,7 @@ def test_batches_are_cut_from_those_who_are_left() -> None:
 def test_what_was_certainly_not_sent_is_tried_again(outcome: Settled) -> None:
     planned = plan(message(["a"]), attempts=[attempt("a", outcome=outcome)])
     assert due(planned) == [("a",)]
-    assert planned.settled == ()
+    assert planned.skipped == ()
     everyone = attempt(select_type="ALL", outcome=outcome)
     assert len(plan(message(Everyone()), attempts=[everyone]).deliveries) == 1
 
@@ -141,7 +150,7 @@ def test_what_is_in_doubt_is_held_back() -> None:
     planned = plan(message(["a", "b"]), attempts=[attempt("a")])
     assert due(planned) == [("b",)]
     assert settled(planned) == [("unknown", ("a",))]
-    assert planned.settled[0].error == "an earlier run did not learn what became of it"
+    assert planned.skipped[0].error == "an earlier run did not learn what became of it"
     planned = plan(message(Everyone()), attempts=[attempt(select_type="ALL")])
     assert (due(planned), settled(planned)) == ([], [("unknown", None)])
 
@@ -159,7 +168,7 @@ def test_a_filter_that_matched_nobody_is_final_for_the_revision() -> None:
     attempts = [attempt(select_type="FILTER", outcome=NOBODY)]
     planned = plan(message(recipients), attempts=attempts)
     assert (due(planned), settled(planned)) == ([], [("no_recipients", None)])
-    assert planned.settled[0].error == NOBODY.detail
+    assert planned.skipped[0].error == NOBODY.detail
     assert len(plan(message(recipients, revision=2), attempts=attempts).deliveries) == 1
 
 
@@ -201,7 +210,7 @@ def test_outside_its_window_nothing_is_due(
 ) -> None:
     planned = plan(message(["a"], not_before=before, not_after=after))
     assert due(planned) == ([("a",)] if reason is None else [])
-    assert [(result.status, result.error) for result in planned.settled] == (
+    assert [(result.status, result.error) for result in planned.skipped] == (
         [("outside_window", reason)] if reason else []
     )
 
@@ -215,12 +224,12 @@ def test_an_attempt_of_another_message_or_revision_is_no_matter() -> None:
 
 
 def test_who_is_suppressed_is_left_out() -> None:
-    planned = plan(message(["a", "b", "c"]), rules=Rules(suppressed=frozenset("b")))
+    planned = plan(message(["a", "b", "c"]), policy=Policy(suppressed=frozenset("b")))
     assert due(planned) == [("a", "c")]
     assert settled(planned) == [("suppressed", ("b",))]
     planned = plan(message(["a", "b"]), suppressed={("m", 1): frozenset("a")})
     assert due(planned) == [("b",)]
-    planned = plan(message(["a"]), rules=Rules(suppressed=frozenset("a")))
+    planned = plan(message(["a"]), policy=Policy(suppressed=frozenset("a")))
     assert (due(planned), settled(planned)) == ([], [("suppressed", ("a",))])
 
 
@@ -243,27 +252,27 @@ def test_a_reply_goes_once_into_each_thread_of_the_other_message() -> None:
     )
     planned = plan(reply, attempts=[*first, done])
     assert [delivery.recipients for delivery in planned.deliveries] == [InThread("t2")]
-    assert [result.thread_id for result in planned.settled] == ["t1"]
+    assert [result.thread_id for result in planned.skipped] == ["t1"]
 
 
 def test_a_reply_waits_for_threads_and_for_answers() -> None:
     nothing = plan(message(InThreads("first", only_answered=False)))
-    assert [(each.status, each.error) for each in nothing.settled] == [
+    assert [(each.status, each.error) for each in nothing.skipped] == [
         ("waiting", "first has no threads yet")
     ]
     first = [attempt("a", "b", outcome=sent("t1"), message="first")]
     reply = message(InThreads("first", only_answered=True))
     unasked = plan(reply, attempts=first)
-    assert [each.error for each in unasked.settled] == ["only Toloka can tell who answered first"]
+    assert [each.error for each in unasked.skipped] == ["only Toloka can tell who answered first"]
     asked = build_plan([reply], History(tuple(first)), now=NOW, answered={})
-    assert [each.error for each in asked.settled] == ["nobody has answered first yet"]
+    assert [each.error for each in asked.skipped] == ["nobody has answered first yet"]
     answered = build_plan([reply], History(tuple(first)), now=NOW, answered={"t1": ("c1", "c2")})
     assert [each.recipients for each in answered.deliveries] == [InThread("c1"), InThread("c2")]
 
 
 def test_a_reply_to_no_message_is_a_fault() -> None:
-    planned = plan(message(InThreads("gone", only_answered=False)), is_gone=lambda _: True)
-    ((_, fault),) = planned.faults
+    planned = plan(message(InThreads("gone", only_answered=False)))
+    ((_, fault),) = objections(planned, lambda _: True)
     assert (fault.pointer, fault.what) == (("reply_to",), 'there is no message "gone" to reply to')
 
 
@@ -273,23 +282,22 @@ def test_a_reply_to_no_message_is_a_fault() -> None:
 @pytest.mark.parametrize("outcome", [sent(), NOBODY, None])
 def test_another_select_type_within_one_revision_is_a_fault(outcome: Settled | None) -> None:
     planned = plan(message(Everyone()), attempts=[attempt("a", outcome=outcome)])
-    ((_, fault),) = planned.faults
+    ((_, fault),) = objections(planned)
     assert fault.pointer == ("recipients_select_type",)
     assert fault.what == "revision 1 of m went out as DIRECT, and this is ALL"
     assert fault.hint == "write `revision: 2` to send it anew"
-    assert (
-        plan(message(Everyone(), revision=2), attempts=[attempt("a", outcome=outcome)]).faults == ()
-    )
+    anew = plan(message(Everyone(), revision=2), attempts=[attempt("a", outcome=outcome)])
+    assert objections(anew) == []
 
 
 def test_a_refused_attempt_of_another_type_is_no_matter() -> None:
-    assert plan(message(Everyone()), attempts=[attempt("a", outcome=REJECTED)]).faults == ()
+    assert objections(plan(message(Everyone()), attempts=[attempt("a", outcome=REJECTED)])) == []
 
 
 def test_a_renamed_file_asks_for_its_old_id() -> None:
     attempts = [attempt("a", "b", outcome=sent(), message="old")]
-    planned = plan(message(["b", "c"]), attempts=attempts, is_gone=lambda name: name == "old")
-    ((_, fault),) = planned.faults
+    planned = plan(message(["b", "c"]), attempts=attempts)
+    ((_, fault),) = objections(planned, lambda name: name == "old")
     assert fault.pointer == ("id",)
     assert fault.what == 'this went to some of the same people as "old", whose file is gone'
     assert (
@@ -300,30 +308,46 @@ def test_a_renamed_file_asks_for_its_old_id() -> None:
 
 def test_no_renaming_is_suspected_where_nobody_would_get_it_twice() -> None:
     attempts = [attempt("a", outcome=sent(), message="old")]
-    gone = {"is_gone": lambda name: name == "old"}
-    assert plan(message(["a"]), attempts=attempts).faults == ()
-    assert plan(message(["b"]), attempts=attempts, **gone).faults == ()  # type: ignore[arg-type]
-    assert plan(message(["a"], digest="sha256:two"), attempts=attempts, **gone).faults == ()  # type: ignore[arg-type]
+    assert objections(plan(message(["a"]), attempts=attempts)) == []
     refused = [attempt("a", outcome=REJECTED, message="old")]
-    assert plan(message(["a"]), attempts=refused, **gone).faults == ()  # type: ignore[arg-type]
+    for planned in (
+        plan(message(["b"]), attempts=attempts),
+        plan(message(["a"], digest="sha256:two"), attempts=attempts),
+        plan(message(["a"]), attempts=refused),
+    ):
+        assert objections(planned, lambda name: name == "old") == []
 
 
 def test_a_renamed_filter_asks_for_its_old_id() -> None:
     for recipients in (Everyone(), Filtered({"and": []})):
         old = attempt(select_type=recipients.select_type, outcome=sent(), message="old")
-        planned = plan(message(recipients), attempts=[old], is_gone=lambda _: True)
-        assert [fault.pointer for _, fault in planned.faults] == [("id",)]
+        planned = plan(message(recipients), attempts=[old])
+        assert [fault.pointer for _, fault in objections(planned, lambda _: True)] == [("id",)]
 
 
 def test_the_policy_forbids() -> None:
-    rules = Rules(allow_all=False, max_recipients=2)
-    faults = plan(
-        message(Everyone(), id="x"), message(["a", "b", "c"]), message(["a"], id="y"), rules=rules
-    ).faults
+    planned = plan(message(Everyone(), id="x"), message(["a", "b", "c"]), message(["a"], id="y"))
+    faults = objections(planned, policy=Policy(allow_all=False, max_recipients=2))
     assert [(each.id, fault.what) for each, fault in faults] == [
         ("x", "the policy forbids messages to ALL"),
         ("m", "the policy allows 2 recipients a message, and this would reach 3"),
     ]
+
+
+# --- whether it still holds ---
+
+
+def test_a_plan_holds_until_something_is_recorded_answered_or_due() -> None:
+    known = History()
+    later = message(["a"], not_before=NOW + HOUR, not_after=NOW + 2 * HOUR)
+    planned = build_plan([later], known, now=NOW)
+    assert planned.changes_at == NOW + HOUR
+    assert planned.still_holds(known, {}, NOW)
+    assert not planned.still_holds(known, None, NOW + HOUR)
+    assert not planned.still_holds(History(), None, NOW)
+    reply = build_plan([message(InThreads("first", only_answered=True))], known, now=NOW)
+    assert reply.still_holds(known, None, NOW + 9 * HOUR)
+    assert not reply.still_holds(known, {}, NOW)
 
 
 # --- whatever happened before ---------------------------------------------------------------------
@@ -357,7 +381,7 @@ def test_each_toloker_is_in_one_delivery_at_most_and_never_one_who_was_reached(
     planned = plan(message(ids, draft=draft), attempts=attempts)
     batches = due(planned)
     counts = Counter(toloker for batch in batches for toloker in batch)
-    told = Counter(toloker for result in planned.settled for toloker in result.recipients_ids or ())
+    told = Counter(toloker for result in planned.skipped for toloker in result.recipients_ids or ())
     assert set(counts.values()) | set(told.values()) <= {1}
     # Everybody is accounted for, once: due, or settled with a reason.
     assert counts + told == Counter(ids)

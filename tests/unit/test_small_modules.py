@@ -170,7 +170,7 @@ def test_one_message_to_all_goes_out_a_day() -> None:
     to_all, direct = delivery(to_all=True), delivery(to_all=False)
     first = fit([to_all, direct, to_all], History(), NOW)
     assert (first.today, first.later) == ((to_all, direct), (to_all,))
-    (said,) = first.sums
+    (said,) = first.quota_notes
     assert (
         said
         == "Toloka's daily limit is 1 ALL messages: 0 in the last 24 hours and 2 planned leave 1 for later"
@@ -185,12 +185,12 @@ def test_what_was_tried_today_counts_unless_nothing_was_sent() -> None:
     full = history(DAILY_REQUESTS - 1)
     one = fit([direct, direct], full, NOW)
     assert (len(one.today), len(one.later)) == (1, 1)
-    assert one.sums == (
+    assert one.quota_notes == (
         "Toloka's daily limit is 100,000 requests: 99,999 in the last 24 hours and 2 planned leave 1 for later",
     )
     for outcome in (NotFound(), Rejected(status=400, code=None, detail="")):
         found = fit([direct, direct], history(DAILY_REQUESTS, outcome), NOW)
-        assert (len(found.today), found.later, found.sums) == (2, (), ())
+        assert (len(found.today), found.later, found.quota_notes) == (2, (), ())
 
 
 # --- what is printed ------------------------------------------------------------------------------

@@ -226,7 +226,17 @@ def test_nesting_has_a_limit(tmp_path: Path) -> None:
     said = complaints(f"[{good}]", tmp_path)
     assert said == [f"m.yaml:1:{MAX_DEPTH + 1}: error: nested more than 64 levels deep; flatten it"]
     assert complaints("[" * 500_000, tmp_path) == said
-    assert complaints("- " * 100_000 + "a", tmp_path)[0].endswith("levels deep; flatten it")
+
+
+@pytest.mark.parametrize("count", [MAX_DEPTH + 1, 500, 999, 1_000, 1_001, 5_000, 100_000])
+@pytest.mark.parametrize("opening", ["[", "{", "[\n", "{a: ", "{a: [", "- ", "? ", "['x', "])
+def test_nesting_is_complained_of_by_us_whatever_the_parser_does(
+    opening: str, count: int, tmp_path: Path
+) -> None:
+    inside = () if opening[0] in "-?" else ("topic: ", "a: '[[['\nb: ")
+    for before in ("", "a: '[[['\nb:\n  ", *inside):
+        (said,) = complaints(before + opening * count, tmp_path)
+        assert "nested more than 64 levels deep; flatten it" in said or "a key" in said
 
 
 def test_an_alias_bomb_is_refused_quickly(tmp_path: Path) -> None:
@@ -464,7 +474,7 @@ def test_json_is_yaml_and_each_of_its_values_has_a_place(value: object) -> None:
 @pytest.mark.parametrize("index", [0, 1, 65_535, 65_536, 65_537, 131_071, 131_072, 150_000])
 @pytest.mark.parametrize("filler", ["#\n", "# long\n", "#" * 70_000 + "\n"], ids=range(3))
 def test_a_place_far_down_is_counted_from_the_top(filler: str, index: int) -> None:
-    source = (filler * 150_000)[:index] + "\0"
+    source = (filler * (index // len(filler) + 1))[:index] + "\0"
     with pytest.raises(MessagesError) as caught:
         parse_yaml(source, "m.yaml")
     above, _, beside = source[:-1].rpartition("\n")

@@ -1,18 +1,102 @@
-"""What the emulator saw: the newest calls, one by one, and counts of all of them."""
+"""Calls as they come: what all must hold, how many came lately, and what is told of them."""
 
 from __future__ import annotations
 
 import json
+import re
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from email.message import Message
+from typing import NoReturn
 
-from runner.emulator.answers import Json
+from runner.emulator.answers import Answer, Json, Refused, bad_request, error_answer
+
+MAX_BODY_BYTES = 1024 * 1024
 
 MAX_CALLS = 10_000
 _MAX_BYTES = 64 * 1024 * 1024
 _SCHEMES = ("ApiKey", "OAuth", "Bearer", "Basic")
+_WINDOW_S = 1.0
+_CREDENTIAL = re.compile(r"(ApiKey|OAuth) ([\x21-\x7e]+)")
+_API_KEY = re.compile(r"[^.]{22,24}\.[^.]*\.[^.]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request; `flaw` is the answer to one whose body could not be taken in."""
+
+    method: str
+    path: str
+    query: str
+    headers: Message
+    body: bytes
+    flaw: Answer | None = None
+
+
+def check_credential(headers: Message) -> None:
+    """Refuse a call whose `Authorization` header Toloka would not take."""
+    match = _CREDENTIAL.fullmatch(headers.get("Authorization", ""))
+    if match is None:
+        raise _unauthorized("'Authorization: ApiKey <key>' or 'OAuth <token>' is expected")
+    if match[1] == "ApiKey" and not _API_KEY.fullmatch(match[2]):
+        raise _unauthorized("the API key is malformed")
+
+
+def read_json(request: Request) -> Json:
+    """Parse the body of a POST; raises `Refused` unless it says it is JSON, and is."""
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Refused(
+            error_answer(
+                415, "UNSUPPORTED_MEDIA_TYPE", "'Content-Type: application/json' is expected"
+            )
+        )
+    try:
+        value: Json = json.loads(request.body, parse_constant=_refuse_constant)
+        # Half of a surrogate pair is valid JSON and no valid text.
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise bad_request("The body is not valid JSON in UTF-8") from None
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _unauthorized(message: str) -> Refused:
+    return Refused(error_answer(401, "AUTHENTICATION_ERROR", message))
+
+
+class RateWindow:
+    """A sliding window of one second over the calls."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._arrived: deque[float] = deque()
+        self._allowed: deque[float] = deque()
+        self.max_in_one_second = 0
+
+    def admit(self) -> bool:
+        """Count a call that arrives now; `False` if it is over the limit.
+
+        Refused calls do not use up the limit, so that a client that waits gets through.
+        """
+        with self._lock:
+            now = time.monotonic()
+            self._arrived.append(now)
+            for times in (self._arrived, self._allowed):
+                while times and times[0] <= now - _WINDOW_S:
+                    times.popleft()
+            self.max_in_one_second = max(self.max_in_one_second, len(self._arrived))
+            if self._limit and len(self._allowed) >= self._limit:
+                return False
+            self._allowed.append(now)
+            return True
 
 
 @dataclass(slots=True, kw_only=True)

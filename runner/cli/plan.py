@@ -1,0 +1,117 @@
+"""`plan`, the dry run: the way of `send`, up to the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from runner import clock
+from runner.cli import options
+from runner.cli.options import FILE, Volume, Where
+from runner.cli.results import append_failure, append_summary, results_file, show_warnings
+from runner.cli.selection import selection
+from runner.errors import ExitCode, MessagesError
+from runner.manifest.file import read_history
+from runner.model import Result
+from runner.plan.plan import Plan, result_of
+from runner.plan.planfile import plan_document
+from runner.plan.quota import fit
+from runner.prepare import Selection, prepare
+from runner.report.harmless import json_text
+from runner.report.results import write_results
+from runner.report.summary import summary_markdown
+from runner.report.text import plan_lines, summary_line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """Where a dry run writes besides the terminal, and in which format it prints."""
+
+    results: Path | None = None
+    out: Path | None = None
+    summary: Path | None = None
+    output_format: str = "text"
+
+
+@click.command()
+@selection
+@options.where
+@options.bundle(
+    "outputs",
+    Outputs,
+    click.option("--out", type=FILE, metavar="FILE", help="Write the plan for --plan."),
+    click.option(
+        "--summary",
+        type=FILE,
+        metavar="FILE",
+        help="Append Markdown, as for $GITHUB_STEP_SUMMARY.",
+    ),
+    options.results,
+    options.output_format("text", "json"),
+)
+@options.volume
+def plan(selection: Selection, where: Where, outputs: Outputs, volume: Volume) -> int:
+    """Show what `send` would do, given the manifest: the dry run.
+
+    PATHS are files or folders; the default is the messages folder. For each message: its
+    recipients, its languages, the text itself. No request is made, and nothing is recorded. With
+    --out the plan is kept, and `send --plan` sends it and nothing else.
+    """
+    return show_plan(selection, where, outputs, volume)
+
+
+def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volume) -> int:
+    """Show and write what `send` would do; gives the exit code."""
+    with results_file(outputs.results, where, dry_run=True) as (settings, finish):
+        try:
+            prepared = prepare(selection, settings.config)
+            history = read_history(settings.manifest, settings.target.url)
+            planned, warnings = prepared.plan(history)
+        except MessagesError as error:
+            append_failure(outputs.summary, error.problems)
+            raise
+        quota_notes = fit(planned.deliveries, history, clock.now()).quota_notes
+        document = plan_document(
+            planned,
+            target=settings.target_name,
+            manifest=settings.shown_manifest,
+            quota_notes=quota_notes,
+        )
+        results = _results(planned)
+        markdown = summary_markdown(
+            planned,
+            results,
+            target=settings.shown_target,
+            quota_notes=quota_notes,
+            warnings=warnings,
+        )
+        # The files first: whoever reads what is printed may go away, as `head` does.
+        if outputs.out is not None:
+            write_results(outputs.out, document)
+        append_summary(outputs.summary, markdown)
+        code = finish(results, ExitCode.DONE)
+    if outputs.output_format == "text":
+        _show(planned, results, quota_notes, volume)
+    volume.log(f"target: {settings.shown_target}\nmanifest: {settings.shown_manifest}")
+    show_warnings(warnings)
+    if outputs.output_format == "json":
+        click.echo(json_text(document))
+    return code
+
+
+def _results(planned: Plan) -> tuple[Result, ...]:
+    return (*planned.skipped, *(result_of(each, "planned") for each in planned.deliveries))
+
+
+def _show(
+    planned: Plan, results: Sequence[Result], quota_notes: Sequence[str], volume: Volume
+) -> None:
+    if not volume.quiet:
+        for line in plan_lines(planned, verbose=volume.verbose):
+            click.echo(line)
+    click.echo(f"{summary_line(results, dry_run=True)}. Nothing was sent.")
+    for said in quota_notes:
+        click.echo(said)

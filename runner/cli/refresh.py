@@ -1,0 +1,29 @@
+"""`status --refresh`: the only part of `status` that talks to Toloka."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from runner.cli.connection import find_token, load_threads, open_connection
+from runner.cli.options import Speed
+from runner.cli.settings import Settings, load_pacing
+from runner.lookup.conversation import Activity, find_activity, query_for
+from runner.manifest.history import History
+from runner.send.run import Order, Report, Run
+
+
+def refresh(
+    settings: Settings, speed: Speed
+) -> tuple[Report, History, Mapping[tuple[str, int], Activity]]:
+    """Settle what is unknown, and find what is going on in our threads; nothing is sent."""
+    pacing = load_pacing(speed, settings.config)
+    with open_connection(settings, pacing, find_token(settings)) as connection:
+        order = Order(messages=(), jobs=pacing.jobs, settle_s=pacing.settle_s, catches_up=False)
+        report = Run(order, connection.manifest, connection.client, connection.pace).refresh()
+        history = connection.manifest.history()
+        query = query_for(history)
+        is_stopped = bool(connection.signals)
+        threads = load_threads(connection.client, query) if query and not is_stopped else []
+    code = connection.exit_code(report.exit_code)
+    return replace(report, exit_code=code), history, find_activity(history, threads)

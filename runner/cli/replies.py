@@ -1,0 +1,62 @@
+"""`replies`: what Tolokers answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from runner import clock
+from runner.cli import options
+from runner.cli.connection import find_token, load_threads, open_client
+from runner.cli.options import Speed, Where
+from runner.cli.settings import load_pacing, load_settings
+from runner.errors import ExitCode
+from runner.lookup.conversation import find_answers, query_for
+from runner.manifest.file import read_history
+from runner.report.answers import answer_lines, answers_csv, answers_document
+from runner.report.harmless import json_text
+from runner.report.text import plural
+
+
+@click.command()
+@options.where
+@options.speed
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="Only answers since then, as in 2026-11-22 or 2026-11-22T21:00:00Z.",
+)
+@options.output_format("text", "json", "csv")
+def replies(where: Where, speed: Speed, since: str | None, output_format: str) -> int:
+    """Show what Tolokers answered to what we sent.
+
+    An answer to a message with several recipients makes a thread of its own on Toloka; it is
+    found here all the same. The times are UTC.
+    """
+    begin = _time(since)
+    settings = load_settings(where)
+    pacing = load_pacing(speed, settings.config)
+    with open_client(settings, pacing, find_token(settings)) as (client, target):
+        history = read_history(settings.manifest, target)
+        query = query_for(history)
+        threads = load_threads(client, query) if query else []
+    answers = find_answers(history, threads, begin)
+    if output_format == "json":
+        click.echo(json_text(answers_document(answers, target=settings.target_name)))
+    elif output_format == "csv":
+        click.echo(answers_csv(answers), nl=False)
+    else:
+        for line in answer_lines(answers):
+            click.echo(line)
+        click.echo(plural(len(answers), "answer"), err=True)
+    return ExitCode.DONE
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return clock.read(text if "T" in text else f"{text}T00:00:00Z")
+    except ValueError as error:
+        raise click.UsageError("--since takes 2026-11-22 or 2026-11-22T21:00:00Z") from error

@@ -1,0 +1,92 @@
+"""What a run leaves besides what it prints: the results file and the summary; and its warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from runner.cli.options import Where
+from runner.cli.settings import Settings, load_settings
+from runner.errors import ExitCode, Problem, RunnerError, SurroundingsError
+from runner.model import Result
+from runner.report.results import append_text, results_document, write_results
+from runner.report.summary import failure_markdown
+from runner.wording import printable
+
+Finish = Callable[[Sequence[Result], int], int]
+"""Writes what a run came to, and gives its exit code back."""
+
+
+@contextmanager
+def results_file(
+    path: Path | None, where: Where, *, dry_run: bool
+) -> Iterator[tuple[Settings, Finish]]:
+    """Load the settings, and write the results file at once and again with what the run came to.
+
+    A reader then never takes an older run's file for this one's, and a file that cannot be
+    written stops the run before anything is sent.
+    """
+    target, manifest = _without_credentials(where.target), ""
+    is_ending = False
+
+    def write(results: Sequence[Result], code: int) -> int:
+        if path is not None:
+            document = results_document(
+                results, target=target, manifest=manifest, dry_run=dry_run, exit_code=int(code)
+            )
+            write_results(path, document)
+        return int(code)
+
+    def finish(results: Sequence[Result], code: int) -> int:
+        nonlocal is_ending
+        is_ending = True
+        return write(results, code)
+
+    try:
+        settings = load_settings(where)
+    except SurroundingsError as error:
+        write((), error.exit_code)
+        raise
+    target, manifest = settings.target_name, settings.shown_manifest
+    write((), ExitCode.BUG)
+    try:
+        yield settings, finish
+    except RunnerError as error:
+        # Where the last document did not fit, an empty one must not say that nothing was sent.
+        if not is_ending:
+            code = error.exit_code
+            _beside(lambda: write((), code))
+        raise
+
+
+def append_summary(path: Path | None, markdown: str) -> None:
+    """Append Markdown to the file of `--summary`, if there is one."""
+    if path is not None:
+        append_text(path, markdown)
+
+
+def append_failure(path: Path | None, problems: Sequence[Problem]) -> None:
+    """Append what is wrong, as Markdown, to the file of `--summary`."""
+    _beside(lambda: append_summary(path, failure_markdown(problems)))
+
+
+def show_warnings(warnings: Sequence[Problem]) -> None:
+    """Print warnings where logs go."""
+    for problem in warnings:
+        click.echo(printable(str(problem)), err=True)
+
+
+def _without_credentials(target: str | None) -> str:
+    """A target as it was asked for, unless it may hold what no file shall keep."""
+    return "" if target is None or set(target) & set("@?#") else target
+
+
+def _beside(write: Callable[[], object]) -> None:
+    """Write what belongs to a run that fails: if that fails too, it must not hide the reason."""
+    try:
+        write()
+    except SurroundingsError as error:
+        click.echo(f"error: {error}", err=True)

@@ -1,0 +1,256 @@
+"""`send`: the plan, agreed to and carried out."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from runner.cli import options
+from runner.cli.connection import Connection, find_token, open_connection
+from runner.cli.options import FILE, Speed, Volume, Where
+from runner.cli.plan import Outputs, show_plan
+from runner.cli.results import results_file, show_warnings
+from runner.cli.selection import selection
+from runner.cli.settings import Settings, load_pacing
+from runner.errors import ExitCode, MessagesError, Place, Problem
+from runner.plan.plan import Key, Plan
+from runner.plan.planfile import find_moved, read_plan_file
+from runner.prepare import Prepared, Selection, prepare
+from runner.report.progress import Progress
+from runner.report.text import loud_lines, plural, run_lines, summary_line
+from runner.send.run import Order, Report, Run
+from runner.send.trial import carry_out_trial, trial_messages
+from runner.toloka.filter_table import is_identifier
+from runner.wording import printable, shown
+
+# Different refusals that are shown without -v.
+_REFUSALS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """How much of what is due this run may send, and whether somebody has agreed already."""
+
+    plan_path: Path | None
+    limit: int | None
+    test_to: str | None
+    yes: bool
+
+
+@click.command()
+@selection
+@options.where
+@options.speed
+@options.results
+@click.option("--dry-run", is_flag=True, help="Do what `plan` does: send nothing.")
+@options.bundle(
+    "scope",
+    Scope,
+    click.option(
+        "--plan",
+        "plan_path",
+        type=FILE,
+        metavar="FILE",
+        help="Send what this plan of `plan --out` holds; refuse if anything has moved since.",
+    ),
+    click.option(
+        "--limit", type=click.IntRange(1), metavar="N", help="Make at most so many deliveries."
+    ),
+    click.option(
+        "--test-to",
+        metavar="TOLOKER_ID",
+        help="Send every message to this Toloker only, as a test that changes nobody's state.",
+    ),
+    click.option("-y", "--yes", is_flag=True, help="Do not ask on a terminal."),
+)
+@options.volume
+def send(
+    selection: Selection,
+    where: Where,
+    speed: Speed,
+    results: Path | None,
+    dry_run: bool,
+    scope: Scope,
+    volume: Volume,
+) -> int:
+    """Send what is due, and record the thread ids in the manifest.
+
+    PATHS are files or folders; the default is the messages folder. What was sent already is not
+    sent again: running the same command again finishes what was left. Without a target it goes
+    to an emulator on this machine. A remote target takes its token from TOLOKA_TOKEN, or from the
+    file that TOLOKA_TOKEN_FILE names.
+    """
+    is_test, is_planned = scope.test_to is not None, scope.plan_path is not None
+    if scope.test_to is not None and (is_planned or not is_identifier(scope.test_to)):
+        raise click.UsageError("--test-to takes one Toloker id, without spaces, and no --plan")
+    if dry_run and (is_planned or is_test or scope.limit is not None):
+        raise click.UsageError("--dry-run goes without --plan, --limit and --test-to")
+    if dry_run:
+        return show_plan(selection, where, Outputs(results=results), volume)
+    return _send(selection, where, speed, results, scope, volume)
+
+
+def _send(
+    selection: Selection,
+    where: Where,
+    speed: Speed,
+    results: Path | None,
+    scope: Scope,
+    volume: Volume,
+) -> int:
+    with results_file(results, where, dry_run=False) as (settings, finish):
+        settings.refuse_silent_ci()
+        prepared = prepare(selection, settings.config)
+        pacing, token = load_pacing(speed, settings.config), find_token(settings)
+        volume.log(f"target: {settings.shown_target}")
+        with open_connection(settings, pacing, token) as connection:
+            planned, warnings = prepared.plan(connection.manifest.history())
+            show_warnings(warnings)
+            only = _reviewed(settings, prepared, planned, scope.plan_path)
+            if not (scope.yes or _agreed(settings, planned, scope.test_to)):
+                click.echo("nothing was sent", err=True)
+                return finish((), ExitCode.SURROUNDINGS)
+            with _progress(volume) as progress:
+                if scope.test_to is not None:
+                    report = _carry_out_test(connection, prepared, scope.test_to, progress)
+                else:
+                    report = _carry_out(connection, prepared, planned, scope.limit, only, progress)
+        # The file first: whoever reads what is printed may go away, as `head` does.
+        try:
+            return finish(report.results, connection.exit_code(report.exit_code))
+        finally:
+            _show_report(settings, prepared, report, volume)
+
+
+def _reviewed(
+    settings: Settings, prepared: Prepared, planned: Plan, path: Path | None
+) -> frozenset[Key] | None:
+    """What the plan file lets pass; raises `MessagesError` for whatever moved since."""
+    if path is None:
+        return None
+    file = read_plan_file(path)
+    moved = find_moved(file, planned, settings.target_name)
+    if moved:
+        raise MessagesError(
+            [
+                prepared.problem(message, fault)
+                if message is not None
+                else Problem(Place(shown(path)), fault.what, fault.hint, "plan")
+                for message, fault in moved
+            ]
+        )
+    return frozenset(file.digests)
+
+
+def _carry_out(
+    connection: Connection,
+    prepared: Prepared,
+    planned: Plan,
+    limit: int | None,
+    only: frozenset[Key] | None,
+    progress: Callable[[int, int], None],
+) -> Report:
+    order = Order(
+        messages=prepared.messages,
+        policy=prepared.policy,
+        jobs=connection.pacing.jobs,
+        settle_s=connection.pacing.settle_s,
+        catches_up=not connection.settings.target.is_local,
+        limit=limit,
+        only=only,
+        planned=planned,
+        check=prepared.permit,
+    )
+    return Run(order, connection.manifest, connection.client, connection.pace, progress).carry_out()
+
+
+def _carry_out_test(
+    connection: Connection,
+    prepared: Prepared,
+    toloker: str,
+    progress: Callable[[int, int], None],
+) -> Report:
+    return carry_out_trial(
+        trial_messages(prepared.messages, toloker),
+        connection.manifest,
+        connection.client.deliver,
+        connection.pace,
+        jobs=connection.pacing.jobs,
+        on_progress=progress,
+    )
+
+
+@contextmanager
+def _progress(volume: Volume) -> Iterator[Callable[[int, int], None]]:
+
+    # Python has no stream where the file is closed.
+    stream: TextIO | None = sys.stderr
+    if stream is None:
+        yield lambda _done, _total: None
+        return
+    progress = Progress(stream, is_quiet=volume.quiet)
+
+    def show(done: int, total: int) -> None:
+        # Nobody may be looking any more, and requests are on their way.
+        with suppress(OSError):
+            progress(done, total)
+
+    try:
+        yield show
+    finally:
+        with suppress(OSError):
+            progress.close()
+
+
+def _show_report(settings: Settings, prepared: Prepared, report: Report, volume: Volume) -> None:
+
+    if not volume.quiet:
+        for line in run_lines(report.results, verbose=volume.verbose):
+            click.echo(line)
+    refusals = {
+        str(problem): None
+        for delivery, refused in report.refused
+        for problem in prepared.refusals(delivery.message, refused)
+    }
+    few = list(refusals) if volume.verbose else list(refusals)[:_REFUSALS]
+    for said in few:
+        click.echo(printable(said), err=True)
+    if len(few) < len(refusals):
+        click.echo(f"{len(refusals) - len(few):,} more refusals (-v shows all)", err=True)
+    for line in (*loud_lines(report.results, verbose=volume.verbose), *report.notes):
+        click.echo(printable(line), err=True)
+    place = " on the local emulator" if settings.target.is_local else ""
+    said = summary_line(report.results, dry_run=False)
+    click.echo(f"{said}{place}; manifest: {settings.shown_manifest}")
+
+
+def _agreed(settings: Settings, planned: Plan, test_to: str | None) -> bool:
+    """Ask on a terminal before anything goes to a remote target; a CI job has nobody to ask."""
+    streams: tuple[TextIO | None, ...] = (sys.stdin, sys.stderr)
+    has_terminal = all(stream is not None and stream.isatty() for stream in streams)
+    if settings.target.is_local or not has_terminal or not planned.deliveries:
+        return True
+    if test_to is not None:
+        what = f"{plural(len(planned.messages), 'test message')} to {test_to}"
+    else:
+        what = plural(len(planned.deliveries), "thread")
+    return _asked(f"Send {what} on {settings.target.url}?")
+
+
+def _asked(question: str) -> bool:
+    """Ask; Ctrl-C and a SIGTERM end the program here at once, for nothing is on its way yet."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        return click.confirm(question, err=True)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,95 @@
+"""`validate`: what can be said of messages with no manifest, no token and no network."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from runner.cli import options
+from runner.cli.options import Volume
+from runner.cli.selection import selection
+from runner.config import load_config
+from runner.errors import ExitCode
+from runner.prepare import Checked, Selection, check
+from runner.report import problems
+from runner.report.text import plural
+
+
+@click.command()
+@selection
+@options.config
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json", "github", "junit"]),
+    help="What to print; default text, with annotations beside it in a GitHub job.",
+)
+@click.option(
+    "--color",
+    "colour",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colour on a terminal; NO_COLOR turns it off.",
+)
+@options.volume
+def validate(
+    selection: Selection,
+    config: Path | None,
+    output_format: str | None,
+    colour: str,
+    volume: Volume,
+) -> int:
+    """Check messages: schema, templates, the request that they make, and house rules.
+
+    PATHS are files or folders; the default is the messages folder. Every problem of every file is
+    printed with its line. No network, no token.
+    """
+    checked = check(selection, load_config(config, Path.cwd()))
+    if output_format == "json":
+        click.echo(problems.problems_document(checked.problems, checked.files))
+    elif output_format == "junit":
+        click.echo(problems.junit_document(checked.problems, checked.files))
+    elif output_format == "github":
+        _annotate(checked)
+    else:
+        _show(checked, colour)
+        if output_format is None and os.environ.get("GITHUB_ACTIONS") == "true":
+            _annotate(checked)
+        _sum_up(checked, volume)
+    return ExitCode.MESSAGES if checked.errors else ExitCode.DONE
+
+
+def _show(checked: Checked, colour: str) -> None:
+    is_coloured = _wants_colour(colour, sys.stdout)
+    for line in problems.text_lines(checked.problems, checked.files, is_coloured=is_coloured):
+        click.echo(line, color=is_coloured)
+
+
+def _annotate(checked: Checked) -> None:
+    for line in problems.github_lines(checked.problems):
+        click.echo(line)
+
+
+def _wants_colour(choice: str, stream: TextIO) -> bool:
+    """Whether to colour a stream (https://no-color.org: NO_COLOR set and not empty means no)."""
+    if choice != "auto":
+        return choice == "always"
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _sum_up(checked: Checked, volume: Volume) -> None:
+    warnings = len(checked.problems) - len(checked.errors)
+    if checked.errors:
+        files = len({problem.where.path for problem in checked.errors})
+        said = f"{plural(len(checked.errors), 'problem')} in {plural(files, 'file')}"
+        click.echo(said, err=True)
+    elif not volume.quiet:
+        count = len(checked.files)
+        click.echo(f"{plural(count, 'message')} {'is' if count == 1 else 'are'} valid")
+    if warnings:
+        click.echo(plural(warnings, "warning"), err=True)

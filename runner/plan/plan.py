@@ -1,0 +1,117 @@
+"""What a plan holds, and what became of a delivery: values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from runner.manifest.history import History
+from runner.model import (
+    Delivery,
+    Direct,
+    Filtered,
+    InThread,
+    InThreads,
+    Message,
+    Result,
+    Status,
+)
+
+Key = tuple[str, int, str | None]
+"""Message id, revision, and a Toloker, a thread, or None for a whole filter."""
+
+Answered = Mapping[str, Sequence[str]]
+"""The threads in which Tolokers answered, by the thread that they answered to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the configuration forbids. `suppressed` Tolokers are written to by no DIRECT message."""
+
+    allow_all: bool = True
+    max_recipients: int | None = None
+    suppressed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedMessage:
+    """One spec: what would be sent (`deliveries`), and what needs no sending (`skipped`).
+
+    `messages` is one, or one for each row of its data file. `late_since` is when the message was
+    first sent, where that is long ago and it has new recipients. `unguarded` is how many Tolokers
+    the suppression list holds, where Toloka alone chooses who gets the message.
+    """
+
+    messages: tuple[Message, ...]
+    deliveries: tuple[Delivery, ...] = ()
+    skipped: tuple[Result, ...] = ()
+    late_since: datetime | None = None
+    unguarded: int = 0
+
+    @property
+    def message(self) -> Message:
+        """The message, or its first row."""
+        return self.messages[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What `send` would do, from what was known: the manifest's history, and who answered.
+
+    `answered` is None where Toloka was not asked, `changes_at` the next time at which a message
+    may begin or stop to be sent.
+    """
+
+    messages: tuple[PlannedMessage, ...]
+    history: History = field(default_factory=History)
+    answered: Answered | None = None
+    changes_at: datetime | None = None
+
+    @property
+    def deliveries(self) -> tuple[Delivery, ...]:
+        """Everything that would be sent, in the order of the messages."""
+        return tuple(delivery for each in self.messages for delivery in each.deliveries)
+
+    @property
+    def skipped(self) -> tuple[Result, ...]:
+        """Everything that needs no sending, with its reason."""
+        return tuple(result for each in self.messages for result in each.skipped)
+
+    def still_holds(self, history: History, answered: Answered | None, now: datetime) -> bool:
+        """Whether planning the same messages again would come to the same."""
+        if history is not self.history or (self.changes_at is not None and now >= self.changes_at):
+            return False
+        return answered == self.answered or not any(
+            isinstance(message.recipients, InThreads)
+            for each in self.messages
+            for message in each.messages
+        )
+
+
+def result_of(
+    delivery: Delivery,
+    status: Status,
+    *,
+    thread_id: str | None = None,
+    delivery_id: str | None = None,
+    error: str | None = None,
+) -> Result:
+    """Say what became of a delivery."""
+    message, recipients = delivery.message, delivery.recipients
+    return Result(
+        message=message.id,
+        revision=message.revision,
+        source=message.source,
+        status=status,
+        action=message.action,
+        select_type=recipients.select_type,
+        recipients_ids=recipients.ids if isinstance(recipients, Direct) else None,
+        digest=message.digest,
+        headline=message.headline,
+        topic=message.topic,
+        recipients_filter=recipients.tree if isinstance(recipients, Filtered) else None,
+        thread_id=recipients.thread_id if isinstance(recipients, InThread) else thread_id,
+        delivery=delivery_id,
+        error=error,
+    )

@@ -1,0 +1,128 @@
+"""Toloka's list of threads: page after page, to its end or to its deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from runner.errors import ListError, SurroundingsError
+from runner.model import Thread
+from runner.toloka.responses import (
+    MAX_WEIGHT,
+    Mask,
+    json_of,
+    refusal_of_credentials,
+    thread_of,
+    weight_of,
+)
+
+LIST_LIMIT = 300
+"""Threads on one page of the list (Toloka's API reference, `limit`)."""
+LIST_TIMEOUT_S = 3600.0
+"""How long a whole list may take: an account of a million threads needs minutes."""
+
+_MAX_PAGE_BYTES = 8 * 1024 * 1024
+_LONG_THREAD = 8
+"""By how much a page of a single thread may be longer: a Toloker can answer often in it."""
+_SHRINK = 20
+_ATTEMPTS = 3
+_PAUSE_S = 0.5
+_ENDLESS = (
+    "the list of threads has no end after {:,.0f} minutes; put the manifest from its branch into "
+    "its place: then only newer ones are listed"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one answer of the list holds, as it came."""
+
+    items: Sequence[object]
+    has_more: bool
+
+
+class PassingError(ListError):
+    """The list may be had at another attempt."""
+
+
+class TooLongError(ListError):
+    """A page is too long to be read."""
+
+
+class ThreadList:
+    """Lists threads by id. That a list ends is not left to the server.
+
+    `get` asks for a page of the list, of at most so many bytes, and gives status and body.
+    """
+
+    def __init__(
+        self,
+        get: Callable[[Mapping[str, str], int], tuple[int, bytes]],
+        mask: Mask,
+        timeout_s: float,
+    ) -> None:
+        self._get = get
+        self._mask = mask
+        self._timeout_s = timeout_s
+
+    def threads(self, query: Mapping[str, str]) -> Iterator[Thread]:
+        """List threads, page after page; raises `ListError` when one cannot be had."""
+        until_s = time.monotonic() + self._timeout_s
+        limit, last = LIST_LIMIT, ""
+        while True:
+            after = {"id_gt": last} if last else {}
+            page, limit = self._page({**query, **after, "sort": "id"}, limit)
+            threads = [thread_of(item, self._mask) for item in page.items]
+            yield from (thread for thread in threads if thread is not None)
+            if not page.has_more:
+                return
+            end = threads[-1] if threads else None
+            if end is None or end.id <= last:
+                raise ListError("the list of threads does not go on after a page")
+            if time.monotonic() > until_s:
+                raise ListError(_ENDLESS.format(self._timeout_s / 60))
+            # Short pages become long again.
+            limit, last = min(2 * limit, LIST_LIMIT), end.id
+
+    def _page(self, query: Mapping[str, str], limit: int) -> tuple[Page, int]:
+        """Get one page of the list, and its length: a shorter one where it is too long to read."""
+        while limit > 1:
+            with suppress(TooLongError):
+                return self._page_of(query, limit), limit
+            limit = max(1, limit // _SHRINK)
+        return self._page_of(query, limit), limit
+
+    def _page_of(self, query: Mapping[str, str], limit: int) -> Page:
+        """Reading is safe to repeat, so it is tried more than once where that may help."""
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                return self._page_once(query, limit)
+            except PassingError:
+                time.sleep(_PAUSE_S * attempt)
+        return self._page_once(query, limit)
+
+    def _page_once(self, query: Mapping[str, str], limit: int) -> Page:
+        longer = _LONG_THREAD if limit == 1 else 1
+        status, content = self._get({**query, "limit": str(limit)}, _MAX_PAGE_BYTES * longer)
+        if status in (401, 403):
+            raise SurroundingsError(refusal_of_credentials(status, content, self._mask))
+        return page_in(status, content, MAX_WEIGHT * longer)
+
+
+def page_in(status: int, content: bytes, max_weight: int = MAX_WEIGHT) -> Page:
+    """Read a page; raises `ListError` for what is none. Total: every status and body is either."""
+    if status == 200 and weight_of(content) > max_weight:
+        raise TooLongError("the answer is too long")
+    data = json_of(content, max_weight)
+    if status != 200 or not isinstance(data, dict) or "items" not in data:
+        is_final = 300 <= status < 500 and status not in (408, 429)
+        kind = ListError if is_final else PassingError
+        raise kind(f"HTTP {status} where a list of threads was asked for")
+    items, has_more = data["items"], data.get("has_more", False)
+    if not isinstance(items, list):
+        raise ListError("the list of threads holds no items")
+    if not isinstance(has_more, bool):
+        raise ListError("the list of threads does not say whether it goes on")
+    return Page(items, has_more)
