@@ -86,6 +86,12 @@ def test_no_two_modules_import_each_other_in_a_circle() -> None:
     assert not left, "these import each other in a circle"
 
 
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_no_module_is_longer_than_one_can_read(name: str) -> None:
+    lines = modules()[name].read_text(encoding="utf-8").count("\n")
+    assert lines <= 350, "look for a seam"
+
+
 @pytest.mark.parametrize(
     ("outside", "users"),
     [
