@@ -277,7 +277,7 @@ class Run:
                 "Toloka gave a thread back that differs from what was sent: "
                 "what is not on its list is not taken for unsent in this run"
             )
-        if self._unfiled:
+        if self._unfiled and (tally.unfiled or tally.halt is not None):
             why = getattr(tally.unfiled[0], "detail", "") if tally.unfiled else tally.halt_reason
             yield f"threads that could not be put into their folders: {self._unfiled}: {why}"
         told = {result.delivery for result in results}
