@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
+
+# Python 3.10 reads neither a Z nor a fraction that is not 3 or 6 digits long.
+_FORM = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2})(?:(:[0-9]{2})(?:\.([0-9]+))?)?"
+    r"(?:Z|([+-][0-9]{2}):?([0-9]{2}))?"
+)
 
 
 def now() -> datetime:
@@ -17,14 +24,18 @@ def written(moment: datetime) -> str:
 
 
 def read(text: str) -> datetime:
-    """Read a time of ours, or one of Toloka's, which are UTC without a zone.
+    """Read an RFC 3339 time; UTC where it names no zone, as Toloka writes it.
 
-    Raises `ValueError` for anything else.
+    A blank may stand for the `T`, and seconds may be left out. Raises `ValueError` for anything
+    else, and for a time that does not exist.
     """
-    plain = text.removesuffix("Z")
-    whole, dot, fraction = plain.partition(".")
-    is_plain = len(whole) == 19 and whole[4] == whole[7] == "-" and whole[10] == "T"
-    if not is_plain or (dot and not (fraction.isascii() and fraction.isdigit())):
+    found = _FORM.fullmatch(text)
+    if found is None:
         raise ValueError(text)
-    moment = datetime.fromisoformat(whole).replace(tzinfo=timezone.utc)
-    return moment.replace(microsecond=int(fraction[:6].ljust(6, "0")) if dot else 0)
+    day, minute, second, fraction, hours, minutes = found.groups()
+    offset = f"{hours}:{minutes}" if hours else "+00:00"
+    whole = f"{day}T{minute}{second or ':00'}.{(fraction or '')[:6]:0<6}{offset}"
+    try:
+        return datetime.fromisoformat(whole).astimezone(timezone.utc)
+    except OverflowError as error:
+        raise ValueError(text) from error

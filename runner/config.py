@@ -20,6 +20,7 @@ from runner import masking, paths
 from runner.errors import MessagesError, SurroundingsError
 from runner.spec.schema import find_config_faults
 from runner.spec.yamlfile import YamlFile, read_yaml
+from runner.wording import shown
 
 BUILT_IN_URLS: Mapping[str, str] = {
     "production": "https://toloka.dev",
@@ -91,7 +92,7 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
     Raises `SurroundingsError` with every problem in it.
     """
     if flag is not None and not flag.is_file():
-        raise SurroundingsError(f"--config {paths.shown(flag)}: no such file")
+        raise SurroundingsError(f"--config {shown(flag)}: no such file")
     project = (cwd / flag).parent if flag else paths.find_project(cwd)
     if project is None:
         return Config(project=cwd, messages_root=None)
@@ -99,21 +100,22 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
     if not path.is_file():
         if path.is_symlink():
             raise SurroundingsError(
-                f"{paths.shown(path)} is a link that leads to no file: put the file itself there"
+                f"{shown(path)} is a link that leads to no file: put the file itself there"
             )
         root = project / paths.MESSAGES_NAME
         _check_root(project, root)
         return Config(project=project, messages_root=root)
     if flag is None and not paths.real(path).is_relative_to(paths.real(project)):
         # A pull request can hold a link to any file of the machine that checks it out.
-        shown = paths.shown(path)
-        raise SurroundingsError(f"{shown} is a link out of its project: put the file itself there")
+        raise SurroundingsError(
+            f"{shown(path)} is a link out of its project: put the file itself there"
+        )
     file = _read_config(path)
     data = cast("Mapping[str, object]", file.data or {})
     root = project / str(data.get("messages", paths.MESSAGES_NAME))
     if not root.is_dir() and "messages" in data:
         where = file.place(("messages",))
-        raise SurroundingsError(f"{where}: error: there is no folder {paths.shown(root)}")
+        raise SurroundingsError(f"{where}: error: there is no folder {shown(root)}")
     _check_root(project, root)
     return Config(
         project=project,
@@ -128,14 +130,14 @@ def _check_root(project: Path, root: Path) -> None:
     there, top = (Path(os.path.normpath(path.absolute())) for path in (root, project))
     if not there.is_relative_to(top) or paths.has_link(there, top):
         raise SurroundingsError(
-            f"the messages folder {paths.shown(root)} lies outside the project or behind a link: "
+            f"the messages folder {shown(root)} lies outside the project or behind a link: "
             "put the folder itself there"
         )
 
 
 def _read_config(path: Path) -> YamlFile:
     try:
-        file = read_yaml(path, paths.shown(path))
+        file = read_yaml(path, shown(path))
     except MessagesError as error:
         raise SurroundingsError(str(error)) from error
     faults = find_config_faults(file.data if file.data is not None else {})
@@ -307,7 +309,7 @@ def load_variables(
 
 def _variables_in(path: Path) -> Mapping[str, object]:
     try:
-        file = read_yaml(path, paths.shown(path))
+        file = read_yaml(path, shown(path))
     except MessagesError as error:
         raise SurroundingsError(f"--var-file: {error}") from error
     data = {} if file.data is None else file.data

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Literal
 
+from runner.wording import printable
+
 Severity = Literal["error", "warning"]
 
 
@@ -65,13 +67,8 @@ class Problem:
 
     def __str__(self) -> str:
         said = f"{self.where}: {self.severity}: {self.what}"
-        line = f"{said}; {self.hint}" if self.hint else said
         # Words out of a file must not make a line of their own: CI systems take commands from lines.
-        return line if line.isprintable() else "".join(map(_visible, line))
-
-
-def _visible(char: str) -> str:
-    return char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        return printable(f"{said}; {self.hint}" if self.hint else said)
 
 
 class RunnerError(Exception):

@@ -1,67 +1,18 @@
-"""Where things are: the project's folder, the spec files, and paths as they are printed."""
+"""Where things are: the project's folder, the spec files, the data files beside them."""
 
 from __future__ import annotations
 
-import errno
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from runner.errors import MessagesError, Place, Problem, SurroundingsError
+from runner.wording import shown, why
 
 CONFIG_NAME = "runner.yaml"
 MESSAGES_NAME = "messages"
 SPEC_SUFFIXES = (".yaml", ".yml")
-
-
-# What Windows takes for a device, whatever ending follows (and, before Windows 11, in any folder).
-_DEVICES = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])(?: *\..*)?", re.I)
-_ROOM = "make room and run again, nothing is sent twice"
-_RIGHTS = "give this user the right to it"
-_ADVICE = {
-    errno.ENOSPC: _ROOM,
-    errno.EDQUOT: _ROOM,
-    errno.EFBIG: "raise the limit on a file's size and run again, nothing is sent twice",
-    errno.EACCES: _RIGHTS,
-    errno.EPERM: _RIGHTS,
-    errno.EROFS: _RIGHTS,
-}
-
-
-def shown(path: Path) -> str:
-    """Name a path as output does: relative to the current folder if below it, forward slashes."""
-    try:
-        here = os.getcwd()  # noqa: PTH109  # Text is quicker, and each file of a run comes by here.
-    except OSError:
-        # Somebody removed the current folder; what was done still has to be told.
-        return path.as_posix()
-    absolute = os.path.normpath(os.path.join(here, path))  # noqa: PTH118
-    below = here.rstrip(os.sep) + os.sep
-    if absolute.startswith(below):
-        return absolute.removeprefix(below).replace(os.sep, "/")
-    return seen_from(Path(here), Path(absolute))
-
-
-def seen_from(here: PurePath, absolute: PurePath) -> str:
-    """Name a path as it looks from a folder: relative unless that is longer, forward slashes."""
-    for ups, above in enumerate((here, *here.parents)):
-        if absolute.is_relative_to(above):
-            near = type(here)(*[".."] * ups, absolute.relative_to(above))
-            return (near if len(near.parts) <= len(absolute.parts) else absolute).as_posix()
-    return absolute.as_posix()
-
-
-def why(error: OSError, path: Path) -> str:
-    """Say why a file cannot be had, in plain words, and what would be right where that is known."""
-    if error.errno in (errno.EEXIST, errno.ENOTDIR):
-        blocking = [above for above in path.parents if above.exists() and not above.is_dir()]
-        if blocking:
-            return f"{shown(blocking[0])} is not a folder"
-    said = error.strerror or str(error)
-    advice = _ADVICE.get(error.errno or 0)
-    return f"{said}; {advice}" if advice else said
 
 
 def find_project(start: Path) -> Path | None:
@@ -231,5 +182,3 @@ def check_portable(name: str) -> None:
     for part in name.split("/"):
         if part.endswith((".", " ")) and part not in (".", ".."):
             raise ValueError("Windows drops a dot or a space at the end of a name: rename the file")
-        if _DEVICES.fullmatch(part):
-            raise ValueError("Windows takes this name for a device: rename the file")

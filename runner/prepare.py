@@ -22,6 +22,7 @@ from runner.render.lint import Level, find_lint
 from runner.render.messages import Renderer
 from runner.spec.datafile import load_ids
 from runner.spec.specs import MessageSpec, find_ids, load_specs
+from runner.wording import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ def check(selection: Selection, config: Config) -> Checked:
             messages.extend(rendered)
             lint[spec.id] = tuple(find_lint(spec, rendered, levels, strict=selection.strict))
     return Checked(
-        files=tuple(map(paths.shown, files)),
+        files=tuple(map(shown, files)),
         specs=specs,
         messages=tuple(messages),
         faults=tuple(faults),

@@ -1,19 +1,52 @@
-"""How complaints speak of values: quoted briefly, named plainly, with the nearest right word."""
+"""How we speak: texts made harmless, values quoted briefly, paths and reasons in plain words."""
 
 from __future__ import annotations
 
-import difflib
+import errno
 import math
+import os
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePath
 
 QUOTED_CHARACTERS = 60
+
+# Cc and Cf hold the escapes, the line breaks and the marks that turn text around; Zl and Zp break
+# lines too, Cs cannot be written as UTF-8.
+_HARMFUL = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+# They join and shape letters in many scripts and in emoji, and cannot move anything.
+_HARMLESS = frozenset("\u200c\u200d\ufe0f")
+
+_ROOM = "make room and run again, nothing is sent twice"
+_RIGHTS = "give this user the right to it"
+_ADVICE = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: "raise the limit on a file's size and run again, nothing is sent twice",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: _RIGHTS,
+}
+
+
+def printable(text: str) -> str:
+    r"""Make a text harmless to a terminal: one line, control and direction characters as `\x1b`."""
+    is_plain = text.isascii() and text.isprintable()
+    shown = text if is_plain else "".join(map(_visible, text))
+    # GitHub's older form of a workflow command counts anywhere in a line of a log.
+    return shown.replace("##[", r"#\x23[")
+
+
+def _visible(char: str) -> str:
+    is_harmful = char not in _HARMLESS and unicodedata.category(char) in _HARMFUL
+    return char.encode("unicode_escape").decode("ascii") if is_harmful else char
 
 
 def quoted(value: object) -> str:
     """Show a value as its author wrote it: text in quotes, cut short, nothing that moves a cursor."""
     if isinstance(value, str):
-        shown = "".join(map(_visible, value[:QUOTED_CHARACTERS]))
-        return f'"{shown}…"' if len(value) > QUOTED_CHARACTERS else f'"{shown}"'
+        begun = printable(value[:QUOTED_CHARACTERS])
+        return f'"{begun}…"' if len(value) > QUOTED_CHARACTERS else f'"{begun}"'
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, float):
@@ -27,12 +60,6 @@ def quoted(value: object) -> str:
 def plain(text: str) -> str:
     """Show a word of the author's without quotes: cut short, nothing that moves a cursor."""
     return quoted(text)[1:-1]
-
-
-def _visible(character: str) -> str:
-    if character.isprintable():
-        return character
-    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character, f"\\u{ord(character):04x}")
 
 
 def kind(value: object) -> str:
@@ -50,6 +77,9 @@ def kind(value: object) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Find the known word that was probably meant, whatever its case; None if nothing is near."""
+    # Imported here because every command loads this module, and few have to guess.
+    import difflib
+
     options = {option.casefold(): option for option in known}
     # Comparing is quadratic, and the word may be as long as its author likes.
     close = difflib.get_close_matches(word[:QUOTED_CHARACTERS].casefold(), options, 1, 0.65)
@@ -59,3 +89,37 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 def either(words: Sequence[str]) -> str:
     """Join words for a choice: 'EQ', 'EQ or NE', 'EQ, NE or GT'."""
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def shown(path: Path) -> str:
+    """Name a path as output does: relative to the current folder if below it, forward slashes."""
+    try:
+        here = os.getcwd()  # noqa: PTH109  # Text is quicker, and each file of a run comes by here.
+    except OSError:
+        # Somebody removed the current folder; what was done still has to be told.
+        return path.as_posix()
+    absolute = os.path.normpath(os.path.join(here, path))  # noqa: PTH118
+    below = here.rstrip(os.sep) + os.sep
+    if absolute.startswith(below):
+        return absolute.removeprefix(below).replace(os.sep, "/")
+    return seen_from(Path(here), Path(absolute))
+
+
+def seen_from(here: PurePath, absolute: PurePath) -> str:
+    """Name a path as it looks from a folder: relative unless that is longer, forward slashes."""
+    for ups, above in enumerate((here, *here.parents)):
+        if absolute.is_relative_to(above):
+            near = type(here)(*[".."] * ups, absolute.relative_to(above))
+            return (near if len(near.parts) <= len(absolute.parts) else absolute).as_posix()
+    return absolute.as_posix()
+
+
+def why(error: OSError, path: Path) -> str:
+    """Say why a file cannot be had, in plain words, and what would be right where that is known."""
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        blocking = [above for above in path.parents if above.exists() and not above.is_dir()]
+        if blocking:
+            return f"{shown(blocking[0])} is not a folder"
+    said = error.strerror or str(error)
+    advice = _ADVICE.get(error.errno or 0)
+    return f"{said}; {advice}" if advice else said

@@ -22,7 +22,7 @@ from runner.emulator import (
     parse_skews,
 )
 from runner.errors import ExitCode, SurroundingsError
-from runner.paths import shown, why
+from runner.wording import shown, why
 
 _STORE = "local.sqlite"
 

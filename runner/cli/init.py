@@ -12,9 +12,10 @@ import click
 from runner import __version__
 from runner.config import load_config
 from runner.errors import ExitCode
-from runner.paths import CONFIG_NAME, MESSAGES_NAME, SPEC_SUFFIXES, shown
+from runner.paths import CONFIG_NAME, MESSAGES_NAME, SPEC_SUFFIXES
 from runner.report.results import surroundings, write_atomically
 from runner.spec.schema import schema_text
+from runner.wording import shown
 
 _IGNORED = ("/.message-runner/", "/results/", "/message-preview.html")
 _WORKFLOWS = {"github": ".github/workflows/messages.yml", "gitlab": ".gitlab-ci.yml"}

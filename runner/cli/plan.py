@@ -20,7 +20,7 @@ from runner.plan.plan import Plan, result_of
 from runner.plan.planfile import plan_document
 from runner.plan.quota import fit
 from runner.prepare import Selection, prepare
-from runner.report.printable import json_text
+from runner.report.harmless import json_text
 from runner.report.results import write_results
 from runner.report.summary import summary_markdown
 from runner.report.text import plan_lines, summary_line

@@ -14,11 +14,12 @@ from runner.cli.selection import selection
 from runner.cli.settings import load_settings
 from runner.errors import ExitCode
 from runner.manifest.file import read_history
-from runner.paths import SPEC_SUFFIXES, shown
+from runner.paths import SPEC_SUFFIXES
 from runner.prepare import Selection, prepare
 from runner.report.page import build_page
 from runner.report.results import write_atomically
 from runner.report.text import plural
+from runner.wording import shown
 
 
 @click.command()

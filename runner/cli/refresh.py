@@ -10,17 +10,20 @@ from runner.cli.options import Speed
 from runner.cli.settings import Settings, load_pacing
 from runner.lookup.conversation import Activity, find_activity, query_for
 from runner.manifest.history import History
-from runner.send.run import Order, Report, Run
+from runner.send.run import Run, RunOptions
+from runner.send.tally import RunResult
 
 
 def refresh(
     settings: Settings, speed: Speed
-) -> tuple[Report, History, Mapping[tuple[str, int], Activity]]:
+) -> tuple[RunResult, History, Mapping[tuple[str, int], Activity]]:
     """Settle what is unknown, and find what is going on in our threads; nothing is sent."""
     pacing = load_pacing(speed, settings.config)
     with open_connection(settings, pacing, find_token(settings)) as connection:
-        order = Order(messages=(), jobs=pacing.jobs, settle_s=pacing.settle_s, catches_up=False)
-        report = Run(order, connection.manifest, connection.client, connection.pace).refresh()
+        options = RunOptions(
+            messages=(), jobs=pacing.jobs, settle_s=pacing.settle_s, catches_up=False
+        )
+        report = Run(options, connection.manifest, connection.client, connection.pace).refresh()
         history = connection.manifest.history()
         query = query_for(history)
         is_stopped = bool(connection.signals)

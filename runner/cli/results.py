@@ -12,9 +12,9 @@ from runner.cli.options import Where
 from runner.cli.settings import Settings, load_settings
 from runner.errors import ExitCode, Problem, RunnerError, SurroundingsError
 from runner.model import Result
-from runner.report.printable import printable
 from runner.report.results import append_text, results_document, write_results
 from runner.report.summary import failure_markdown
+from runner.wording import printable
 
 Finish = Callable[[Sequence[Result], int], int]
 """Writes what a run came to, and gives its exit code back."""

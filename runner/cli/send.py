@@ -20,16 +20,16 @@ from runner.cli.results import results_file, show_warnings
 from runner.cli.selection import selection
 from runner.cli.settings import Settings, load_pacing
 from runner.errors import ExitCode, MessagesError, Place, Problem
-from runner.paths import shown
 from runner.plan.plan import Key, Plan
 from runner.plan.planfile import find_moved, read_plan_file
 from runner.prepare import Prepared, Selection, prepare
-from runner.report.printable import printable
 from runner.report.progress import Progress
 from runner.report.text import loud_lines, plural, run_lines, summary_line
-from runner.send.run import Order, Report, Run
+from runner.send.run import Run, RunOptions
+from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
 from runner.toloka.filter_table import is_identifier
+from runner.wording import printable, shown
 
 # Different refusals that are shown without -v.
 _REFUSALS = 20
@@ -157,8 +157,8 @@ def _carry_out(
     limit: int | None,
     only: frozenset[Key] | None,
     progress: Callable[[int, int], None],
-) -> Report:
-    order = Order(
+) -> RunResult:
+    options = RunOptions(
         messages=prepared.messages,
         policy=prepared.policy,
         jobs=connection.pacing.jobs,
@@ -169,7 +169,9 @@ def _carry_out(
         planned=planned,
         check=prepared.permit,
     )
-    return Run(order, connection.manifest, connection.client, connection.pace, progress).carry_out()
+    return Run(
+        options, connection.manifest, connection.client, connection.pace, progress
+    ).carry_out()
 
 
 def _carry_out_test(
@@ -177,7 +179,7 @@ def _carry_out_test(
     prepared: Prepared,
     toloker: str,
     progress: Callable[[int, int], None],
-) -> Report:
+) -> RunResult:
     return carry_out_trial(
         trial_messages(prepared.messages, toloker),
         connection.manifest,
@@ -210,7 +212,7 @@ def _progress(volume: Volume) -> Iterator[Callable[[int, int], None]]:
             progress.close()
 
 
-def _show_report(settings: Settings, prepared: Prepared, report: Report, volume: Volume) -> None:
+def _show_report(settings: Settings, prepared: Prepared, report: RunResult, volume: Volume) -> None:
 
     if not volume.quiet:
         for line in run_lines(report.results, verbose=volume.verbose):

@@ -11,7 +11,7 @@ from typing import cast
 from runner.cli.options import Speed, Where
 from runner.config import Config, Target, choose_target, load_config, manifest_path
 from runner.errors import SurroundingsError
-from runner.paths import shown
+from runner.wording import shown
 
 _RATE = 285.0
 _JOBS = 64

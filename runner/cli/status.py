@@ -13,7 +13,7 @@ from runner.errors import ExitCode
 from runner.lookup.conversation import Activity
 from runner.manifest.file import read_history
 from runner.manifest.history import History
-from runner.report.printable import json_text
+from runner.report.harmless import json_text
 from runner.report.status import status_document, status_lines, unknown_lines
 
 

@@ -35,7 +35,7 @@ from runner.manifest.lines import (
 from runner.manifest.lock import locked, read_file, surroundings
 from runner.manifest.state import DamageError, ManifestState, read_state
 from runner.model import Delivery, Message, Sent
-from runner.paths import shown
+from runner.wording import shown
 
 
 def read_history(path: Path, target: str | None) -> History:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from runner import clock
 from runner.errors import SurroundingsError
-from runner.paths import shown, why
+from runner.wording import shown, why
 
 if sys.platform == "win32":
     import msvcrt

@@ -14,8 +14,8 @@ from pathlib import Path
 from runner import clock
 from runner.errors import Fault, SurroundingsError
 from runner.model import Delivery, Direct, Filtered, InThread, Message
-from runner.paths import shown, why
 from runner.plan.plan import Key, Plan, PlannedMessage
+from runner.wording import shown, why
 
 VERSION = 1
 MAX_BYTES = 256 * 1024 * 1024

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from runner import paths
 from runner.errors import MessagesError, Pointer, Problem
 from runner.model import (
     Direct,
@@ -22,8 +20,9 @@ from runner.model import (
     Recipients,
     Texts,
 )
+from runner.render.rows import find_repeated, in_row, values_of
 from runner.render.templates import PARTIALS_NAME, Refused, Rendered, Source, Templates, has_markers
-from runner.spec.datafile import Row, load_ids, load_rows
+from runner.spec.datafile import Row, load_ids
 from runner.spec.specs import MessageSpec
 from runner.toloka.digest import digest_of, digest_of_reply
 from runner.toloka.filter_table import is_identifier
@@ -37,9 +36,6 @@ _MAX_PROBLEMS = 100
 _MAX_TEMPLATES = 3_000
 # The template process stops at as many.
 _MAX_CHARACTERS = 1_000_000
-# Python and Jinja2 show values in quotes, and numbers as they are.
-_QUOTED_IN_ERRORS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?""")
-_TYPES = frozenset({"str", "int", "float", "bool", "list", "dict", "tuple", "NoneType", "None"})
 _THREAD_ID = re.compile(r"[0-9a-f]{24}")
 _BAD_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
@@ -94,15 +90,15 @@ class Renderer:
         files = {spec.file.path: spec.file.source}
         # The rows that were read and are not rendered yet.
         rows: deque[Row] = deque()
-        for rendered in self._templates.render(sources, values, _values(path, rows, problems)):
+        for rendered in self._templates.render(sources, values, values_of(path, rows, problems)):
             row = rows.popleft()
             try:
                 message = _Rendering(spec, rendered, row.number).message()
             except MessagesError as error:
                 bad_rows += 1
-                problems += [_in_row(problem, path, row, files) for problem in error.problems]
+                problems += [in_row(problem, path, row, files) for problem in error.problems]
             else:
-                problems += _find_repeated(spec, path, row, message, seen)
+                problems += find_repeated(spec, path, row, message, seen)
                 yield message
             if bad_rows >= _MAX_BAD_ROWS or len(problems) >= _MAX_PROBLEMS:
                 break
@@ -111,18 +107,6 @@ class Renderer:
             problems.append(Problem(where, "the file has no rows", "add a row, or a `draft: true`"))
         if problems:
             raise MessagesError(problems)
-
-
-def _values(
-    path: Path, rows: deque[Row], problems: list[Problem]
-) -> Iterator[Mapping[str, object]]:
-    """Read rows for their values; where the file is wrong, its rows end and the problem is noted."""
-    try:
-        for row in load_rows(path):
-            rows.append(row)
-            yield row.values
-    except MessagesError as error:
-        problems += error.problems
 
 
 def _found_templates(spec: MessageSpec) -> tuple[Source, ...]:
@@ -325,46 +309,6 @@ class _Rendering:
         if not isinstance(value, str) or not has_markers(value):
             return value
         return self._rendered(pointer, value)
-
-
-def _in_row(problem: Problem, path: Path, row: Row, files: dict[str, str]) -> Problem:
-    """Say in which row a problem is. `files` keeps what the templates' files hold, by their paths."""
-    if problem.where.path == paths.shown(path):
-        return problem
-    what = problem.what
-    if problem.rule == "template":
-        what = _without_values(what, problem.where.path, files)
-    return replace(problem, what=f"{what} (row {paths.shown(path)}:{row.number})")
-
-
-def _without_values(said: str, file: str, files: dict[str, str]) -> str:
-    """Leave out of an error's words what is not in the template's own file: a row's values."""
-    if file not in files:
-        files[file] = ""
-        with suppress(OSError, UnicodeDecodeError):
-            files[file] = Path(file).read_text(encoding="utf-8-sig")
-    source = files[file]
-
-    def shown(part: re.Match[str]) -> str:
-        inner = part[0].strip("'\"")
-        is_own = inner in source or inner.removesuffix(" object") in _TYPES
-        return part[0] if is_own or not any(map(str.isalnum, inner)) else "…"
-
-    return _QUOTED_IN_ERRORS.sub(shown, said)
-
-
-def _find_repeated(
-    spec: MessageSpec, path: Path, row: Row, message: Message, seen: dict[str, int]
-) -> Iterator[Problem]:
-    ids = message.recipients.ids if isinstance(message.recipients, Direct) else ()
-    for toloker in ids:
-        first = seen.setdefault(toloker, row.number)
-        if first != row.number:
-            shown = paths.shown(path)
-            what = f"one Toloker is in two rows: {shown}:{first} and {shown}:{row.number}"
-            yield Problem(
-                spec.file.place(("recipients_ids",)), what, "a message reaches each Toloker once"
-            )
 
 
 def _find_text_problems(source: Source, rendered: str) -> list[Problem]:

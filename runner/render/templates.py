@@ -8,14 +8,8 @@ has limits, a deadline, no secrets, and only what is written to it.
 from __future__ import annotations
 
 import json
-import math
-import os
 import re
-import signal
-import subprocess
 import sys
-import threading
-import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,8 +17,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runner import paths
-from runner.errors import Place, Pointer, Problem, SurroundingsError
+from runner.errors import Place, Pointer, Problem
+from runner.render.child import Child, Ended
 from runner.spec.yamlfile import YamlFile
+from runner.wording import shown
 
 PARTIALS_NAME = "_partials"
 _MARKERS = ("{{", "{%", "{#")
@@ -35,19 +31,9 @@ _MAX_CHUNK_CHARACTERS = 1024 * 1024
 # many times what was given to the child. Texts in fifteen languages are many times their rows.
 _MAX_BYTES = 64 * 1024 * 1024
 _MAX_GROWTH = 200
-# The child limits its own time on the processor; this is for a system that has no such limit,
-# or a child that has stopped.
-_SECONDS_FOR_ONE = 20.0 if hasattr(signal, "setitimer") else 4.0
-_SECONDS_TO_START = 60.0
-_SECONDS_TO_END = 1.0
-_WATCH_S = 0.1
 _MAX_STOPPED = 3
 # Of one message; finding out what was meant takes time.
 _MAX_REFUSED = 100
-_NOT_STARTED = "the process that renders templates did not start"
-# All that the child gets of our environment: what Windows and shared builds of Python need.
-_ENVIRONMENT = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-_COMMAND = "import sys; sys.path[:] = sys.argv[1:]; from runner.render.process import main; main()"
 
 
 class Refused(Exception):
@@ -97,7 +83,7 @@ class Templates:
     def __init__(self, partials: Path | None, shared: Mapping[str, object]) -> None:
         self._partials = partials
         self._shared = json.dumps(dict(shared)).encode() + b"\n"
-        self._child: _Child | None = None
+        self._child: Child | None = None
         self._asked_bytes = 0
         self._kept_bytes = 0
         self._stopped = 0
@@ -118,7 +104,7 @@ class Templates:
     def start(self) -> None:
         """Start the child process: it gets ready while something else is done."""
         if self._child is None:
-            self._child = _Child(self._shared)
+            self._child = Child(self._shared)
 
     def render(
         self,
@@ -169,7 +155,7 @@ class Templates:
         self._live_child.write(request.encode())
 
     @property
-    def _live_child(self) -> _Child:
+    def _live_child(self) -> Child:
         if self._child is None:
             raise RuntimeError("the template process is not running")
         return self._child
@@ -200,7 +186,7 @@ class Templates:
         """The text or value of a template, or the `Refused` that says why there is none."""
         try:
             answer = json.loads(self._answer_line().decode("utf-8", "surrogatepass"))
-        except (_Ended, ValueError):
+        except (Ended, ValueError):
             what = f"template: {self._live_child.why_ended()}"
             hint = "a template fills in words: compute elsewhere"
             return Refused([_limit(source.line_place(1), what, hint)], is_final=True)
@@ -240,12 +226,12 @@ class Templates:
             with path.open(encoding="utf-8-sig") as stream:
                 text = stream.read(_MAX_PARTIAL_CHARACTERS + 1)
         except OSError as error:
-            return {"wrong": f"{paths.shown(path)} cannot be read: {error.strerror}"}
+            return {"wrong": f"{shown(path)} cannot be read: {error.strerror}"}
         except UnicodeDecodeError:
-            return {"wrong": f"{paths.shown(path)} is not UTF-8"}
+            return {"wrong": f"{shown(path)} is not UTF-8"}
         if len(text) > _MAX_PARTIAL_CHARACTERS:
             most = f"{_MAX_PARTIAL_CHARACTERS:,} characters"
-            return {"wrong": f"{paths.shown(path)} has more than {most}"}
+            return {"wrong": f"{shown(path)} has more than {most}"}
         return {"text": text.removesuffix("\n")}
 
     def _partial_path(self, name: str) -> Path | None:
@@ -260,92 +246,6 @@ class Templates:
             if path.is_file() and path.resolve() == real:
                 return path
         return None
-
-
-class _Ended(Exception):
-    """The child process is no more."""
-
-
-class _Child:
-    """The child process, and the clock that ends it when it takes too long over an answer."""
-
-    def __init__(self, shared: bytes) -> None:
-        self._shared = shared
-        here = str(Path(__file__).resolve().parents[2])
-        found = [os.path.abspath(folder) for folder in sys.path]  # noqa: PTH100  # `''` is here
-        command = [sys.executable, "-I", "-S", "-c", _COMMAND, here, *found]
-        try:
-            self._process = subprocess.Popen(  # noqa: S603  # our own code, in our own Python
-                command,
-                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-        except OSError as error:
-            raise SurroundingsError(f"{_NOT_STARTED}: {error.strerror}") from error
-        self._is_ready = False
-        self._is_late = False
-        self._is_over = threading.Event()
-        self._deadline = math.inf
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def write(self, line: bytes) -> None:
-        """Write a line; one that cannot be written is noticed by the reading that follows."""
-        if not self._is_ready:
-            self._wait_until_ready()
-        stdin = self._process.stdin
-        with suppress(OSError):
-            if stdin is not None:
-                stdin.write(line)
-                stdin.flush()
-
-    def read(self, seconds: float = _SECONDS_FOR_ONE) -> bytes:
-        """Read a line; raises `_Ended`."""
-        stdout = self._process.stdout
-        self._deadline = time.monotonic() + seconds
-        line = stdout.readline() if stdout is not None else b""
-        self._deadline = math.inf
-        if not line.endswith(b"\n"):
-            raise _Ended
-        return line
-
-    def why_ended(self) -> str:
-        """Say what was wrong with the template that it was at; raises for a bug of ours."""
-        said = b""
-        with suppress(subprocess.TimeoutExpired):
-            # It may be about to end by itself, and then says why.
-            said = self._process.communicate(timeout=_SECONDS_TO_END)[1]
-        self._process.kill()
-        code = self._process.wait()
-        if code == 1 and b"Traceback" in said and b"MemoryError" not in said:
-            raise RuntimeError(f"the template process failed:\n{said.decode(errors='replace')}")
-        ended_itself = hasattr(signal, "SIGVTALRM") and code == -signal.SIGVTALRM
-        if self._is_late or ended_itself:
-            return "this takes too long"
-        return "this takes too much memory, or breaks Python"
-
-    def end(self) -> None:
-        """End the process: it holds nothing that could be lost."""
-        self._is_over.set()
-        self._process.kill()
-        self._process.communicate()
-
-    def _wait_until_ready(self) -> None:
-        try:
-            self.read(_SECONDS_TO_START)
-        except _Ended:
-            self._process.kill()
-            said = self._process.communicate()[1].decode(errors="replace").strip()
-            raise SurroundingsError(f"{_NOT_STARTED}: {said[-2_000:]}") from None
-        self._is_ready = True
-        self.write(self._shared)
-
-    def _watch(self) -> None:
-        while not self._is_over.wait(_WATCH_S):
-            if time.monotonic() > self._deadline:
-                self._is_late = True
-                self._process.kill()
 
 
 def has_markers(text: str) -> bool:
@@ -372,12 +272,12 @@ def _has_final(rendered: Rendered) -> bool:
 
 
 def _refused(source: Source, partials: Path | None, faults: Iterable[Sequence[Any]]) -> Refused:
-    """Give faults their addresses: each is what `runner.template_faults.Fault` has, as JSON."""
+    """Give faults their addresses: each is what `runner.render.mistakes.Fault` has, as JSON."""
     problems = []
     is_final = False
     for what, hint, partial, line, wanted, ends in faults:
         if partial is not None and partials is not None:
-            where = Place(paths.shown(partials / partial), line)
+            where = Place(shown(partials / partial), line)
         else:
             where = source.line_place(line, wanted)
         problems.append(Problem(where, what, hint, "limit" if ends else "template"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from runner import clock
 from runner.lookup.conversation import Answer
-from runner.report.printable import printable
+from runner.wording import printable
 
 VERSION = 1
 COLUMNS = ("message", "revision", "toloker", "thread_id", "at", "language", "text")

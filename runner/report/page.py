@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 
 from runner.model import Direct, Everyone, Filtered, InThread, InThreads, Message
 from runner.plan.plan import Plan, PlannedMessage, result_of
-from runner.report.page_markup import Html, element, visible_lines
+from runner.report.harmless import html_lines
+from runner.report.page_markup import Html, element
 from runner.report.page_style import POLICY, STYLE
 from runner.report.text import (
     SHOWN,
@@ -229,7 +230,7 @@ def _letter(message: Message, language: str, heading: str) -> Html:
     """What a Toloker with this language sees: plain text, its line breaks kept."""
     own = {"lang": language.lower(), "dir": "auto"}
     topic = message.topic.get(language)
-    text = visible_lines(message.text[language].rstrip("\n"))
+    text = Html(html_lines(message.text[language].rstrip("\n")))
     return element(
         "div",
         element("p", language, class_="language"),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from html import escape
-from itertools import groupby
 
-from runner.report.printable import printable
+from runner.report.harmless import html_line
+from runner.wording import printable
 
 _VOID = frozenset({"meta"})
 
 
 class Html(str):
-    """Markup. Every other text becomes markup by `element` or `visible` only."""
+    """Markup. Every other text becomes markup by `element`, `html_line` or `html_lines` only."""
 
     __slots__ = ()
 
@@ -21,31 +21,9 @@ def element(name: str, /, *children: str, **attributes: str) -> Html:
     said = "".join(f' {_name(key)}="{escape(printable(v))}"' for key, v in attributes.items())
     if name in _VOID:
         return Html(f"<{name}{said}>")
-    inside = "".join(each if isinstance(each, Html) else visible(each) for each in children)
+    inside = "".join(each if isinstance(each, Html) else html_line(each) for each in children)
     return Html(f"<{name}{said}>{inside}</{name}>")
 
 
 def _name(key: str) -> str:
     return key.rstrip("_").replace("_", "-")
-
-
-def visible(text: str) -> Html:
-    """Escape a line of text; control and direction characters are shown, and set apart."""
-    if printable(text) == text:
-        return Html(escape(text))
-    return Html("".join(_run("".join(run), is_plain) for is_plain, run in groupby(text, _is_plain)))
-
-
-def visible_lines(text: str) -> Html:
-    """Escape a text whose line feeds, and nothing else, break its lines."""
-    return Html("\n".join(map(visible, text.split("\n"))))
-
-
-def _is_plain(char: str) -> bool:
-    return printable(char) == char
-
-
-def _run(text: str, is_plain: bool) -> str:
-    if is_plain:
-        return escape(text)
-    return f'<bdi class="escape" dir="ltr">{escape(printable(text))}</bdi>'

@@ -9,7 +9,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from runner.errors import Problem
-from runner.report.printable import json_text, printable
+from runner.report.harmless import json_text
+from runner.wording import printable
 
 VERSION = 1
 ANNOTATIONS_OF_A_KIND = 10

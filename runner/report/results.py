@@ -15,7 +15,8 @@ from runner import clock
 from runner.errors import SurroundingsError
 from runner.manifest.lines import HEADER
 from runner.model import Result
-from runner.paths import SPEC_SUFFIXES, shown, why
+from runner.paths import SPEC_SUFFIXES
+from runner.wording import shown, why
 
 VERSION = 1
 _CHANGES = frozenset({"planned", "sent", "adopted"})

@@ -10,7 +10,7 @@ from runner import clock
 from runner.lookup.conversation import Activity
 from runner.manifest.history import Attempt, History
 from runner.model import NoRecipients, Rejected, Sent
-from runner.report.printable import printable
+from runner.wording import printable
 
 VERSION = 1
 Activities = Mapping[tuple[str, int], Activity]

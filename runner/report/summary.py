@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Iterator, Sequence
 
 from runner.errors import Problem
 from runner.model import Direct, Filtered, Message, Result
 from runner.plan.plan import Plan, PlannedMessage
-from runner.report.printable import printable
+from runner.report.harmless import fenced, markdown
 from runner.report.text import audience, sample, settled_lines, summary_line
 
 MAX_BYTES = 900_000
@@ -30,11 +28,11 @@ def summary_markdown(
     head = [
         "## Messages to Tolokers",
         "",
-        f"{_cell(summary_line(results, dry_run=True))}. Target: {_cell(target)}.",
+        f"{markdown(summary_line(results, dry_run=True))}. Target: {markdown(target)}.",
         "",
     ]
-    head += [f"> ⚠️ {_cell(said)}" for said in quota_notes]
-    head += [f"> ⚠️ {_cell(str(problem))}" for problem in warnings[:20]]
+    head += [f"> ⚠️ {markdown(said)}" for said in quota_notes]
+    head += [f"> ⚠️ {markdown(str(problem))}" for problem in warnings[:20]]
     if quota_notes or warnings:
         head.append("")
     rows = [
@@ -49,7 +47,7 @@ def summary_markdown(
 def failure_markdown(problems: Sequence[Problem]) -> str:
     """Write why there is no plan."""
     lines = ["## Messages to Tolokers", "", "There is no plan: the messages have problems.", ""]
-    lines += [f"- {_cell(str(problem))}" for problem in problems[:100]]
+    lines += [f"- {markdown(str(problem))}" for problem in problems[:100]]
     if len(problems) > 100:
         lines.append(f"- and {len(problems) - 100} more")
     return "\n".join(lines) + "\n\n"
@@ -85,10 +83,10 @@ def _fitting(parts: Sequence[str], room: int) -> tuple[list[str], int]:
 def _row(planned: PlannedMessage) -> str:
     message = planned.message
     cells = [
-        _cell(message.id) + (f" (revision {message.revision})" if message.revision > 1 else ""),
-        _cell(_action(planned)),
-        _cell(_recipients(planned)),
-        _cell(", ".join(message.text)),
+        markdown(message.id) + (f" (revision {message.revision})" if message.revision > 1 else ""),
+        markdown(_action(planned)),
+        markdown(_recipients(planned)),
+        markdown(", ".join(message.text)),
         str(len(planned.deliveries)),
     ]
     return f"| {' | '.join(cells)} |"
@@ -115,14 +113,14 @@ def _recipients(planned: PlannedMessage) -> str:
 def _details(planned: PlannedMessage) -> str:
     message = planned.message
     lines = [
-        f"<details><summary>{_cell(message.id)} — {_cell(message.headline)}</summary>",
+        f"<details><summary>{markdown(message.id)} — {markdown(message.headline)}</summary>",
         "",
-        f"{_cell(message.source)}: {_cell(audience(planned))}"
+        f"{markdown(message.source)}: {markdown(audience(planned))}"
         if planned.deliveries
-        else _cell(message.source),
+        else markdown(message.source),
         "",
     ]
-    lines += [f"- {_cell(line)}" for line in settled_lines(planned)]
+    lines += [f"- {markdown(line)}" for line in settled_lines(planned)]
     if planned.late_since:
         lines.append(f"- late: first sent on {planned.late_since:%Y-%m-%d}")
     for each in sample(planned):
@@ -134,26 +132,10 @@ def _content(message: Message) -> Iterator[str]:
     row = f" (row {message.row})" if message.row is not None else ""
     for language, text in message.text.items():
         topic = message.topic.get(language, "")
-        yield f"**{_cell(language)}**{row} {_cell(topic)}"
+        yield f"**{markdown(language)}**{row} {markdown(topic)}"
         yield ""
-        yield from _fenced(text)
+        cut = text[:_MAX_TEXT]
+        yield from fenced(cut)
+        if len(cut) < len(text):
+            yield f"({len(text) - len(cut):,} more characters)"
         yield ""
-
-
-def _fenced(text: str) -> Iterator[str]:
-    """A code block that the text cannot leave: its fence is longer than any run of backticks."""
-    cut = text[:_MAX_TEXT]
-    lines = [printable(line) for line in cut.rstrip("\n").split("\n")]
-    longest = max((len(run) for line in lines for run in re.findall(r"`+", line)), default=0)
-    fence = "`" * max(3, longest + 1)
-    yield f"{fence}text"
-    yield from lines
-    yield fence
-    if len(cut) < len(text):
-        yield f"({len(text) - len(cut):,} more characters)"
-
-
-def _cell(text: str) -> str:
-    """One line of text that Markdown and HTML show as it is, in a table too."""
-    escaped = html.escape(printable(text), quote=False)
-    return re.sub(r"([\\`*_{}\[\]()#+!|~@:$-])", lambda found: f"&#{ord(found[1])};", escaped)

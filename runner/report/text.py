@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from runner.model import Direct, Everyone, Filtered, InThread, Message, Result
 from runner.plan.plan import Plan, PlannedMessage
-from runner.report.printable import printable
+from runner.wording import printable
 
 SHOWN = 5
 """Ids and threads of one message that are shown without `-v`."""

@@ -32,8 +32,8 @@ class Lists(Protocol):
 
 
 @dataclass(slots=True)
-class Settler:
-    """Settles what is not known by looking, and remembers what it saw.
+class CatchUp:
+    """Looks at what is not known, and remembers what it saw.
 
     `failed` says why the list could not be had, `near` which thread nearly matches a delivery.
     """
@@ -71,7 +71,7 @@ class Settler:
         if self.failed is None:
             self._look_into_threads(messages, catches_up=catches_up)
 
-    def settle_unknown(self, failed_at_s: Mapping[str, float], *, absence_counts: bool) -> None:
+    def look_for_unknown(self, failed_at_s: Mapping[str, float], *, absence_counts: bool) -> None:
         """Look at once; what is not there is looked for again after the settling time.
 
         `failed_at_s` is when this run saw each failure, monotonic. Raises `Stopped`.

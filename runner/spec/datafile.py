@@ -11,9 +11,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from runner import paths
 from runner.errors import MessagesError, Place, Problem
 from runner.toloka.filter_table import is_identifier
+from runner.wording import shown
 
 MAX_BYTES = 64 * 1024 * 1024
 # The text of a JSON list is held in memory whole; the other forms are read line by line.
@@ -71,7 +71,7 @@ def _checked_ids(path: Path, column: str) -> tuple[str, ...]:
             what = f"this id has more than {MAX_ID} characters"
             raise DataError(number, what, "one id, nothing around it")
         if not is_identifier(toloker):
-            bad.append(Place(paths.shown(path), number))
+            bad.append(Place(shown(path), number))
             if len(bad) >= _MAX_BAD_IDS:
                 break
         found[toloker] = None
@@ -92,7 +92,7 @@ def load_rows(path: Path) -> Iterator[Row]:
     while (row := _read(path, lambda: next(rows, None))) is not None:
         total += 1
         if total > MAX_ROWS:
-            where = Place(paths.shown(path), row.number)
+            where = Place(shown(path), row.number)
             raise MessagesError([Problem(where, f"more than {MAX_ROWS:,} rows", "split the file")])
         yield row
 
@@ -113,7 +113,7 @@ def _read(path: Path, read: Callable[[], _Value]) -> _Value:
 
 
 def _problem(path: Path, line: int, what: str, hint: str = "") -> MessagesError:
-    return MessagesError([Problem(Place(paths.shown(path), line), what, hint)])
+    return MessagesError([Problem(Place(shown(path), line), what, hint)])
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runner import clock
 from runner.errors import Fault
 from runner.spec.sentences import (
     BUILT_IN_TARGETS,
@@ -33,8 +34,7 @@ _LOOKS = (
     "recipients_select_type: DIRECT, recipients_ids: [1ad097faba0eff85a04fe30bc04d53db]"
 )
 _WHEN = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]+)?)?"
-    r"(?:Z|([+-])([0-9]{2}):?([0-9]{2}))"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})"
 )
 
 
@@ -170,28 +170,17 @@ def _of_languages(topic: object, text: object) -> Iterator[Fault]:
 def _of_window(data: Mapping[str, object]) -> Iterator[Fault]:
     moments: dict[str, datetime] = {}
     for key in ("not_before", "not_after"):
-        match = _WHEN.fullmatch(str(data.get(key)))
-        if match and (moment := _moment(match)):
-            moments[key] = moment
-        elif match:
+        text = str(data.get(key))
+        if not _WHEN.fullmatch(text):
+            continue
+        try:
+            moments[key] = clock.read(text)
+        except ValueError:
             hint = "write a date and time that exist, such as 2026-11-30T18:00:00Z"
-            yield Fault((key,), f"there is no such time as {quoted(data[key])}", hint)
+            yield Fault((key,), f"there is no such time as {quoted(text)}", hint)
     if len(moments) == 2 and moments["not_after"] < moments["not_before"]:
         what = "`not_after` is earlier than `not_before`: the message would never be sent"
         yield Fault(("not_after",), what, "correct one of them, or exchange them")
-
-
-def _moment(match: re.Match[str]) -> datetime | None:
-    """Read what `_WHEN` matched, without fractions; None if there is no such time."""
-    *fields, sign, hours, minutes = match.groups(default="0")
-    try:
-        offset = timedelta(hours=int(hours), minutes=int(minutes))
-        zone = timezone(-offset if sign == "-" else offset)
-        year, month, day, hour, minute, second = map(int, fields)
-        moment = datetime(year, month, day, hour, minute, second, tzinfo=zone)
-        return moment.astimezone(timezone.utc)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _of_target(data: Mapping[str, object]) -> Iterator[Fault]:

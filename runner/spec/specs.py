@@ -7,17 +7,18 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-from runner import paths
+from runner import clock, paths
 from runner.errors import MessagesError, Place, Problem
 from runner.model import SelectType, Texts
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.schema import find_message_faults
 from runner.spec.yamlevents import Shape
 from runner.spec.yamlfile import YamlFile, read_yaml
+from runner.wording import shown
 
 _FILTER_SHAPE: dict[str, Shape | bool] = {"key": True}
 _FILTER_SHAPE.update({"and": _FILTER_SHAPE, "or": _FILTER_SHAPE})
@@ -96,7 +97,7 @@ def find_ids(messages_root: Path) -> frozenset[str]:
 
 
 def _load(path: Path, messages_root: Path | None) -> MessageSpec:
-    file = read_yaml(path, paths.shown(path), _TEXT_SHAPE)
+    file = read_yaml(path, shown(path), _TEXT_SHAPE)
     problems = [file.problem(fault) for fault in find_message_faults(file.data)]
     data = cast("Mapping[str, object]", file.data if isinstance(file.data, dict) else {})
     files = {}
@@ -116,18 +117,18 @@ def _load(path: Path, messages_root: Path | None) -> MessageSpec:
     return _narrowed(file, data, str(message_id), files)
 
 
-def _default_id(path: Path, shown: str, root: Path | None) -> tuple[str, Problem | None]:
+def _default_id(path: Path, source: str, root: Path | None) -> tuple[str, Problem | None]:
     """Name a message after its path below the messages root, without the ending."""
     absolute = Path(os.path.normpath(path.absolute()))
     if root is None or not absolute.is_relative_to(root):
-        folder = paths.shown(root) if root else "messages/, which is not here"
+        folder = shown(root) if root else "messages/, which is not here"
         what = f"outside the messages folder ({folder}) a message needs a name of its own"
-        return "", Problem(Place(shown), what, "add `id: a-name-for-ever`")
+        return "", Problem(Place(source), what, "add `id: a-name-for-ever`")
     name = absolute.relative_to(root).with_suffix("").as_posix()
     if not _ID.fullmatch(name):
         what = f'the path "{name[:60]}" makes no message id'
         return "", Problem(
-            Place(shown), what, "use letters, digits and . _ - in the name, or add an `id:`"
+            Place(source), what, "use letters, digits and . _ - in the name, or add an `id:`"
         )
     return name, None
 
@@ -163,13 +164,7 @@ def _narrowed(
 
 
 def _moment(text: object) -> datetime | None:
-    if not isinstance(text, str):
-        return None
-    # Python 3.10 reads neither a Z nor a fraction that is not 3 or 6 digits long.
-    plain = re.sub(r"[Zz]$", "+00:00", text.replace(" ", "T"))
-    plain = re.sub(r"\.(\d{1,6})\d*", lambda found: "." + found[1].ljust(6, "0"), plain)
-    plain = re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", plain)
-    return datetime.fromisoformat(plain).astimezone(timezone.utc)
+    return clock.read(text) if isinstance(text, str) else None
 
 
 def _find_shared_ids(specs: Iterable[MessageSpec]) -> list[Problem]:

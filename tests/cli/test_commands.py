@@ -257,7 +257,7 @@ def test_one_thread_is_printed_as_the_recipe_prints_it(project: Project) -> None
     assert re.fullmatch(f"{THREAD_ID} Thank you!", first)
     assert summary == "1 sent on the local emulator; manifest: results/local.jsonl"
     assert "nothing leaves this machine" in shown.err
-    assert check_manifest(project) == ["manifest", "run", "intent", "sent"]
+    assert check_manifest(project) == ["manifest", "run", "intent", "sent", "account"]
     assert check_results(project) == {"sent": ["thank-you"]}
     (entry,) = project.results()["deliveries"]
     assert (entry["thread_id"], entry["recipients_ids"]) == (first.split()[0], [TOLOKER])
@@ -269,7 +269,7 @@ def test_one_thread_is_printed_as_the_recipe_prints_it(project: Project) -> None
         == "Nothing new was sent: 1 already sent on the local emulator; manifest: results/local.jsonl\n"
     )
     assert check_results(project) == {"already_sent": ["thank-you"]}
-    assert check_manifest(project) == ["manifest", "run", "intent", "sent"]
+    assert check_manifest(project) == ["manifest", "run", "intent", "sent", "account"]
 
 
 def test_several_threads_are_grouped_and_all_of_them_shown_when_asked(
@@ -382,7 +382,7 @@ def test_a_run_in_ci_says_who_sends(project: Project) -> None:
     (run,) = [event for event in project.events() if event["event"] == "run"]
     assert (run["commit"], run["actor"]) == ("c0ffee", "ann")
     assert run["ci_run"] == "https://github.com/a/b/actions/runs/7"
-    assert check_manifest(project) == ["manifest", "run", "intent", "sent"]
+    assert check_manifest(project) == ["manifest", "run", "intent", "sent", "account"]
 
 
 def test_a_remote_target_needs_its_own_token(project: Project, emulator: Emulator) -> None:

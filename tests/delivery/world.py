@@ -26,7 +26,8 @@ from runner.errors import ExitCode, SurroundingsError
 from runner.manifest.file import Manifest, read_history
 from runner.model import Message
 from runner.prepare import Selection, prepare
-from runner.send.run import Order, Report, Run, Toloka
+from runner.send.run import Run, RunOptions, Toloka
+from runner.send.tally import RunResult
 from runner.toloka.client import Client
 from runner.toloka.pace import Pace
 
@@ -105,17 +106,17 @@ class World:
         *,
         jobs: int | None = None,
         wire: Callable[[Toloka], Toloka] = lambda client: client,
-        **order: Any,
-    ) -> Report:
+        **options: Any,
+    ) -> RunResult:
         """Run once in this process; a refusal of the surroundings becomes its exit code."""
         messages = self.messages() if messages is None else messages
-        settings = {"settle_s": self.settle_s, "catches_up": True, **order}
-        asked = Order(messages=tuple(messages), jobs=jobs or self.jobs, **settings)
+        settings = {"settle_s": self.settle_s, "catches_up": True, **options}
+        asked = RunOptions(messages=tuple(messages), jobs=jobs or self.jobs, **settings)
         try:
             with self.open() as (manifest, client, pace):
                 return Run(asked, manifest, wire(client), pace).carry_out()
         except SurroundingsError as error:
-            return Report(results=(), notes=(str(error),), exit_code=error.exit_code)
+            return RunResult(results=(), notes=(str(error),), exit_code=error.exit_code)
 
     def run_until_done(self, *, at_most: int = 12, **how: Any) -> list[ExitCode]:
         """Run until the exit code is 0; gives the codes. Nobody is doubled on the way."""

@@ -14,7 +14,8 @@ from support import TOKEN, Project, calls, direct, reached
 
 from runner.emulator import Emulator
 from runner.manifest.file import read_history
-from runner.paths import as_listed, check_portable, find_data_file, seen_from
+from runner.paths import as_listed, check_portable, find_data_file
+from runner.wording import seen_from
 
 # --- line ends ------------------------------------------------------------------------------------
 
@@ -173,7 +174,6 @@ def test_complaints_have_the_same_address_whatever_the_line_ends(project: Projec
 # --- paths in messages ----------------------------------------------------------------------------
 
 SLASHES = "write a path relative to this file, with forward slashes"
-DEVICE = "Windows takes this name for a device: rename the file"
 DROPPED = "Windows drops a dot or a space at the end of a name: rename the file"
 CONTROL = "a path has no control characters"
 
@@ -188,16 +188,6 @@ NOT_PORTABLE = {
     "\\\\?\\C:\\x.csv": SLASHES,
     "people.csv:stream": SLASHES,
     "people.csv::$DATA": SLASHES,
-    "NUL": DEVICE,
-    "nul.csv": DEVICE,
-    "aux.csv": DEVICE,
-    "CON.csv": DEVICE,
-    "lists/Com1.csv": DEVICE,
-    "prn/x.csv": DEVICE,
-    "lpt9.a.csv": DEVICE,
-    "COM\u00b9.csv": DEVICE,
-    "conin$": DEVICE,
-    "aux .csv": DEVICE,
     "people.csv.": DROPPED,
     "people.csv ": DROPPED,
     "lists./people.csv": DROPPED,
@@ -208,8 +198,7 @@ NOT_PORTABLE = {
     "a\ud800.csv": CONTROL,
 }
 PORTABLE = [
-    "people.csv", "../people.csv", "./people.csv", "lists/people.csv", "console.csv", "com.csv",
-    "com10.csv", "null.csv", "nul-list.csv", "lists/aux-list.csv", "a b.csv", "x.nul",
+    "people.csv", "../people.csv", "./people.csv", "lists/people.csv", "a b.csv",
     "\u043b\u044e\u0434\u0438.csv",
 ]  # fmt: skip
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-from runner.report.printable import printable
+from runner.wording import printable
 
 HOSTILE = (
     "</script><script>alert(1)</script>",

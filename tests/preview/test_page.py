@@ -18,7 +18,7 @@ from preview.pages import HOSTILE, Node, as_seen, everyone, letters, parse
 from runner.model import Everyone, InThread, Message
 from runner.plan.plan import Plan, PlannedMessage
 from runner.report.page import build_page
-from runner.report.printable import printable
+from runner.wording import printable
 
 PAGE = "message-preview.html"
 NOW = datetime(2026, 11, 23, 1, 2, 3, tzinfo=timezone.utc)

@@ -17,9 +17,9 @@ from runner.errors import Fault, MessagesError, Place, Problem
 from runner.manifest.history import Attempt, History, NotFound, Settled
 from runner.model import Delivery, Direct, Everyone, Message, Rejected
 from runner.plan.quota import DAILY_REQUESTS, fit
-from runner.report.printable import printable
 from runner.report.text import describe_filter, plural
 from runner.toloka.pace import Pace, Stopped
+from runner.wording import printable
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 
@@ -43,6 +43,8 @@ def test_a_time_that_is_written_is_read_back_to_the_millisecond(moment: datetime
             "2026-11-22T21:00:00.1234567",
             datetime(2026, 11, 22, 21, 0, 0, 123_456, tzinfo=timezone.utc),
         ),
+        ("2026-11-22 21:00+03:00", datetime(2026, 11, 22, 18, tzinfo=timezone.utc)),
+        ("2026-11-22T21:00:00-0330", datetime(2026, 11, 23, 0, 30, tzinfo=timezone.utc)),
     ],
 )
 def test_our_times_and_those_of_toloka_are_read(text: str, moment: datetime) -> None:
@@ -55,7 +57,9 @@ def test_our_times_and_those_of_toloka_are_read(text: str, moment: datetime) -> 
         "",
         "Z",
         "2026-11-22",
-        "2026-11-22T21:00:00+03:00",
+        "2026-02-30T21:00:00Z",
+        "2026-11-22T21:00:00+24:00",
+        "0001-01-01T00:00:00+01:00",
         "2026-11-22T21:00:00.",
         "2026-11-22T21:00:00.x",
         "soon",

@@ -12,6 +12,7 @@ from support import THANKS, TOLOKER, direct
 from runner import paths
 from runner.errors import MessagesError, SurroundingsError
 from runner.spec.specs import MessageSpec, find_ids, load_specs
+from runner.wording import shown
 
 
 @pytest.fixture(autouse=True)
@@ -249,12 +250,12 @@ def test_every_id_is_known_whether_or_not_its_file_is_valid() -> None:
 def test_a_printed_path_is_relative_with_forward_slashes(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert paths.shown(folder / "messages" / "a.yaml") == "messages/a.yaml"
-    assert paths.shown(Path("messages/../x.yaml")) == "x.yaml"
-    assert paths.shown(folder) == "."
+    assert shown(folder / "messages" / "a.yaml") == "messages/a.yaml"
+    assert shown(Path("messages/../x.yaml")) == "x.yaml"
+    assert shown(folder) == "."
     monkeypatch.chdir(folder / "messages")
-    assert paths.shown(folder / "a.yaml") == "../a.yaml"
-    assert paths.shown(Path("/")) == "/"
+    assert shown(folder / "a.yaml") == "../a.yaml"
+    assert shown(Path("/")) == "/"
 
 
 def test_the_project_is_the_nearest_folder_with_a_configuration_or_messages(folder: Path) -> None:

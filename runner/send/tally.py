@@ -1,0 +1,58 @@
+"""What a run did, for as long as it runs, and what it came to: one table of exit codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from runner.errors import ExitCode
+from runner.model import Delivery, Outcome, Rejected, Result
+
+
+class Halt(Enum):
+    """Why a run stopped before its end."""
+
+    CREDENTIALS = "credentials"
+    SURROUNDINGS = "surroundings"
+    QUOTA = "quota"
+    OUTAGE = "outage"
+
+
+@dataclass(slots=True)
+class Tally:
+    """What this run did; deliveries are known by their ids in the manifest."""
+
+    tried: dict[str, Delivery] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    refused: list[tuple[Delivery, str, Rejected]] = field(default_factory=list)
+    postponed: list[Delivery] = field(default_factory=list)
+    """What was tried as often as one run may, and certainly not sent."""
+    failed_at_s: dict[str, float] = field(default_factory=dict)
+    """When each unknown outcome was seen to fail, monotonic."""
+    unfiled: list[Outcome] = field(default_factory=list)
+    """Why threads could not be put into their folders."""
+    echoes_exactly: bool = True
+    halt: Halt | None = None
+    halt_reason: str = ""
+    done: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What a run came to: every delivery's result, what to say loudly, and the exit code."""
+
+    results: tuple[Result, ...]
+    refused: tuple[tuple[Delivery, Rejected], ...] = ()
+    notes: tuple[str, ...] = ()
+    exit_code: ExitCode = ExitCode.DONE
+
+
+def exit_code(halt: Halt | None, *, unknown: bool, later: bool, refused: bool) -> ExitCode:
+    """What a CI job should do next; where several hold, the first of them."""
+    if halt in (Halt.CREDENTIALS, Halt.SURROUNDINGS):
+        return ExitCode.SURROUNDINGS
+    if unknown:
+        return ExitCode.UNKNOWN
+    if halt is not None or later:
+        return ExitCode.LATER
+    return ExitCode.REFUSED if refused else ExitCode.DONE

@@ -1,0 +1,156 @@
+"""The one worker loop: threads that make calls, when a call is repeated, and when all of them stop."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from runner.errors import SurroundingsError
+from runner.model import Busy, NotConnected, Outcome, Unknown
+from runner.send.tally import Halt, Tally
+from runner.toloka.pace import Pace, Stopped, wait_for
+
+ATTEMPTS = 3
+_OUTAGE_FAILURES = 20
+"""After so many failures running, every other call would be answered alike."""
+_OUTAGE_S = 60.0
+_LONGEST_WAIT_S = 120.0
+_POLL_S = 0.1
+
+Item = TypeVar("Item")
+
+
+class Workers:
+    """Makes the calls of one run, `jobs` at a time; why it stopped is in the tally."""
+
+    def __init__(self, tally: Tally, pace: Pace, *, jobs: int) -> None:
+        self.tally = tally
+        self._pace = pace
+        self._jobs = jobs
+        self._in_flight = 0
+        self._changed = threading.Condition()
+        self._failures = 0
+        self._busy = 0
+        self._connected_at_s = time.monotonic()
+        self._crash: BaseException | None = None
+
+    def work(
+        self,
+        items: Sequence[Item],
+        do: Callable[[Item], Sequence[Item]],
+        on_poll: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Do each item and the parts that `do` gives back for it.
+
+        Returns when nothing more will be done, or soon after a stop.
+        """
+        queue = deque(items)
+        self._failures = self._busy = 0
+        self._connected_at_s = time.monotonic()
+        workers = [
+            threading.Thread(target=self._work, args=(queue, do), daemon=True)
+            for _ in range(min(self._jobs, len(queue)))
+        ]
+        for worker in workers:
+            worker.start()
+        wait_for(workers, self._pace.stop, on_poll)
+        queue.clear()
+        if self._crash is not None:
+            raise self._crash
+
+    def call(
+        self,
+        once: Callable[[], Outcome],
+        repeats: tuple[type[Outcome], ...] = (Busy, NotConnected),
+    ) -> Outcome:
+        """Call until there is an outcome that is not to be repeated, a few times at most."""
+        attempt = 0
+        while True:
+            attempt += 1
+            outcome = once()
+            self._note(outcome)
+            if not isinstance(outcome, repeats):
+                return outcome
+            wait_s = _wait_s(outcome, attempt)
+            if isinstance(outcome, Busy) and (
+                outcome.interval in ("HOUR", "DAY") or wait_s > _LONGEST_WAIT_S
+            ):
+                self.stop(Halt.QUOTA, outcome.detail)
+            if attempt == ATTEMPTS or self.tally.halt is not None:
+                self._note_given_up(outcome)
+                return outcome
+            self._pace.pause(wait_s)
+
+    def stop(self, halt: Halt, reason: str) -> None:
+        """Begin nothing more; the first reason stays."""
+        with self._changed:
+            if self.tally.halt is None:
+                self.tally.halt, self.tally.halt_reason = halt, reason
+            self._changed.notify_all()
+
+    def _work(self, queue: deque[Item], do: Callable[[Item], Sequence[Item]]) -> None:
+        while (item := self._take(queue)) is not None:
+            parts: Sequence[Item] = ()
+            try:
+                parts = do(item)
+            except Stopped:
+                pass
+            except SurroundingsError as error:
+                self.stop(Halt.SURROUNDINGS, str(error))
+            except BaseException as error:  # noqa: BLE001  (a thread's bug is raised by `work`)
+                self._crash = error
+                self.stop(Halt.SURROUNDINGS, "a bug")
+            finally:
+                with self._changed:
+                    queue.extendleft(reversed(parts))
+                    self._in_flight -= 1
+                    self._changed.notify_all()
+
+    def _take(self, queue: deque[Item]) -> Item | None:
+        with self._changed:
+            while self.tally.halt is None and not self._pace.stop.is_set():
+                if queue:
+                    self._in_flight += 1
+                    return queue.popleft()
+                if self._in_flight == 0:
+                    return None
+                # What is in flight may yet be split.
+                self._changed.wait(_POLL_S)
+        return None
+
+    def _note(self, outcome: Outcome) -> None:
+        """Count failures running; a server that takes nothing is not asked for ever."""
+        with self._changed:
+            now_s = time.monotonic()
+            if not isinstance(outcome, NotConnected):
+                self._connected_at_s = now_s
+            if isinstance(outcome, (Unknown, NotConnected)):
+                self._failures += 1
+            elif not isinstance(outcome, Busy):
+                self._failures = self._busy = 0
+            unreachable = now_s - self._connected_at_s > _OUTAGE_S
+            outage = self._failures >= _OUTAGE_FAILURES or unreachable
+        if outage and isinstance(outcome, (Unknown, NotConnected)):
+            self.stop(Halt.OUTAGE, outcome.detail)
+
+    def _note_given_up(self, outcome: Outcome) -> None:
+        """Stop for a server that is busy for one call after the other, as long as it likes."""
+        if isinstance(outcome, Busy):
+            with self._changed:
+                self._busy += 1
+                is_enough = self._busy >= _OUTAGE_FAILURES
+            if is_enough:
+                self.stop(Halt.QUOTA, outcome.detail)
+
+
+def _wait_s(outcome: Outcome, attempt: int) -> float:
+    if not isinstance(outcome, Busy):
+        return 0.5 * attempt
+    if outcome.retry_after_s is not None:
+        return outcome.retry_after_s
+    # Spread out, so that several runs do not come back in step.
+    return min(30.0, 2.0 ** (attempt - 1)) * random.uniform(0.7, 1.3)  # noqa: S311  (no secret)
