@@ -42,7 +42,7 @@ class Behaviour:
     list_replicas: int = 1
     list_forgets: int = 0
     echo: str = "exact"
-    refuse: Collection[str] = frozenset()
+    refuse: Collection[str] = ()
 
     def __post_init__(self) -> None:
         for option in fields(self):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from runner.emulator.api import account_of
 from runner.emulator.behaviour import Behaviour
@@ -26,8 +25,8 @@ class Emulator:
     """A local Toloka; a context manager that serves while it is entered.
 
     `store` is the SQLite file that holds the threads; it is made if it is not there, and several
-    emulators may use it at once. `faults`, counts and the `behaviour`, which is the options of
-    `Behaviour`, belong to the running emulator. Raises `ValueError` for an option that cannot be,
+    emulators may use it at once. `faults`, counts and the other options, which `Behaviour`
+    explains, belong to the running emulator. Raises `ValueError` for an option that cannot be,
     such as a host that is not loopback.
     """
 
@@ -38,7 +37,18 @@ class Emulator:
         host: str = "127.0.0.1",
         port: int = 0,
         faults: Sequence[Fault] = (),
-        **behaviour: Any,
+        latency_ms: float = 0,
+        rate_limit: int = 300,
+        daily_limit: int = 100_000,
+        daily_all_limit: int = 1,
+        clock_skew_ms: int | tuple[int, ...] = 0,
+        date: bool = True,
+        date_skew_ms: int = 0,
+        list_lag_ms: float | tuple[float, float] = 0,
+        list_replicas: int = 1,
+        list_forgets: int = 0,
+        echo: str = "exact",
+        refuse: Collection[str] = (),
     ) -> None:
         if not is_loopback(host):
             raise ValueError(f"The emulator serves this machine only; {host!r} is not loopback.")
@@ -46,7 +56,20 @@ class Emulator:
         self._host = "127.0.0.1" if host.lower() == "localhost" else host
         self._port = port
         self._faults = tuple(faults)
-        self._behaviour = Behaviour(**behaviour)
+        self._behaviour = Behaviour(
+            latency_ms=latency_ms,
+            rate_limit=rate_limit,
+            daily_limit=daily_limit,
+            daily_all_limit=daily_all_limit,
+            clock_skew_ms=clock_skew_ms,
+            date=date,
+            date_skew_ms=date_skew_ms,
+            list_lag_ms=list_lag_ms,
+            list_replicas=list_replicas,
+            list_forgets=list_forgets,
+            echo=echo,
+            refuse=refuse,
+        )
         self._lock = threading.Lock()
         self._store_id: str | None = None
         self._running: tuple[Store, Server] | None = None
