@@ -12,8 +12,8 @@ import click
 from runner import __version__
 from runner.config import load_config
 from runner.errors import ExitCode
+from runner.files import surroundings, write_whole
 from runner.paths import CONFIG_NAME, MESSAGES_NAME, SPEC_SUFFIXES
-from runner.report.results import surroundings, write_atomically
 from runner.spec.schema import schema_text
 from runner.wording import shown
 
@@ -123,7 +123,7 @@ def _new(path: Path, content: str) -> Iterator[str]:
     if is_there:
         yield f"kept {shown(path)}"
         return
-    write_atomically(path, [content.encode()])
+    write_whole(path, [content.encode()])
     yield f"wrote {shown(path)}"
 
 

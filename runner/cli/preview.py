@@ -13,11 +13,11 @@ from runner.cli.results import show_warnings
 from runner.cli.selection import selection
 from runner.cli.settings import load_settings
 from runner.errors import ExitCode
+from runner.files import write_whole
 from runner.manifest.file import read_history
 from runner.paths import SPEC_SUFFIXES
 from runner.prepare import Selection, prepare
 from runner.report.page import build_page
-from runner.report.results import write_atomically
 from runner.report.text import plural
 from runner.wording import shown
 
@@ -49,7 +49,7 @@ def preview(selection: Selection, output: Path, where: Where, volume: Volume) ->
     planned, warnings = prepared.plan(read_history(settings.manifest, settings.target.url))
     target, manifest = settings.shown_target, settings.shown_manifest
     page = build_page(planned, target=target, manifest=manifest, at=now, verbose=volume.verbose)
-    write_atomically(output, [page.encode()])
+    write_whole(output, [page.encode()])
     show_warnings(warnings)
     volume.log(f"target: {target}\nmanifest: {manifest}")
     click.echo(f"preview: {shown(output)}, {plural(len(planned.messages), 'message')}")

@@ -11,8 +11,9 @@ import click
 from runner.cli.options import Where
 from runner.cli.settings import Settings, load_settings
 from runner.errors import ExitCode, Problem, RunnerError, SurroundingsError
+from runner.files import append_text
 from runner.model import Result
-from runner.report.results import append_text, results_document, write_results
+from runner.report.results import results_document, write_results
 from runner.report.summary import failure_markdown
 from runner.wording import printable
 

@@ -17,10 +17,10 @@ from io import FileIO
 from pathlib import Path
 
 from runner.errors import SurroundingsError
+from runner.files import MANIFEST_START
 from runner.manifest.appender import Appender
 from runner.manifest.history import Attempt, History, Seen, Settled
 from runner.manifest.lines import (
-    HEADER,
     Event,
     account_event,
     folders_event,
@@ -232,7 +232,7 @@ def _complete(raw: bytes) -> int:
     if b"\r" in tail.rstrip(b"\r\0"):
         raise DamageError(raw.count(b"\n") + 1, "its lines end in CR alone")
     # A power cut may leave NULs; of a new file, only the beginning of its first line.
-    if end == 0 and not HEADER.startswith(tail.rstrip(b"\0")[: len(HEADER)]):
+    if end == 0 and not MANIFEST_START.startswith(tail.rstrip(b"\0")[: len(MANIFEST_START)]):
         raise DamageError(1, "not a line of a manifest")
     return end
 

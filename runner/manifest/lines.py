@@ -12,7 +12,6 @@ from runner.manifest.history import Attempt, Seen, Settled
 from runner.model import Delivery, Direct, Filtered, InThread, Message, NoRecipients, Rejected, Sent
 
 VERSION = 1
-HEADER = b'{"event":"manifest"'
 """What every manifest begins with."""
 
 Event = Mapping[str, object]

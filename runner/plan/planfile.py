@@ -13,6 +13,7 @@ from pathlib import Path
 
 from runner import clock
 from runner.errors import Fault, SurroundingsError
+from runner.files import read_bounded
 from runner.model import Delivery, Direct, Filtered, InThread, Message
 from runner.plan.plan import Key, Plan, PlannedMessage
 from runner.wording import shown, why
@@ -86,12 +87,7 @@ def _delivery(delivery: Delivery) -> dict[str, object]:
 def read_plan_file(path: Path) -> PlanFile:
     """Read a plan file; raises `SurroundingsError` for one that is not a plan."""
     try:
-        if path.exists() and not path.is_file():
-            # A pipe would be waited for, and a device read for ever.
-            raise SurroundingsError(f"--plan {shown(path)}: this is not a file")
-        if path.stat().st_size > MAX_BYTES:
-            raise SurroundingsError(f"--plan {shown(path)}: the file is too large")
-        data = json.loads(path.read_bytes())
+        data = json.loads(read_bounded(path, MAX_BYTES))
         if data["version"] != VERSION:
             raise SurroundingsError(f"--plan {shown(path)}: written by another version")
         return PlanFile(

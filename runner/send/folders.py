@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from runner.manifest.history import Attempt, History
-from runner.model import Busy, Message, NotConnected, Outcome, Rejected, Sent, Unknown
+from runner.model import Busy, Message, NoRecipients, NotConnected, Outcome, Rejected, Sent, Unknown
 from runner.send.tally import Halt
 from runner.send.workers import Workers
 
@@ -37,9 +37,8 @@ def file_threads(
     def file(unfiled: Unfiled) -> Sequence[Unfiled]:
         attempt, folders = unfiled
         # To be in a folder twice is to be in it: an unknown outcome may be tried again, too.
-        outcome = workers.call(
-            lambda: add(attempt.thread_id or "", folders), (Busy, NotConnected, Unknown)
-        )
+        repeats = (Busy, NotConnected, Unknown, NoRecipients)
+        outcome = workers.call(lambda: add(attempt.thread_id or "", folders), repeats)
         if isinstance(outcome, Sent):
             note(attempt, folders)
         elif isinstance(outcome, Rejected) and outcome.is_about_credentials:

@@ -14,6 +14,7 @@ from itertools import accumulate, islice
 from pathlib import Path
 
 from runner.errors import Fault, MessagesError, Place, Pointer, Problem
+from runner.files import TooLargeError, read_bounded
 from runner.spec.yamlevents import Builder, Marks, Shape
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -97,12 +98,12 @@ def read_yaml(path: Path, shown: str, text_shape: Shape | None = None) -> YamlFi
     `shown` is the path that problems print.
     """
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
+        raw = read_bounded(path, MAX_BYTES)
+    except TooLargeError as error:
+        what = f"is larger than {MAX_BYTES // 1024**2} MiB"
+        raise _one(Place(shown), what, "split it up") from error
     except OSError as error:
         raise _one(Place(shown), f"cannot be read: {error.strerror}") from error
-    if len(raw) > MAX_BYTES:
-        raise _one(Place(shown), f"is larger than {MAX_BYTES // 1024**2} MiB", "split it up")
     return parse_yaml(_decoded(raw, shown), shown, text_shape)
 
 

@@ -1,0 +1,101 @@
+"""Files: read where they are regular and bounded, written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from runner.errors import SurroundingsError
+from runner.wording import shown, why
+
+MANIFEST_START = b'{"event":"manifest"'
+"""How a manifest begins: it says what was sent, and nothing is written over it."""
+
+
+class TooLargeError(OSError):
+    """A file has more bytes than whoever reads it wants."""
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """Read a regular file of at most so many bytes; raises `OSError`, `TooLargeError` among them.
+
+    A pipe is not waited for, and a device not read for ever.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "this is not a file")
+    with os.fdopen(handle, "rb") as stream:
+        raw = stream.read(most + 1)
+    if len(raw) > most:
+        raise TooLargeError(errno.EFBIG, "the file is too large")
+    return raw
+
+
+def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
+    """Put a file in place whole: a temporary one beside it, flushed, then renamed.
+
+    A link is replaced, not followed. Raises `SurroundingsError`.
+    """
+    with surroundings(path):
+        _check_writable(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.writelines(chunks)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(name).chmod(0o666 & ~_umask())
+            Path(name).replace(path)
+        except BaseException:
+            with suppress(OSError):
+                Path(name).unlink()
+            raise
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add to the end of a file, a terminal or a pipe; raises `SurroundingsError`."""
+    with surroundings(path):
+        _check_writable(path, also_streams=True)
+        # A pipe that nobody reads is refused instead of waited for.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
+        handle = os.open(path, flags, 0o666)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            if os.name != "nt":
+                os.set_blocking(handle, True)
+            stream.write(text)
+
+
+@contextmanager
+def surroundings(path: Path) -> Iterator[None]:
+    """Make of an `OSError` the `SurroundingsError` that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise SurroundingsError(f"{shown(path)} cannot be written: {why(error, path)}") from error
+
+
+def _check_writable(path: Path, *, also_streams: bool = False) -> None:
+    """Refuse what must not be written over, with an `OSError`: a folder, a device, a manifest."""
+    if not path.is_file():
+        if path.exists() and not (also_streams and not path.is_dir()):
+            # A rename would put a file in the place of a pipe, and as root even of /dev/null.
+            said = "it is a folder" if path.is_dir() else "it is a pipe or a device"
+            raise OSError(errno.EINVAL, f"{said}, name a file")
+        return
+    with path.open("rb") as stream:
+        if stream.read(len(MANIFEST_START)) == MANIFEST_START:
+            raise OSError(errno.EINVAL, "it is a manifest, which says what was sent; name another")
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
