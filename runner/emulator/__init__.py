@@ -12,11 +12,12 @@ other's mistakes.
 from runner.emulator.behaviour import Behaviour, parse_lag, parse_skews
 from runner.emulator.echo import ECHO_MODES
 from runner.emulator.emulator import Emulator
-from runner.emulator.faults import FAULT_KINDS, Fault, parse_fault
+from runner.emulator.faults import FAULT_KINDS, LIST_FAULT_KINDS, Fault, parse_fault
 
 __all__ = [
     "ECHO_MODES",
     "FAULT_KINDS",
+    "LIST_FAULT_KINDS",
     "Behaviour",
     "Emulator",
     "Fault",

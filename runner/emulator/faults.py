@@ -64,7 +64,8 @@ FAULT_KINDS: Mapping[str, str] = {
 }
 _ACCEPTED = "accepted-then-"
 _LATE = "late-then-"
-_OF_THE_LIST = ("hole", "repeated-item", "unreadable-item", "no-has-more")
+LIST_FAULT_KINDS = ("hole", "repeated-item", "unreadable-item", "no-has-more")
+"""Those that only a page of the list can have, with on=list."""
 
 _GATEWAY_PAGE = (
     b"<html>\n<head><title>502 Bad Gateway</title></head>\n"
@@ -165,7 +166,7 @@ def _check_company(text: str, pairs: Mapping[str, str]) -> None:
         raise _wrong(text, "either every= or at= can be given, not both")
     if "seconds" in pairs and kind not in _TIMED:
         raise _wrong(text, f"seconds= goes with the kinds {', '.join(_TIMED)} only")
-    if kind in _OF_THE_LIST and pairs.get("on") != "list":
+    if kind in LIST_FAULT_KINDS and pairs.get("on") != "list":
         raise _wrong(text, f"kind={kind} goes with on=list only")
     for name in ("interval", "retry_after"):
         if name in pairs and kind != "429":
@@ -236,7 +237,7 @@ class FaultPlan:
 
 def is_carried_out(fault: Fault) -> bool:
     """Say whether a call that this fault hits is carried out before it goes wrong."""
-    return fault.kind.startswith(_ACCEPTED) or fault.kind in ("slow", *_OF_THE_LIST)
+    return fault.kind.startswith(_ACCEPTED) or fault.kind in ("slow", *LIST_FAULT_KINDS)
 
 
 def is_late(fault: Fault) -> bool:
@@ -266,7 +267,7 @@ def garbled(fault: Fault, answer: Answer) -> Answer:
         return replace(answer, body=_without_ids(answer.body))
     if kind == "not-json":
         return replace(answer, body=b"OK: your message is on its way")
-    if kind in _OF_THE_LIST:
+    if kind in LIST_FAULT_KINDS:
         return replace(answer, body=_spoiled_page(kind, answer.body))
     if kind == "truncated":
         return replace(answer, ending="truncated")

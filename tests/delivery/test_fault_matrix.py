@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import IS_THOROUGH
 
-from runner.emulator import FAULT_KINDS
+from runner.emulator import FAULT_KINDS, LIST_FAULT_KINDS
 from runner.errors import ExitCode
 
 from .world import World, people, world
@@ -33,9 +33,11 @@ WRITTEN = {
     "timeout": "timeout,seconds=2.0",
     "accepted-then-timeout": "accepted-then-timeout,seconds=2.0",
     "slow": "slow,seconds=2.0",
+    "late-then-500": "late-then-500,seconds=0.02",
+    "late-then-reset": "late-then-reset,seconds=0.02",
     "slow-in-time": "slow,seconds=0.05",
 }
-KINDS = sorted({*FAULT_KINDS, *WRITTEN})
+KINDS = sorted({*FAULT_KINDS, *WRITTEN} - {*LIST_FAULT_KINDS})
 WHERE = {"first": "at=1", "middle": "at=5", "last": f"at={DELIVERIES}", "every other": "every=2"}
 # How late the list shows a thread, and how long a run waits for it.
 LAGS = {"no lag": (0, 0.05), "lag": (500, 0.7)}

@@ -10,7 +10,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.emulator import FAULT_KINDS, Emulator, Fault, parse_fault
+from runner.emulator import FAULT_KINDS, LIST_FAULT_KINDS, Emulator, Fault, parse_fault
 
 from .client import API, TOLOKER, Client, direct
 from .conftest import Serve
@@ -81,6 +81,7 @@ def test_every_kind_is_tried_here_and_described() -> None:
     tried = {row[0] for row in ANSWERED} | {row[0].partition(",")[0] for row in UNANSWERED}
     later = {"slow", "late-then-500", "late-then-reset"}
     assert tried | later | set(SPOILED) == set(FAULT_KINDS)
+    assert set(SPOILED) == set(LIST_FAULT_KINDS)
     assert all(FAULT_KINDS.values())
 
 
