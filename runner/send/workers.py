@@ -49,7 +49,6 @@ class Workers:
         Returns when nothing more will be done, or soon after a stop.
         """
         queue = deque(items)
-        self._failures = self._busy = 0
         self._connected_at_s = time.monotonic()
         workers = [
             threading.Thread(target=self._work, args=(queue, do), daemon=True)
