@@ -56,11 +56,11 @@ class Standing:
 
 
 def standings(history: History) -> list[Standing]:
-    """Group a manifest's attempts by message and revision, in the order of their first one."""
+    """Group a manifest's attempts by message and revision, in that order: threads have none."""
     groups: dict[tuple[str, int], list[Attempt]] = defaultdict(list)
     for attempt in history.attempts:
         groups[attempt.message, attempt.revision].append(attempt)
-    return [Standing(*identity, tuple(attempts)) for identity, attempts in groups.items()]
+    return [Standing(*identity, tuple(attempts)) for identity, attempts in sorted(groups.items())]
 
 
 def status_lines(history: History, activity: Activities) -> Iterator[str]:
