@@ -28,7 +28,7 @@ MAX_SECONDS = 2.0
 MAX_MIB = 200.0
 _GIVE_UP_S = 60.0
 _SAMPLE_S = 0.01
-_PIECE_S = 0.12
+_PIECE_S = 0.1
 # By so much the address space of a test's process may grow: threads reserve 64 MiB each.
 _GROWTH_BYTES = 768 * 1024**2
 # A process counts what the one that it was forked from had, so the command is started from a small
