@@ -74,12 +74,14 @@ def append_text(path: Path, text: str) -> None:
 
 
 @contextmanager
-def surroundings(path: Path) -> Iterator[None]:
-    """Make of an `OSError` the `SurroundingsError` that names the file."""
+def surroundings(path: Path, what: str = "", done: str = "written") -> Iterator[None]:
+    """Say of a file that cannot be had what and why, as a `SurroundingsError`."""
     try:
         yield
-    except OSError as error:
-        raise SurroundingsError(f"{shown(path)} cannot be written: {why(error, path)}") from error
+    except (OSError, MemoryError) as error:
+        said = why(error, path) if isinstance(error, OSError) else "it does not fit into memory"
+        named = f"the {what} {shown(path)}" if what else shown(path)
+        raise SurroundingsError(f"{named} cannot be {done}: {said}") from error
 
 
 def _check_writable(path: Path, *, also_streams: bool = False) -> None:

@@ -17,7 +17,7 @@ from io import FileIO
 from pathlib import Path
 
 from runner.errors import SurroundingsError
-from runner.files import MANIFEST_START
+from runner.files import MANIFEST_START, surroundings
 from runner.manifest.appender import Appender
 from runner.manifest.history import Attempt, History, Seen, Settled
 from runner.manifest.lines import (
@@ -32,7 +32,7 @@ from runner.manifest.lines import (
     seen_event,
     suppressed_event,
 )
-from runner.manifest.lock import locked, read_file, surroundings
+from runner.manifest.lock import MANIFEST, locked, read_file
 from runner.manifest.state import DamageError, ManifestState, read_state
 from runner.model import Delivery, Message, Sent
 from runner.wording import shown
@@ -80,14 +80,14 @@ class Manifest:
         Raises `SurroundingsError` at once if another run holds the lock.
         """
         with locked(path) as stream:
-            with surroundings(path, done="read"):
+            with surroundings(path, MANIFEST, "read"):
                 stream.seek(0)
                 raw = stream.read()
             state, end = _parse(raw, path, target)
             target = target or state.target
             if target is None:
                 raise SurroundingsError(f"there is no manifest at {shown(path)}")
-            with surroundings(path):
+            with surroundings(path, MANIFEST):
                 _repair(stream, raw, end)
             appender = Appender(stream)
             try:
@@ -175,7 +175,7 @@ class Manifest:
     def _write(self, *events: Event) -> None:
         if not events:
             return
-        with surroundings(self.path):
+        with surroundings(self.path, MANIFEST):
             self._begin()
             self._appender.append(b"".join(map(line_of, events)))
         with self._lock:

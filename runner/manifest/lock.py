@@ -17,7 +17,8 @@ from pathlib import Path
 
 from runner import clock
 from runner.errors import SurroundingsError
-from runner.wording import shown, why
+from runner.files import surroundings
+from runner.wording import shown
 
 if sys.platform == "win32":
     import msvcrt
@@ -44,6 +45,8 @@ else:
 
 
 _TRIES = 10
+MANIFEST = "manifest"
+"""What the file is called where it cannot be had."""
 
 
 @contextmanager
@@ -53,12 +56,12 @@ def locked(path: Path) -> Iterator[FileIO]:
     Beside it lies a note of who holds the lock, because a lock itself cannot say. What is still
     empty at the end is removed.
     """
-    with surroundings(path):
+    with surroundings(path, MANIFEST):
         file = real_path(path)
         file.parent.mkdir(parents=True, exist_ok=True)
-    with surroundings(path, done="read"):
+    with surroundings(path, MANIFEST, "read"):
         _check_kind(file)
-    with surroundings(path):
+    with surroundings(path, MANIFEST):
         stream = _open_locked(file)
     note = file.with_name(f"{file.name}.holder")
     try:
@@ -79,22 +82,12 @@ def locked(path: Path) -> Iterator[FileIO]:
 
 def read_file(path: Path) -> bytes:
     """Read a manifest without its lock; one that is not there is empty."""
-    with surroundings(path, done="read"):
+    with surroundings(path, MANIFEST, "read"):
         file = real_path(path)
         if not file.exists():
             return b""
         _check_kind(file)
         return file.read_bytes()
-
-
-@contextmanager
-def surroundings(path: Path, what: str = "manifest", done: str = "written") -> Iterator[None]:
-    """Say of a file that cannot be had what and why, as a `SurroundingsError`."""
-    try:
-        yield
-    except (OSError, MemoryError) as error:
-        said = why(error, path) if isinstance(error, OSError) else "it does not fit into memory"
-        raise SurroundingsError(f"the {what} {shown(path)} cannot be {done}: {said}") from error
 
 
 def real_path(path: Path) -> Path:

@@ -75,6 +75,7 @@ class Run:
         self._left_by_limit = 0
         self._left_by_quota = 0
         self._quota_notes: tuple[str, ...] = ()
+        self._is_filing = False
         self._unfiled = 0
 
     def carry_out(self) -> RunResult:
@@ -207,10 +208,12 @@ class Run:
         """Put what was sent into its folders."""
         if self._must_stop() or self._tally.halt is not None:
             return
+        self._is_filing = True
         todo = find_unfiled(self._options.messages, self._manifest.history())
         if todo:
             add, note = self._toloka.add_to_folders, self._manifest.note_folders
-            file_threads(todo, add, note, self._workers)
+            workers = Workers(self._tally, self._pace, jobs=self._options.jobs)
+            file_threads(todo, add, note, workers)
             self._unfiled = len(find_unfiled(self._options.messages, self._manifest.history()))
 
     def _report(self) -> RunResult:
@@ -255,7 +258,8 @@ class Run:
         tally = self._tally
         if self._pace.stop.is_set():
             return "the run was stopped"
-        if tally.halt is not None:
+        # What was left over before the filing was not left over because of it.
+        if tally.halt is not None and not self._is_filing:
             return tally.halt_reason
         if self._catch_up.failed:
             return f"Toloka's list could not be had: {self._catch_up.failed}"

@@ -104,7 +104,7 @@ class Builder:
         self._anchors: dict[str, tuple[object, int]] = {}
         self._nodes = 0
         self._aliased = 0
-        self._read_to = 0
+        self._last: yaml.Event | None = None
         self._root: object = None
 
     def build(self) -> object:
@@ -131,7 +131,7 @@ class Builder:
         return self._root
 
     def _take(self, event: yaml.Event) -> None:
-        self._read_to = _index(event.end_mark)
+        self._last = event
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
         elif isinstance(event, yaml.MappingStartEvent):
@@ -282,14 +282,17 @@ class Builder:
         It may have a limit of its own, and reads far before it tells of anything. What it had not
         told of is read again, as far as our own limit reaches.
         """
-        found = islice(_OPENING.finditer(self._source, self._read_to), 2 * MAX_DEPTH)
+        read_to = _index(self._last.end_mark) if self._last else 0
+        found = islice(_OPENING.finditer(self._source, read_to), 2 * MAX_DEPTH)
         end = max((each.end() for each in found), default=0)
         if not 0 < end < len(self._source):
             return None
+        again = Builder(self._path, self._source[:end], self._shape, keep_marks=False)
         try:
-            Builder(self._path, self._source[:end], self._shape, keep_marks=False).build()
+            again.build()
         except MessagesError as error:
-            return None if error.problems[-1].what.startswith(_SYNTAX) else error
+            is_end = len(error.problems) > len(again._problems)
+            return error if is_end and not error.problems[-1].what.startswith(_SYNTAX) else None
         return None
 
     def _syntax_error(self, error: yaml.MarkedYAMLError) -> MessagesError:

@@ -27,7 +27,7 @@ REFUSED: dict[str, tuple[str | bytes | Callable[[], str | bytes], str]] = {
     "alias bomb at the top": (ALIASES + THANKS, "aliases make this file too large"),
     "alias of itself": (THANKS + "variables: &v {a: *v}\n", "the alias *v names nothing"),
     "many anchors": (
-        lambda: THANKS + f"variables: [{','.join(f'&a{n} 1' for n in range(120_000))}]\n",
+        lambda: THANKS + f"variables: [{','.join(f'&a{n} 1' for n in range(200_000))}]\n",
         "`variables` is a list, not a mapping",
     ),
     "5,000 deep, lists": (THANKS + f"variables: {{x: {'[' * 5000}{']' * 5000}}}\n", "nested more"),
@@ -146,14 +146,7 @@ REFUSED: dict[str, tuple[str | bytes | Callable[[], str | bytes], str]] = {
 
 # One of each kind of size: their memory is measured, in a process of their own, in every run.
 MEASURED = {
-    *(
-        "alias bomb",
-        "many anchors",
-        "4,000,000 values",
-        "100 MB",
-        "8 MB of one text",
-        "1,000,000 documents",
-    ),
+    *("alias bomb", "4,000,000 values", "100 MB", "8 MB of one text", "1,000,000 documents"),
     *("one line", "many ids", "blank lines, JSON lines", "wide JSON", "small lists in one item"),
 }
 

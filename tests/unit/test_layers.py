@@ -18,12 +18,11 @@ OUTSIDE = {"click", "jinja2", "jsonschema", "requests", "urllib3", "yaml"}
 SHELVES: tuple[tuple[str, ...], ...] = (
     ("model", "clock", "wording", "masking"),
     ("errors",),
-    ("paths", "files", "git"),
+    ("paths", "files"),
     ("toloka",),
     ("spec", "manifest"),
     ("config", "render", "plan", "lookup"),
     ("prepare", "send", "report"),
-    ("api",),
     ("cli",),
     ("__main__",),
 )

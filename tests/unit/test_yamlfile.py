@@ -239,6 +239,14 @@ def test_nesting_is_complained_of_by_us_whatever_the_parser_does(
         assert "nested more than 64 levels deep; flatten it" in said or "a key" in said
 
 
+def test_brackets_in_a_text_hide_no_mistake_below(tmp_path: Path) -> None:
+    text = "a: 1\na: 2\nb: |\n" + "  see [1] and {2}\n" * 200
+    said = complaints(text + "c: 'open\n", tmp_path)
+    assert said[0] == 'm.yaml:2:1: error: duplicate key "a"; keep one of the two'
+    assert said[1].startswith(("m.yaml:204:", "m.yaml:205:"))
+    assert len(said) == 2
+
+
 def test_an_alias_bomb_is_refused_quickly(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     for level in range(1, 12):
