@@ -46,6 +46,11 @@ def remember(secret: str) -> None:
     _remembered.append(Mask(secret))
 
 
+def forget() -> None:
+    """Let `masked` know no secret any more: what one command read is no word of the next one's."""
+    _remembered.clear()
+
+
 def masked(text: str) -> str:
     """Take every secret that this process has read out of a text."""
     for mask in _remembered:

@@ -18,7 +18,7 @@ import click
 
 from runner import __version__
 from runner.errors import ExitCode, RunnerError, SurroundingsError
-from runner.masking import Mask, masked
+from runner.masking import Mask, forget, masked
 
 _EPILOG = """\b
 Exit codes, one for each decision of a CI job:
@@ -91,6 +91,7 @@ def group() -> None:
 
 def main() -> NoReturn:
     """Run the command line; the only place where an exception becomes an exit code."""
+    forget()
     try:
         _settle_in()
         code = group.main(prog_name="message-runner", standalone_mode=False)

@@ -20,6 +20,8 @@ from support import (
     run_command,
 )
 
+from runner.emulator import Emulator
+
 Door = Callable[..., Result]
 
 PERSONAL = """\
@@ -102,3 +104,14 @@ def test_both_doors_say_the_same_of_a_server(
     assert said[:3] == said[3:]
     assert said[0].code == 2
     assert TOKEN not in str(said)
+
+
+def test_a_call_knows_no_secret_of_an_earlier_one(tmp_path: Path, emulator: Emulator) -> None:
+    project = Project(tmp_path / "project")
+    project.write("messages/broken.yaml", BROKEN)
+    project.write("good/a.yaml", direct("a1", extra="id: a\n"))
+    sent = project.run("send", "--target", emulator.url, "good", TOLOKA_TOKEN="messages")
+    assert sent.code == 0
+    assert "messages/broken.yaml:" in project.run("validate").out
+    # An error that ends a command goes through the mask.
+    assert "messages/gone.yaml" in project.run("validate", "messages/gone.yaml").err

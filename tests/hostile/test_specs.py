@@ -221,7 +221,7 @@ def test_of_very_many_mistakes_as_many_are_told_as_anybody_reads(
 MANY_LINES = f"topic: {{EN: Hi}}\nrecipients_select_type: DIRECT\nrecipients_ids: [{TOLOKER}]\n"
 FAULTS = "".join(f"    {{{{ a{number} }}}}\n" for number in range(99))
 MANY_PLACES: dict[str, Callable[[], str]] = {
-    "faults of a block": lambda: "text:\n  EN: |\n" + "    ab\n" * 300_000 + FAULTS,
+    "faults of a block": lambda: "text:\n  EN: |\n" + "    ab\n" * 100_000 + FAULTS,
     "faults of a long file": lambda: "text:\n  EN: |\n" + FAULTS + "#\n" * 3_500_000,
     "faults behind escapes": lambda: 'text: {EN: "' + "\\\n\\x61a\n" * 60_000 + FAULTS + '"}\n',
 }

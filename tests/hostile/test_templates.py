@@ -34,7 +34,7 @@ REFUSED = {
     "{{ 'a' * 90000000 }}": LARGE,
     "{{ [0] * 10**10 }}": LARGE,
     "{{ [[1] * 10000] * 10000 }}": "this ",
-    "{{ [1] * 400000 }}": "the text is 1,200,000 characters once it is rendered",
+    "{{ ['abcdefgh'] * 100000 }}": "the text is 1,200,000 characters once it is rendered",
     "{{ 'a'.center(10**10) }}": LARGE,
     "{{ 'a'.ljust(10**9) | length }}": LARGE,
     "{{ 'a'.zfill(10**10) }}": LARGE,
