@@ -164,6 +164,10 @@ class Client:
         """List threads by id, page after page; raises `ListError` when one cannot be had."""
         return self._list.threads(query)
 
+    def newest(self) -> list[Thread]:
+        """List the newest page of threads, by id; raises `ListError`."""
+        return self._list.newest()
+
     def close(self) -> None:
         """Close every connection. Repeating is safe."""
         for session in self._sessions:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
+import re
+import unicodedata
+from base64 import b85encode
 
 from runner.model import Texts
 from runner.toloka.filters import normal_form
+
+MARK = 5
+"""Characters of a mark: four bytes of a hash."""
+_SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
+_DIRECTIONS = re.compile("[\u200e\u200f]")
 
 
 def digest_of(
@@ -32,9 +41,42 @@ def digest_of_reply(text: Texts) -> str:
     return _hashed({"action": "reply", "text": _plain(text)})
 
 
+def folded(texts: Texts) -> dict[str, str]:
+    """Give texts in a form that survives what servers do to them, for telling what may be ours.
+
+    Entities are decoded, compatible characters are one (NFKC), white space and case do not count.
+    """
+    return {language: _folded(text) for language, text in texts.items()}
+
+
+def topic_mark(topic: Texts) -> str:
+    """Mark a topic by its folded form."""
+    return _mark(json.dumps(folded(topic), sort_keys=True))
+
+
+def toloker_mark(toloker: str) -> str:
+    """Mark a Toloker."""
+    return _mark(toloker)
+
+
+def _mark(text: str) -> str:
+    return b85encode(hashlib.blake2b(text.encode(), digest_size=4).digest()).decode()
+
+
+def _folded(text: str) -> str:
+    plain = unicodedata.normalize("NFKC", html.unescape(text)).casefold()
+    return "".join(_DIRECTIONS.sub("", plain).split())
+
+
 def _plain(texts: Texts) -> dict[str, str]:
-    """Line ends and white space around a text do not count: not every server keeps them."""
-    return {language: text.replace("\r\n", "\n").strip() for language, text in texts.items()}
+    """What not every server keeps does not count.
+
+    That is line ends, white space around a text, the kind of a space, and marks of direction.
+    """
+    return {
+        language: _SPACES.sub(" ", _DIRECTIONS.sub("", text.replace("\r\n", "\n"))).strip()
+        for language, text in texts.items()
+    }
 
 
 def _hashed(content: object) -> str:

@@ -99,6 +99,7 @@ def thread_of(data: object, mask: Mask = lambda text: text) -> Thread | None:
         select_type=select_type if select_type in get_args(SelectType) else None,
         recipients_ids=_names(details.get("recipients_ids"), mask),
         recipients_filter=tree if _is_sound(tree) else None,
+        tolokers=_tolokers(data.get("interlocutors"), mask),
         parent_id=_name(data.get("parent_id"), mask),
         account=account,
         folders=_names(data.get("folders"), mask),
@@ -128,6 +129,11 @@ def _account(interlocutors: object, mask: Mask) -> str | None:
         if isinstance(each, dict) and each.get("myself") is True:
             return _name(each.get("id"), mask)
     return None
+
+
+def _tolokers(interlocutors: object, mask: Mask) -> tuple[str, ...]:
+    people = map(_mapping, _list(interlocutors))
+    return _names([each.get("id") for each in people if each.get("role") == "USER"], mask)
 
 
 def _complaint(status: int, data: object, mask: Mask) -> tuple[str | None, str, Mapping[str, str]]:
