@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import IS_THOROUGH, TOKEN, calls, control, direct, reached, tolokers
+from support import TOKEN, calls, control, direct, one_in, reached, tolokers
 
 from runner.emulator import Emulator
 
@@ -30,7 +30,7 @@ CONFIG = "defaults: {settle: 0.2, rate: 300}\n"
 SystemRunner = Callable[..., Runner]
 
 # Each job is a dozen processes; the others are a part of each kind.
-thorough = pytest.mark.skipif(not IS_THOROUGH, reason="with MESSAGE_RUNNER_PROFILE=thorough only")
+thorough = pytest.mark.thorough
 
 
 @dataclass
@@ -167,7 +167,7 @@ def remote(tmp_path: Path, emulator: Emulator, commands: str, set_up: Path) -> R
     return Remote(tmp_path / "remote", emulator, commands, set_up)
 
 
-@pytest.fixture(params=["github", "gitlab"])
+@pytest.fixture(params=one_in(2, ["github", "gitlab"]))
 def send(request: pytest.FixtureRequest, remote: Remote) -> SystemRunner:
     """The job that sends, of either system."""
     return remote.run if request.param == "github" else remote.run_on_gitlab
@@ -362,6 +362,7 @@ def test_a_torn_last_line_does_not_become_damage(remote: Remote) -> None:
     assert remote.composed() == 2
 
 
+@thorough
 def test_an_old_commit_run_again_sends_nothing(remote: Remote) -> None:
     old = git("rev-parse", "HEAD", cwd=remote.desk)
     remote.run()
@@ -414,6 +415,7 @@ def test_the_check_needs_no_token_and_makes_no_request(remote: Remote) -> None:
     assert "first" in summary
 
 
+@thorough
 def test_the_check_knows_what_was_sent(remote: Remote) -> None:
     remote.run()
 
