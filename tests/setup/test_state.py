@@ -279,6 +279,7 @@ def test_a_job_killed_while_it_sends(remote: Remote, records: bool) -> None:
     assert len(reached(remote.emulator)) == 13
 
 
+@thorough
 def test_two_clones_and_a_rejected_push_lose_nothing(remote: Remote) -> None:
     remote.run()
     remote.write("messages/second.yaml", direct("bob"))
