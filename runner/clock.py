@@ -11,6 +11,8 @@ _FORM = re.compile(
     r"(?:Z|([+-][0-9]{2}):?([0-9]{2}))?"
 )
 
+_OURS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
+
 
 def now() -> datetime:
     """The time of this machine."""
@@ -29,6 +31,8 @@ def read(text: str) -> datetime:
     A blank may stand for the `T`, and seconds may be left out. Raises `ValueError` for anything
     else, and for a time that does not exist.
     """
+    if _OURS.fullmatch(text):  # The quick way, because a manifest may hold a million of them.
+        return datetime.fromisoformat(text[:-1] + "+00:00")
     found = _FORM.fullmatch(text)
     if found is None:
         raise ValueError(text)
