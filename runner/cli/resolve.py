@@ -31,7 +31,7 @@ def resolve(delivery: str, thread_id: str | None, not_sent: bool, where: Where) 
         raise click.UsageError("--sent takes a thread id, as in 63c15866757a4a1adad1d632")
     settings = load_settings(where)
     with Manifest.open(settings.manifest, settings.target.url, {"command": "resolve"}) as manifest:
-        found = [each for each in manifest.unknown() if each.delivery.startswith(delivery)]
+        found = [each for each in manifest.history().unknown if each.delivery.startswith(delivery)]
         if len(found) != 1:
             raise SurroundingsError(_not_one(delivery, len(found)))
         if thread_id is not None and thread_id in manifest.history().thread_ids:

@@ -25,6 +25,7 @@ from runner.plan.planfile import find_moved, read_plan_file
 from runner.prepare import Prepared, Selection, prepare
 from runner.report.progress import Progress
 from runner.report.text import loud_lines, plural, run_lines, summary_line
+from runner.send.lists import Lister
 from runner.send.run import Run, RunOptions
 from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
@@ -164,6 +165,7 @@ def _carry_out(
         jobs=connection.pacing.jobs,
         settle_s=connection.pacing.settle_s,
         catches_up=not connection.settings.target.is_local,
+        other_messages=prepared.find_others,
         limit=limit,
         only=only,
         planned=planned,
@@ -185,6 +187,7 @@ def _carry_out_test(
         connection.manifest,
         connection.client.deliver,
         connection.pace,
+        lister=Lister(connection.manifest, connection.client, connection.pace),
         jobs=connection.pacing.jobs,
         on_progress=progress,
     )

@@ -90,7 +90,7 @@ def find_adoptions(
         """What of these messages nobody got yet, as far as is known."""
         found = {}
         for identity, (message, keys) in near.items():
-            reached = history.reached.get(identity, {})
+            reached = history.reached(identity)
             left = {key for key in keys if key not in reached or reached[key].is_unknown}
             if left := left - adopted[identity]:
                 found[identity] = (message, left)
@@ -133,7 +133,7 @@ def _may_be_earlier(identity: Identity, history: History) -> bool:
     """Whether a thread may be of an earlier revision, which the manifest does not know."""
     message, revision = identity
     return revision > 1 and not any(
-        known == message and earlier < revision for known, earlier in history.reached
+        known == message and earlier < revision for known, earlier in history.identities
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from runner.lookup.look import digest_of_thread, people_of
+from runner.lookup.look import digest_of_thread, made_at, people_of
 from runner.manifest.history import Attempt
 from runner.model import Thread
 
@@ -35,7 +35,7 @@ def _is_of(attempt: Attempt, thread: Thread) -> bool:
     is_same = attempt.select_type != "DIRECT" or (
         set(thread.recipients_ids) == set(attempt.recipients_ids)
     )
-    return is_same and attempt.anchor.reaches(thread.created)
+    return is_same and attempt.anchor.reaches(made_at(thread))
 
 
 class Sharing:
@@ -62,7 +62,7 @@ class Sharing:
         found = list(self._by_type.get(thread.select_type, ()))
         for toloker in people_of(thread):
             found += self._by_toloker.get(toloker, ())
-        return (each.delivery for each in found if each.anchor.reaches(thread.created))
+        return (each.delivery for each in found if each.anchor.reaches(made_at(thread)))
 
 
 def find_doubts(

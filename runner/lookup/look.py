@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Container, Mapping
+from datetime import datetime
 
-from runner.toloka.anchor import Anchor, anchor_of
+from runner import clock
 from runner.model import Thread
+from runner.toloka.anchor import Anchor, anchor_of
 from runner.toloka.digest import digest_of, toloker_mark, topic_mark
 from runner.toloka.listing import LIST_LIMIT
 
@@ -42,7 +44,7 @@ class Look:
         anchor: Anchor,
         begun_s: float,
         *,
-        must_show: Mapping[str, str],
+        must_show: Mapping[str, datetime | None],
         claimed: Container[str],
         matters: Callable[[Thread, str], bool],
     ) -> None:
@@ -96,6 +98,11 @@ class Look:
 def marks_of(thread: Thread) -> str:
     """Four bytes each of a hash of the folded topic and of each Toloker: five characters each."""
     return topic_mark(thread.topic) + "".join(map(toloker_mark, people_of(thread)))
+
+
+def made_at(thread: Thread) -> datetime | None:
+    """When a thread was made, by Toloka's clock; None where that cannot be read."""
+    return clock.read(thread.created) if thread.created else None
 
 
 def people_of(thread: Thread) -> tuple[str, ...]:

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, BinaryIO, NamedTuple
+from zlib import crc32
 
 from runner import clock
 from runner.files import MANIFEST_START
-from runner.manifest.history import History, Identity, Kind, NotFound, Row, Seen, Settled
-from runner.model import NoRecipients, Rejected
+from runner.manifest.history import History, Identity, Kind, NotFound, Pending, Row, Settled
+from runner.model import Action, NoRecipients, Place, Rejected
+from runner.toloka.anchor import BEGINNING, Anchor
 
 VERSION = 1
 """What every manifest begins with."""
@@ -55,11 +57,26 @@ class ManifestState:
     """By delivery id, tests included."""
     tests: set[str] = field(default_factory=set)
     orphans: dict[str, Orphan] = field(default_factory=dict)
-    server_at: dict[str, datetime] = field(default_factory=dict)
-    """Of what is in doubt."""
+    pending: dict[str, Pending] = field(default_factory=dict)
+    """The intents without an outcome, in their order."""
+    anchors: dict[str, Anchor] = field(default_factory=dict)
+    """By the id of the run."""
+    doubts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    doubted: set[tuple[str, Identity]] = field(default_factory=set)
+    adoptable: set[str] = field(default_factory=set)
+    """Deliveries that are no intents: threads in doubt for a message."""
+    left_out: dict[str, set[str]] = field(default_factory=dict)
+    resolved: set[str] = field(default_factory=set)
+    cursor: Anchor | None = None
+    is_part: bool = False
+    is_ended: bool = True
+    is_shown: bool = False
+    remembered: list[str] = field(default_factory=list)
+    count: int = 0
+    checksum: int = 0
+    """Over the deliveries so far, to tell whether lines were lost."""
     suppressed: dict[Identity, set[str]] = field(default_factory=dict)
     folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    seen: dict[str, Seen] = field(default_factory=dict)
     target: str | None = None
     account: str | None = None
     kinds: dict[Kind, Kind] = field(default_factory=dict)
@@ -71,13 +88,21 @@ class ManifestState:
     def history(self) -> History:
         """What the manifest knows by now."""
         rows = self.rows.copy()
+        for delivery in self._allayed():
+            del rows[delivery]
         return History(
             tests={each: rows.pop(each) for each in self.tests},
             rows=rows,
-            server_at=self.server_at.copy(),
+            pending=self.pending.copy(),
+            doubts=self.doubts.copy(),
+            doubted=frozenset(self.doubted),
+            resolved=frozenset(self.resolved),
+            cursor=self.cursor,
+            is_whole=self.is_ended and not self.is_part,
+            is_shown=self.is_shown,
+            remembered=tuple(self.remembered),
             suppressed={identity: frozenset(ids) for identity, ids in self.suppressed.items()},
             folders=self.folders.copy(),
-            seen=tuple(self.seen.values()),
             target=self.target,
             account=self.account,
         )
@@ -86,15 +111,46 @@ class ManifestState:
         self, delivery: str, outcome: str | Settled, created: datetime | None = None
     ) -> None:
         """Take in what became of a delivery; what is sent is given by its thread."""
+        self.add_up("outcome", delivery, outcome if isinstance(outcome, str) else "")
         row = self.rows.get(delivery)
         known = row or self.orphans.get(delivery)
         if known and known.outcome and _STRENGTH[type(outcome)] < _STRENGTH[type(known.outcome)]:
             return
         if row is None:
+            # Its intent may be lost, and others with it.
             self.orphans[delivery] = Orphan(outcome, created, self.line)
+            self.cursor = None
         else:
             self.rows[delivery] = Row(*row[:4], outcome, created)
-            self.server_at.pop(delivery, None)
+            self.pending.pop(delivery, None)
+
+    def add_up(self, *parts: str) -> None:
+        """Count a line about a delivery, whatever its place."""
+        self.count += 1
+        self.checksum = (self.checksum + crc32(" ".join(parts).encode())) % 2**64
+
+    def knows(self, event: Checked) -> bool:
+        """Whether an event was written with the same deliveries before it."""
+        return (event["deliveries"], event["checksum"]) == (self.count, self.checksum)
+
+    def narrow(self, delivery: str) -> None:
+        """Take out of a delivery whom Toloka left out: they got nothing, and that is final."""
+        row, ids = self.rows.get(delivery), self.left_out.get(delivery)
+        if row is None or not ids:
+            return
+        out = tuple(key for key in row.keys if key in ids)
+        kept = tuple(key for key in row.keys if key not in ids)
+        self.rows[delivery] = row._replace(whom=kept)
+        nobody = NoRecipients("Toloka's answer does not name them")
+        self.rows[f"{delivery}-left-out"] = row._replace(whom=out, outcome=nobody, created=None)
+
+    def _allayed(self) -> list[str]:
+        """The doubts about threads that some delivery claims by now."""
+        open_ones = [each for each in self.adoptable if self.rows[each].outcome is None]
+        if not open_ones:
+            return []
+        claimed = {row.outcome for row in self.rows.values() if isinstance(row.outcome, str)}
+        return [each for each in open_ones if claimed.issuperset(self.doubts[each])]
 
 
 def read_state(stream: BinaryIO) -> tuple[ManifestState, int]:
@@ -122,8 +178,6 @@ def read_state(stream: BinaryIO) -> tuple[ManifestState, int]:
                 reason = "it is UTF-16, and has to be UTF-8"
             raise DamageError(number, reason) from error
         end += len(line)
-    for orphan in state.orphans.values():
-        raise DamageError(orphan.line, "the intent of this outcome is missing")
     return state, end
 
 
@@ -179,36 +233,90 @@ def _take_about(state: ManifestState, event: Checked) -> None:
     state.target, state.account = target, account
 
 
-def _take_nothing(_state: ManifestState, _event: Checked) -> None:
-    """A line for people: who ran it."""
-
-
 def _take_intent(state: ManifestState, event: Checked) -> None:
     delivery, row = event["delivery"], _row_of(state, event)
+    state.add_up("intent", delivery)
     known = state.rows.setdefault(delivery, row)
     if known is not row:
-        if known[:4] != row[:4]:
+        if (known.kind, known.digest, known.at) != (row.kind, row.digest, row.at):
             raise ValueError("two intents with one delivery id")
         return
     if event.get("test") is True:
         state.tests.add(delivery)
     orphan = state.orphans.pop(delivery, None)
     if orphan is not None:
-        state.settle(delivery, orphan.outcome, orphan.created)
-    elif "server_at" in event:
-        state.server_at[delivery] = _moment(event, "server_at")
+        state.rows[delivery] = Row(*row[:4], orphan.outcome, orphan.created)
+        state.narrow(delivery)
+    else:
+        run = event.get("run") or None
+        # Without its anchor, it may have been at any time.
+        anchor = state.anchors.get(run or "", BEGINNING)
+        place = event.get("place")
+        before = Place(ours=place[0], alike=place[1]) if place else None
+        state.pending[delivery] = Pending(run, anchor, before)
+
+
+def _take_anchor(state: ManifestState, event: Checked) -> None:
+    state.anchors[event["run"]] = _anchor(event)
+
+
+def _take_looked(state: ManifestState, event: Checked) -> None:
+    # What was remembered is so, whatever else is missing.
+    if event.get("rest"):
+        state.remembered.append(event["rest"])
+    state.cursor = _anchor(event) if state.knows(event) else None
+    state.is_part = event.get("part") is True
+    if state.cursor is not None and not state.is_part:
+        for delivery, pending in state.pending.items():
+            state.pending[delivery] = pending._replace(was_looked_for=True)
+
+
+def _take_shown(state: ManifestState, _event: Checked) -> None:
+    state.is_shown = True
+
+
+def _take_run(state: ManifestState, _event: Checked) -> None:
+    state.is_ended = False
+
+
+def _take_end(state: ManifestState, event: Checked) -> None:
+    state.is_ended = state.knows(event)
+
+
+def _take_doubt(state: ManifestState, event: Checked) -> None:
+    """A thread that may be a delivery's: of an intent, or of a message that has none for it."""
+    delivery, threads = event["delivery"], tuple(event["threads"])
+    state.doubts[delivery] = tuple(dict.fromkeys((*state.doubts.get(delivery, ()), *threads)))
+    if "message" in event:
+        state.rows.setdefault(delivery, _row_of(state, event))
+        state.adoptable.add(delivery)
+        identity = (event["message"], event["revision"])
+        state.doubted.update((thread, identity) for thread in threads)
+        orphan = state.orphans.pop(delivery, None)
+        if orphan is not None:
+            state.rows[delivery] = state.rows[delivery]._replace(outcome=orphan.outcome)
+
+
+def _take_left_out(state: ManifestState, event: Checked) -> None:
+    ids = state.left_out.setdefault(event["delivery"], set())
+    ids.update(event["recipients_ids"])
+    state.narrow(event["delivery"])
+
+
+def _anchor(event: Checked) -> Anchor:
+    return Anchor(_moment(event, "created")) if event.get("created") else BEGINNING
 
 
 def _row_of(state: ManifestState, event: Checked) -> Row:
     message, revision, source = event["message"], event["revision"], event["source"]
-    action, select_type = event.get("action") or "compose", event.get("recipients_select_type")
+    action: Action = event.get("action") or "compose"
+    select_type = event.get("recipients_select_type")
+    whom: object = event.get("recipients_filter")
     if action == "reply":
         select_type, whom = None, event.get("thread_id")
     elif select_type == "DIRECT":
-        ids = event.get("recipients_ids") or ()
+        ids: list[str] = event.get("recipients_ids") or []
         whom = ids[0] if len(ids) == 1 else tuple(ids)
-    else:
-        whom = event.get("recipients_filter")
     kind = Kind(message, revision, source, action, select_type or None)
     # What many rows have in common is kept once.
     kind = state.kinds.setdefault(kind, kind)
@@ -220,6 +328,8 @@ def _row_of(state: ManifestState, event: Checked) -> Row:
 
 def _take_sent(state: ManifestState, event: Checked) -> None:
     created = _moment(event, "created") if event.get("created") else None
+    if event.get("how") == "resolved":
+        state.resolved.add(event["delivery"])
     state.settle(event["delivery"], event["thread_id"], created)
 
 
@@ -248,17 +358,6 @@ def _take_folders(state: ManifestState, event: Checked) -> None:
     state.folders[event["thread_id"]] = folders
 
 
-def _take_seen(state: ManifestState, event: Checked) -> None:
-    _moment(event, "created")
-    state.seen[event["thread_id"]] = Seen(
-        thread_id=event["thread_id"],
-        created=event["created"],
-        digest=event["digest"],
-        select_type=event["recipients_select_type"],
-        recipients_ids=tuple(event.get("recipients_ids") or ()),
-    )
-
-
 def _moment(event: Checked, key: str) -> datetime:
     try:
         return clock.read(event[key])
@@ -279,6 +378,10 @@ Check = tuple[Callable[[object], bool], str]
 _TEXT: Check = (_is_text, "no text under {}")
 _TEXTS: Check = (_are_texts, "no list of texts under {}")
 _NUMBER: Check = (lambda value: type(value) is int, "no whole number under {}")
+_PLACE: Check = (
+    lambda value: type(value) is list and [type(each) for each in value] == [int, int],
+    "no two numbers under {}",
+)
 _TREE: Check = (lambda value: type(value) is dict, "no filter under {}")
 _LATER = "an unknown word under {}: written by a later version?"
 _ACTION: Check = (("compose", "reply").__contains__, _LATER)
@@ -301,7 +404,15 @@ LINES: Mapping[str, LineKind] = {
         {"account": _TEXT},
     ),
     "account": LineKind(_take_about, {"account": _TEXT}),
-    "run": LineKind(_take_nothing),
+    "run": LineKind(_take_run),
+    "end": LineKind(_take_end, {"deliveries": _NUMBER, "checksum": _NUMBER}),
+    "anchor": LineKind(_take_anchor, {"run": _TEXT}, {"created": _TEXT}),
+    "looked": LineKind(
+        _take_looked,
+        {"deliveries": _NUMBER, "checksum": _NUMBER},
+        {"created": _TEXT, "rest": _TEXT},
+    ),
+    "shown": LineKind(_take_shown),
     "intent": LineKind(
         _take_intent,
         {
@@ -317,6 +428,8 @@ LINES: Mapping[str, LineKind] = {
             "recipients_ids": _TEXTS,
             "recipients_filter": _TREE,
             "thread_id": _TEXT,
+            "run": _TEXT,
+            "place": _PLACE,
         },
     ),
     "sent": LineKind(_take_sent, {"delivery": _TEXT, "thread_id": _TEXT}),
@@ -333,15 +446,19 @@ LINES: Mapping[str, LineKind] = {
         {"recipients_ids": _TEXTS},
     ),
     "folders": LineKind(_take_folders, {"thread_id": _TEXT}, {"folders": _TEXTS}),
-    "seen": LineKind(
-        _take_seen,
+    "doubt": LineKind(
+        _take_doubt,
+        {"delivery": _TEXT, "threads": _TEXTS},
         {
-            "thread_id": _TEXT,
-            "created": _TEXT,
+            "message": _TEXT,
+            "revision": _NUMBER,
+            "source": _TEXT,
             "digest": _TEXT,
-            "recipients_select_type": _TEXT,
+            "recipients_select_type": _SELECT_TYPE,
+            "recipients_ids": _TEXTS,
+            "recipients_filter": _TREE,
         },
-        {"recipients_ids": _TEXTS},
     ),
+    "left_out": LineKind(_take_left_out, {"delivery": _TEXT, "recipients_ids": _TEXTS}),
 }
 """Every kind of line: a new one is an entry here, and what uses it."""

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from runner.manifest.history import Attempt, History
+from runner.manifest.told import reason
 from runner.model import (
     MAX_RECIPIENTS,
     Delivery,
@@ -47,15 +48,19 @@ def build_plan(
         _plan_spec(tuple(group), history, now, known, answered)
         for _, group in groupby(messages, key=lambda each: (each.id, each.revision))
     )
-    edges = (
+    edges = [
         edge
         for each in planned
         for message in each.messages
         for edge in (message.not_before, message.not_after)
-        if edge is not None and edge >= now
-    )
+        if edge is not None
+    ]
     return Plan(
-        messages=planned, history=history, answered=answered, changes_at=min(edges, default=None)
+        messages=planned,
+        history=history,
+        answered=answered,
+        changed_at=max((edge for edge in edges if edge <= now), default=None),
+        changes_at=min((edge for edge in edges if edge > now), default=None),
     )
 
 
@@ -78,7 +83,7 @@ def _plan_spec(
     skipped: list[Result] = []
     reached = history.reached((messages[0].id, messages[0].revision))
     for message in messages:
-        skipped += _find_done(message, reached)
+        skipped += _find_done(message, reached, history)
         due = _find_due(message, history, reached, answered)
         held = _held_back(message, now)
         if held:
@@ -176,7 +181,7 @@ def _without_suppressed(
     return kept, left_out
 
 
-def _find_done(message: Message, reached: Reached) -> Iterator[Result]:
+def _find_done(message: Message, reached: Reached, history: History) -> Iterator[Result]:
     """Report the attempts that concern today's recipients, each Toloker or thread once."""
     recipients = message.recipients
     wanted: Iterable[str | None] = reached
@@ -196,7 +201,7 @@ def _find_done(message: Message, reached: Reached) -> Iterator[Result]:
             message=message.id,
             revision=message.revision,
             source=message.source,
-            status=_status_of(attempt, message),
+            status=_status_of(attempt, message, history),
             action=message.action,
             select_type=recipients.select_type,
             recipients_ids=tuple(groups[delivery]) if isinstance(recipients, Direct) else None,
@@ -206,19 +211,19 @@ def _find_done(message: Message, reached: Reached) -> Iterator[Result]:
             recipients_filter=recipients.tree if isinstance(recipients, Filtered) else None,
             thread_id=attempt.thread_id or attempt.in_thread,
             delivery=delivery,
-            error=_reason_of(attempt),
+            error=_reason_of(attempt, history),
         )
 
 
-def _status_of(attempt: Attempt, message: Message) -> Status:
+def _status_of(attempt: Attempt, message: Message, history: History) -> Status:
     if attempt.is_unknown:
-        return "unknown"
+        return "in_doubt" if history.is_in_doubt(attempt.delivery) else "unknown"
     if isinstance(attempt.outcome, NoRecipients):
         return "no_recipients"
     return "already_sent" if attempt.digest == message.digest else "edited"
 
 
-def _reason_of(attempt: Attempt) -> str | None:
+def _reason_of(attempt: Attempt, history: History) -> str | None:
     if attempt.is_unknown:
-        return "an earlier run did not learn what became of it"
+        return reason(attempt, history)
     return attempt.outcome.detail if isinstance(attempt.outcome, NoRecipients) else None

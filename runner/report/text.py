@@ -22,7 +22,7 @@ _WORDS = {
     "draft": "held back as a draft",
 }
 _OPERATORS = {"EQ": "=", "NE": "≠", "GT": ">", "GTE": "≥", "LT": "<", "LTE": "≤"}
-_LOUD = ("adopted", "edited", "unknown", "rejected", "not_tried")
+_LOUD = ("adopted", "edited", "in_doubt", "unknown", "rejected", "not_tried")
 
 
 def plan_lines(plan: Plan, *, verbose: bool) -> Iterator[str]:
@@ -125,7 +125,7 @@ def _settled_words(status: str, results: Sequence[Result]) -> str:
     words = {
         "already_sent": "already sent",
         "edited": "edited since it was sent; who has it is not written to again",
-        "unknown": "unknown whether it was sent; the next send looks first",
+        "unknown": "unknown whether it was sent",
         "draft": "a draft, not sent",
         "outside_window": "not sent now",
         "no_recipients": "a filter that matched nobody",
@@ -186,7 +186,8 @@ def loud_lines(results: Sequence[Result], *, verbose: bool) -> Iterator[str]:
         for result in results:
             if result.status == status:
                 groups[result.message, result.error].append(result)
-        few = list(groups) if verbose or len(groups) <= SHOWN + 1 else list(groups)[:SHOWN]
+        is_short = verbose or len(groups) <= SHOWN + 1 or status in ("in_doubt", "unknown")
+        few = list(groups) if is_short else list(groups)[:SHOWN]
         for message, error in few:
             found = groups[message, error]
             who = _whom(found, verbose=verbose)

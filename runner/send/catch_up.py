@@ -130,8 +130,7 @@ class CatchUp:
             matters=lambda thread, marks: self.messages.may_be(marks) or any(sharing.of(thread)),
         )
         self.lister.look(look, begin)
-        is_doubtful = history.cursor is None or not history.is_ended
-        if is_doubtful and self.failed is None:
+        if history.has_gap and self.failed is None:
             # What was asked for just before the lines were lost may be shown only now.
             self.lister.wait_until(look.begun_s + LOOKS * self.settle_s)
             self.lister.look(look, look.begin_again())

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from runner import clock
 from runner.errors import ExitCode, SurroundingsError
-from runner.lookup.told import describe
 from runner.manifest.file import Manifest
+from runner.manifest.told import describe
 from runner.model import Delivery, Direct, InThread, Message, Outcome, Rejected, Result, Unknown
 from runner.plan.build import build_plan
 from runner.plan.plan import Key, Plan, Policy, result_of
@@ -125,10 +126,8 @@ class Run:
 
     def refresh(self) -> RunResult:
         """Settle what is in doubt without sending anything; repeating is safe."""
-        try:
+        with suppress(Stopped):
             self._unknown.settle({}, self._tally.last_success_s)
-        except Stopped:
-            pass
         return self._report()
 
     def _look_first(self) -> None:

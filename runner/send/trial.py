@@ -20,9 +20,9 @@ from runner.model import (
     Unknown,
 )
 from runner.plan.plan import result_of
+from runner.send.lists import Lister
 from runner.send.sender import Deliver, Sender
 from runner.send.tally import RunResult, Tally, exit_code
-from runner.send.lists import Lister
 from runner.send.workers import Workers
 from runner.toloka.digest import digest_of
 from runner.toloka.pace import Pace

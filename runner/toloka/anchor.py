@@ -20,7 +20,7 @@ class Anchor:
     What is made after that page was shown has a `created` not before the anchor less ten minutes.
     """
 
-    created: datetime = datetime.min.replace(tzinfo=timezone.utc)
+    created: datetime
 
     @property
     def is_beginning(self) -> bool:
@@ -40,13 +40,13 @@ class Anchor:
         """From when on to look; None for everything."""
         return None if self.is_beginning else self.created - TEN_MINUTES
 
-    def reaches(self, created: str) -> bool:
+    def reaches(self, created: datetime | None) -> bool:
         """Whether what was made at a time of Toloka's may have been made since. Unreadable: yes."""
         begin = self.begin
-        return begin is None or not created or clock.read(created) >= begin
+        return begin is None or created is None or created >= begin
 
 
-BEGINNING = Anchor()
+BEGINNING = Anchor(datetime.min.replace(tzinfo=timezone.utc))
 
 
 def anchor_of(newest: Iterable[str]) -> Anchor:

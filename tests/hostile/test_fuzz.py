@@ -15,12 +15,12 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runner.lookup.evidence import find_seen
 from support import TOKEN
 
 from runner.config import load_config
 from runner.errors import ListError, MessagesError, Problem, SurroundingsError
 from runner.lookup.conversation import find_answers
-from runner.lookup.evidence import find_seen
 from runner.manifest.file import read_history
 from runner.manifest.lines import line_of, outcome_event, seen_event
 from runner.masking import Mask

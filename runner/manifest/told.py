@@ -6,6 +6,7 @@ from runner import clock
 from runner.manifest.history import Attempt, History
 
 _SHOWN = 5
+_UNKNOWN = "it is not known whether it was sent, and the next send looks first"
 
 
 def describe(attempt: Attempt, history: History) -> str:
@@ -18,7 +19,7 @@ def reason(attempt: Attempt, history: History) -> str:
     threads = history.doubts.get(attempt.delivery, ())
     tried = f"tried at {clock.written(attempt.at)}"
     tried += f" by run {attempt.run}" if attempt.run else ""
-    why = f"thread {', '.join(threads[:_SHOWN])} may be it" if threads else "not known what became"
+    why = f"thread {', '.join(threads[:_SHOWN])} may be it" if threads else _UNKNOWN
     resolve = f"message-runner resolve {attempt.delivery}"
     sent = threads[0] if len(threads) == 1 else "THREAD_ID"
     return f"{why}; {tried}; say `{resolve} --sent {sent}` or `{resolve} --not-sent`"
