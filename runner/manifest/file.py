@@ -19,6 +19,7 @@ from runner.errors import SurroundingsError
 from runner.files import surroundings
 from runner.manifest.appender import Appender, sync_folder
 from runner.manifest.history import Attempt, History, Settled
+from runner.manifest.kinds import LINES
 from runner.manifest.lines import (
     Event,
     anchor_values,
@@ -28,7 +29,8 @@ from runner.manifest.lines import (
     outcome_event,
 )
 from runner.manifest.lock import MANIFEST, find_file, locked
-from runner.manifest.state import LINES, VERSION, DamageError, ManifestState, read_state
+from runner.manifest.reading import DamageError, read_state
+from runner.manifest.state import VERSION, ManifestState
 from runner.model import Delivery, Message, Place, Sent, Thread
 from runner.toloka.anchor import Anchor
 from runner.wording import shown

@@ -140,6 +140,8 @@ class CatchUp:
         """Refuse a token whose account has no thread at all, where the manifest knows some."""
         if look.count or not history.must_show:
             return
+        # The list may only be late.
+        self.lister.wait_until(look.begun_s + LOOKS * self.settle_s)
         page = self.lister.threads({})
         if self.failed is None and not page:
             raise SurroundingsError(
@@ -180,9 +182,7 @@ class CatchUp:
         """Keep what a list that broke off showed: the next run goes on from there."""
         if look.cursor > (history.cursor or BEGINNING):
             rest = look.rest | {each.id: marks_of(each) for each in look.kept.values()}
-            failed = self.failed
             self.manifest.catch_up(cursor=look.cursor, rest=rest, is_part=True)
-            self.lister.failed = failed
 
     def _adopt(self, found: Iterable[Adoption]) -> None:
         adoptions = list(found)
