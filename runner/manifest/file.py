@@ -189,18 +189,21 @@ class Manifest:
             new_event("folders", thread_id=thread_id, delivery=delivery, folders=list(folders))
         )
 
-    def settle(self, delivery_id: str, outcome: Settled, how: str = "answer") -> None:
-        """Record what became of an intent, and how that was learned."""
-        self._write(outcome_event(delivery_id, outcome, how))
-
-    def settle_sent(self, delivery_id: str, sent: Sent, left_out: Sequence[str] = ()) -> None:
-        """Record that a delivery was sent, and whom the answer leaves out."""
+    def settle(
+        self,
+        delivery_id: str,
+        outcome: Settled,
+        how: str = "answer",
+        left_out: Sequence[str] = (),
+    ) -> None:
+        """Record what became of an intent, how that was learned, and whom the answer leaves out."""
         # The outcome first: if the disk takes no more, what was sent counts more than who sent it.
-        event = outcome_event(delivery_id, sent, "answer")
+        event = outcome_event(delivery_id, outcome, how)
         ids = {"delivery": delivery_id, "recipients_ids": list(left_out)}
         self._write(event, *([new_event("left_out", **ids)] if left_out else []))
-        self.note_account(sent.thread.account)
-        self.check_account(sent.thread.account)
+        if isinstance(outcome, Sent):
+            self.note_account(outcome.thread.account)
+            self.check_account(outcome.thread.account)
 
     def note_account(self, account: str | None) -> None:
         """Record the account, once, as soon as it is known; a new manifest gets it as it begins."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from runner.manifest.history import History
@@ -119,3 +119,19 @@ def result_of(
         delivery=delivery_id,
         error=error,
     )
+
+
+def keys_of(delivery: Delivery) -> set[Key]:
+    """What a delivery reaches at most once."""
+    return {(delivery.message.id, delivery.message.revision, key) for key in delivery.keys}
+
+
+def narrowed(delivery: Delivery, keys: set[Key]) -> Delivery | None:
+    """The part of a delivery that reaches these keys; None for no part."""
+    if not keys:
+        return None
+    if not delivery.people or len(keys) == len(delivery.people):
+        return delivery
+    wanted = {key for _, _, key in keys}
+    ids = tuple(toloker for toloker in delivery.people if toloker in wanted)
+    return replace(delivery, recipients=Direct(ids))

@@ -12,9 +12,9 @@ from runner import clock
 from runner.errors import ExitCode, SurroundingsError
 from runner.manifest.file import Manifest
 from runner.manifest.told import describe
-from runner.model import Delivery, Direct, InThread, Message, Outcome, Rejected, Result, Unknown
+from runner.model import Delivery, InThread, Message, Outcome, Rejected, Result, Unknown
 from runner.plan.build import build_plan
-from runner.plan.plan import Key, Plan, Policy, result_of
+from runner.plan.plan import Key, Plan, Policy, keys_of, narrowed, result_of
 from runner.plan.quota import fit
 from runner.send.catch_up import CatchUp
 from runner.send.folders import file_threads, find_unfiled
@@ -105,7 +105,7 @@ class Run:
             plan = self._plan()
             options.check(plan)
             self._leave_out()
-            self._planned = {key for each in plan.deliveries for key in _keys(each)}
+            self._planned = {key for each in plan.deliveries for key in keys_of(each)}
             # A reply that turns out not to have been sent is tried again in this run.
             self._planned |= {
                 (each.message, each.revision, each.in_thread)
@@ -212,9 +212,9 @@ class Run:
         self, deliveries: Sequence[Delivery], postponed: Sequence[Delivery] = ()
     ) -> list[Delivery]:
         """What has not been refused in this run, and need not wait for the next one."""
-        refused = {key for each, _, _ in self._tally.refused for key in _keys(each)}
-        refused |= {key for each in postponed for key in _keys(each)}
-        parts = (_narrowed(each, self._allowed(each) - refused) for each in deliveries)
+        refused = {key for each, _, _ in self._tally.refused for key in keys_of(each)}
+        refused |= {key for each in postponed for key in keys_of(each)}
+        parts = (narrowed(each, self._allowed(each) - refused) for each in deliveries)
         return [part for part in parts if part is not None]
 
     def _allowed(self, delivery: Delivery) -> set[Key]:
@@ -222,7 +222,7 @@ class Run:
 
         A reply to a thread that this very run made was in no plan.
         """
-        keys = _keys(delivery)
+        keys = keys_of(delivery)
         if isinstance(delivery.recipients, InThread):
             keys &= self._planned
         return keys if self._options.only is None else keys & self._options.only
@@ -267,7 +267,7 @@ class Run:
         ]
         left = self._not_refused(plan.deliveries)
         results += [result_of(each, "not_tried", error=self._why_left()) for each in left]
-        new = [_narrowed(each, _keys(each) - self._allowed(each)) for each in plan.deliveries]
+        new = [narrowed(each, keys_of(each) - self._allowed(each)) for each in plan.deliveries]
         why = "it was in no plan yet"
         results += [result_of(each, "waiting", error=why) for each in new if each is not None]
         return RunResult(
@@ -341,18 +341,3 @@ class Run:
             later=unfiled_for_now or (is_left and not only_limit),
             refused=bool(tally.refused or self._unfiled),
         )
-
-
-def _keys(delivery: Delivery) -> set[Key]:
-    return {(delivery.message.id, delivery.message.revision, key) for key in delivery.keys}
-
-
-def _narrowed(delivery: Delivery, keys: set[Key]) -> Delivery | None:
-    """The part of a delivery that reaches these keys; None for no part."""
-    if not keys:
-        return None
-    if not delivery.people or len(keys) == len(delivery.people):
-        return delivery
-    wanted = {key for _, _, key in keys}
-    ids = tuple(toloker for toloker in delivery.people if toloker in wanted)
-    return replace(delivery, recipients=Direct(ids))

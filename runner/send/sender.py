@@ -38,8 +38,13 @@ class Log(Protocol):
     """Where intents and outcomes are on disk once the call returns."""
 
     def intend(self, delivery: Delivery, place: Place | None, *, is_test: bool) -> str: ...
-    def settle(self, delivery_id: str, outcome: Settled) -> None: ...
-    def settle_sent(self, delivery_id: str, sent: Sent, left_out: Sequence[str]) -> None: ...
+    def settle(
+        self,
+        delivery_id: str,
+        outcome: Settled,
+        how: str = "answer",
+        left_out: Sequence[str] = (),
+    ) -> None: ...
 
 
 class Sender:
@@ -100,7 +105,7 @@ class Sender:
             case Sent():
                 if _has_changed(delivery, outcome):
                     tally.changed_words = outcome.thread.id
-                self._log.settle_sent(delivery_id, outcome, _left_out(delivery, outcome))
+                self._log.settle(delivery_id, outcome, left_out=_left_out(delivery, outcome))
             case NoRecipients():
                 self._log.settle(delivery_id, outcome)
             case Rejected():
