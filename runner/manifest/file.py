@@ -32,6 +32,9 @@ from runner.manifest.state import LINES, VERSION, DamageError, ManifestState, re
 from runner.model import Delivery, Message, Sent
 from runner.wording import shown
 
+_MOST = 2 * 1024**3
+"""Bytes of a manifest, some millions of lines: more does not fit into anybody's memory."""
+
 
 def read_history(path: Path, target: str | None) -> History:
     """Read a manifest without locking or repairing it; a file that is not there is empty.
@@ -161,23 +164,21 @@ class Manifest:
         # The outcome first: if the disk takes no more, what was sent counts more than who sent it.
         self._write(outcome_event(delivery_id, outcome, how))
         if isinstance(outcome, Sent):
-            self.note_account(outcome.thread.account)
             self.check_account(outcome.thread.account)
 
-    def note_account(self, account: str | None) -> None:
-        """Record the account, once, as soon as it is known; a new manifest gets it as it begins."""
-        with self._lock:
-            if account is None or self._account is not None:
-                return
-            self._account = account
-            is_new = self._state.target is None
-        if not is_new:
-            self._write(new_event("account", account=account))
-
     def check_account(self, account: str | None) -> None:
-        """Refuse an account that is not the manifest's; raises `SurroundingsError`."""
-        known = self._account
-        if account and known and account != known:
+        """Record the account as soon as it is known; raises `SurroundingsError` for another.
+
+        A new manifest gets it as it begins.
+        """
+        if account is None:
+            return
+        with self._lock:
+            known, self._account = self._account, self._account or account
+            is_news = known is None and self._state.target is not None
+        if is_news:
+            self._write(new_event("account", account=account))
+        if known not in (None, account):
             raise SurroundingsError(
                 f"{shown(self.path)} is the manifest of account {known}, and the token "
                 f"belongs to {account}: use that account's token, or another --manifest"
@@ -215,6 +216,8 @@ class Manifest:
 
 def _read(stream: BinaryIO, path: Path, target: str | None) -> tuple[ManifestState, int]:
     """Read the whole lines, and tell how many bytes they are."""
+    if os.fstat(stream.fileno()).st_size > _MOST:
+        raise MemoryError
     try:
         state, end = read_state(stream)
     except DamageError as error:

@@ -9,22 +9,28 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from types import GenericAlias
 from typing import Any, BinaryIO, NamedTuple
 
 from runner import clock
 from runner.files import MANIFEST_START
 from runner.manifest.history import History, Identity, Kind, NotFound, Row, Seen, Settled
-from runner.model import NoRecipients, Rejected
+from runner.model import Action, NoRecipients, Rejected, SelectType
 
 VERSION = 1
 """What every manifest begins with."""
-_LONGEST = 64 * 1024**2
-"""Bytes of one line: what is longer was not written here."""
-_decode = json.JSONDecoder().raw_decode
+_BLOCK = 64 * 1024
+_LINE_END = ord("\n")
+_ACTIONS = ("compose", "reply")
+_SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
+TEXTS = list[str]
+Wanted = type | GenericAlias | tuple[str, ...]
+"""What a key holds: a type, texts, or one of some words."""
 # `sent`, of which the thread is kept, beats everything, whatever the order of the lines.
 _STRENGTH: Mapping[type, int] = {NotFound: 0, Rejected: 1, NoRecipients: 2, str: 3}
 Checked = Mapping[str, Any]
@@ -62,9 +68,8 @@ class ManifestState:
     seen: dict[str, Seen] = field(default_factory=dict)
     target: str | None = None
     account: str | None = None
-    kinds: dict[Kind, Kind] = field(default_factory=dict)
-    digests: dict[Kind, str] = field(default_factory=dict)
-    """The first digest of each kind."""
+    kinds: dict[tuple[object, ...], tuple[Kind, str]] = field(default_factory=dict)
+    """Each kind, with its first digest."""
     line: int = 0
     """The number of the line that is being read."""
 
@@ -93,7 +98,7 @@ class ManifestState:
         if row is None:
             self.orphans[delivery] = Orphan(outcome, created, self.line)
         else:
-            self.rows[delivery] = Row(*row[:4], outcome, created)
+            self.rows[delivery] = Row(row.kind, row.whom, row.digest, row.at, outcome, created)
             self.server_at.pop(delivery, None)
 
 
@@ -104,27 +109,46 @@ def read_state(stream: BinaryIO) -> tuple[ManifestState, int]:
     other line that is not what a manifest holds.
     """
     state, end = ManifestState(), 0
-    for number, line in enumerate(iter(partial(stream.readline, _LONGEST), b""), 1):
-        state.line = number
-        try:
-            if not line.endswith(b"\n") and _is_torn(line, end):
-                break
-            text = (line if end else line.removeprefix(codecs.BOM_UTF8)).strip()
-            if text:
-                event = _parsed(text)
-                check_event(event)
-                if state.target is None and event["event"] != "manifest":
-                    raise ValueError("the first line does not name the target")
-                LINES[event["event"]].take(state, event)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            reason = str(error) if type(error) is ValueError else "not a line of a manifest"
-            if not end and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                reason = "it is UTF-16, and has to be UTF-8"
-            raise DamageError(number, reason) from error
-        end += len(line)
+    for block in iter(partial(stream.readlines, _BLOCK), []):
+        events = _parse(block)
+        for line in block:
+            state.line += 1
+            try:
+                if line[-1] != _LINE_END and _is_torn(line, end):
+                    break
+                event = next(events)
+                if event is not None:
+                    check_event(event)
+                    if state.target is None and event["event"] != "manifest":
+                        raise ValueError("the first line does not name the target")
+                    LINES[event["event"]].take(state, event)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                raise DamageError(state.line, _reason(error, line, end)) from error
+            end += len(line)
     for orphan in state.orphans.values():
         raise DamageError(orphan.line, "the intent of this outcome is missing")
     return state, end
+
+
+def _parse(lines: Sequence[bytes]) -> Iterator[Checked | None]:
+    """Parse lines: together, which is quicker, or else each by itself; a blank one is None.
+
+    Raises `ValueError` or `RecursionError` where it comes to one that cannot be parsed.
+    """
+    with suppress(ValueError, RecursionError):
+        events = json.loads(f"[{b','.join(lines).decode()}]")
+        if len(events) == len(lines):
+            yield from events
+            return
+    for line in lines:
+        # A byte order mark stands before the first line only, and `loads` would take UTF-16, too.
+        yield json.loads(line.decode("utf-8-sig")) if line.strip() else None
+
+
+def _reason(error: Exception, line: bytes, end: int) -> str:
+    if not end and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "it is UTF-16, and has to be UTF-8"
+    return str(error) if type(error) is ValueError else "not a line of a manifest"
 
 
 def check_event(event: Checked) -> None:
@@ -132,21 +156,30 @@ def check_event(event: Checked) -> None:
     kind = LINES.get(event["event"])
     if kind is None:
         raise ValueError(f"unknown event {ascii(event['event'])[:40]}: written by a later version?")
-    for key, (is_so, otherwise) in kind.needed.items():
-        if not is_so(event[key]):
-            raise ValueError(otherwise.format(ascii(key)))
-    for key, (is_so, otherwise) in kind.optional.items():
+    for key, wanted in kind.needed.items():
+        value = event[key]
+        if value == "" or (type(value) is not wanted and not _holds(value, wanted)):
+            raise ValueError(_complaint(key, wanted))
+    for key, wanted in kind.optional.items():
+        value = event.get(key)
         # What is empty says nothing.
-        if (value := event.get(key)) and not is_so(value):
-            raise ValueError(otherwise.format(ascii(key)))
+        if value and type(value) is not wanted and not _holds(value, wanted):
+            raise ValueError(_complaint(key, wanted))
 
 
-def _parsed(line: bytes) -> Checked:
-    text = line.decode()
-    event, end = _decode(text)
-    if end != len(text) or type(event) is not dict:
-        raise ValueError("not a line of a manifest")
-    return event
+def _holds(value: object, wanted: Wanted) -> bool:
+    """Whether a value is what is wanted, where that is more than a type."""
+    if wanted == TEXTS:
+        return type(value) is list and all(type(each) is str for each in value)
+    return isinstance(wanted, tuple) and value in wanted
+
+
+def _complaint(key: str, wanted: Wanted) -> str:
+    if isinstance(wanted, tuple):
+        return f"an unknown word under {key!r}: written by a later version?"
+    names = {str: "text", int: "whole number", dict: "filter"}
+    name = names.get(wanted) if isinstance(wanted, type) else "list of texts"
+    return f"no {name} under {key!r}"
 
 
 def _is_torn(tail: bytes, end: int) -> bool:
@@ -162,7 +195,7 @@ def _is_torn(tail: bytes, end: int) -> bool:
         raise ValueError("its lines end in CR alone")
     # A power cut may leave NULs; of a new file, only the beginning of its first line.
     begins = MANIFEST_START.startswith(tail.rstrip(b"\0")[: len(MANIFEST_START)])
-    if len(tail) == _LONGEST or not (end or begins):
+    if not end and not begins:
         raise ValueError("not a line of a manifest")
     return True
 
@@ -200,22 +233,19 @@ def _take_intent(state: ManifestState, event: Checked) -> None:
 
 
 def _row_of(state: ManifestState, event: Checked) -> Row:
-    message, revision, source = event["message"], event["revision"], event["source"]
-    action, select_type = event.get("action") or "compose", event.get("recipients_select_type")
+    action: Action = event.get("action") or "compose"
+    select_type: SelectType | None = event.get("recipients_select_type") or None
+    whom = event.get("recipients_filter")
     if action == "reply":
         select_type, whom = None, event.get("thread_id")
     elif select_type == "DIRECT":
-        ids = event.get("recipients_ids") or ()
-        whom = ids[0] if len(ids) == 1 else tuple(ids)
-    else:
-        whom = event.get("recipients_filter")
-    kind = Kind(message, revision, source, action, select_type or None)
-    # What many rows have in common is kept once.
-    kind = state.kinds.setdefault(kind, kind)
-    digest = state.digests.setdefault(kind, event["digest"])
-    if digest != event["digest"]:
-        digest = event["digest"]
-    return Row(kind, whom or None, digest, _moment(event, "at"))
+        whom = tuple(event.get("recipients_ids") or ())
+        whom = whom[0] if len(whom) == 1 else whom
+    # What many rows have in common is kept once, the digest too unless each has its own.
+    common = (event["message"], event["revision"], event["source"], action, select_type)
+    digest = event["digest"]
+    kind, known = state.kinds.get(common) or state.kinds.setdefault(common, (Kind(*common), digest))
+    return Row(kind, whom or None, known if known == digest else digest, _moment(event, "at"))
 
 
 def _take_sent(state: ManifestState, event: Checked) -> None:
@@ -266,82 +296,63 @@ def _moment(event: Checked, key: str) -> datetime:
         raise ValueError(f"no time under {key!r}") from None
 
 
-def _is_text(value: object) -> bool:
-    return type(value) is str and value != ""
-
-
-def _are_texts(value: object) -> bool:
-    return type(value) is list and all(type(each) is str for each in value)
-
-
-Check = tuple[Callable[[object], bool], str]
-"""What a key must hold, and what is said otherwise."""
-_TEXT: Check = (_is_text, "no text under {}")
-_TEXTS: Check = (_are_texts, "no list of texts under {}")
-_NUMBER: Check = (lambda value: type(value) is int, "no whole number under {}")
-_TREE: Check = (lambda value: type(value) is dict, "no filter under {}")
-_LATER = "an unknown word under {}: written by a later version?"
-_ACTION: Check = (("compose", "reply").__contains__, _LATER)
-_SELECT_TYPE: Check = (("DIRECT", "FILTER", "ALL").__contains__, _LATER)
-
-
 @dataclass(frozen=True, slots=True)
 class LineKind:
     """What one kind of line holds, and how it is taken in. Times are read as they are taken."""
 
     take: Callable[[ManifestState, Checked], None]
-    needed: Mapping[str, Check] = field(default_factory=dict)
-    optional: Mapping[str, Check] = field(default_factory=dict)
+    needed: Mapping[str, Wanted] = field(default_factory=dict)
+    optional: Mapping[str, Wanted] = field(default_factory=dict)
 
 
 LINES: Mapping[str, LineKind] = {
     "manifest": LineKind(
         _take_about,
-        {"version": _NUMBER, "target": _TEXT},
-        {"account": _TEXT},
+        {"version": int, "target": str},
+        {"account": str},
     ),
-    "account": LineKind(_take_about, {"account": _TEXT}),
+    "account": LineKind(_take_about, {"account": str}),
     "run": LineKind(_take_nothing),
     "intent": LineKind(
         _take_intent,
         {
-            "delivery": _TEXT,
-            "message": _TEXT,
-            "revision": _NUMBER,
-            "source": _TEXT,
-            "digest": _TEXT,
+            "delivery": str,
+            "message": str,
+            "revision": int,
+            "source": str,
+            "digest": str,
         },
         {
-            "action": _ACTION,
-            "recipients_select_type": _SELECT_TYPE,
-            "recipients_ids": _TEXTS,
-            "recipients_filter": _TREE,
-            "thread_id": _TEXT,
+            "action": _ACTIONS,
+            "recipients_select_type": _SELECT_TYPES,
+            "recipients_ids": TEXTS,
+            "recipients_filter": dict,
+            "thread_id": str,
         },
     ),
-    "sent": LineKind(_take_sent, {"delivery": _TEXT, "thread_id": _TEXT}),
+    "sent": LineKind(_take_sent, {"delivery": str, "thread_id": str}),
     "rejected": LineKind(
         _take_rejected,
-        {"delivery": _TEXT},
-        {"status": _NUMBER, "code": _TEXT, "detail": _TEXT},
+        {"delivery": str},
+        {"status": int, "code": str, "detail": str},
     ),
-    "no_recipients": LineKind(_take_no_recipients, {"delivery": _TEXT}, {"detail": _TEXT}),
-    "not_found": LineKind(_take_not_found, {"delivery": _TEXT}),
+    "no_recipients": LineKind(_take_no_recipients, {"delivery": str}, {"detail": str}),
+    "not_found": LineKind(_take_not_found, {"delivery": str}),
     "suppressed": LineKind(
         _take_suppressed,
-        {"message": _TEXT, "revision": _NUMBER},
-        {"recipients_ids": _TEXTS},
+        {"message": str, "revision": int},
+        {"recipients_ids": TEXTS},
     ),
-    "folders": LineKind(_take_folders, {"thread_id": _TEXT}, {"folders": _TEXTS}),
+    "folders": LineKind(_take_folders, {"thread_id": str}, {"folders": TEXTS}),
     "seen": LineKind(
         _take_seen,
         {
-            "thread_id": _TEXT,
-            "created": _TEXT,
-            "digest": _TEXT,
-            "recipients_select_type": _TEXT,
+            "thread_id": str,
+            "created": str,
+            "digest": str,
+            "recipients_select_type": str,
         },
-        {"recipients_ids": _TEXTS},
+        {"recipients_ids": TEXTS},
     ),
 }
 """Every kind of line: a new one is an entry here, and what uses it."""

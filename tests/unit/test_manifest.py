@@ -225,7 +225,7 @@ def test_the_account_is_recorded_once_when_it_is_known(path: Path) -> None:
 
 def test_an_account_that_is_known_before_the_first_line_stands_in_it(path: Path) -> None:
     with Manifest.open(path, TARGET, RUN) as manifest:
-        manifest.note_account("acc")
+        manifest.check_account("acc")
         assert path.read_bytes() == b""
         manifest.settle(manifest.intend(delivery(["a"])), sent())
     assert lines(path)[0]["account"] == "acc"

@@ -218,7 +218,7 @@ def test_outside_its_window_nothing_is_due(
 def test_an_attempt_of_another_message_or_revision_is_no_matter() -> None:
     others = [
         attempt("a", outcome=sent(), message="other", digest="sha256:x"),
-        attempt("a", outcome=sent(), revision=7),
+        attempt("a", outcome=sent(), revision=7, delivery="seventh"),
     ]
     assert due(plan(message(["a"]), attempts=others)) == [("a",)]
 
