@@ -28,7 +28,8 @@ from runner.manifest.lines import (
     seen_event,
 )
 from runner.manifest.lock import MANIFEST, find_file, locked
-from runner.manifest.state import LINES, VERSION, DamageError, ManifestState, read_state
+from runner.manifest.reading import DamageError, read_state
+from runner.manifest.state import LINES, VERSION, ManifestState
 from runner.model import Delivery, Message, Sent
 from runner.wording import shown
 
@@ -171,7 +172,7 @@ class Manifest:
 
         A new manifest gets it as it begins.
         """
-        if account is None:
+        if not account:
             return
         with self._lock:
             known, self._account = self._account, self._account or account

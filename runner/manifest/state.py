@@ -1,31 +1,23 @@
-"""Lines of the manifest, taken in: what they say together, kept up to date while a run writes more.
+"""What the lines of a manifest say together, kept up to date while a run writes more.
 
-Reading does not depend on the order of the lines: an outcome may stand before its intent, as it
-does when two copies of a manifest are merged. No line becomes a value of its own: a manifest may
-have half a million.
+The order of the lines is no matter: an outcome may stand before its intent, as it does when two
+copies of a manifest are merged. No line becomes a value of its own: there may be half a million.
 """
 
 from __future__ import annotations
 
-import codecs
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from types import GenericAlias
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from runner import clock
-from runner.files import MANIFEST_START
 from runner.manifest.history import History, Identity, Kind, NotFound, Row, Seen, Settled
 from runner.model import Action, NoRecipients, Rejected, SelectType
 
 VERSION = 1
 """What every manifest begins with."""
-_BLOCK = 64 * 1024
-_LINE_END = ord("\n")
 _ACTIONS = ("compose", "reply")
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
 TEXTS = list[str]
@@ -35,14 +27,6 @@ Wanted = type | GenericAlias | tuple[str, ...]
 _STRENGTH: Mapping[type, int] = {NotFound: 0, Rejected: 1, NoRecipients: 2, str: 3}
 Checked = Mapping[str, Any]
 """An event whose keys hold what `LINES` says."""
-
-
-class DamageError(ValueError):
-    """A line that is not what a manifest holds; `line` counts from 1."""
-
-    def __init__(self, line: int, reason: str) -> None:
-        self.line = line
-        super().__init__(reason)
 
 
 class Orphan(NamedTuple):
@@ -102,55 +86,6 @@ class ManifestState:
             self.server_at.pop(delivery, None)
 
 
-def read_state(stream: BinaryIO) -> tuple[ManifestState, int]:
-    """Read the lines of a manifest; gives also how many bytes they are.
-
-    A torn last line is left out: it was never promised to be on disk. Raises `DamageError` for any
-    other line that is not what a manifest holds.
-    """
-    state, end = ManifestState(), 0
-    for block in iter(partial(stream.readlines, _BLOCK), []):
-        events = _parse(block)
-        for line in block:
-            state.line += 1
-            try:
-                if line[-1] != _LINE_END and _is_torn(line, end):
-                    break
-                event = next(events)
-                if event is not None:
-                    check_event(event)
-                    if state.target is None and event["event"] != "manifest":
-                        raise ValueError("the first line does not name the target")
-                    LINES[event["event"]].take(state, event)
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                raise DamageError(state.line, _reason(error, line, end)) from error
-            end += len(line)
-    for orphan in state.orphans.values():
-        raise DamageError(orphan.line, "the intent of this outcome is missing")
-    return state, end
-
-
-def _parse(lines: Sequence[bytes]) -> Iterator[Checked | None]:
-    """Parse lines: together, which is quicker, or else each by itself; a blank one is None.
-
-    Raises `ValueError` or `RecursionError` where it comes to one that cannot be parsed.
-    """
-    with suppress(ValueError, RecursionError):
-        events = json.loads(f"[{b','.join(lines).decode()}]")
-        if len(events) == len(lines):
-            yield from events
-            return
-    for line in lines:
-        # A byte order mark stands before the first line only, and `loads` would take UTF-16, too.
-        yield json.loads(line.decode("utf-8-sig")) if line.strip() else None
-
-
-def _reason(error: Exception, line: bytes, end: int) -> str:
-    if not end and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "it is UTF-16, and has to be UTF-8"
-    return str(error) if type(error) is ValueError else "not a line of a manifest"
-
-
 def check_event(event: Checked) -> None:
     """Hold an event against `LINES`; raises `ValueError`, `KeyError` or `TypeError`."""
     kind = LINES.get(event["event"])
@@ -180,24 +115,6 @@ def _complaint(key: str, wanted: Wanted) -> str:
     names = {str: "text", int: "whole number", dict: "filter"}
     name = names.get(wanted) if isinstance(wanted, type) else "list of texts"
     return f"no {name} under {key!r}"
-
-
-def _is_torn(tail: bytes, end: int) -> bool:
-    """Whether the last line is half of one of ours; an editor may leave out a line end alone.
-
-    Raises `ValueError` for an end that is not to be cut off.
-    """
-    try:
-        return not isinstance(json.loads(tail), dict)
-    except (ValueError, RecursionError):
-        pass
-    if b"\r" in tail.rstrip(b"\r\0"):
-        raise ValueError("its lines end in CR alone")
-    # A power cut may leave NULs; of a new file, only the beginning of its first line.
-    begins = MANIFEST_START.startswith(tail.rstrip(b"\0")[: len(MANIFEST_START)])
-    if not end and not begins:
-        raise ValueError("not a line of a manifest")
-    return True
 
 
 def _take_about(state: ManifestState, event: Checked) -> None:
@@ -235,9 +152,9 @@ def _take_intent(state: ManifestState, event: Checked) -> None:
 def _row_of(state: ManifestState, event: Checked) -> Row:
     action: Action = event.get("action") or "compose"
     select_type: SelectType | None = event.get("recipients_select_type") or None
-    whom = event.get("recipients_filter")
+    whom = event.get("recipients_filter") or None
     if action == "reply":
-        select_type, whom = None, event.get("thread_id")
+        select_type, whom = None, event.get("thread_id") or None
     elif select_type == "DIRECT":
         whom = tuple(event.get("recipients_ids") or ())
         whom = whom[0] if len(whom) == 1 else whom
@@ -245,7 +162,7 @@ def _row_of(state: ManifestState, event: Checked) -> Row:
     common = (event["message"], event["revision"], event["source"], action, select_type)
     digest = event["digest"]
     kind, known = state.kinds.get(common) or state.kinds.setdefault(common, (Kind(*common), digest))
-    return Row(kind, whom or None, known if known == digest else digest, _moment(event, "at"))
+    return Row(kind, whom, known if known == digest else digest, _moment(event, "at"))
 
 
 def _take_sent(state: ManifestState, event: Checked) -> None:

@@ -25,7 +25,8 @@ from runner.manifest.appender import Appender
 from runner.manifest.file import Manifest, read_history
 from runner.manifest.history import History, NotFound, Settled
 from runner.manifest.lines import Event, intent_event, line_of, new_event, outcome_event
-from runner.manifest.state import DamageError, ManifestState, read_state
+from runner.manifest.reading import DamageError, read_state
+from runner.manifest.state import ManifestState
 from runner.model import (
     Delivery,
     Direct,
