@@ -104,9 +104,9 @@ def check_event(event: Checked) -> None:
 
 def _holds(value: object, wanted: Wanted) -> bool:
     """Whether a value is what is wanted, where that is more than a type."""
-    if wanted == TEXTS:
+    if wanted is TEXTS:
         return type(value) is list and all(type(each) is str for each in value)
-    return isinstance(wanted, tuple) and value in wanted
+    return type(wanted) is tuple and value in wanted
 
 
 def _complaint(key: str, wanted: Wanted) -> str:
