@@ -11,8 +11,6 @@ _FORM = re.compile(
     r"(?:Z|([+-][0-9]{2}):?([0-9]{2}))?"
 )
 
-_OURS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
-
 
 def now() -> datetime:
     """The time of this machine."""
@@ -31,8 +29,9 @@ def read(text: str) -> datetime:
     A blank may stand for the `T`, and seconds may be left out. Raises `ValueError` for anything
     else, and for a time that does not exist.
     """
-    if _OURS.fullmatch(text):  # The quick way, because a manifest may hold a million of them.
-        return datetime.fromisoformat(text[:-1] + "+00:00")
+    # As `written` writes it, the quick way: a manifest may hold a million of them.
+    if text[4:20:3] == "--T::." and text[23:] == "Z":
+        return datetime.fromisoformat(text[:23] + "+00:00")
     found = _FORM.fullmatch(text)
     if found is None:
         raise ValueError(text)

@@ -47,16 +47,6 @@ answerable: false
 """
 
 
-def one_in(step: int, cases: Iterable[Case]) -> list[Case]:
-    """One case in so many, the first among them; in the long profile all."""
-    return list(cases)[:: 1 if IS_THOROUGH else step]
-
-
-def all_but(dear: Iterable[Case], cases: Iterable[Case]) -> list[Case]:
-    """The cases without the dear ones, of which others of their kind stay; in the long profile all."""
-    return [case for case in cases if IS_THOROUGH or case not in set(dear)]
-
-
 def history_of(*attempts: Attempt) -> History:
     """What a manifest with these attempts knows."""
     state = ManifestState()
@@ -79,6 +69,16 @@ def history_of(*attempts: Attempt) -> History:
         for event in (intent, *outcome):
             LINES[str(event["event"])].take(state, event)
     return state.history()
+
+
+def one_in(step: int, cases: Iterable[Case]) -> list[Case]:
+    """One case in so many, the first among them; in the long profile all."""
+    return list(cases)[:: 1 if IS_THOROUGH else step]
+
+
+def all_but(dear: Iterable[Case], cases: Iterable[Case]) -> list[Case]:
+    """The cases without the dear ones, of which others of their kind stay; in the long profile all."""
+    return [case for case in cases if IS_THOROUGH or case not in set(dear)]
 
 
 class Result(NamedTuple):

@@ -35,6 +35,9 @@ from runner.model import Delivery, Message, Place, Sent, Thread
 from runner.toloka.anchor import Anchor
 from runner.wording import shown
 
+_MOST = 2 * 1024**3
+"""Bytes of a manifest, some millions of lines: more does not fit into anybody's memory."""
+
 
 def read_history(path: Path, target: str | None) -> History:
     """Read a manifest without locking or repairing it; a file that is not there is empty.
@@ -202,23 +205,21 @@ class Manifest:
         ids = {"delivery": delivery_id, "recipients_ids": list(left_out)}
         self._write(event, *([new_event("left_out", **ids)] if left_out else []))
         if isinstance(outcome, Sent):
-            self.note_account(outcome.thread.account)
             self.check_account(outcome.thread.account)
 
-    def note_account(self, account: str | None) -> None:
-        """Record the account, once, as soon as it is known; a new manifest gets it as it begins."""
-        with self._lock:
-            if account is None or self._account is not None:
-                return
-            self._account = account
-            is_new = self._state.target is None
-        if not is_new:
-            self._write(new_event("account", account=account))
-
     def check_account(self, account: str | None) -> None:
-        """Refuse an account that is not the manifest's; raises `SurroundingsError`."""
-        known = self._account
-        if account and known and account != known:
+        """Record the account as soon as it is known; raises `SurroundingsError` for another.
+
+        A new manifest gets it as it begins.
+        """
+        if not account:
+            return
+        with self._lock:
+            known, self._account = self._account, self._account or account
+            is_news = known is None and self._state.target is not None
+        if is_news:
+            self._write(new_event("account", account=account))
+        if known not in (None, account):
             raise SurroundingsError(
                 f"{shown(self.path)} is the manifest of account {known}, and the token "
                 f"belongs to {account}: use that account's token, or another --manifest"
@@ -298,6 +299,8 @@ def _doubt_events(doubts: Mapping[str, Iterable[str]], history: History) -> list
 
 def _read(stream: BinaryIO, path: Path, target: str | None) -> tuple[ManifestState, int]:
     """Read the whole lines, and tell how many bytes they are."""
+    if os.fstat(stream.fileno()).st_size > _MOST:
+        raise MemoryError
     try:
         state, end = read_state(stream)
     except DamageError as error:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import GenericAlias
 
 from runner import clock
 from runner.manifest.history import Kind, NotFound, Pending, Row
 from runner.manifest.state import VERSION, Checked, ManifestState
-from runner.model import Action, NoRecipients, Place, Rejected
+from runner.model import Action, NoRecipients, Place, Rejected, SelectType
 from runner.toloka.anchor import BEGINNING, Anchor
+
+_ACTIONS = ("compose", "reply")
+_SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
+TEXTS = list[str]
+NUMBERS = list[int]
+Wanted = type | GenericAlias | tuple[str, ...]
+"""What a key holds: a type, a list of texts or of numbers, or one of some words."""
 
 
 def check_event(event: Checked) -> None:
@@ -18,13 +26,32 @@ def check_event(event: Checked) -> None:
     kind = LINES.get(event["event"])
     if kind is None:
         raise ValueError(f"unknown event {ascii(event['event'])[:40]}: written by a later version?")
-    for key, (is_so, otherwise) in kind.needed.items():
-        if not is_so(event[key]):
-            raise ValueError(otherwise.format(ascii(key)))
-    for key, (is_so, otherwise) in kind.optional.items():
+    for key, wanted in kind.needed.items():
+        value = event[key]
+        if value == "" or (type(value) is not wanted and not _holds(value, wanted)):
+            raise ValueError(_complaint(key, wanted))
+    for key, wanted in kind.optional.items():
+        value = event.get(key)
         # What is empty says nothing.
-        if (value := event.get(key)) and not is_so(value):
-            raise ValueError(otherwise.format(ascii(key)))
+        if value and type(value) is not wanted and not _holds(value, wanted):
+            raise ValueError(_complaint(key, wanted))
+
+
+def _holds(value: object, wanted: Wanted) -> bool:
+    """Whether a value is what is wanted, where that is more than a type."""
+    if wanted in (TEXTS, NUMBERS):
+        inner = str if wanted is TEXTS else int
+        return type(value) is list and all(type(each) is inner for each in value)
+    return type(wanted) is tuple and value in wanted
+
+
+def _complaint(key: str, wanted: Wanted) -> str:
+    if isinstance(wanted, tuple):
+        return f"an unknown word under {key!r}: written by a later version?"
+    names = {str: "text", int: "whole number", dict: "filter"}
+    lists = "list of texts" if wanted is TEXTS else "list of numbers"
+    name = names.get(wanted) if isinstance(wanted, type) else lists
+    return f"no {name} under {key!r}"
 
 
 def _take_about(state: ManifestState, event: Checked) -> None:
@@ -51,15 +78,21 @@ def _take_intent(state: ManifestState, event: Checked) -> None:
         state.tests.add(delivery)
     orphan = state.orphans.pop(delivery, None)
     if orphan is not None:
-        state.rows[delivery] = Row(*row[:4], orphan.outcome, orphan.created)
+        state.rows[delivery] = row._replace(outcome=orphan.outcome, created=orphan.created)
         state.narrow(delivery)
     else:
         run = event.get("run") or None
         # Without its anchor, it may have been at any time.
         anchor = state.anchors.get(run or "", BEGINNING)
-        place = event.get("place")
-        before = Place(ours=place[0], alike=place[1]) if place else None
-        state.pending[delivery] = Pending(run, anchor, before)
+        state.pending[delivery] = Pending(run, anchor, _place_of(event.get("place")))
+
+
+def _place_of(numbers: Sequence[int] | None) -> Place | None:
+    if not numbers:
+        return None
+    if len(numbers) != 2:
+        raise ValueError("no two numbers under 'place'")
+    return Place(ours=numbers[0], alike=numbers[1])
 
 
 def _take_anchor(state: ManifestState, event: Checked) -> None:
@@ -114,22 +147,19 @@ def _anchor(event: Checked) -> Anchor:
 
 
 def _row_of(state: ManifestState, event: Checked) -> Row:
-    message, revision, source = event["message"], event["revision"], event["source"]
     action: Action = event.get("action") or "compose"
-    select_type = event.get("recipients_select_type")
-    whom: object = event.get("recipients_filter")
+    select_type: SelectType | None = event.get("recipients_select_type") or None
+    whom = event.get("recipients_filter") or None
     if action == "reply":
-        select_type, whom = None, event.get("thread_id")
+        select_type, whom = None, event.get("thread_id") or None
     elif select_type == "DIRECT":
-        ids: list[str] = event.get("recipients_ids") or []
-        whom = ids[0] if len(ids) == 1 else tuple(ids)
-    kind = Kind(message, revision, source, action, select_type or None)
-    # What many rows have in common is kept once.
-    kind = state.kinds.setdefault(kind, kind)
-    digest = state.digests.setdefault(kind, event["digest"])
-    if digest != event["digest"]:
-        digest = event["digest"]
-    return Row(kind, whom or None, digest, _moment(event, "at"))
+        whom = tuple(event.get("recipients_ids") or ())
+        whom = whom[0] if len(whom) == 1 else whom
+    # What many rows have in common is kept once, the digest too unless each has its own.
+    common = (event["message"], event["revision"], event["source"], action, select_type)
+    digest = event["digest"]
+    kind, known = state.kinds.get(common) or state.kinds.setdefault(common, (Kind(*common), digest))
+    return Row(kind, whom, known if known == digest else digest, _moment(event, "at"))
 
 
 def _take_sent(state: ManifestState, event: Checked) -> None:
@@ -171,100 +201,77 @@ def _moment(event: Checked, key: str) -> datetime:
         raise ValueError(f"no time under {key!r}") from None
 
 
-def _is_text(value: object) -> bool:
-    return type(value) is str and value != ""
-
-
-def _are_texts(value: object) -> bool:
-    return type(value) is list and all(type(each) is str for each in value)
-
-
-Check = tuple[Callable[[object], bool], str]
-"""What a key must hold, and what is said otherwise."""
-_TEXT: Check = (_is_text, "no text under {}")
-_TEXTS: Check = (_are_texts, "no list of texts under {}")
-_NUMBER: Check = (lambda value: type(value) is int, "no whole number under {}")
-_PLACE: Check = (
-    lambda value: type(value) is list and [type(each) for each in value] == [int, int],
-    "no two numbers under {}",
-)
-_TREE: Check = (lambda value: type(value) is dict, "no filter under {}")
-_LATER = "an unknown word under {}: written by a later version?"
-_ACTION: Check = (("compose", "reply").__contains__, _LATER)
-_SELECT_TYPE: Check = (("DIRECT", "FILTER", "ALL").__contains__, _LATER)
-
-
 @dataclass(frozen=True, slots=True)
 class LineKind:
     """What one kind of line holds, and how it is taken in. Times are read as they are taken."""
 
     take: Callable[[ManifestState, Checked], None]
-    needed: Mapping[str, Check] = field(default_factory=dict)
-    optional: Mapping[str, Check] = field(default_factory=dict)
+    needed: Mapping[str, Wanted] = field(default_factory=dict)
+    optional: Mapping[str, Wanted] = field(default_factory=dict)
 
 
 LINES: Mapping[str, LineKind] = {
     "manifest": LineKind(
         _take_about,
-        {"version": _NUMBER, "target": _TEXT},
-        {"account": _TEXT},
+        {"version": int, "target": str},
+        {"account": str},
     ),
-    "account": LineKind(_take_about, {"account": _TEXT}),
+    "account": LineKind(_take_about, {"account": str}),
     "run": LineKind(_take_run),
-    "end": LineKind(_take_end, {"deliveries": _NUMBER, "checksum": _NUMBER}),
-    "anchor": LineKind(_take_anchor, {"run": _TEXT}, {"created": _TEXT}),
+    "end": LineKind(_take_end, {"deliveries": int, "checksum": int}),
+    "anchor": LineKind(_take_anchor, {"run": str}, {"created": str}),
     "looked": LineKind(
         _take_looked,
-        {"deliveries": _NUMBER, "checksum": _NUMBER},
-        {"created": _TEXT, "rest": _TEXT},
+        {"deliveries": int, "checksum": int},
+        {"created": str, "rest": str},
     ),
     "shown": LineKind(_take_shown),
     "intent": LineKind(
         _take_intent,
         {
-            "delivery": _TEXT,
-            "message": _TEXT,
-            "revision": _NUMBER,
-            "source": _TEXT,
-            "digest": _TEXT,
+            "delivery": str,
+            "message": str,
+            "revision": int,
+            "source": str,
+            "digest": str,
         },
         {
-            "action": _ACTION,
-            "recipients_select_type": _SELECT_TYPE,
-            "recipients_ids": _TEXTS,
-            "recipients_filter": _TREE,
-            "thread_id": _TEXT,
-            "run": _TEXT,
-            "place": _PLACE,
+            "action": _ACTIONS,
+            "recipients_select_type": _SELECT_TYPES,
+            "recipients_ids": TEXTS,
+            "recipients_filter": dict,
+            "thread_id": str,
+            "run": str,
+            "place": NUMBERS,
         },
     ),
-    "sent": LineKind(_take_sent, {"delivery": _TEXT, "thread_id": _TEXT}),
+    "sent": LineKind(_take_sent, {"delivery": str, "thread_id": str}),
     "rejected": LineKind(
         _take_rejected,
-        {"delivery": _TEXT},
-        {"status": _NUMBER, "code": _TEXT, "detail": _TEXT},
+        {"delivery": str},
+        {"status": int, "code": str, "detail": str},
     ),
-    "no_recipients": LineKind(_take_no_recipients, {"delivery": _TEXT}, {"detail": _TEXT}),
-    "not_found": LineKind(_take_not_found, {"delivery": _TEXT}),
+    "no_recipients": LineKind(_take_no_recipients, {"delivery": str}, {"detail": str}),
+    "not_found": LineKind(_take_not_found, {"delivery": str}),
     "suppressed": LineKind(
         _take_suppressed,
-        {"message": _TEXT, "revision": _NUMBER},
-        {"recipients_ids": _TEXTS},
+        {"message": str, "revision": int},
+        {"recipients_ids": TEXTS},
     ),
-    "folders": LineKind(_take_folders, {"thread_id": _TEXT}, {"folders": _TEXTS}),
+    "folders": LineKind(_take_folders, {"thread_id": str}, {"folders": TEXTS}),
     "doubt": LineKind(
         _take_doubt,
-        {"delivery": _TEXT, "threads": _TEXTS},
+        {"delivery": str, "threads": TEXTS},
         {
-            "message": _TEXT,
-            "revision": _NUMBER,
-            "source": _TEXT,
-            "digest": _TEXT,
-            "recipients_select_type": _SELECT_TYPE,
-            "recipients_ids": _TEXTS,
-            "recipients_filter": _TREE,
+            "message": str,
+            "revision": int,
+            "source": str,
+            "digest": str,
+            "recipients_select_type": _SELECT_TYPES,
+            "recipients_ids": TEXTS,
+            "recipients_filter": dict,
         },
     ),
-    "left_out": LineKind(_take_left_out, {"delivery": _TEXT, "recipients_ids": _TEXTS}),
+    "left_out": LineKind(_take_left_out, {"delivery": str, "recipients_ids": TEXTS}),
 }
 """Every kind of line: a new one is an entry here, and what uses it."""

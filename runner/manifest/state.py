@@ -1,8 +1,7 @@
 """What the lines of a manifest say together, kept up to date while a run writes more.
 
-Reading does not depend on the order of the lines: an outcome may stand before its intent, as it
-does when two copies of a manifest are merged. No line becomes a value of its own: a manifest may
-have half a million.
+The order of the lines is no matter: an outcome may stand before its intent, as it does when two
+copies of a manifest are merged. No line becomes a value of its own: there may be half a million.
 """
 
 from __future__ import annotations
@@ -26,11 +25,10 @@ Checked = Mapping[str, Any]
 
 
 class Orphan(NamedTuple):
-    """An outcome whose intent has not been read yet, with the number of its line."""
+    """An outcome whose intent has not been read yet: until it is, it claims nothing."""
 
     outcome: str | Settled
     created: datetime | None
-    line: int
 
 
 @dataclass(slots=True)
@@ -63,9 +61,8 @@ class ManifestState:
     folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
     target: str | None = None
     account: str | None = None
-    kinds: dict[Kind, Kind] = field(default_factory=dict)
-    digests: dict[Kind, str] = field(default_factory=dict)
-    """The first digest of each kind."""
+    kinds: dict[tuple[object, ...], tuple[Kind, str]] = field(default_factory=dict)
+    """Each kind, with its first digest."""
     line: int = 0
     """The number of the line that is being read."""
 
@@ -102,10 +99,10 @@ class ManifestState:
             return
         if row is None:
             # Its intent may be lost, and others with it.
-            self.orphans[delivery] = Orphan(outcome, created, self.line)
+            self.orphans[delivery] = Orphan(outcome, created)
             self.cursor = None
         else:
-            self.rows[delivery] = Row(*row[:4], outcome, created)
+            self.rows[delivery] = Row(row.kind, row.whom, row.digest, row.at, outcome, created)
             self.pending.pop(delivery, None)
 
     def add_up(self, *parts: str) -> None:

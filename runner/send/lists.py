@@ -43,7 +43,6 @@ class Lister:
         def take() -> None:
             for thread in self.lists.threads(since.query):
                 self.manifest.check_account(thread.account)
-                self.manifest.note_account(thread.account)
                 look.take(thread)
 
         self._ask(take)

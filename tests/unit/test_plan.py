@@ -150,7 +150,11 @@ def test_what_is_in_doubt_is_held_back() -> None:
     planned = plan(message(["a", "b"]), attempts=[attempt("a")])
     assert due(planned) == [("b",)]
     assert settled(planned) == [("unknown", ("a",))]
-    assert planned.skipped[0].error == "an earlier run did not learn what became of it"
+    assert planned.skipped[0].error == (
+        "it is not known whether it was sent, and the next send looks first; "
+        "tried at 2026-11-22T11:00:00.000Z; say `message-runner resolve delivery-a --sent "
+        "THREAD_ID` or `message-runner resolve delivery-a --not-sent`"
+    )
     planned = plan(message(Everyone()), attempts=[attempt(select_type="ALL")])
     assert (due(planned), settled(planned)) == ([], [("unknown", None)])
 
@@ -218,7 +222,7 @@ def test_outside_its_window_nothing_is_due(
 def test_an_attempt_of_another_message_or_revision_is_no_matter() -> None:
     others = [
         attempt("a", outcome=sent(), message="other", digest="sha256:x"),
-        attempt("a", outcome=sent(), revision=7),
+        attempt("a", outcome=sent(), revision=7, delivery="seventh"),
     ]
     assert due(plan(message(["a"]), attempts=others)) == [("a",)]
 
