@@ -45,11 +45,11 @@ def open_connection(
     """Open the target, its emulator before it where it is local, and lock the manifest."""
     stop = threading.Event()
     pace = Pace(pacing.rate, stop)
-    run = {"run": secrets.token_hex(8), "version": __version__, **_who_runs(os.environ)}
+    account_id = settings.target.account_id
     with (
         _signals(stop) as caught,
         open_client(settings, pacing, token, pace) as (client, target),
-        Manifest.open(settings.manifest, target, run) as manifest,
+        Manifest.open(settings.manifest, target, new_run(), account_id) as manifest,
     ):
         yield Connection(
             settings=settings,
@@ -59,6 +59,13 @@ def open_connection(
             manifest=manifest,
             signals=caught,
         )
+
+
+def new_run(command: str | None = None) -> dict[str, object]:
+    """Say who writes to the manifest now."""
+    told: dict[str, object] = {"command": command} if command else {}
+    run = {"run": secrets.token_hex(8), "version": __version__}
+    return {**run, **told, **_who_runs(os.environ)}
 
 
 def find_token(settings: Settings) -> Token | None:

@@ -110,7 +110,7 @@ def _send(
     with results_file(results, where, dry_run=False) as (settings, finish):
         settings.refuse_silent_ci()
         prepared = prepare(selection, settings.config)
-        pacing, token = load_pacing(speed, settings.config), find_token(settings)
+        pacing, token = load_pacing(speed, settings), find_token(settings)
         volume.log(f"target: {settings.shown_target}")
         with open_connection(settings, pacing, token) as connection:
             planned, warnings = prepared.plan(connection.manifest.history())

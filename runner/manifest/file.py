@@ -77,11 +77,18 @@ class Manifest:
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path, target: str | None, run: Mapping[str, object]) -> Iterator[Manifest]:
+    def open(
+        cls,
+        path: Path,
+        target: str | None,
+        run: Mapping[str, object],
+        acts_under: str | None = None,
+    ) -> Iterator[Manifest]:
         """Lock, repair a torn last line, read, and check that it is this target's.
 
         `target` None takes the manifest of any target, and one has to be there. `run` says who
         sends; it is written with the first event, so that a run with nothing to do leaves no trace.
+        `acts_under` is the shared account that is acted under, and has to be the manifest's.
         Raises `SurroundingsError` at once if another run holds the lock.
         """
         with locked(path) as stream:
@@ -93,6 +100,13 @@ class Manifest:
             target = target or state.target
             if target is None:
                 raise SurroundingsError(f"there is no manifest at {shown(path)}")
+            if state.target is None:
+                state.acts_under = acts_under
+            elif state.acts_under != acts_under:
+                raise SurroundingsError(
+                    f"{shown(path)} is the manifest of {_account(state.acts_under)}, and this run "
+                    f"acts under {_account(acts_under)}: name another with --manifest"
+                )
             appender = Appender(stream)
             manifest = cls(path, target, run, state, appender)
             try:
@@ -260,8 +274,9 @@ class Manifest:
                 return
             events = [new_event("run", **self._run)]
             if self._state.target is None:
-                account = {} if self._account is None else {"account": self._account}
-                first = {"version": VERSION, "target": self._target, **account}
+                known = {"account": self._account, "acts_under": self._state.acts_under}
+                known = {name: value for name, value in known.items() if value is not None}
+                first = {"version": VERSION, "target": self._target, **known}
                 events.insert(0, new_event("manifest", **first))
             # Whoever comes next must find them there: nothing stands above the first line.
             self._appender.append(b"".join(map(line_of, events)))
@@ -272,6 +287,10 @@ class Manifest:
         for event in events:
             LINES[str(event["event"])].take(self._state, event)
         self._history = None
+
+
+def _account(acts_under: str | None) -> str:
+    return f"account {acts_under}" if acts_under else "the token's own account"
 
 
 def _adoption_events(

@@ -64,6 +64,7 @@ def _take_about(state: ManifestState, event: Checked) -> None:
     if state.account not in (None, account):
         raise ValueError("it names two accounts")
     state.target, state.account = target, account
+    state.acts_under = event.get("acts_under", state.acts_under)
 
 
 def _take_intent(state: ManifestState, event: Checked) -> None:
@@ -214,7 +215,7 @@ LINES: Mapping[str, LineKind] = {
     "manifest": LineKind(
         _take_about,
         {"version": int, "target": str},
-        {"account": str},
+        {"account": str, "acts_under": str},
     ),
     "account": LineKind(_take_about, {"account": str}),
     "run": LineKind(_take_run),

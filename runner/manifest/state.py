@@ -61,6 +61,8 @@ class ManifestState:
     folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
     target: str | None = None
     account: str | None = None
+    acts_under: str | None = None
+    """The shared account that is acted under."""
     kinds: dict[tuple[object, ...], tuple[Kind, str]] = field(default_factory=dict)
     """Each kind, with its first digest."""
     line: int = 0
