@@ -18,8 +18,6 @@ from runner.model import Action, NoRecipients, Rejected, SelectType
 
 VERSION = 1
 """What every manifest begins with."""
-_ACTIONS = ("compose", "reply")
-_SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
 TEXTS = list[str]
 Wanted = type | GenericAlias | tuple[str, ...]
 """What a key holds: a type, texts, or one of some words."""
@@ -223,25 +221,15 @@ class LineKind:
 
 
 LINES: Mapping[str, LineKind] = {
-    "manifest": LineKind(
-        _take_about,
-        {"version": int, "target": str},
-        {"account": str},
-    ),
+    "manifest": LineKind(_take_about, {"version": int, "target": str}, {"account": str}),
     "account": LineKind(_take_about, {"account": str}),
     "run": LineKind(_take_nothing),
     "intent": LineKind(
         _take_intent,
+        {"delivery": str, "message": str, "revision": int, "source": str, "digest": str},
         {
-            "delivery": str,
-            "message": str,
-            "revision": int,
-            "source": str,
-            "digest": str,
-        },
-        {
-            "action": _ACTIONS,
-            "recipients_select_type": _SELECT_TYPES,
+            "action": ("compose", "reply"),
+            "recipients_select_type": ("DIRECT", "FILTER", "ALL"),
             "recipients_ids": TEXTS,
             "recipients_filter": dict,
             "thread_id": str,
@@ -249,26 +237,17 @@ LINES: Mapping[str, LineKind] = {
     ),
     "sent": LineKind(_take_sent, {"delivery": str, "thread_id": str}),
     "rejected": LineKind(
-        _take_rejected,
-        {"delivery": str},
-        {"status": int, "code": str, "detail": str},
+        _take_rejected, {"delivery": str}, {"status": int, "code": str, "detail": str}
     ),
     "no_recipients": LineKind(_take_no_recipients, {"delivery": str}, {"detail": str}),
     "not_found": LineKind(_take_not_found, {"delivery": str}),
     "suppressed": LineKind(
-        _take_suppressed,
-        {"message": str, "revision": int},
-        {"recipients_ids": TEXTS},
+        _take_suppressed, {"message": str, "revision": int}, {"recipients_ids": TEXTS}
     ),
     "folders": LineKind(_take_folders, {"thread_id": str}, {"folders": TEXTS}),
     "seen": LineKind(
         _take_seen,
-        {
-            "thread_id": str,
-            "created": str,
-            "digest": str,
-            "recipients_select_type": str,
-        },
+        {"thread_id": str, "created": str, "digest": str, "recipients_select_type": str},
         {"recipients_ids": TEXTS},
     ),
 }
