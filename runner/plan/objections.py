@@ -33,7 +33,7 @@ def _find_conflicts(
 ) -> Iterator[Fault]:
     """Say what of a message does not go with what was sent before."""
     message = planned.message
-    reached = history.reached.get((message.id, message.revision), {})
+    reached = history.reached((message.id, message.revision))
     types = {each.select_type for each in reached.values()} - {message.recipients.select_type}
     if types:
         before = ", ".join(sorted(each or "a reply" for each in types))
@@ -73,7 +73,7 @@ def _others_with_content(delivery: Delivery, history: History) -> list[str]:
     digest, keys = delivery.message.digest, delivery.keys
     others = set()
     for identity in history.by_digest.get(digest, ()):
-        known = history.reached[identity]
+        known = history.reached(identity)
         if any(key in known and known[key].digest == digest for key in keys):
             others.add(identity[0])
     return sorted(others - {delivery.message.id})
