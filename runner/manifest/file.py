@@ -22,7 +22,9 @@ from runner.manifest.history import Attempt, History, Settled
 from runner.manifest.kinds import LINES
 from runner.manifest.lines import (
     Event,
+    adoption_events,
     anchor_values,
+    doubt_events,
     intent_event,
     line_of,
     new_event,
@@ -150,12 +152,12 @@ class Manifest:
         Gives the ids of the adopted deliveries. Where nothing is new, nothing is written.
         """
         history = self.history()
-        ids, events = _adoption_events(adopted)
+        ids, events = adoption_events(adopted)
         events += [
             {**intent_event(secrets.token_hex(16), delivery), "event": "doubt", "threads": [it.id]}
             for delivery, it in doubts
         ]
-        events += _doubt_events(unknown_doubts or {}, history)
+        events += doubt_events(unknown_doubts or {}, history)
         if shows_ours and not history.is_shown:
             events.append(new_event("shown"))
         known = {thread for thread, _ in history.rest} if rest else set()
@@ -176,14 +178,14 @@ class Manifest:
 
     def doubt(self, delivery_id: str, threads: Iterable[str]) -> None:
         """Record that threads put an unknown outcome in doubt."""
-        self._write(*_doubt_events({delivery_id: threads}, self.history()))
+        self._write(*doubt_events({delivery_id: threads}, self.history()))
 
     def adopt(self, adopted: Iterable[tuple[Delivery, Sent]]) -> list[str]:
         """Record what we sent though the manifest did not know; gives the ids of the deliveries.
 
         Each `Delivery` names whom its thread reached.
         """
-        ids, events = _adoption_events(adopted)
+        ids, events = adoption_events(adopted)
         self._write(*events)
         return ids
 
@@ -291,29 +293,6 @@ class Manifest:
 
 def _account(acts_under: str | None) -> str:
     return f"account {acts_under}" if acts_under else "the token's own account"
-
-
-def _adoption_events(
-    adopted: Iterable[tuple[Delivery, Sent]],
-) -> tuple[list[str], list[Event]]:
-    ids: list[str] = []
-    events: list[Event] = []
-    for delivery, sent in adopted:
-        ids.append(secrets.token_hex(16))
-        # Its thread may be of any time, so it has no run, and no anchor.
-        events.append({**intent_event(ids[-1], delivery), "adopted": True})
-        events.append(outcome_event(ids[-1], sent, "adopted"))
-    return ids, events
-
-
-def _doubt_events(doubts: Mapping[str, Iterable[str]], history: History) -> list[Event]:
-    known = history.doubts
-    new = {each: set(threads) - set(known.get(each, ())) for each, threads in doubts.items()}
-    return [
-        new_event("doubt", delivery=each, threads=sorted(threads))
-        for each, threads in new.items()
-        if threads
-    ]
 
 
 def _read(stream: BinaryIO, path: Path, target: str | None) -> tuple[ManifestState, int]:

@@ -13,7 +13,6 @@ from runner.manifest.state import VERSION, Checked, ManifestState
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType
 from runner.toloka.anchor import BEGINNING, Anchor
 
-_ACTIONS = ("compose", "reply")
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
 TEXTS = list[str]
 NUMBERS = list[int]
@@ -237,7 +236,7 @@ LINES: Mapping[str, LineKind] = {
             "digest": str,
         },
         {
-            "action": _ACTIONS,
+            "action": ("compose", "reply"),
             "recipients_select_type": _SELECT_TYPES,
             "recipients_ids": TEXTS,
             "recipients_filter": dict,

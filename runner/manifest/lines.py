@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from runner import clock
-from runner.manifest.history import Settled
+from runner.manifest.history import History, Settled
 from runner.model import Delivery, Direct, Filtered, InThread, NoRecipients, Place, Rejected, Sent
 from runner.toloka.anchor import Anchor
 
@@ -75,6 +76,31 @@ def outcome_event(delivery_id: str, outcome: Settled, how: str) -> Event:
     if isinstance(outcome, NoRecipients):
         return new_event("no_recipients", delivery=delivery_id, detail=outcome.detail)
     return new_event("not_found", delivery=delivery_id, how=how)
+
+
+def adoption_events(
+    adopted: Iterable[tuple[Delivery, Sent]],
+) -> tuple[list[str], list[Event]]:
+    """Build the lines that say whom threads reached without a delivery, and give its fresh ids."""
+    ids: list[str] = []
+    events: list[Event] = []
+    for delivery, sent in adopted:
+        ids.append(secrets.token_hex(16))
+        # Its thread may be of any time, so it has no run, and no anchor.
+        events.append({**intent_event(ids[-1], delivery), "adopted": True})
+        events.append(outcome_event(ids[-1], sent, "adopted"))
+    return ids, events
+
+
+def doubt_events(doubts: Mapping[str, Iterable[str]], history: History) -> list[Event]:
+    """Build the lines that put intents in doubt, for the threads that are new."""
+    known = history.doubts
+    new = {each: set(threads) - set(known.get(each, ())) for each, threads in doubts.items()}
+    return [
+        new_event("doubt", delivery=each, threads=sorted(threads))
+        for each, threads in new.items()
+        if threads
+    ]
 
 
 def anchor_values(anchor: Anchor) -> dict[str, str]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -24,6 +25,7 @@ from runner.errors import SurroundingsError
 from runner.manifest.appender import Appender
 from runner.manifest.file import Manifest, read_history
 from runner.manifest.history import History, NotFound, Settled
+from runner.manifest.kinds import LINES
 from runner.manifest.lines import Event, intent_event, line_of, new_event, outcome_event
 from runner.manifest.reading import DamageError, read_state
 from runner.manifest.state import ManifestState
@@ -353,6 +355,9 @@ GOOD = (
         (2, GOOD[1].replace(b'"a"', b"5").strip(), "no list of texts under 'recipients_ids'"),
         (3, GOOD[1].replace(b'"m"', b'"n"').strip(), "two intents with one delivery id"),
         (2, GOOD[1].replace(b'"a"]', b'"a"],"place":[1]').strip(), "no two numbers under 'place'"),
+        (2, re.sub(b'"at":"[^"]+', b'"at":"2026-02-30T21:00:00.000Z', GOOD[1]).strip(), "no time under 'at'"),
+        (2, GOOD[2].replace(b'"created":"2026', b'"created":"now').strip(), "no time under 'created'"),
+        (2, b'{"event":"run","x":[1\n2]}', "not a line of a manifest"),
         (2, GOOD[0].replace(b"toloka.", b"other.").strip(), "it names two targets"),
         (1, GOOD[1].strip(), "the first line does not name the target"),
         (1, GOOD[0].replace(b":1,", b":2,").strip(), "written by a later version"),
@@ -376,6 +381,27 @@ def test_any_other_damage_is_refused_with_its_line(
     with pytest.raises(SurroundingsError), Manifest.open(path, TARGET, RUN):
         pass
     assert path.read_bytes() == b"".join(whole)
+
+
+def test_damage_far_down_is_refused_with_its_line() -> None:
+    pairs = [
+        (intent_event(f"d{number}", delivery()), outcome_event(f"d{number}", sent(), "answer"))
+        for number in range(1_000)
+    ]
+    whole = [line_of(HEADER), *(line_of(event) for pair in pairs for event in pair)]
+    whole.insert(1_800, b"torn\n")
+    with pytest.raises(DamageError) as caught:
+        read_state(BytesIO(b"".join(whole)))
+    assert caught.value.line == 1_801
+
+
+def test_every_kind_of_line_is_in_the_schema() -> None:
+    schema = load_schema("manifest")
+    assert set(schema["properties"]["event"]["enum"]) == set(LINES)
+    for name, kind in LINES.items():
+        told = schema["definitions"][name]
+        assert set(kind.needed) <= set(told["required"])
+        assert set(kind.optional) <= set(told["properties"])
 
 
 def test_a_manifest_whose_first_line_is_lost_is_refused(path: Path) -> None:
