@@ -32,11 +32,13 @@ class Failure:
 class Absence:
     """What the looks say so far of one unknown outcome that they did not find.
 
-    `whole_s` is when those looks began that showed all that is known, monotonic.
+    `begun_s` is when the first look began, `whole_s` when those began that showed all that is
+    known: monotonic.
     """
 
     failure: Failure
     settle_s: float
+    begun_s: float
     whole_s: list[float] = field(default_factory=list)
 
     @property
@@ -48,9 +50,13 @@ class Absence:
 
     def next_look_s(self, now_s: float) -> float | None:
         """When to look again, monotonic; None where nothing would come of it, or patience ends."""
-        steps = (LOOKS + step / 2 for step in range(2 * (PATIENCE - LOOKS) + 1))
-        later = (moment for times in (1, *steps) if (moment := self._after(times)) > now_s)
-        return None if self.is_proven else next(later, None)
+        if self.is_proven:
+            return None
+        for times in range(1, LOOKS + 1):
+            if (moment := self._after(times)) > now_s:
+                return moment
+        again_s = now_s + self.settle_s / 2
+        return again_s if again_s <= self.begun_s + PATIENCE * self.settle_s else None
 
-    def _after(self, times: float) -> float:
+    def _after(self, times: int) -> float:
         return self.failure.seen_s + times * self.settle_s

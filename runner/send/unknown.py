@@ -62,7 +62,7 @@ class UnknownOutcomes:
         if delivery not in self._absences:
             seen_s = failed_at_s.get(delivery, self.started_s)
             failure = Failure(seen_s, is_of_this_run=delivery in failed_at_s)
-            self._absences[delivery] = Absence(failure, self.settle_s)
+            self._absences[delivery] = Absence(failure, self.settle_s, time.monotonic())
         return self._absences[delivery]
 
     def _look(self, failed_at_s: Mapping[str, float]) -> bool:
