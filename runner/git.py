@@ -198,8 +198,8 @@ class Repository:
         return made.text.strip()
 
     def list_remote(self, remote: Remote, ref: str, timeout_s: float) -> Answer:
-        """Ask a remote which commit a ref leads to: one line, none where there is no such ref."""
-        args = ("ls-remote", "--quiet", "--", remote.name, ref)
+        """Ask a remote for a ref and its default branch: a commit and a name on each line."""
+        args = ("ls-remote", "--quiet", "--symref", "--", remote.name, "HEAD", ref)
         return self.run(*args, timeout_s=timeout_s, environ=remote.environ)
 
     def fetch(

@@ -12,6 +12,7 @@ from typing import NamedTuple, cast
 from runner import clock
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType, Sent, Thread
 from runner.toloka.anchor import BEGINNING, Anchor
+from runner.wording import printable
 
 Identity = tuple[str, int]
 """A message id and its revision."""
@@ -70,6 +71,18 @@ class Pending(NamedTuple):
     anchor: Anchor
     place: Place | None
     was_looked_for: bool = False
+
+
+class Stop(NamedTuple):
+    """Somebody's word that nothing is to be sent any more."""
+
+    reason: str
+    who: str
+    at: str
+
+    @property
+    def told(self) -> str:
+        return printable(f"{self.who} stopped all sending at {self.at}: {self.reason}")
 
 
 class Kind(NamedTuple):
@@ -136,6 +149,9 @@ class History:
     """The folders that threads were put into, by thread id."""
     target: str | None = None
     account: str | None = None
+    being_sent: frozenset[str] = frozenset()
+    """The deliveries that a run on another machine is about to make, or to tell of."""
+    stopped: Stop | None = None
     _reached: dict[Identity, Mapping[str | None, Attempt]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -148,7 +164,11 @@ class History:
     @cached_property
     def unknown(self) -> tuple[Attempt, ...]:
         """The attempts whose outcome is unknown or in doubt, tests left out."""
-        return tuple(self._attempt(each) for each, row in self.rows.items() if row.outcome is None)
+        return tuple(
+            self._attempt(each)
+            for each, row in self.rows.items()
+            if row.outcome is None and each not in self.being_sent
+        )
 
     @cached_property
     def open(self) -> tuple[Attempt, ...]:

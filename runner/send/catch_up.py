@@ -14,14 +14,13 @@ from runner.lookup.absence import LOOKS
 from runner.lookup.adopt import Adoption, Doubt, Messages, find_adoptions
 from runner.lookup.claim import Sharing, claim, find_doubts
 from runner.lookup.look import Look, marks_of
-from runner.manifest.file import Manifest
 from runner.manifest.history import Attempt, History
+from runner.manifest.manifest import Manifest
 from runner.model import Delivery, InThread, Message, Place, Sent, Thread
 from runner.plan.build import build_plan
 from runner.plan.plan import Answered
 from runner.send.lists import Lister
 from runner.toloka.anchor import BEGINNING, Anchor
-from runner.wording import shown
 
 
 @dataclass
@@ -145,7 +144,7 @@ class CatchUp:
         page = self.lister.threads({})
         if self.failed is None and not page:
             raise SurroundingsError(
-                f"{shown(self.manifest.path)} knows {len(history.must_show):,} threads, and the "
+                f"{self.manifest.where} knows {len(history.must_show):,} threads, and the "
                 "token's account has none: use the token of the account that sent them, or another "
                 "--manifest"
             )

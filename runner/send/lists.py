@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from runner.errors import ListError
 from runner.lookup.look import Look
-from runner.manifest.file import Manifest
+from runner.manifest.manifest import Manifest
 from runner.model import Thread
 from runner.toloka.anchor import Anchor, anchor_of
 from runner.toloka.pace import Pace, Stopped

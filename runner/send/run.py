@@ -10,7 +10,7 @@ from typing import Protocol
 
 from runner import clock
 from runner.errors import ExitCode, SurroundingsError
-from runner.manifest.file import Manifest
+from runner.manifest.manifest import Manifest
 from runner.manifest.told import describe
 from runner.model import Delivery, InThread, Message, Outcome, Rejected, Result, Unknown
 from runner.plan.build import build_plan

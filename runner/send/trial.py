@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from runner.errors import LaterError
-from runner.manifest.file import Manifest
+from runner.manifest.manifest import Manifest
 from runner.model import (
     Busy,
     Delivery,
