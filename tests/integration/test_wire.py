@@ -208,7 +208,11 @@ print(len(list(client.threads({}))))
 
 def test_a_netrc_does_not_replace_the_token(start_scripted: StartScripted, tmp_path: Path) -> None:
     def serve(request: Request) -> Raw:
-        return answer(201, THREAD) if request.method == "POST" else answer(200, {"items": [], "has_more": False})
+        return (
+            answer(201, THREAD)
+            if request.method == "POST"
+            else answer(200, {"items": [], "has_more": False})
+        )
 
     server = start_scripted(serve)
     for name in (".netrc", "_netrc"):
