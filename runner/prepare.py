@@ -117,7 +117,8 @@ class Prepared:
 
         Gives the warnings. House rules stop only what would still be sent.
         """
-        objections = find_objections(plan, self.policy, self.is_gone)
+        may_repeat = {spec.id for spec in self.specs if "same-words" in spec.lint}
+        objections = find_objections(plan, self.policy, self.is_gone, may_repeat)
         problems = [self.problem(message, fault) for message, fault in objections]
         for planned in plan.messages:
             if planned.deliveries:

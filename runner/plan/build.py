@@ -211,7 +211,7 @@ def _find_done(message: Message, reached: Reached, history: History) -> Iterator
             recipients_filter=recipients.tree if isinstance(recipients, Filtered) else None,
             thread_id=attempt.thread_id or attempt.in_thread,
             delivery=delivery,
-            error=_reason_of(attempt, history),
+            error=_reason_of(attempt, message, history),
         )
 
 
@@ -223,7 +223,9 @@ def _status_of(attempt: Attempt, message: Message, history: History) -> Status:
     return "already_sent" if attempt.digest == message.digest else "edited"
 
 
-def _reason_of(attempt: Attempt, history: History) -> str | None:
+def _reason_of(attempt: Attempt, message: Message, history: History) -> str | None:
     if attempt.is_unknown:
         return reason(attempt, history)
+    if _status_of(attempt, message, history) == "edited":
+        return f"who has it is not written to again; `revision: {message.revision + 1}` would do so"
     return attempt.outcome.detail if isinstance(attempt.outcome, NoRecipients) else None

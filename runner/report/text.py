@@ -124,7 +124,7 @@ def _settled_words(status: str, results: Sequence[Result]) -> str:
     because = f": {printable(reason)}" if reason else ""
     words = {
         "already_sent": "already sent",
-        "edited": "edited since it was sent; who has it is not written to again",
+        "edited": "edited since it was sent",
         "unknown": "unknown whether it was sent",
         "draft": "a draft, not sent",
         "outside_window": "not sent now",

@@ -176,7 +176,7 @@ def test_what_stays_unknown_is_5_and_is_settled_by_the_next_run(
     assert "list" in shown.err
     control(emulator, "faults", {"faults": []})
     status = project.run("status", "--target", emulator.url)
-    assert "unknown: a, delivery " in status.out
+    assert "unknown: a to " in status.out
     shown = sent(project, emulator, *SETTLE)
     assert shown.code == 0
     assert reached(emulator) == [TOLOKER]

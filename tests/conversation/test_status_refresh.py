@@ -54,7 +54,7 @@ def test_it_settles_what_was_sent_and_what_was_not_and_sends_nothing(
     assert left.code == 5, left
     fail(emulator)
     assert reached(emulator) == ["a", "c"]
-    assert "unknown: a, delivery " in project.run("status", "--target", emulator.url).out
+    assert "unknown: a to " in project.run("status", "--target", emulator.url).out
     told = refreshed(project, emulator)
     assert {name: (each["threads"], each["unknown"]) for name, each in told.items()} == {
         "a": (1, 0),

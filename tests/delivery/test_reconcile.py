@@ -269,7 +269,7 @@ def test_status_refresh_settles_without_sending(tmp_path: Path, fault: str) -> N
         leave_in_doubt(it, fault, "t1")
         plain = it.command("status")
         assert plain.code == 0
-        assert f"unknown: a, delivery {it.unknown()[0]}" in plain.out
+        assert f"message-runner resolve {it.unknown()[0]}" in plain.out
         before = it.calls("compose")
         refreshed = it.command("status", "--refresh", *it.speed)
         assert refreshed.code == 0, refreshed.err

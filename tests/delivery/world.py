@@ -190,14 +190,18 @@ class World:
             "answerable": True,
         }
         form = {name: value for name, value in {**form, **changes}.items() if value is not None}
+        thread: str = self.post("message-threads/compose", form)["id"]
+        return thread
+
+    def post(self, path: str, body: object) -> Any:
+        """Call the API behind the runner's back."""
         request = urllib.request.Request(
-            f"{self.emulator.url}/api/v1/message-threads/compose",
-            json.dumps(form).encode(),
+            f"{self.emulator.url}/api/v1/{path}",
+            json.dumps(body).encode(),
             {"Authorization": f"OAuth {TOKEN}", "Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=20) as answer:
-            thread: str = json.load(answer)["id"]
-        return thread
+            return json.load(answer)
 
     def edit_store(self, statement: str, *values: object) -> None:
         """Change the server's memory by hand."""
