@@ -10,11 +10,11 @@ import click
 
 from runner import clock
 from runner.cli import options
+from runner.cli.manifests import read_truth
 from runner.cli.options import FILE, Volume, Where
 from runner.cli.results import append_failure, append_summary, results_file, show_warnings
 from runner.cli.selection import selection
 from runner.errors import ExitCode, MessagesError
-from runner.manifest.file import read_history
 from runner.model import Result
 from runner.plan.plan import Plan, result_of
 from runner.plan.planfile import plan_document
@@ -68,16 +68,16 @@ def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volu
     with results_file(outputs.results, where, dry_run=True) as (settings, finish):
         try:
             prepared = prepare(selection, settings.config)
-            history = read_history(settings.manifest, settings.target.url)
-            planned, warnings = prepared.plan(history)
+            truth = read_truth(settings, settings.target.url, may_lack=True)
+            planned, warnings = prepared.plan(truth.history)
         except MessagesError as error:
             append_failure(outputs.summary, error.problems)
             raise
-        quota_notes = fit(planned.deliveries, history, clock.now()).quota_notes
+        quota_notes = fit(planned.deliveries, truth.history, clock.now()).quota_notes
         document = plan_document(
             planned,
             target=settings.target_name,
-            manifest=settings.shown_manifest,
+            manifest=truth.told,
             quota_notes=quota_notes,
         )
         results = _results(planned)
@@ -95,7 +95,7 @@ def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volu
         code = finish(results, ExitCode.DONE)
     if outputs.output_format == "text":
         _show(planned, results, quota_notes, volume)
-    volume.log(f"target: {settings.shown_target}\nmanifest: {settings.shown_manifest}")
+    volume.log(f"target: {settings.shown_target}\nmanifest: {truth.told}")
     show_warnings(warnings)
     if outputs.output_format == "json":
         click.echo(json_text(document))

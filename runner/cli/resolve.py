@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import click
 
 from runner.cli import options
 from runner.cli.connection import find_token, load_threads, new_run, open_client
+from runner.cli.manifests import Patience, open_manifest
 from runner.cli.options import Speed, Where
 from runner.cli.settings import Settings, load_pacing, load_settings
 from runner.errors import ExitCode, SurroundingsError
 from runner.lookup.claim import Sharing
 from runner.lookup.replies import query_threads
-from runner.manifest.file import Manifest
 from runner.manifest.history import Attempt, History, NotFound
 from runner.manifest.told import describe
 from runner.model import Sent, Thread
@@ -52,8 +53,8 @@ def resolve(
     if message is not None and sent not in (None, _ITS_OWN):
         raise click.UsageError("--message goes with --sent alone: each delivery has its own thread")
     settings = load_settings(where)
-    target, run = settings.target, new_run("resolve")
-    with Manifest.open(settings.manifest, target.url, run, target.account_id) as manifest:
+    run, patience = new_run("resolve"), Patience.until(threading.Event())
+    with open_manifest(settings, settings.target.url, run, patience) as (manifest, _):
         history = manifest.history()
         chosen = _chosen(history, delivery, message)
         ids = {each.delivery: _thread_id(each, sent, history) for each in chosen if sent}
@@ -61,6 +62,8 @@ def resolve(
         for each in chosen:
             thread = found.get(each.delivery)
             manifest.settle(each.delivery, Sent(thread) if thread else NotFound(), "resolved")
+    if manifest.lost is not None:
+        raise manifest.lost
     for each in chosen:
         word = "sent" if sent else "not sent"
         click.echo(printable(f"{each.message}: {word}, by your word"))

@@ -9,13 +9,22 @@ from pathlib import Path
 from typing import cast
 
 from runner.cli.options import Speed, Where
-from runner.config import Config, Target, choose_target, load_config, manifest_path
+from runner.config import (
+    Config,
+    ResultsBranch,
+    Target,
+    choose_target,
+    load_config,
+    manifest_path,
+    results_branch,
+)
 from runner.errors import SurroundingsError
 from runner.wording import shown
 
 _RATE = 285.0
 _JOBS = 64
 _TIMEOUT_S = 30.0
+_LONGEST_TIMEOUT_S = 60.0
 _SETTLE_S = 30.0
 _NEAR_SETTLE_S = 1.0
 
@@ -27,6 +36,8 @@ class Settings:
     config: Config
     target: Target
     manifest: Path
+    branch: ResultsBranch | None = None
+    """Where the manifest is instead, if machines share it."""
 
     @property
     def target_name(self) -> str:
@@ -40,8 +51,8 @@ class Settings:
 
     @property
     def shown_manifest(self) -> str:
-        """The manifest's path as printed."""
-        return shown(self.manifest)
+        """The manifest as printed: its path, or its branch."""
+        return f"the branch {self.branch.shown}" if self.branch else shown(self.manifest)
 
     def refuse_silent_ci(self) -> None:
         """Refuse to send from a CI job that names no target: it would believe that it sent."""
@@ -68,7 +79,10 @@ def load_settings(where: Where) -> Settings:
     config = load_config(where.config, Path.cwd())
     target = choose_target(config, where.target, os.environ)
     return Settings(
-        config=config, target=target, manifest=manifest_path(config, target, where.manifest)
+        config=config,
+        target=target,
+        manifest=manifest_path(config, target, where.manifest),
+        branch=results_branch(config, target, where.manifest),
     )
 
 
@@ -81,9 +95,14 @@ def load_pacing(speed: Speed, settings: Settings) -> Pacing:
     def pick(flag: float | None, name: str, ours: float) -> float:
         return flag if flag is not None else defaults.get(name, ours)
 
+    timeout_s = pick(speed.timeout, "timeout", _TIMEOUT_S)
+    if settings.branch is not None and timeout_s > _LONGEST_TIMEOUT_S:
+        raise SurroundingsError(
+            f"the timeout is {_LONGEST_TIMEOUT_S:.0f} seconds at most where machines share a branch"
+        )
     return Pacing(
         rate=pick(speed.rate, "rate", _RATE),
         jobs=int(pick(speed.jobs, "jobs", _JOBS)),
-        timeout_s=pick(speed.timeout, "timeout", _TIMEOUT_S),
+        timeout_s=timeout_s,
         settle_s=pick(speed.settle, "settle", settle_s),
     )

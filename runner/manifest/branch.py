@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from runner.errors import ExitCode, LaterError, RunnerError, SurroundingsError
+from runner.errors import LaterError, MovedError, RunnerError, SurroundingsError
 from runner.files import write_whole
 from runner.manifest.chain import Chain, path_of, pieces
 from runner.manifest.lease import Lease
@@ -16,12 +17,6 @@ from runner.manifest.times import Times, now_s
 
 LEFT = "left"
 """The folder of what could not be pushed."""
-
-
-class MovedError(RunnerError):
-    """Another run was quicker: everything has to be read and planned again."""
-
-    exit_code = ExitCode.LATER
 
 
 @dataclass(slots=True)
@@ -93,6 +88,8 @@ class BranchLog:
         self.lease.end()
         if not self._files:
             return
+        # A signal must not end what records what was done.
+        self.pause = self.shared.pause = time.sleep
         with self._pushing:
             lost, self.lost = self.lost, None
             try:

@@ -55,6 +55,11 @@ class Chain:
         """The runs that have neither ended nor been taken over, and how many files each has."""
         return {run: len(self.runs[run].files) for run in self.state.unended}
 
+    @property
+    def last(self) -> str | None:
+        """The run that the next one names as the one before it."""
+        return next(reversed(self.state.runs), None)
+
     def move(self, commit: str) -> None:
         """Take in what others have written since, up to a later commit."""
         runs = list_runs(self.repository, commit, self.host)

@@ -128,12 +128,12 @@ class Manifest:
         delivery_id, run = self._claimed.get(id(delivery)), self._run.get("run")
         if self._has_news and self._is_reached(delivery):
             raise Stopped
-        if delivery_id is not None:
-            del self._claimed[id(delivery)]
-            return delivery_id
-        delivery_id = secrets.token_hex(16)
-        event = intent_event(delivery_id, delivery, run=run, place=place, is_test=is_test)
-        self._write(event, at_once=True)
+        if delivery_id is None:
+            # Until it is known to be written down, it is only claimed.
+            delivery_id = self._claimed[id(delivery)] = secrets.token_hex(16)
+            event = intent_event(delivery_id, delivery, run=run, place=place, is_test=is_test)
+            self._write(event, at_once=True)
+        del self._claimed[id(delivery)]
         return delivery_id
 
     def release(self) -> None:

@@ -7,18 +7,16 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from runner.errors import LaterError, RunnerError, SurroundingsError
-from runner.git import Answer, Remote, Repository
-from runner.manifest.times import Times
+from runner.git import Answer, Repository
+from runner.manifest.times import TIMES, Times
 from runner.wording import printable
 
 HEADS = "refs/heads/"
 OURS = "refs/message-runner/"
-_REMOTE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MOVED = re.compile(
     r"fetch first|non-fast-forward|stale info|cannot lock ref|failed to update ref|"
     r"incorrect old value|reference already exists|remote ref updated since checkout"
@@ -58,19 +56,6 @@ class Pushed(Enum):
     LOST = "no answer"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where results are shared, as `runner.yaml` says."""
-
-    ref: str
-    remote: str = "origin"
-
-    @property
-    def name(self) -> str:
-        """The branch, or the ref, as people name it."""
-        return self.ref.removeprefix(HEADS)
-
-
 class SharedRef:
     """A ref of a remote, and what this clone has seen of it.
 
@@ -78,25 +63,28 @@ class SharedRef:
     get better by waiting.
     """
 
-    def __init__(self, folder: Path, place: Place, times: Times, pause: Pause = time.sleep) -> None:
-        if not _REMOTE_NAME.fullmatch(place.remote):
-            raise SurroundingsError(
-                f"`results: {{remote: …}}` is the name of a configured remote, as in origin, not "
-                f"{printable(place.remote)[:60]}"
-            )
-        self.place = place
+    def __init__(
+        self,
+        folder: Path,
+        ref: str,
+        remote: str,
+        times: Times = TIMES,
+        pause: Pause = time.sleep,
+    ) -> None:
+        self.ref = ref
         self.repository = Repository(folder, os.environ)
-        self.repository.check_ref(place.ref)
-        self.remote: Remote = self.repository.remote(place.remote)
-        self.private = OURS + place.ref.removeprefix(HEADS)
+        self.repository.check_ref(ref)
+        self.remote = self.repository.remote(remote)
+        self.name = ref.removeprefix(HEADS)
+        self.private = OURS + self.name
+        self.pause = pause
         self.folder = self.repository.common / "message-runner"
         """Where this clone keeps what is about the ref."""
         self._times = times
-        self._pause = pause
 
     @property
     def shown(self) -> str:
-        return f"{self.place.name} of {self.remote.name}"
+        return f"{self.name} of {self.remote.name}"
 
     @property
     def seen(self) -> str | None:
@@ -129,7 +117,7 @@ class SharedRef:
                 break
             if time.monotonic() > until_s:
                 raise SurroundingsError(f"the remote {self.remote.name} cannot be used: {why}")
-            self._pause(min(wait_s, self._times.poll))
+            self.pause(min(wait_s, self._times.poll))
         self.folder.mkdir(parents=True, exist_ok=True)
         self._stamp.touch()
         return self.seen
@@ -137,7 +125,7 @@ class SharedRef:
     def push(self, commit: str) -> Pushed:
         """Push a commit onto the tip that it was made on; raises where a rule refuses it."""
         before = self.seen
-        answer = self.repository.push(self.remote, commit, self.place.ref, self._times.lease)
+        answer = self.repository.push(self.remote, commit, self.ref, self._times.lease)
         if answer.code == 0:
             self.repository.run("update-ref", self.private, commit, *filter(None, [before]))
             return Pushed.ACCEPTED
@@ -161,7 +149,7 @@ class SharedRef:
         if told is None:
             self.repository.run("update-ref", "-d", self.private)
             return None
-        refspec = f"+{self.place.ref}:{self.private}"
+        refspec = f"+{self.ref}:{self.private}"
         answer = self.repository.fetch(self.remote, refspec, _FIRST_FETCH_S)
         if answer.code != 0:
             raise _trouble(answer, self.shown)
@@ -170,11 +158,11 @@ class SharedRef:
 
     @property
     def _stamp(self) -> Path:
-        return self.folder / f"{self.place.name.replace('/', '-')}.fetched"
+        return self.folder / f"{self.name.replace('/', '-')}.fetched"
 
     def _ask(self) -> str | None:
         """Ask for the commit at the tip; refuses the default branch."""
-        ref = self.place.ref
+        ref = self.ref
         answer = self.repository.list_remote(self.remote, ref, self._times.lease)
         if answer.code != 0:
             raise _trouble(answer, self.shown)
@@ -183,7 +171,7 @@ class SharedRef:
             value, _, name = line.partition("\t")
             if value == f"ref: {ref}":
                 raise SurroundingsError(
-                    f"{self.place.name} is the default branch of {self.remote.name}: results need "
+                    f"{self.name} is the default branch of {self.remote.name}: results need "
                     "a branch of their own, as in `results: {branch: message-results}`"
                 )
             found[name] = value
@@ -195,7 +183,7 @@ class SharedRef:
         # In a shallow clone a second `--depth` would make every tip look rewritten.
         depth = 1 if seen is None and git.is_shallow else None
         limit_s = _FIRST_FETCH_S if seen is None else self._times.lease
-        refspec = f"{self.place.ref}:{self.private}"
+        refspec = f"{self.ref}:{self.private}"
         answer = git.fetch(self.remote, refspec, limit_s, depth=depth)
         if answer.code == 0:
             git.fetch_missing(self.remote, self.private, limit_s)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from runner import clock
-from runner.errors import LaterError
+from runner.errors import LaterError, MovedError
 from runner.files import read_bounded
-from runner.manifest.branch import LEFT, BranchLog, MovedError
+from runner.manifest.branch import LEFT, BranchLog
 from runner.manifest.chain import MOST, Chain, path_of, pieces, read_chain, run_folder
-from runner.manifest.history import History
 from runner.manifest.lease import Lease
 from runner.manifest.lines import Event, line_of, new_event
 from runner.manifest.manifest import Manifest, check_target
 from runner.manifest.shared import Pause, Pushed, SharedRef, waits
 from runner.manifest.state import VERSION
-from runner.manifest.times import Times, now_s
+from runner.manifest.times import TIMES, Times, now_s
+from runner.manifest.told import Truth
 
 _MOST_LEFT = 1000 * MOST
 _TOLD_EVERY_S = 30.0
@@ -34,19 +34,10 @@ class Shared:
     ref: SharedRef
     host: str
     target: str
-    times: Times
+    times: Times = TIMES
     pause: Pause = time.sleep
     tell: Callable[[str], object] = lambda _: None
     deadline_s: float = float("inf")
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What the branch says, and which commit was read; `is_known` is whether anything could be."""
-
-    history: History = field(default_factory=History)
-    told: str = ""
-    is_known: bool = True
 
 
 def read_branch(shared: Shared) -> Truth:

@@ -59,6 +59,7 @@ class Lister:
     def wait_until(self, moment_s: float) -> None:
         """Wait, by our monotonic clock."""
         while (left_s := moment_s - time.monotonic()) > 0:
+            self.pace.beat()
             if self.pace.stop.wait(min(left_s, _POLL_S)):
                 raise Stopped
 
@@ -75,6 +76,7 @@ class Lister:
         threading.Thread(target=run, daemon=True).start()
         while not outcome.done():
             wait([outcome], timeout=_POLL_S)
+            self.pace.beat()
             if self.pace.stop.is_set() and not outcome.done():
                 raise Stopped
         try:

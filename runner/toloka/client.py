@@ -7,11 +7,11 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import requests
@@ -33,7 +33,7 @@ from runner.model import (
     Thread,
     Unknown,
 )
-from runner.toloka.bounded import bounded
+from runner.toloka.bounded import SOCKET_OPTIONS, Permit, bounded
 from runner.toloka.listing import LIST_TIMEOUT_S, PassingError, ThreadList, TooLongError
 from runner.toloka.responses import (
     YEARS,
@@ -97,6 +97,7 @@ class Client:
         timeout_s: float,
         account_id: str | None = None,
         pace: Callable[[], object] = lambda: None,
+        permit: Permit | None = None,
         list_timeout_s: float = LIST_TIMEOUT_S,
     ) -> None:
         self._api = f"{base_url}/api/v1"
@@ -105,6 +106,7 @@ class Client:
         self._account_id = account_id
         self._timeout_s = timeout_s
         self._pace = pace
+        self._permit = permit
         self._list = ThreadList(self._get, self._mask, list_timeout_s)
         self._reading = threading.Lock()
         self._local = threading.local()
@@ -143,6 +145,8 @@ class Client:
 
     def _post(self, path: str, payload: Mapping[str, object]) -> Outcome:
         body = json.dumps(payload, ensure_ascii=False, allow_nan=False).encode()
+        if self._permit is not None:
+            self._permit.wait()
         try:
             with self._call("POST", path, body=body) as reply:
                 content = _content(reply, _MAX_THREAD_BYTES + _ECHO * len(body))
@@ -214,7 +218,7 @@ class Client:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = _Session()
+            session = _Session(self._permit)
             # A callable, because a `.netrc` entry silently replaces a session's header.
             session.auth = self._credentials
             session.headers["User-Agent"] = f"message-runner/{__version__}"
@@ -252,22 +256,27 @@ class _Credentials(requests.auth.AuthBase):
 class _Session(requests.Session):
     """A session that takes nothing from a server but its answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, permit: Permit | None) -> None:
         super().__init__()
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
-            self.mount(scheme, _Adapter())
+            self.mount(scheme, _Adapter(permit))
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Know of no redirect: to look at one, requests reads all of its answer."""
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Makes connections whose answers end."""
+    """Makes connections whose answers end, and which send only what may be sent."""
+
+    def __init__(self, permit: Permit | None) -> None:
+        super().__init__()
+        self._permit = permit
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        pool.ConnectionCls = bounded(pool.ConnectionCls)
+        pool.ConnectionCls = bounded(pool.ConnectionCls, cast("Hashable", self._permit))
+        pool.conn_kw["socket_options"] = SOCKET_OPTIONS
         return pool
 
 
