@@ -177,10 +177,12 @@ class Manifest:
         unknown_doubts: Mapping[str, Iterable[str]] | None = None,
         shows_ours: bool = False,
         is_part: bool = False,
+        is_long: bool = True,
     ) -> list[str]:
         """Record in one piece what a look found, and from where the next one begins.
 
-        Gives the ids of the adopted deliveries. Where nothing is new, nothing is written.
+        Gives the ids of the adopted deliveries. Where nothing is new, nothing is written; a look
+        that was not `is_long` is no news to other machines.
         """
         history = self.history()
         ids, events = adoption_events(adopted)
@@ -193,7 +195,8 @@ class Manifest:
             events.append(new_event("shown"))
         known = {thread for thread, _ in history.rest} if rest else set()
         new = [f"{thread}:{marks}" for thread, marks in rest.items() if thread not in known]
-        if not (events or new or is_part or history.has_gap or cursor != history.cursor):
+        is_further = cursor != history.cursor and (is_long or not self._log.is_shared)
+        if not (events or new or is_part or history.has_gap or is_further):
             return ids
         values: dict[str, object] = {**anchor_values(cursor)}
         if new:

@@ -21,6 +21,10 @@ from runner.plan.build import build_plan
 from runner.plan.plan import Answered
 from runner.send.lists import Lister
 from runner.toloka.anchor import BEGINNING, Anchor
+from runner.toloka.listing import LIST_LIMIT
+
+_LONG = 10 * LIST_LIMIT
+"""Threads of a look that is worth a push by itself."""
 
 
 @dataclass
@@ -174,6 +178,7 @@ class CatchUp:
             cursor=max(history.cursor or BEGINNING, look.cursor),
             rest=rest,
             shows_ours=look.shows_ours,
+            is_long=look.count > _LONG,
         )
         self._note(ids, adoptions)
 
