@@ -153,13 +153,9 @@ class Manifest:
                 self.release()
                 self._write(end={"run": self._run.get("run")})
 
-    def stop(self, reason: str) -> None:
-        """Record that nothing is to be sent any more."""
-        self._write(self._by("stop", reason=reason))
-
-    def lift(self) -> None:
-        """Record that sending may go on."""
-        self._write(self._by("lift"))
+    def say(self, event: Event) -> None:
+        """Record a person's word."""
+        self._write(event)
 
     def take_news(self, take: Callable[[], object]) -> None:
         """Take in what others have written meanwhile."""
@@ -322,10 +318,6 @@ class Manifest:
     def _is_reached(self, delivery: Delivery) -> bool:
         reached = self.history().reached((delivery.message.id, delivery.message.revision))
         return any(key in reached and reached[key].was_sent for key in delivery.keys)
-
-    def _by(self, name: str, **values: object) -> Event:
-        actor = {"actor": self._run["actor"]} if self._run.get("actor") else {}
-        return new_event(name, **values, **actor)
 
 
 def check_target(state: ManifestState, target: str | None, where: str) -> None:

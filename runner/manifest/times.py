@@ -28,6 +28,10 @@ class Times:
     poll: float = 5
     """How often a run that waits asks again."""
 
+    def scaled(self, factor: float) -> Times:
+        """The same order, quicker: for tests."""
+        return Times(**{name: getattr(self, name) * factor for name in self.__slots__})
+
 
 TIMES = Times()
 

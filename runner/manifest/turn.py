@@ -116,7 +116,8 @@ def wait_for_turn(shared: Shared) -> Chain:
     while newest := chain.unended:
         if now_s() - seen_s >= shared.times.silence:
             return chain
-        holder = _holder(chain, now_s() - seen_s)
+        silent = f"it was last heard of {now_s() - seen_s:.0f} seconds ago or before"
+        holder = f"{_holder(chain, next(iter(newest)))}; {silent}"
         if now_s() >= shared.deadline_s:
             raise LaterError(f"{holder}: run again later, or end it with `message-runner unlock`")
         if now_s() - told_s >= _TOLD_EVERY_S:
@@ -129,6 +130,12 @@ def wait_for_turn(shared: Shared) -> Chain:
         if chain.unended != newest:
             seen_s = now_s()
     return chain
+
+
+def read_runs(shared: Shared) -> Mapping[str, str]:
+    """Read which runs are open, and what is known of each."""
+    chain = _read(shared, shared.ref.fetch())
+    return {run: _holder(chain, run) for run in chain.unended if run not in chain.state.unlocked}
 
 
 def push_left(shared: Shared) -> None:
@@ -195,10 +202,6 @@ def _run_line(run: Mapping[str, object], chain: Chain, **about: object) -> dict[
     return {**run, "number": len(chain.state.runs) + 1, **after, **about}
 
 
-def _holder(chain: Chain, silent_s: float) -> str:
-    run = next(iter(chain.unended))
+def _holder(chain: Chain, run: str) -> str:
     line = chain.state.runs[run]
-    return (
-        f"run {run} of {line.who} is sending since {line.at}; it was last heard of "
-        f"{silent_s:.0f} seconds ago or before"
-    )
+    return f"run {run} of {line.who} is sending since {line.at}"
