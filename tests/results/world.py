@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from support import TOKEN, Project, Result, calls, direct, ended, reached, threads
+
+from runner.emulator import Emulator
 
 BRANCH = "message-results"
 REF = f"refs/heads/{BRANCH}"
@@ -49,3 +57,79 @@ def files_on(bare: Path, ref: str = REF) -> dict[str, str]:
     """What a branch holds, by path."""
     names = git(bare, "ls-tree", "-r", "--name-only", ref).splitlines()
     return {name: git(bare, "show", f"{ref}:{name}") for name in names}
+
+
+QUICK = (sys.executable, str(Path(__file__).with_name("quick.py")))
+FACTOR = 0.08
+"""Of the times of a results branch: a silent run is taken over after some ten seconds."""
+
+
+@dataclass
+class Fleet:
+    """One bare repository, one emulator, and machines that each have a clone and the same messages."""
+
+    bare: Path
+    emulator: Emulator
+    wanted: list[str]
+
+    def machine(self, name: str) -> Project:
+        """A clone of its own, with the messages."""
+        project = Project(clone(self.bare, self.bare.parent / name))
+        project.write("runner.yaml", f"results: {{branch: {BRANCH}}}\n")
+        project.write("messages/all.yaml", direct(*self.wanted[:-3], topic="All"))
+        for toloker in self.wanted[-3:]:
+            project.write(f"messages/{toloker}.yaml", direct(toloker, topic=toloker))
+        return project
+
+    def start(self, machine: Project, *args: str, **env: str) -> subprocess.Popen[str]:
+        """Start `send` there, with quick times; whoever starts it ends it."""
+        given = ("--target", self.emulator.url, "--settle", "0.05", "--lock-timeout", "60", *args)
+        return subprocess.Popen(
+            [*QUICK, str(FACTOR), "send", *given],
+            cwd=machine.root,
+            env={**os.environ, "TOLOKA_TOKEN": TOKEN, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def send(self, machine: Project, *args: str, **env: str) -> Result:
+        return ended(self.start(machine, *args, **env))
+
+    def commits(self) -> int:
+        """How many pushes were accepted."""
+        done = subprocess.run(
+            ["git", "rev-list", "--count", REF], cwd=self.bare, capture_output=True, check=False
+        )
+        return int(done.stdout or 0)
+
+    def composes(self) -> int:
+        return len(calls(self.emulator, "compose"))
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Every line on the branch."""
+        texts = files_on(self.bare).values()
+        return [json.loads(line) for text in texts for line in text.splitlines()]
+
+    def hook(self, name: str, script: str) -> None:
+        """Let the remote run something when it is pushed to."""
+        path = self.bare / "hooks" / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def check_nobody_twice(self) -> None:
+        assert len(reached(self.emulator)) == len(set(reached(self.emulator)))
+
+    def check_done(self, machine: Project) -> None:
+        """Run until there is nothing left: everybody got what is wanted, once."""
+        for _ in range(4):
+            result = self.send(machine)
+            assert result.code in (0, 5, 75), result.err
+            self.check_nobody_twice()
+            if result.code == 0:
+                break
+        assert result.code == 0, result.err
+        assert reached(self.emulator) == sorted(self.wanted)
+        sent = {line["thread_id"] for line in self.lines() if line["event"] == "sent"}
+        assert sent == {thread["id"] for thread in threads(self.emulator)}
