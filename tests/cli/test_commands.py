@@ -240,7 +240,7 @@ def test_a_plan_tells_what_the_manifest_knows(project: Project, emulator: Emulat
     shown = project.run("plan", "--target", emulator.url, "--results", "results.json")
     assert shown.code == 0
     assert "would send 1 thread to 1 Toloker" in shown.out
-    assert "edited since it was sent; who has it is not written to again (2 Tolokers)" in shown.out
+    assert "edited since it was sent (2 Tolokers): who has it is not written to again; `revision: 2` would do so" in shown.out
     assert check_results(project) == {"planned": ["a"], "edited": ["a"]}
     document = project.results()
     assert (document["dry_run"], document["has_changes"], document["target"]) == (
