@@ -196,6 +196,14 @@ class History:
                 yield thread, marks
 
     @cached_property
+    def first_revisions(self) -> Mapping[str, int]:
+        """The lowest revision of each message that was tried."""
+        found: dict[str, int] = {}
+        for message, revision in self._by_identity:
+            found[message] = min(revision, found.get(message, revision))
+        return found
+
+    @cached_property
     def identities(self) -> Collection[Identity]:
         """The messages and revisions that were tried."""
         return self._by_identity.keys()

@@ -249,7 +249,10 @@ def test_an_edited_row_is_told_and_not_sent_again(project: Project, emulator: Em
         ["a (messages/a.yaml)", "  already sent (1 Toloker)", f"  {edited}"],
     )
     done = project.send(emulator)
-    assert (done.code, done.err.splitlines()[-1]) == (0, "edited: a to bob")
+    assert (done.code, done.err.splitlines()[-1]) == (
+        0,
+        "edited: a to bob: who has it is not written to again; `revision: 2` would do so",
+    )
     assert texts(emulator) == {"ann": "Ann gets 5.", "bob": "Bob gets 6."}
     project.write("messages/a.yaml", per_row("a.csv", revision=2))
     assert sent_ok(project, emulator) == {"sent": 2}

@@ -384,7 +384,10 @@ def test_a_file_that_is_moved_does_not_mail_everybody_again(tmp_path: Path) -> N
         # The new text under the old id is an edit, and says how it would be sent.
         result = it.send()
         assert (result.code, it.calls("compose")) == (0, 1)
-        assert "edited: news to t1, t2: who has it is not written to again; `revision: 2`" in result.err
+        assert (
+            "edited: news to t1, t2: who has it is not written to again; `revision: 2`"
+            in result.err
+        )
 
 
 # Lost lines

@@ -350,7 +350,9 @@ def test_a_renamed_filter_asks_for_its_old_id() -> None:
 
 
 def test_the_policy_forbids() -> None:
-    planned = plan(message(Everyone(), id="x"), message(["a", "b", "c"]), message(["a"], id="y", digest="y"))
+    planned = plan(
+        message(Everyone(), id="x"), message(["a", "b", "c"]), message(["a"], id="y", digest="y")
+    )
     faults = objections(planned, policy=Policy(allow_all=False, max_recipients=2))
     assert [(each.id, fault.what) for each, fault in faults] == [
         ("x", "the policy forbids messages to ALL"),
