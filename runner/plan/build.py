@@ -95,7 +95,7 @@ def _plan_spec(
         deliveries=tuple(deliveries),
         skipped=tuple(skipped),
         late_since=first_at if deliveries and now - first_at > LATE else None,
-        unguarded=0 if any(each.people for each in deliveries) else len(policy.suppressed),
+        unguarded=len(policy.suppressed) if any(not each.people for each in deliveries) else 0,
     )
 
 

@@ -89,7 +89,7 @@ def _find_policy_breaches(planned: PlannedMessage, policy: Policy) -> Iterator[F
             "the policy forbids messages to ALL",
             "to allow them, set `policy: {allow_all: true}` in runner.yaml",
         )
-    count = sum(len(each.people) for each in planned.deliveries)
+    count = len(planned.people)
     if policy.max_recipients is not None and count > policy.max_recipients:
         yield Fault(
             ("recipients_ids",),
