@@ -27,10 +27,9 @@ _MARKERS = ("{{", "{%", "{#")
 _MAX_PARTIAL_CHARACTERS = 100_000
 _MAX_CHUNK_ROWS = 256
 _MAX_CHUNK_CHARACTERS = 1024 * 1024
-# Rendered texts stay in memory until they are sent: so many bytes of them in any case, and so
-# many times what was given to the child. Texts in fifteen languages are many times their rows.
-_MAX_BYTES = 64 * 1024 * 1024
-_MAX_GROWTH = 200
+# Rendered texts stay in memory until they are sent. So many bytes are five languages of a
+# thousand characters for each of 100,000 rows.
+_MAX_BYTES = 512 * 1024 * 1024
 _MAX_STOPPED = 3
 # Of one message; finding out what was meant takes time.
 _MAX_REFUSED = 100
@@ -84,7 +83,6 @@ class Templates:
         self._partials = partials
         self._shared = json.dumps(dict(shared)).encode() + b"\n"
         self._child: Child | None = None
-        self._asked_bytes = 0
         self._kept_bytes = 0
         self._stopped = 0
         self._given_up: Refused | None = None
@@ -151,7 +149,6 @@ class Templates:
     def _ask(self, sources: Sequence[Source], values: str, rows: Sequence[str]) -> None:
         templates = json.dumps([[source.text, source.kind] for source in sources])
         request = f'{{"values":{values},"templates":{templates},"rows":[{",".join(rows)}]}}\n'
-        self._asked_bytes += len(request)
         self._live_child.write(request.encode())
 
     @property
@@ -195,14 +192,13 @@ class Templates:
         return self._within_reason(source, answer["value"])
 
     def _within_reason(self, source: Source, value: object) -> object:
-        """Give the value, unless all of them together are far more than what they were made of."""
+        """Give the value, unless all of them together take too much memory."""
         self._kept_bytes += sys.getsizeof(value)
         if isinstance(value, list):
             self._kept_bytes += sum(map(sys.getsizeof, value))
-        most = _MAX_BYTES + _MAX_GROWTH * self._asked_bytes
-        if self._kept_bytes <= most:
+        if self._kept_bytes <= _MAX_BYTES:
             return value
-        what = f"template: the texts up to this one take more than {most // 1024**2} MiB"
+        what = f"template: the texts up to this one take more than {_MAX_BYTES // 1024**2} MiB"
         hint = "make them shorter, or split the rows and name some of the files for each run"
         refused = Refused([_limit(source.line_place(1), what, hint)], is_final=True)
         self._given_up = refused
