@@ -18,13 +18,14 @@ from typing import Any, Literal
 
 from runner import paths
 from runner.errors import Place, Pointer, Problem
+from runner.files import TooLargeError, read_bounded
 from runner.render.child import Child, Ended
 from runner.spec.yamlfile import YamlFile
 from runner.wording import shown
 
 PARTIALS_NAME = "_partials"
 _MARKERS = ("{{", "{%", "{#")
-_MAX_PARTIAL_CHARACTERS = 100_000
+MAX_PARTIAL_BYTES = 256 * 1024
 _MAX_CHUNK_ROWS = 256
 _MAX_CHUNK_CHARACTERS = 1024 * 1024
 # Rendered texts stay in memory until they are sent. So many bytes are five languages of a
@@ -219,16 +220,14 @@ class Templates:
         if path is None:
             return {"text": None}
         try:
-            with path.open(encoding="utf-8-sig") as stream:
-                text = stream.read(_MAX_PARTIAL_CHARACTERS + 1)
+            text = read_bounded(path, MAX_PARTIAL_BYTES).decode("utf-8-sig")
+        except TooLargeError:
+            return {"wrong": f"{shown(path)} is larger than {MAX_PARTIAL_BYTES // 1024} KiB"}
         except OSError as error:
             return {"wrong": f"{shown(path)} cannot be read: {error.strerror}"}
         except UnicodeDecodeError:
             return {"wrong": f"{shown(path)} is not UTF-8"}
-        if len(text) > _MAX_PARTIAL_CHARACTERS:
-            most = f"{_MAX_PARTIAL_CHARACTERS:,} characters"
-            return {"wrong": f"{shown(path)} has more than {most}"}
-        return {"text": text.removesuffix("\n")}
+        return {"text": text.replace("\r\n", "\n").removesuffix("\n")}
 
     def _partial_path(self, name: str) -> Path | None:
         parts = name.split("/")

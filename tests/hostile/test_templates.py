@@ -125,7 +125,7 @@ REFUSED = {
     "{% include '/etc/passwd' %}": 'there is no partial "/etc/passwd"',
     "{% include 'link.j2' %}": 'there is no partial "link.j2"',
     "{% include 'latin.j2' %}": "messages/_partials/latin.j2 is not UTF-8",
-    "{% include 'large.j2' %}": "messages/_partials/large.j2 has more than 100,000 characters",
+    "{% include 'large.j2' %}": "messages/_partials/large.j2 is larger than 256 KiB",
 }
 
 
@@ -134,7 +134,7 @@ def hostile(project: Project) -> Project:
     """A project whose partials are as hostile as its messages."""
     project.write("messages/_partials/loop.j2", "{% include 'loop.j2' %}")
     project.write("messages/_partials/latin.j2", b"caf\xe9")
-    project.write("messages/_partials/large.j2", "x" * 100_001)
+    project.write("messages/_partials/large.j2", "x" * (256 * 1024 + 1))
     (project.root / "messages/_partials/link.j2").symlink_to("/etc/passwd")
     return project
 
