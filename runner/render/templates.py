@@ -11,7 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,9 @@ from runner.spec.yamlfile import YamlFile
 from runner.wording import shown
 
 PARTIALS_NAME = "_partials"
-_MARKERS = ("{{", "{%", "{#")
+MARKER = re.compile(r"\{[{%#]")
+"""What makes a text a template; one that holds none is its own rendering."""
+
 MAX_PARTIAL_BYTES = 256 * 1024
 _MAX_CHUNK_ROWS = 256
 _MAX_CHUNK_CHARACTERS = 1024 * 1024
@@ -48,6 +50,9 @@ class Refused(Exception):
         self.is_final = is_final
 
 
+Kind = Literal["text", "value", "list"]
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A template and where it is written; what a lone expression in it may give."""
@@ -55,7 +60,7 @@ class Source:
     file: YamlFile
     pointer: Pointer
     text: str
-    kind: Literal["text", "value", "list"] = "text"
+    kind: Kind = "text"
 
     def place(self, offset: int = 0) -> Place:
         """Find the place of a character of the template."""
@@ -73,7 +78,7 @@ Rendered = dict[Pointer, object]
 """What came of each template: its text or value, or the `Refused` that says why there is none."""
 
 
-class Templates:
+class Templates(AbstractContextManager["Templates"]):
     """Renders templates in a child process, which is started when it is first wanted.
 
     `partials` is the folder that includes come from, None for no includes; `shared` are the
@@ -87,9 +92,6 @@ class Templates:
         self._kept_bytes = 0
         self._stopped = 0
         self._given_up: Refused | None = None
-
-    def __enter__(self) -> Templates:
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
@@ -115,9 +117,6 @@ class Templates:
 
         Gives the rows' results in order. One with a final refusal is the last, and not complete.
         """
-        if not sources:
-            yield from ({} for _ in rows)
-            return
         encoded = json.dumps(dict(values))
         for chunk in _chunks(rows):
             is_over = yield from self._render_chunk(sources, encoded, chunk)
@@ -243,11 +242,6 @@ class Templates:
         return None
 
 
-def has_markers(text: str) -> bool:
-    """Whether a text is a template at all; one without markers is its own rendering."""
-    return any(marker in text for marker in _MARKERS)
-
-
 def _chunks(rows: Iterable[Mapping[str, object] | None]) -> Iterator[list[str]]:
     """Encode rows, some at a time: neither process shall hold many."""
     chunk: list[str] = []
@@ -286,6 +280,6 @@ def _limit(where: Place, what: str, hint: str) -> Problem:
 
 def _column(line: str, wanted: str | None) -> int:
     named = re.search(rf"\b{re.escape(wanted)}\b", line) if wanted else None
-    marker = re.search(r"\{[{%#]", line)
+    marker = MARKER.search(line)
     column = named.start() if named else marker.start() if marker else 0
     return column or len(line) - len(line.lstrip())
