@@ -91,6 +91,11 @@ class Plan:
         """Everything that needs no sending, with its reason."""
         return tuple(result for each in self.messages for result in each.skipped)
 
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """What the dry run comes to."""
+        return (*self.skipped, *(result_of(each, "planned") for each in self.deliveries))
+
     def still_holds(self, history: History, answered: Answered | None, now: datetime) -> bool:
         """Whether planning the same messages again would come to the same."""
         if history is not self.history or (self.changes_at is not None and now >= self.changes_at):

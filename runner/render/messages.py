@@ -80,7 +80,7 @@ class Renderer(AbstractContextManager["Renderer"]):
         sources = _find_templates(spec)
         if spec.for_each is not None:
             return tuple(self._rows(spec, sources, spec.for_each))
-        (rendered,) = self._rendered(spec, sources, [None]) if sources else ({},)
+        (rendered,) = self._rendered(spec, sources, [None])
         return (_Rendering(spec, rendered).message(),)
 
     def _started(self) -> Templates:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from datetime import datetime, timezone
-from functools import partial
+from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from runner.plan.plan import Plan, result_of
+from runner.plan.plan import Plan
 from runner.report.entries import entries_of, first_few
 from runner.report.harmless import runs
 from runner.report.text import summary_line
@@ -22,7 +22,22 @@ _HERE = Path(__file__).parent
 def build_page(plan: Plan, *, target: str, manifest: str, at: datetime, verbose: bool) -> str:
     """Build the page. `at` is when the plan was made; `verbose` lists every recipient."""
     style = (_HERE / "page.css").read_text(encoding="utf-8")
-    planned = (result_of(each, "planned") for each in plan.deliveries)
+    return _template().render(
+        title=f"Preview of {plural(len(plan.messages), 'message')}",
+        # The page's policy lets this style sheet in, and not one request.
+        digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        style=style,
+        summary=summary_line(plan.results, dry_run=True),
+        target=target,
+        manifest=manifest,
+        at=at,
+        entries=list(entries_of(plan)),
+        verbose=verbose,
+    )
+
+
+@cache
+def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
@@ -32,20 +47,8 @@ def build_page(plan: Plan, *, target: str, manifest: str, at: datetime, verbose:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(
-        runs=runs, utc=_utc, plural=plural, first_few=partial(first_few, verbose=verbose)
-    )
-    return environment.get_template("page.html.j2").render(
-        title=f"Preview of {plural(len(plan.messages), 'message')}",
-        # The page's policy lets this style sheet in, and not one request.
-        digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-        style=style,
-        summary=summary_line((*plan.skipped, *planned), dry_run=True),
-        target=target,
-        manifest=manifest,
-        at=at,
-        entries=list(entries_of(plan)),
-    )
+    environment.filters.update(runs=runs, utc=_utc, plural=plural, first_few=first_few)
+    return environment.get_template("page.html.j2")
 
 
 def _harmless(value: object) -> object:
