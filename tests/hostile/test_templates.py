@@ -17,7 +17,7 @@ from runner.render.templates import Source, Templates
 from runner.spec.specs import load_specs
 from runner.spec.yamlfile import parse_yaml
 
-from .limited import MAX_MIB, Cost, call_limited, check_cheap, run_limited, slowness
+from .limited import MAX_MIB, call_limited, check_cheap, run_limited, slowness
 
 EITHER = "this takes too "
 LONG = "this takes too long; a template fills in words: compute elsewhere"
@@ -236,27 +236,13 @@ def per_row(text: str, rows: int, project: Project) -> None:
     )
 
 
-def check_bounded(cost: Cost) -> None:
-    """Hold the cost of texts without end against what the texts of honest rows may take.
-
-    It is far more than anything else that is hostile may take: 100,000 rows shall pass.
-    """
-    assert cost.cpu_s < 15 or cost.cpu_s < 15 * slowness(), cost
-    assert cost.peak_mib < 512 + MAX_MIB, cost
-
-
-def test_rows_that_make_more_text_than_memory_holds_are_refused(hostile: Project) -> None:
-    per_row("{{ 'x' * 900000 }}", 1000, hostile)
-    done, cost = run_limited("validate", cwd=hostile.root)
-    check_refused(done, "the texts up to this one take more than 512 MiB")
-    check_bounded(cost)
-
-
 def test_characters_count_as_the_memory_that_they_take(hostile: Project) -> None:
     per_row("{{ 'x' * 990000 }}😀", 140, hostile)
     done, cost = run_limited("validate", cwd=hostile.root)
     check_refused(done, "the texts up to this one take more than 512 MiB")
-    check_bounded(cost)
+    # Texts may take more than anything else that is hostile: those of 100,000 rows shall pass.
+    assert cost.peak_mib < 512 + MAX_MIB, cost
+    assert cost.cpu_s < 10 or cost.cpu_s < 10 * slowness(), cost
 
 
 def test_honest_texts_may_be_many_times_their_rows() -> None:
