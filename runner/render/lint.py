@@ -88,6 +88,10 @@ class Finding:
     words: str = ""
 
 
+Breach = tuple[Finding, set[int]]
+"""What was found first at a place, and the rows that have it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """A message as the rules read it: of each template and each text, by key, what is looked at."""
@@ -121,26 +125,24 @@ def find_lint(
         if levels.get(rule.id) != "off" and rule.id not in spec.lint
         if len(spec.text) > 1 or not rule.compares
     ]
-    found: dict[str, dict[str, list[tuple[Finding, int | None]]]] = {rule.id: {} for rule in rules}
+    found: dict[str, dict[str, Breach]] = {rule.id: {} for rule in rules}
     templates = _beginnings(spec.topic, spec.text)
     for message in messages:
         texts = _beginnings(message.topic, message.text)
         read = Reading(message=message, templates=templates, texts=texts)
         for rule in rules:
             for finding in rule.find(read):
-                found[rule.id].setdefault(finding.key, []).append((finding, message.row))
+                breach = found[rule.id].setdefault(finding.key, (finding, set()))
+                breach[1].update(() if message.row is None else (message.row,))
     return [
-        _problem(spec, rule, breaches, "error" if strict else levels.get(rule.id, rule.level))
+        _problem(spec, rule, breach, "error" if strict else levels.get(rule.id, rule.level))
         for rule in rules
-        for breaches in found[rule.id].values()
+        for breach in found[rule.id].values()
     ]
 
 
-def _problem(
-    spec: MessageSpec, rule: Rule, breaches: Sequence[tuple[Finding, int | None]], level: Level
-) -> Problem:
-    finding = breaches[0][0]
-    numbers = sorted({row for _, row in breaches if row is not None})
+def _problem(spec: MessageSpec, rule: Rule, breach: Breach, level: Level) -> Problem:
+    finding, numbers = breach[0], sorted(breach[1])
     more = f" and {len(numbers) - 1} more" if len(numbers) > 1 else ""
     rows = f" (row {numbers[0]}{more})" if numbers else ""
     hint = f"{rule.why}; to waive it, write `lint: {{{rule.id}: the reason}}`"
@@ -202,13 +204,13 @@ def _find_disparity(read: Reading) -> Iterator[Finding]:
         ("numbers", cache(_numbers), read.texts),
     )
     for key, texts in (("topic", read.message.topic), ("text", read.message.text)):
-        first, *others = (f"{key}.{language}" for language in texts or ("",))
-        for other in others:
+        keys = [f"{key}.{language}" for language in texts]
+        for other in keys[1:]:
             for name, aspect, source in aspects:
-                here, there = aspect(source[other]), aspect(source[first])
+                here, there = aspect(source[other]), aspect(source[keys[0]])
                 if here != there:
                     odd = _short(", ".join(sorted(here ^ there)))
-                    yield Finding(other, f"and {first} have different {name} ({odd})")
+                    yield Finding(other, f"and {keys[0]} have different {name} ({odd})")
                     break
 
 
