@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Error
+from typing import Any
 
 import click
 
 from runner.cli import options
 from runner.cli.options import FILE
 from runner.config import load_config
-from runner.emulator import FAULT_KINDS, Emulator, parse_fault
+from runner.emulator import (
+    ECHO_MODES,
+    FAULT_KINDS,
+    Emulator,
+    parse_fault,
+    parse_lag,
+    parse_skews,
+)
 from runner.errors import ExitCode, SurroundingsError
 from runner.wording import shown, why
 
 _STORE = "local.sqlite"
+
+
+_Callback = Callable[[click.Context, click.Parameter, str], object]
+
+
+def _read_by(parse: Callable[[str], object], right: str) -> _Callback:
+    """Let the emulator read the form of an option itself."""
+
+    def read(_context: click.Context, _option: click.Parameter, value: str) -> object:
+        try:
+            return parse(value)
+        except ValueError:
+            raise click.BadParameter(f"{value} is wrong: {right} is right.") from None
+
+    return read
 
 
 @click.command()
@@ -51,7 +74,46 @@ _STORE = "local.sqlite"
     help="Calls a second before 429; 0 for no limit.",
 )
 @click.option(
-    "--list-lag-ms", type=click.IntRange(0), default=0, help="How late the list shows a new thread."
+    "--list-lag-ms",
+    callback=_read_by(parse_lag, "a number, or a range as in 100-400,"),
+    default="0",
+    metavar="N|A-B",
+    help="How late the list shows a new thread; of a range, each thread has a lag of its own.",
+)
+@click.option(
+    "--list-replicas",
+    type=click.IntRange(1),
+    default=1,
+    help="How many servers answer the list in turn, each with lags of its own.",
+)
+@click.option(
+    "--list-forgets",
+    type=click.IntRange(0),
+    default=0,
+    help="How many of the newest threads the list leaves out.",
+)
+@click.option(
+    "--clock-skew-ms",
+    callback=_read_by(parse_skews, "a whole number, or several as in -200,300,"),
+    default="0",
+    metavar="N[,M…]",
+    help="By how much `created` is ahead of the Date header; several: that many servers take "
+    "turns, each with a clock of its own.",
+)
+@click.option(
+    "--date-skew-ms",
+    type=int,
+    default=0,
+    help="By how much the Date header is ahead of this machine's clock.",
+)
+@click.option("--date/--no-date", default=True, help="Whether answers have a Date header.")
+@click.option(
+    "--echo",
+    type=click.Choice(tuple(ECHO_MODES)),
+    default="exact",
+    help="How what was sent comes back: "
+    + "; ".join(f"{mode}: {meaning}" for mode, meaning in ECHO_MODES.items())
+    + ".",
 )
 @click.option(
     "--refuse",
@@ -64,16 +126,14 @@ def emulator(
     port: int,
     store: Path | None,
     faults: Sequence[str],
-    latency_ms: int,
-    rate_limit: int,
-    list_lag_ms: int,
-    refuse: Sequence[str],
+    **behaviour: Any,
 ) -> int:
     """Serve a local Toloka for rehearsals, on this machine only; prints its URL.
 
     It takes any token. A Toloker answers by a POST to /emulator/answer with
     {"thread_id": …, "toloker_id": …, "text": {"EN": …}}; GET /emulator/threads shows everything
-    that was sent.
+    that was sent. While it runs, /emulator/faults and /emulator/behaviour change how it fails and
+    behaves, and /emulator/put and /emulator/seed put threads in by another hand.
     """
     if "help" in faults:
         for kind, meaning in FAULT_KINDS.items():
@@ -85,15 +145,10 @@ def emulator(
         raise click.UsageError(f"--fault: {error}") from error
     path = store or load_config(config, Path.cwd()).state / _STORE
     try:
-        server = Emulator(
-            path,
-            port=port,
-            faults=parsed,
-            latency_ms=latency_ms,
-            rate_limit=rate_limit,
-            list_lag_ms=list_lag_ms,
-            refuse=refuse,
-        )
+        server = Emulator(path, port=port, faults=parsed, **behaviour)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    try:
         with server:
             click.echo(server.url)
             server.serve_forever()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 
 from runner.emulator.answers import (
@@ -18,30 +19,20 @@ from runner.emulator.answers import (
     json_answer,
     too_many_requests,
 )
+from runner.emulator.behaviour import Platform
 from runner.emulator.calls import Request, check_credential, read_json
+from runner.emulator.echo import echoed
 from runner.emulator.forms import Compose, parse_compose, parse_folders, parse_reply
-from runner.emulator.query import parse_search
+from runner.emulator.query import Search, parse_search
 from runner.emulator.store import Store
-from runner.emulator.threads import Interlocutor, NewThread, StoredThread, now_ms, thread_json
+from runner.emulator.threads import StoredThread, new_thread, requester, thread_json
+from runner.emulator.times import now_ms
 
 _DAY_MS = 24 * 60 * 60 * 1000
 _ROOT = "/api/v1/message-threads"
 _ON_THREAD = re.compile(
     re.escape(_ROOT) + "/(?P<id>[^/]+)/(?P<name>reply|add-to-folders|remove-from-folders)"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Behaviour:
-    """How the emulated platform behaves; 0 turns a limit off."""
-
-    latency_ms: float = 0
-    rate_limit: int = 300
-    daily_limit: int = 100_000
-    daily_all_limit: int = 1
-    list_lag_ms: float = 0
-    echo: str = "exact"
-    refuse: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +66,16 @@ def account_of(store_id: str) -> str:
 class Api:
     """The calls, carried out on a store."""
 
-    def __init__(self, store: Store, behaviour: Behaviour) -> None:
+    def __init__(self, store: Store, platform: Platform) -> None:
         self._store = store
-        self._behaviour = behaviour
+        self._platform = platform
         self.account = account_of(store.store_id)
 
-    def answer(self, route: Route | None, request: Request) -> Answer:
-        """Carry out a call; raises `Refused` where Toloka would answer with an error."""
+    def prepare(self, route: Route | None, request: Request) -> Callable[[], Answer]:
+        """Check a call and give what carries it out.
+
+        Both raise `Refused` where Toloka would answer with an error.
+        """
         if route is None:
             raise does_not_exist("There is no such path")
         if route.method != request.method:
@@ -91,54 +85,55 @@ class Api:
         check_credential(request.headers)
         account = request.headers.get("X-Act-Under-Account-ID", "").strip() or self.account
         if route.name == "list":
-            return self._list(account, request.query)
+            return partial(self._list, account, parse_search(request.query))
         body = read_json(request)
         if route.name == "compose":
-            return self._compose(account, body)
+            form = parse_compose(body)
+            self._check_recipients(form)
+            return partial(self._compose, account, form)
         if route.name == "reply":
-            return self._reply(account, route.thread_id, body)
-        return self._move(account, route, body)
+            return partial(self._reply, account, route.thread_id, parse_reply(body))
+        return partial(self._move, account, route, parse_folders(body))
 
-    def _list(self, account: str, query: str) -> Answer:
-        search = parse_search(query)
-        until_ms = now_ms() - int(self._behaviour.list_lag_ms)
-        threads = self._store.search(search, account, until_ms=until_ms)
-        items: list[Json] = [self._view(thread) for thread in threads[: search.limit]]
+    def _list(self, account: str, search: Search) -> Answer:
+        threads = self._store.search(search, account, view=self._platform.view())
+        items: list[Json] = [self._shown(thread) for thread in threads[: search.limit]]
         return json_answer(200, {"items": items, "has_more": len(threads) > search.limit})
 
-    def _compose(self, account: str, body: Json) -> Answer:
-        form = parse_compose(body)
-        if self._behaviour.refuse.intersection(form.recipients_ids):
+    def _check_recipients(self, form: Compose) -> None:
+        if set(self._platform.behaviour.refuse).intersection(form.recipients_ids):
             message = "some of the recipients cannot be written to"
             raise invalid([FieldError("recipients_ids", "INVALID_VALUE", message)])
-        new = _new_thread(account, form)
+
+    def _compose(self, account: str, form: Compose) -> Answer:
+        new = new_thread(account, form)
         with self._store.transaction():
             self._count_against_the_day(account, form.select_type)
-            thread_id, at_ms = self._store.add_thread(new, ["OUTBOX"])
-            self._store.add_message(thread_id, _requester(account), form.text, at_ms)
+            stamp = self._platform.stamp()
+            thread_id = self._store.add_thread(new, ["OUTBOX"], stamp)
+            self._store.add_message(thread_id, requester(account), form.text, stamp)
             thread = self._find(account, thread_id)
-        return json_answer(201, self._view(thread))
+        return json_answer(201, self._shown(thread))
 
     def _count_against_the_day(self, account: str, select_type: str) -> None:
         to_all = select_type == "ALL"
-        limit = self._behaviour.daily_all_limit if to_all else self._behaviour.daily_limit
+        behaviour = self._platform.behaviour
+        limit = behaviour.daily_all_limit if to_all else behaviour.daily_limit
         kind = "ALL" if to_all else "DIRECT and FILTER"
         if not self._store.take_quota(account, kind, limit=limit, window_ms=_DAY_MS):
             message = f"The limit of {limit} {kind} messages a day is reached"
             raise too_many_requests("DAY", message)
 
-    def _reply(self, account: str, thread_id: str, body: Json) -> Answer:
-        text = parse_reply(body)
+    def _reply(self, account: str, thread_id: str, text: Mapping[str, str]) -> Answer:
         with self._store.transaction():
             self._find(account, thread_id)
-            at_ms = now_ms()
-            self._store.add_message(thread_id, _requester(account), text, at_ms)
-            self._store.add_folders(thread_id, ["OUTBOX"], at_ms)
+            stamp = self._platform.stamp()
+            self._store.add_message(thread_id, requester(account), text, stamp)
+            self._store.add_folders(thread_id, ["OUTBOX"], stamp.made_ms)
             thread = self._find(account, thread_id)
-        return json_answer(201, self._view(thread))
+        return json_answer(201, self._shown(thread))
 
-    def _move(self, account: str, route: Route, body: Json) -> Answer:
-        folders = parse_folders(body)
+    def _move(self, account: str, route: Route, folders: Sequence[str]) -> Answer:
         with self._store.transaction():
             self._find(account, route.thread_id)
             if route.name == "add-to-folders":
@@ -146,7 +141,7 @@ class Api:
             else:
                 self._store.remove_folders(route.thread_id, folders)
             thread = self._find(account, route.thread_id)
-        return json_answer(201, self._view(thread))
+        return json_answer(201, self._shown(thread))
 
     def _find(self, account: str, thread_id: str) -> StoredThread:
         thread = self._store.find_thread(thread_id, account)
@@ -154,36 +149,5 @@ class Api:
             raise does_not_exist(f"There is no thread {thread_id}")
         return thread
 
-    def _view(self, thread: StoredThread) -> dict[str, Json]:
-        return thread_json(thread, self._behaviour.echo)
-
-
-def _requester(account: str) -> Interlocutor:
-    return Interlocutor(account, "REQUESTER", myself=True)
-
-
-def _new_thread(account: str, form: Compose) -> NewThread:
-    people = [_requester(account), *(Interlocutor(who, "USER") for who in form.recipients_ids)]
-    details: dict[str, Json] = {"recipients_select_type": form.select_type}
-    if form.select_type == "DIRECT":
-        details["recipients_ids"] = list(form.recipients_ids)
-    elif form.select_type == "FILTER":
-        details["recipients_filter"] = _shown_filter(form.recipients_filter)
-    return NewThread(
-        account=account,
-        topic=form.topic,
-        answerable=form.answerable,
-        interlocutors=tuple(sorted(people, key=lambda who: who.id)),
-        details=details,
-    )
-
-
-def _shown_filter(tree: Json) -> Json:
-    """Give a filter as threads show it: an `and` of one condition comes back without the `and`."""
-    if not isinstance(tree, Mapping):
-        return tree
-    members = tree.get("and")
-    if not isinstance(members, list) or len(members) != 1:
-        return tree
-    only = members[0]
-    return only if isinstance(only, Mapping) and "category" in only else tree
+    def _shown(self, thread: StoredThread) -> dict[str, Json]:
+        return thread_json(echoed(thread, self._platform.behaviour.echo))

@@ -74,15 +74,14 @@ def _unauthorized(message: str) -> Refused:
 class RateWindow:
     """A sliding window of one second over the calls."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._arrived: deque[float] = deque()
         self._allowed: deque[float] = deque()
         self.max_in_one_second = 0
 
-    def admit(self) -> bool:
-        """Count a call that arrives now; `False` if it is over the limit.
+    def admit(self, limit: int) -> bool:
+        """Count a call that arrives now; `False` if it is over the limit, which 0 turns off.
 
         Refused calls do not use up the limit, so that a client that waits gets through.
         """
@@ -93,7 +92,7 @@ class RateWindow:
                 while times and times[0] <= now - _WINDOW_S:
                     times.popleft()
             self.max_in_one_second = max(self.max_in_one_second, len(self._arrived))
-            if self._limit and len(self._allowed) >= self._limit:
+            if limit and len(self._allowed) >= limit:
                 return False
             self._allowed.append(now)
             return True

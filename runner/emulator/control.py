@@ -4,6 +4,13 @@
   In a thread with one recipient the answer goes into that thread; otherwise into a thread of its
   own, whose `parent_id` is the message's. 201 with the thread that holds the answer.
 - `POST /emulator/faults` `{"faults": ["every=5,kind=500", ...]}`: other faults from now on.
+- `POST /emulator/behaviour` `{"list_lag_ms": [0, 400], ...}`: what is named behaves otherwise from
+  now on. The names are those of `runner.emulator.behaviour`; 200 with all of them.
+- `POST /emulator/put`: a thread appears, by another hand than the API's: a compose form, in which
+  `"from": "toloker"` has the one recipient begin it instead of this account, and `created` can be
+  any time. No fault, limit or refusal applies. 201 with the thread.
+- `POST /emulator/seed` `{"count": 1000000, "from": "requester"}`: so many threads that are
+  foreign to every message appear at once, to as many Tolokers; or `"from": "toloker"`.
 - `GET /emulator/stats`: counts of calls, answers and connections.
 - `GET /emulator/calls?after=N`: the newest API calls that came after call N, oldest first.
 - `GET /emulator/threads`: every thread of the store, without lag or limit.
@@ -14,8 +21,8 @@ They need no credential, and take no request that a web page could have made.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from urllib.parse import parse_qs
 
@@ -28,17 +35,27 @@ from runner.emulator.answers import (
     error_answer,
     json_answer,
 )
+from runner.emulator.behaviour import Platform
 from runner.emulator.calls import Journal, RateWindow, Request, read_json
 from runner.emulator.faults import FaultPlan, parse_fault
-from runner.emulator.forms import TolokerAnswer, parse_toloker_answer
+from runner.emulator.forms import Compose, parse_put, parse_seed, parse_toloker_answer
 from runner.emulator.query import Bound, Search
 from runner.emulator.store import Store
-from runner.emulator.threads import Interlocutor, NewThread, StoredThread, now_ms, thread_json
+from runner.emulator.threads import (
+    Interlocutor,
+    NewThread,
+    StoredThread,
+    new_thread,
+    people,
+    requester,
+    thread_json,
+)
 
 ROOT = "/emulator"
 _PAGE = 1000
 _HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]+))(?::[0-9]+)?")
 _ARRIVED = ("INBOX", "UNREAD")
+_SENT = ("OUTBOX",)
 
 
 def is_loopback(host: str) -> bool:
@@ -54,6 +71,7 @@ class Control:
     """The control calls of one running emulator."""
 
     store: Store
+    platform: Platform
     account: str
     faults: FaultPlan
     rates: RateWindow
@@ -67,6 +85,9 @@ class Control:
         calls: dict[str, tuple[str, Callable[[Request], Answer]]] = {
             "/answer": ("POST", self._toloker_answers),
             "/faults": ("POST", self._replace_faults),
+            "/behaviour": ("POST", self._change_behaviour),
+            "/put": ("POST", self._put),
+            "/seed": ("POST", self._seed),
             "/stats": ("GET", self._stats),
             "/calls": ("GET", self._calls),
             "/threads": ("GET", self._threads),
@@ -124,42 +145,78 @@ class Control:
                 raise does_not_exist(f"There is no thread {said.thread_id}")
             _check_may_answer(thread, said.toloker_id)
             thread_id = self._thread_for(thread, said.toloker_id)
-            at_ms = now_ms()
-            self.store.add_message(thread_id, _toloker(said), said.text, at_ms)
-            self.store.add_folders(thread_id, _ARRIVED, at_ms)
+            stamp = self.platform.stamp()
+            self.store.add_message(thread_id, _toloker(said.toloker_id), said.text, stamp)
+            self.store.add_folders(thread_id, _ARRIVED, stamp.made_ms)
             answered = self.store.find_thread(thread_id)
         return json_answer(201, None if answered is None else thread_json(answered))
 
     def _thread_for(self, thread: StoredThread, toloker_id: str) -> str:
         """Give the thread that an answer goes into, made now if there is none yet."""
-        if len(_tolokers(thread)) == 1:
+        if len(thread.tolokers) == 1:
             return thread.id
         known = self.store.find_child(thread.id, toloker_id)
         if known is not None:
             return known
-        requester = Interlocutor(thread.account, "REQUESTER", myself=True)
-        people = sorted([requester, Interlocutor(toloker_id, "USER")], key=lambda who: who.id)
         child = NewThread(
             account=thread.account,
             topic=thread.topic,
             answerable=thread.answerable,
-            interlocutors=tuple(people),
+            interlocutors=people(thread.account, [toloker_id]),
             parent_id=thread.id,
             toloker_id=toloker_id,
         )
-        return self.store.add_thread(child, _ARRIVED)[0]
+        return self.store.add_thread(child, _ARRIVED, self.platform.stamp())
+
+    def _change_behaviour(self, request: Request) -> Answer:
+        body = read_json(request)
+        if not isinstance(body, Mapping):
+            raise bad_request('{"list_lag_ms": 400, ...} is expected as the body')
+        try:
+            self.platform.behaviour = self.platform.behaviour.changed(body)
+        except ValueError as error:
+            raise bad_request(str(error)) from None
+        return json_answer(200, self.platform.behaviour.as_json())
+
+    def _put(self, request: Request) -> Answer:
+        put = parse_put(read_json(request))
+        new, sender, folders = self._begun(put.form, put.by_toloker)
+        with self.store.transaction():
+            stamp = self.platform.stamp()
+            if put.created_ms is not None:
+                stamp = stamp.dated(put.created_ms)
+            thread_id = self.store.add_thread(new, folders, stamp)
+            self.store.add_message(thread_id, sender, put.form.text, stamp)
+            thread = self.store.find_thread(thread_id)
+        return json_answer(201, None if thread is None else thread_json(thread))
+
+    def _seed(self, request: Request) -> Answer:
+        seed = parse_seed(read_json(request))
+        text = {"EN": "Note {i}"}
+        form = Compose(
+            topic=text, text=text, select_type="DIRECT", recipients_ids=("{i}",), answerable=True
+        )
+        new, sender, folders = self._begun(form, seed.by_toloker)
+        with self.store.transaction():
+            self.store.seed(new, sender, folders, seed.count)
+        return json_answer(201, {"count": seed.count})
+
+    def _begun(
+        self, form: Compose, by_toloker: bool
+    ) -> tuple[NewThread, Interlocutor, Sequence[str]]:
+        """Give a thread with its first sender and its folders."""
+        new = new_thread(self.account, form)
+        if by_toloker:
+            return replace(new, details=None), _toloker(form.recipients_ids[0]), _ARRIVED
+        return new, requester(self.account), _SENT
 
 
-def _toloker(said: TolokerAnswer) -> Interlocutor:
-    return Interlocutor(said.toloker_id, "USER")
-
-
-def _tolokers(thread: StoredThread) -> list[str]:
-    return [who.id for who in thread.interlocutors if who.role == "USER"]
+def _toloker(toloker_id: str) -> Interlocutor:
+    return Interlocutor(toloker_id, "USER")
 
 
 def _check_may_answer(thread: StoredThread, toloker_id: str) -> None:
-    known = _tolokers(thread)
+    known = thread.tolokers
     # Whom a filter or ALL reached is not known here, so anybody may answer those.
     if known and toloker_id not in known:
         raise bad_request(f"{toloker_id} is not a recipient of thread {thread.id}")

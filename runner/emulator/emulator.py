@@ -8,12 +8,12 @@ from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 
-from runner.emulator.api import Behaviour, account_of
+from runner.emulator.api import account_of
+from runner.emulator.behaviour import Behaviour
 from runner.emulator.control import is_loopback
 from runner.emulator.faults import Fault
 from runner.emulator.service import Service
 from runner.emulator.store import Store
-from runner.emulator.threads import ECHO_MODES
 from runner.emulator.wire import Server
 
 # Ctrl-C does not interrupt an endless wait on every system.
@@ -25,9 +25,9 @@ class Emulator:
     """A local Toloka; a context manager that serves while it is entered.
 
     `store` is the SQLite file that holds the threads; it is made if it is not there, and several
-    emulators may use it at once. `faults`, limits and counts belong to the running emulator.
-    Of the options, 0 turns a limit off. Raises `ValueError` for an option that cannot be, such
-    as a host that is not loopback.
+    emulators may use it at once. `faults`, counts and the other options, which `Behaviour`
+    explains, belong to the running emulator. Raises `ValueError` for an option that cannot be,
+    such as a host that is not loopback.
     """
 
     def __init__(
@@ -41,14 +41,17 @@ class Emulator:
         rate_limit: int = 300,
         daily_limit: int = 100_000,
         daily_all_limit: int = 1,
-        list_lag_ms: float = 0,
+        clock_skew_ms: int | tuple[int, ...] = 0,
+        date: bool = True,
+        date_skew_ms: int = 0,
+        list_lag_ms: float | tuple[float, float] = 0,
+        list_replicas: int = 1,
+        list_forgets: int = 0,
         echo: str = "exact",
         refuse: Collection[str] = (),
     ) -> None:
         if not is_loopback(host):
             raise ValueError(f"The emulator serves this machine only; {host!r} is not loopback.")
-        if echo not in ECHO_MODES:
-            raise ValueError(f"The echo {echo!r} is none of {', '.join(ECHO_MODES)}.")
         self._path = Path(store)
         self._host = "127.0.0.1" if host.lower() == "localhost" else host
         self._port = port
@@ -58,13 +61,15 @@ class Emulator:
             rate_limit=rate_limit,
             daily_limit=daily_limit,
             daily_all_limit=daily_all_limit,
+            clock_skew_ms=clock_skew_ms,
+            date=date,
+            date_skew_ms=date_skew_ms,
             list_lag_ms=list_lag_ms,
+            list_replicas=list_replicas,
+            list_forgets=list_forgets,
             echo=echo,
-            refuse=frozenset(refuse),
+            refuse=refuse,
         )
-        for name in ("latency_ms", "rate_limit", "daily_limit", "daily_all_limit", "list_lag_ms"):
-            if getattr(self._behaviour, name) < 0:
-                raise ValueError(f"{name} cannot be negative.")
         self._lock = threading.Lock()
         self._store_id: str | None = None
         self._running: tuple[Store, Server] | None = None
@@ -133,6 +138,7 @@ class Emulator:
             if running is not None:
                 store, server = running
                 server.stop()
+                server.service.stop()
                 store.close()
             self._stopped.set()
 

@@ -7,7 +7,8 @@ A fault is written as `key=value` pairs with commas between them: `every=5,kind=
 - `every=N`: each Nth of them; or `at=N`, `at=1+5+9`: those numbers; or neither: all of them.
 - `after=N`: the first N are spared, and counting starts after them.
 - `times=K`: at most K are hit.
-- `seconds=S`: how long `timeout`, `accepted-then-timeout` and `slow` take (default 30).
+- `seconds=S`: how long `timeout`, `accepted-then-timeout` and `slow` take, or how much later than
+  its answer a `late-then-…` call is done (default 30).
 - `interval=MIN|HOUR|DAY`, `retry_after=S`: what a `429` says, nothing unless given.
 
 The first fault that hits a call wins; all of them count it.
@@ -54,8 +55,16 @@ FAULT_KINDS: Mapping[str, str] = {
     "accepted-then-reset": "done, then the connection is reset",
     "accepted-then-timeout": "done, then silence for seconds=, and the connection closes",
     "accepted-then-truncated": "done, then an answer that is cut short",
+    "late-then-500": "500 at once, and done seconds= later all the same",
+    "late-then-reset": "the connection is reset at once, and done seconds= later all the same",
+    "hole": "with on=list: the page leaves out the thread in its middle",
+    "repeated-item": "with on=list: the page shows its last thread twice",
+    "unreadable-item": "with on=list: the page shows no object for its last thread",
+    "no-has-more": "with on=list: the page does not say whether there are more",
 }
 _ACCEPTED = "accepted-then-"
+_LATE = "late-then-"
+_OF_THE_LIST = ("hole", "repeated-item", "unreadable-item", "no-has-more")
 
 _GATEWAY_PAGE = (
     b"<html>\n<head><title>502 Bad Gateway</title></head>\n"
@@ -78,7 +87,7 @@ _CODES = {
 _MESSAGE = "A fault that this emulator was told to make"
 _ON = ("compose", "reply", "folders", "list", "any")
 _INTERVALS = ("MIN", "HOUR", "DAY")
-_TIMED = ("timeout", "accepted-then-timeout", "slow")
+_TIMED = ("timeout", "accepted-then-timeout", "slow", "late-then-500", "late-then-reset")
 _KEYS = ("kind", "on", "every", "at", "after", "times", "seconds", "interval", "retry_after")
 _Value = TypeVar("_Value")
 
@@ -156,6 +165,8 @@ def _check_company(text: str, pairs: Mapping[str, str]) -> None:
         raise _wrong(text, "either every= or at= can be given, not both")
     if "seconds" in pairs and kind not in _TIMED:
         raise _wrong(text, f"seconds= goes with the kinds {', '.join(_TIMED)} only")
+    if kind in _OF_THE_LIST and pairs.get("on") != "list":
+        raise _wrong(text, f"kind={kind} goes with on=list only")
     for name in ("interval", "retry_after"):
         if name in pairs and kind != "429":
             raise _wrong(text, f"{name}= goes with kind=429 only")
@@ -225,18 +236,23 @@ class FaultPlan:
 
 def is_carried_out(fault: Fault) -> bool:
     """Say whether a call that this fault hits is carried out before it goes wrong."""
-    return fault.kind.startswith(_ACCEPTED) or fault.kind == "slow"
+    return fault.kind.startswith(_ACCEPTED) or fault.kind in ("slow", *_OF_THE_LIST)
+
+
+def is_late(fault: Fault) -> bool:
+    """Say whether a call that this fault hits is carried out after it was answered."""
+    return fault.kind.startswith(_LATE)
 
 
 def refusal(fault: Fault) -> Answer:
-    """Answer a call that a fault hits before anything is done."""
+    """Answer a call that a fault hits, where nothing was done yet."""
     if fault.kind == "incorrect-recipients":
         return error_answer(409, "INCORRECT_RECIPIENTS", _MESSAGE)
     if fault.kind == "redirect":
         # A client that follows it makes a GET of its POST, and gets a 200 for it.
         headers = {"Location": "/api/v1/message-threads?limit=1"}
         return Answer(302, b"", headers=headers)
-    return _failure(fault, fault.kind)
+    return _failure(fault, fault.kind.removeprefix(_LATE))
 
 
 def garbled(fault: Fault, answer: Answer) -> Answer:
@@ -250,6 +266,8 @@ def garbled(fault: Fault, answer: Answer) -> Answer:
         return replace(answer, body=_without_ids(answer.body))
     if kind == "not-json":
         return replace(answer, body=b"OK: your message is on its way")
+    if kind in _OF_THE_LIST:
+        return replace(answer, body=_spoiled_page(kind, answer.body))
     if kind == "truncated":
         return replace(answer, ending="truncated")
     return _failure(fault, kind)
@@ -276,3 +294,17 @@ def _without_ids(body: bytes) -> bytes:
     for thread in value.get("items", [value]):
         thread.pop("id")
     return json.dumps(value).encode()
+
+
+def _spoiled_page(kind: str, body: bytes) -> bytes:
+    page = json.loads(body)
+    items = page["items"]
+    if kind == "no-has-more":
+        del page["has_more"]
+    elif kind == "hole":
+        del items[len(items) // 2 : len(items) // 2 + 1]
+    elif kind == "repeated-item":
+        items += items[-1:]
+    else:
+        items[-1:] = ["?"] * len(items[-1:])
+    return json.dumps(page).encode()

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 
 from runner.emulator.answers import FieldError, Json, bad_request, invalid
 from runner.emulator.filters import filter_errors
+from runner.emulator.times import TIME_FORM, parse_microseconds
 
 FOLDERS = ("INBOX", "OUTBOX", "AUTOMATIC_NOTIFICATION", "IMPORTANT", "UNREAD")
 MAX_RECIPIENTS = 100
+MAX_SEED = 10_000_000
 
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
 _COMPOSE = (
     *("topic", "text", "recipients_select_type"),
     *("recipients_ids", "recipients_filter", "answerable"),
 )
+_STARTERS = ("requester", "toloker")
 _LANGUAGE = re.compile(r"[A-Z]{2}")
 _ID = re.compile(r"[^\s\x00-\x1f\x7f]+")
 
@@ -40,6 +43,23 @@ class TolokerAnswer:
     thread_id: str
     toloker_id: str
     text: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A thread that is put in by hand; without `created_ms` it is of now."""
+
+    form: Compose
+    by_toloker: bool
+    created_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """How many threads are put in at once, and who began them."""
+
+    count: int
+    by_toloker: bool
 
 
 def parse_compose(body: Json) -> Compose:
@@ -103,6 +123,45 @@ def parse_toloker_answer(body: Json) -> TolokerAnswer:
     if errors:
         raise invalid(errors)
     return TolokerAnswer(str(form["thread_id"]), str(form["toloker_id"]), _texts(form.get("text")))
+
+
+def parse_put(body: Json) -> Put:
+    """Check the body of the control call that puts a thread; raises `Refused`."""
+    form = _as_object(body)
+    created, starter = form.get("created"), form.get("from", _STARTERS[0])
+    errors = list(_starter_errors(starter))
+    created_us = parse_microseconds(created) if isinstance(created, str) else None
+    if created is not None and created_us is None:
+        errors.append(FieldError("created", "INVALID_DATE_TIME_SYNTAX", f"{TIME_FORM} expected"))
+    by_toloker = starter == "toloker"
+    if by_toloker and len(_strings(form.get("recipients_ids"))) != 1:
+        message = "the one Toloker who starts it expected"
+        errors.append(FieldError("recipients_ids", "INVALID_VALUE", message))
+    if errors:
+        raise invalid(errors)
+    rest = {name: value for name, value in form.items() if name not in ("created", "from")}
+    created_ms = None if created_us is None else created_us // 1000
+    return Put(parse_compose(rest), by_toloker, created_ms)
+
+
+def parse_seed(body: Json) -> Seed:
+    """Check the body of the control call that puts many threads; raises `Refused`."""
+    form = _as_object(body)
+    count, starter = form.get("count"), form.get("from", _STARTERS[0])
+    errors = [*_unknown_fields(form, ("count", "from")), *_starter_errors(starter)]
+    whole = isinstance(count, int) and not isinstance(count, bool)
+    if not isinstance(count, int) or not whole or not 1 <= count <= MAX_SEED:
+        expected = f"a whole number from 1 to {MAX_SEED} expected"
+        errors.append(FieldError("count", "VALUE_OUT_OF_BOUNDS", expected))
+        raise invalid(errors)
+    if errors:
+        raise invalid(errors)
+    return Seed(count, starter == "toloker")
+
+
+def _starter_errors(starter: Json) -> Iterator[FieldError]:
+    if starter not in _STARTERS:
+        yield FieldError("from", "UNKNOWN_ENUM_VALUE", f"one of {', '.join(_STARTERS)} expected")
 
 
 def _as_object(body: Json) -> Mapping[str, Json]:

@@ -1,4 +1,4 @@
-"""The query of the list call, checked and turned into the bounds of a search."""
+"""The query of the list call: checked, turned into a search, and the search into SQL."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from typing import TypeAlias
 from urllib.parse import parse_qsl
 
 from runner.emulator.answers import FieldError, invalid
 from runner.emulator.forms import FOLDERS
-from runner.emulator.threads import parse_microseconds
+from runner.emulator.times import TIME_FORM, View, parse_microseconds
+
+Value: TypeAlias = "str | int | float"
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 300
@@ -106,9 +110,7 @@ def _bound_errors(values: dict[str, str]) -> Iterator[FieldError]:
             yield FieldError(f"id_{op}", "PATTERN_MISMATCH", "24 hexadecimal digits expected")
         created = values.get(f"created_{op}")
         if created is not None and parse_microseconds(created) is None:
-            yield FieldError(
-                f"created_{op}", "INVALID_DATE_TIME_SYNTAX", "YYYY-MM-DDThh:mm:ss[.sss] expected"
-            )
+            yield FieldError(f"created_{op}", "INVALID_DATE_TIME_SYNTAX", f"{TIME_FORM} expected")
 
 
 def _bounds(values: dict[str, str]) -> Iterator[Bound]:
@@ -131,3 +133,41 @@ def _sort(words: Sequence[str]) -> tuple[tuple[str, bool], ...]:
     # Without the id the order of equals, and so the pages, would be left to chance.
     keys.setdefault("id", keys.get("created_ms", False))
     return tuple(keys.items())
+
+
+def lag_ms(thread_id: str, replica: int, low_ms: float, high_ms: float) -> float:
+    """Say how late a replica shows a thread: always the same for both."""
+    chance = int(sha256(f"{replica}:{thread_id}".encode()).hexdigest()[:8], 16) / 2**32
+    return low_ms + (high_ms - low_ms) * chance
+
+
+def known(thread_id: str, since: str, view: View) -> tuple[str, list[Value]]:
+    """Write the condition that a view shows what happened to a thread."""
+    # The greatest lag first: what is older needs no lag of its own.
+    sql = f"({since} <= ? OR {since} <= ? - lag({thread_id}, ?, ?, ?))"
+    return sql, [view.at_ms - view.high_ms, view.at_ms, view.replica, view.low_ms, view.high_ms]
+
+
+def conditions(search: Search, account: str | None, view: View) -> tuple[str, list[Value]]:
+    """Write the conditions that a search of the threads as a view shows them has, as SQL."""
+    shown, values = known("id", "made_ms", view)
+    where = [shown]
+    if account is not None:
+        where.append("account = ?")
+        values.append(account)
+    for bound in search.bounds:
+        where.append(f"{bound.field} {bound.operator} ?")
+        values.append(bound.value)
+    for folders, verb in ((search.folders, "EXISTS"), (search.folders_ne, "NOT EXISTS")):
+        if folders:
+            marks = ", ".join("?" * len(folders))
+            since, moments = known("thread_id", "since_ms", view)
+            found = "(SELECT 1 FROM folders WHERE thread_id = threads.id AND"
+            where.append(" ".join((verb, found, since, "AND folder IN (", marks, "))")))
+            values += [*moments, *folders]
+    if view.forgets:
+        where.append(
+            "id NOT IN (SELECT id FROM threads WHERE account = ? ORDER BY id DESC LIMIT ?)"
+        )
+        values += [account or "", view.forgets]
+    return " AND ".join(where), values

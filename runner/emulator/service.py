@@ -7,29 +7,37 @@ from dataclasses import replace
 
 from runner.emulator import control
 from runner.emulator.answers import Answer, Refused, too_many_requests
-from runner.emulator.api import Api, Behaviour, Route, find_route
+from runner.emulator.api import Api, Route, find_route
+from runner.emulator.behaviour import Behaviour, Platform
 from runner.emulator.calls import Call, Journal, RateWindow, Request, without_credentials
-from runner.emulator.faults import Fault, FaultPlan, garbled, is_carried_out, refusal
+from runner.emulator.faults import Fault, FaultPlan, garbled, is_carried_out, is_late, refusal
+from runner.emulator.later import Later
 from runner.emulator.store import Store
-from runner.emulator.threads import now_ms, toloka_time
+from runner.emulator.times import now_ms, toloka_time
 
 
 class Service:
     """The API, its limits, its faults and the control calls, over one store."""
 
     def __init__(self, store: Store, behaviour: Behaviour, faults: Sequence[Fault]) -> None:
-        self._behaviour = behaviour
-        self._api = Api(store, behaviour)
+        self.platform = Platform(behaviour)
+        self._api = Api(store, self.platform)
         self._faults = FaultPlan(faults)
-        self._rates = RateWindow(behaviour.rate_limit)
+        self._rates = RateWindow()
+        self._later = Later()
         self.journal = Journal()
         self._control = control.Control(
             store=store,
+            platform=self.platform,
             account=self._api.account,
             faults=self._faults,
             rates=self._rates,
             journal=self.journal,
         )
+
+    def stop(self) -> None:
+        """Drop the calls that would have been carried out later."""
+        self._later.end()
 
     def respond(self, request: Request) -> Answer:
         """Answer any request."""
@@ -44,25 +52,31 @@ class Service:
         route = find_route(request.path)
         call = _call(route, request)
         self.journal.add(call)
-        if self._rates.admit():
+        behaviour = self.platform.behaviour
+        if self._rates.admit(behaviour.rate_limit):
             answer = self._carry_out(route, request, call)
         else:
-            message = f"More than {self._behaviour.rate_limit} requests in a second"
+            message = f"More than {behaviour.rate_limit} requests in a second"
             answer = too_many_requests("MIN", message, retry_after_s=1).answer
         call.status = answer.sent_status
         self.journal.answered(call.status)
-        return replace(answer, delay_s=answer.delay_s + self._behaviour.latency_ms / 1000)
+        return replace(answer, delay_s=answer.delay_s + behaviour.latency_ms / 1000)
 
     def _carry_out(self, route: Route | None, request: Request, call: Call) -> Answer:
         known = route is not None and route.method == request.method
         fault = self._faults.choose(route.group if known and route is not None else None)
-        if fault is not None and not is_carried_out(fault):
+        if fault is not None and not (is_carried_out(fault) or is_late(fault)):
             call.fault = fault.kind
             return refusal(fault)
         try:
             if request.flaw is not None:
                 raise Refused(request.flaw)
-            answer = self._api.answer(route, request)
+            carry_out = self._api.prepare(route, request)
+            if fault is not None and is_late(fault):
+                call.fault = fault.kind
+                self._later.put(fault.seconds, carry_out)
+                return refusal(fault)
+            answer = carry_out()
         except Refused as refused:
             # Nothing was accepted, so there is nothing to lose the answer of.
             return refused.answer

@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
-from runner.emulator.query import Search
+from runner.emulator.query import Search, conditions, known, lag_ms
 from runner.emulator.threads import (
     Interlocutor,
     NewThread,
@@ -26,22 +26,24 @@ from runner.emulator.threads import (
     dump,
     dump_interlocutors,
     load_interlocutors,
-    now_ms,
 )
+from runner.emulator.times import Stamp, View, now_ms
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     """CREATE TABLE IF NOT EXISTS threads (
         id TEXT PRIMARY KEY, account TEXT NOT NULL, parent_id TEXT, toloker_id TEXT,
-        created_ms INTEGER NOT NULL, answerable INTEGER NOT NULL,
+        created_ms INTEGER NOT NULL, made_ms INTEGER NOT NULL, answerable INTEGER NOT NULL,
         topic TEXT NOT NULL, interlocutors TEXT NOT NULL, details TEXT)""",
-    "CREATE INDEX IF NOT EXISTS threads_by_id ON threads (account, id, created_ms)",
-    "CREATE INDEX IF NOT EXISTS threads_by_time ON threads (account, created_ms, id)",
+    "CREATE INDEX IF NOT EXISTS threads_in_id_order ON threads (account, id, created_ms, made_ms)",
+    "CREATE INDEX IF NOT EXISTS threads_in_time_order"
+    " ON threads (account, created_ms, id, made_ms)",
+    "CREATE INDEX IF NOT EXISTS threads_by_server ON threads (substr(id, 9, 10), id)",
     """CREATE INDEX IF NOT EXISTS threads_by_parent ON threads (parent_id, toloker_id)
         WHERE parent_id IS NOT NULL""",
     """CREATE TABLE IF NOT EXISTS messages (
         thread_id TEXT NOT NULL, n INTEGER NOT NULL, created_ms INTEGER NOT NULL,
-        sender TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (thread_id, n)) WITHOUT ROWID""",
+        made_ms INTEGER NOT NULL, sender TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (thread_id, n)) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS folders (
         thread_id TEXT NOT NULL, folder TEXT NOT NULL, since_ms INTEGER NOT NULL,
         PRIMARY KEY (thread_id, folder)) WITHOUT ROWID""",
@@ -50,7 +52,7 @@ _SCHEMA = (
         PRIMARY KEY (account, kind, n)) WITHOUT ROWID""",
 )
 _BUSY_S = 30.0
-_FOREVER = 2**62
+_EVERYTHING = View()
 
 
 class Store:
@@ -66,13 +68,12 @@ class Store:
             path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
         )
         try:
+            self._db.create_function("lag", 4, lag_ms, deterministic=True)
             self._turn_on_wal()
             self.store_id = self._prepare()
         except BaseException:
             self._db.close()
             raise
-        # The part of a thread id that is the machine's in a real ObjectId.
-        self._machine = sha256(f"machine:{self.store_id}".encode()).hexdigest()[:10]
 
     def close(self) -> None:
         """Close the file; harmless if it is closed already."""
@@ -93,30 +94,67 @@ class Store:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def add_thread(self, new: NewThread, folders: Collection[str]) -> tuple[str, int]:
-        """Store a thread without messages; gives its id and time. Needs a transaction."""
-        at_ms = now_ms()
-        thread_id = self._next_id(at_ms)
+    def add_thread(self, new: NewThread, folders: Collection[str], stamp: Stamp) -> str:
+        """Store a thread without messages; gives its id. Needs a transaction."""
+        thread_id = self._next_id(stamp)
         details = None if new.details is None else dump(new.details)
         self._db.execute(
-            "INSERT INTO threads (id, account, parent_id, toloker_id, created_ms, answerable,"
-            " topic, interlocutors, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO threads VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                *(thread_id, new.account, new.parent_id, new.toloker_id, at_ms, new.answerable),
+                *(thread_id, new.account, new.parent_id, new.toloker_id),
+                *(stamp.created_ms, stamp.made_ms, new.answerable),
                 *(dump(new.topic), dump_interlocutors(new.interlocutors), details),
             ),
         )
-        self.add_folders(thread_id, folders, at_ms)
-        return thread_id, at_ms
+        self.add_folders(thread_id, folders, stamp.made_ms)
+        return thread_id
+
+    def seed(
+        self, sample: NewThread, sender: Interlocutor, folders: Collection[str], count: int
+    ) -> None:
+        """Store many threads of one message each, a second apart, up to now. Needs a transaction.
+
+        `{i}` in the topic of the sample, which is its text too, and in its people is another number in every thread.
+        """
+        first_s = now_ms() // 1000 - count
+        machine = _any_machine()
+        details = None if sample.details is None else dump(sample.details)
+        self._db.execute("DROP TABLE IF EXISTS temp.seed")
+        self._db.execute("CREATE TEMP TABLE seed (id TEXT, at_ms INTEGER, i TEXT)")
+        self._db.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
+            " INSERT INTO temp.seed SELECT printf('%08x%s000000', ? + i, ?), (? + i) * 1000,"
+            " printf('%032x', i) FROM n",
+            (count, first_s, machine, first_s),
+        )
+        self._db.execute(
+            "INSERT INTO threads SELECT id, ?, NULL, NULL, at_ms, at_ms, ?, replace(?, '{i}', i),"
+            " replace(?, '{i}', i), replace(?, '{i}', i) FROM temp.seed",
+            (
+                *(sample.account, sample.answerable, dump(sample.topic)),
+                *(dump_interlocutors(sample.interlocutors), details),
+            ),
+        )
+        self._db.execute(
+            "INSERT INTO messages SELECT id, 1, at_ms, at_ms, replace(?, '{i}', i),"
+            " replace(?, '{i}', i) FROM temp.seed",
+            (dump_interlocutors((sender,)), dump(sample.topic)),
+        )
+        for folder in folders:
+            self._db.execute("INSERT INTO folders SELECT id, ?, at_ms FROM temp.seed", (folder,))
+        self._db.execute("DROP TABLE temp.seed")
 
     def add_message(
-        self, thread_id: str, sender: Interlocutor, text: Mapping[str, str], at_ms: int
+        self, thread_id: str, sender: Interlocutor, text: Mapping[str, str], stamp: Stamp
     ) -> None:
         """Store the newest message of a thread. Needs a transaction."""
         self._db.execute(
-            "INSERT INTO messages SELECT ?, 1 + coalesce(max(n), 0), ?, ?, ? FROM messages"
+            "INSERT INTO messages SELECT ?, 1 + coalesce(max(n), 0), ?, ?, ?, ? FROM messages"
             " WHERE thread_id = ?",
-            (thread_id, at_ms, dump_interlocutors((sender,)), dump(text), thread_id),
+            (
+                *(thread_id, stamp.created_ms, stamp.made_ms),
+                *(dump_interlocutors((sender,)), dump(text), thread_id),
+            ),
         )
 
     def add_folders(self, thread_id: str, folders: Collection[str], at_ms: int) -> None:
@@ -154,7 +192,7 @@ class Store:
     def find_thread(self, thread_id: str, account: str | None = None) -> StoredThread | None:
         """Look for a thread; `account` of `None` looks at everybody's."""
         with self._snapshot():
-            found = self._load([thread_id], _FOREVER)
+            found = self._load([thread_id], _EVERYTHING)
         return found[0] if found and account in (None, found[0].account) else None
 
     def find_child(self, parent_id: str, toloker_id: str) -> str | None:
@@ -167,18 +205,18 @@ class Store:
         return None if row is None else str(row[0])
 
     def search(
-        self, search: Search, account: str | None = None, *, until_ms: int = _FOREVER
+        self, search: Search, account: str | None = None, *, view: View = _EVERYTHING
     ) -> list[StoredThread]:
         """Find threads, at most one more than the search's limit.
 
-        What happened after `until_ms` is left out; `account` of `None` finds everybody's.
+        What the view does not show is left out; `account` of `None` finds everybody's.
         """
-        where, values = _conditions(search, account, until_ms)
+        where, values = conditions(search, account, view)
         order = ", ".join(f"{field} {'DESC' if down else 'ASC'}" for field, down in search.sort)
         sql = " ".join(("SELECT id FROM threads WHERE", where, "ORDER BY", order, "LIMIT ?"))
         with self._snapshot():
             rows = self._db.execute(sql, (*values, search.limit + 1)).fetchall()
-            return self._load([str(row[0]) for row in rows], until_ms)
+            return self._load([str(row[0]) for row in rows], view)
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
@@ -193,21 +231,33 @@ class Store:
             finally:
                 self._db.execute("COMMIT")
 
-    def _load(self, ids: Sequence[str], until_ms: int) -> list[StoredThread]:
+    def _load(self, ids: Sequence[str], view: View) -> list[StoredThread]:
         wanted = dump(list(ids))
+        shown, values = known("thread_id", "made_ms", view)
         messages: dict[str, list[StoredMessage]] = defaultdict(list)
         for thread_id, at_ms, sender, text in self._db.execute(
-            "SELECT thread_id, created_ms, sender, text FROM messages WHERE created_ms <= ?"
-            " AND thread_id IN (SELECT value FROM json_each(?)) ORDER BY thread_id, n",
-            (until_ms, wanted),
+            " ".join(
+                (
+                    "SELECT thread_id, created_ms, sender, text FROM messages WHERE",
+                    shown,
+                    "AND thread_id IN (SELECT value FROM json_each(?)) ORDER BY thread_id, n",
+                )
+            ),
+            (*values, wanted),
         ):
             (who,) = load_interlocutors(sender)
             messages[thread_id].append(StoredMessage(who, json.loads(text), at_ms))
+        shown, values = known("thread_id", "since_ms", view)
         folders: dict[str, list[str]] = defaultdict(list)
         for thread_id, folder in self._db.execute(
-            "SELECT thread_id, folder FROM folders WHERE since_ms <= ?"
-            " AND thread_id IN (SELECT value FROM json_each(?)) ORDER BY thread_id, folder",
-            (until_ms, wanted),
+            " ".join(
+                (
+                    "SELECT thread_id, folder FROM folders WHERE",
+                    shown,
+                    "AND thread_id IN (SELECT value FROM json_each(?)) ORDER BY thread_id, folder",
+                )
+            ),
+            (*values, wanted),
         ):
             folders[thread_id].append(folder)
         found: dict[str, StoredThread] = {}
@@ -243,29 +293,21 @@ class Store:
             row = self._db.execute("SELECT value FROM meta WHERE name = 'store_id'").fetchone()
         return str(row[0])
 
-    def _next_id(self, at_ms: int) -> str:
-        """Make an id that looks like an ObjectId and is above all others in the file."""
-        (newest,) = self._db.execute("SELECT max(id) FROM threads").fetchone()
-        fresh = int(f"{at_ms // 1000:08x}{self._machine}000000", 16)
+    def _next_id(self, stamp: Stamp) -> str:
+        """Make an id that looks like an ObjectId and is above all others of its server."""
+        if stamp.server is None:
+            return f"{stamp.id_ms // 1000:08x}{_any_machine()}000000"
+        # The part of an ObjectId that is the machine's.
+        machine = sha256(f"machine {stamp.server}:{self.store_id}".encode()).hexdigest()[:10]
+        (newest,) = self._db.execute(
+            "SELECT max(id) FROM threads WHERE substr(id, 9, 10) = ?", (machine,)
+        ).fetchone()
+        fresh = int(f"{stamp.id_ms // 1000:08x}{machine}000000", 16)
         return f"{max(fresh, int(newest or '0', 16) + 1):024x}"
 
 
-def _conditions(search: Search, account: str | None, until_ms: int) -> tuple[str, list[str | int]]:
-    where = ["created_ms <= ?"]
-    values: list[str | int] = [until_ms]
-    if account is not None:
-        where.append("account = ?")
-        values.append(account)
-    for bound in search.bounds:
-        where.append(f"{bound.field} {bound.operator} ?")
-        values.append(bound.value)
-    for folders, verb in ((search.folders, "EXISTS"), (search.folders_ne, "NOT EXISTS")):
-        if folders:
-            marks = ", ".join("?" * len(folders))
-            found = "(SELECT 1 FROM folders WHERE thread_id = threads.id AND since_ms <= ?"
-            where.append(" ".join((verb, found, "AND folder IN (", marks, "))")))
-            values += [until_ms, *folders]
-    return " AND ".join(where), values
+def _any_machine() -> str:
+    return uuid4().hex[:10]
 
 
 def _thread(

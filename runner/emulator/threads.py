@@ -1,47 +1,14 @@
-"""Threads: as the store keeps them, as the API shows them, and how both write a time."""
+"""Threads: as the store keeps them and as the API shows them."""
 
 from __future__ import annotations
 
 import json
-import re
-import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 
 from runner.emulator.answers import Json
-
-ECHO_MODES: Mapping[str, str] = {
-    "exact": "topics and texts come back as they were sent",
-    "trimmed": "topics and texts come back without leading and trailing white space",
-    "crlf": "line ends in topics and texts come back as CR LF",
-    "no-details": "threads come back without compose_details",
-}
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?", re.ASCII)
-
-
-def now_ms() -> int:
-    """Say what time it is, in milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
-
-
-def toloka_time(ms: int) -> str:
-    """Write a time as Toloka does: UTC, milliseconds, no zone."""
-    moment = _EPOCH + timedelta(milliseconds=ms)
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
-
-
-def parse_microseconds(text: str) -> int | None:
-    """Read Toloka's time form as microseconds since 1970; `None` if it is anything else."""
-    if not _FORM.fullmatch(text):
-        return None
-    whole, _, fraction = text.partition(".")
-    try:
-        moment = datetime.fromisoformat(f"{whole}+00:00")
-    except ValueError:
-        return None
-    return (moment - _EPOCH) // timedelta(microseconds=1) + int(fraction.ljust(6, "0"))
+from runner.emulator.forms import Compose
+from runner.emulator.times import toloka_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +46,11 @@ class NewThread:
     parent_id: str | None = None
     toloker_id: str | None = None
 
+    @property
+    def tolokers(self) -> tuple[str, ...]:
+        """The Tolokers in the thread, as far as they are known."""
+        return tuple(who.id for who in self.interlocutors if who.role == "USER")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredThread(NewThread):
@@ -107,38 +79,65 @@ def load_interlocutors(text: str) -> tuple[Interlocutor, ...]:
     )
 
 
-def thread_json(thread: StoredThread, echo: str = "exact") -> dict[str, Json]:
-    """Write a thread as the API does; `echo` is one of `ECHO_MODES`."""
+def requester(account: str) -> Interlocutor:
+    """Give the requester of an account, as the account itself sees them."""
+    return Interlocutor(account, "REQUESTER", myself=True)
+
+
+def new_thread(account: str, form: Compose) -> NewThread:
+    """Make a thread of a form that passed every check."""
+    details: dict[str, Json] = {"recipients_select_type": form.select_type}
+    if form.select_type == "DIRECT":
+        details["recipients_ids"] = list(form.recipients_ids)
+    elif form.select_type == "FILTER":
+        details["recipients_filter"] = _shown_filter(form.recipients_filter)
+    return NewThread(
+        account=account,
+        topic=form.topic,
+        answerable=form.answerable,
+        interlocutors=people(account, form.recipients_ids),
+        details=details,
+    )
+
+
+def people(account: str, tolokers: Iterable[str]) -> tuple[Interlocutor, ...]:
+    """Give the interlocutors of a thread in the order in which they are shown."""
+    everybody = [requester(account), *(Interlocutor(who, "USER") for who in tolokers)]
+    return tuple(sorted(everybody, key=lambda who: who.id))
+
+
+def _shown_filter(tree: Json) -> Json:
+    """Give a filter as threads show it: an `and` of one condition comes back without the `and`."""
+    if not isinstance(tree, Mapping):
+        return tree
+    members = tree.get("and")
+    if not isinstance(members, list) or len(members) != 1:
+        return tree
+    only = members[0]
+    return only if isinstance(only, Mapping) and "category" in only else tree
+
+
+def thread_json(thread: StoredThread) -> dict[str, Json]:
+    """Write a thread as the API does."""
     view: dict[str, Json] = {
         "id": thread.id,
-        "topic": _echoed(thread.topic, echo),
+        "topic": thread.topic,
         "interlocutors_inlined": True,
         "interlocutors": [who.as_json() for who in thread.interlocutors],
         "messages_inlined": True,
         "messages": [
             {
-                "text": _echoed(message.text, echo),
+                "text": message.text,
                 "from": message.sender.as_json(),
                 "created": toloka_time(message.created_ms),
             }
             for message in reversed(thread.messages)
         ],
     }
-    if thread.details is not None and echo != "no-details":
+    if thread.details is not None:
         view["compose_details"] = thread.details
     view |= {"meta": {}, "folders": list(thread.folders), "answerable": thread.answerable}
     view["created"] = toloka_time(thread.created_ms)
     if thread.parent_id is not None:
         view["parent_id"] = thread.parent_id
     return view
-
-
-def _echoed(texts: Mapping[str, str], echo: str) -> dict[str, Json]:
-    if echo == "trimmed":
-        return {language: text.strip() for language, text in texts.items()}
-    if echo == "crlf":
-        return {
-            language: text.replace("\r\n", "\n").replace("\n", "\r\n")
-            for language, text in texts.items()
-        }
-    return dict(texts)

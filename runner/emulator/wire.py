@@ -172,7 +172,11 @@ class Handler(BaseHTTPRequestHandler):
             self.server.reset(self.connection)
         if answer.sent_status is None:
             return
-        self.send_response(answer.status)
+        self.send_response_only(answer.status)
+        self.send_header("Server", self.version_string())
+        date = self.server.service.platform.date()
+        if date is not None:
+            self.send_header("Date", date)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
         for name, value in answer.headers.items():

@@ -38,7 +38,7 @@ class TooLarge(Unusable):
     """More than anybody needs: other values would not make it less."""
 
 
-class Fault(NamedTuple):
+class Mistake(NamedTuple):
     """What is wrong with a template, on which of its lines, at which word.
 
     `partial` is the file's name where the line is that of a partial. `is_final` says that no
@@ -53,7 +53,7 @@ class Fault(NamedTuple):
     is_final: bool = False
 
 
-def fault_of(error: BaseException, values: Mapping[str, object]) -> Fault:
+def mistake_of(error: BaseException, values: Mapping[str, object]) -> Mistake:
     """Say what a template did wrong, at the line where it did."""
     said = str(error).replace("\n", " ")[:200] or type(error).__name__
     partial, line = _innermost_line(error)
@@ -61,13 +61,13 @@ def fault_of(error: BaseException, values: Mapping[str, object]) -> Fault:
         return _undefined_fault(said, partial, line, values)
     if isinstance(error, jinja2.TemplateSyntaxError):
         partial = _partial_of(error.filename)
-        return Fault(f"template: {said}", "see the Jinja2 template syntax", partial, error.lineno)
+        return Mistake(f"template: {said}", "see the Jinja2 template syntax", partial, error.lineno)
     if isinstance(error, jinja2.TemplateNotFound):
         hint = f"a partial is a file in {PARTIALS} of the messages folder, with no link or .."
-        return Fault(f'there is no partial "{said[:60]}"', hint, partial, line)
+        return Mistake(f'there is no partial "{said[:60]}"', hint, partial, line)
     what, hint = _what_and_hint(error, said)
     is_final = isinstance(error, (TooLong, MemoryError, TooLarge))
-    return Fault(f"template: {what}", hint, partial, line, is_final=is_final)
+    return Mistake(f"template: {what}", hint, partial, line, is_final=is_final)
 
 
 def _what_and_hint(error: BaseException, said: str) -> tuple[str, str]:
@@ -88,16 +88,16 @@ def _what_and_hint(error: BaseException, said: str) -> tuple[str, str]:
 
 def _undefined_fault(
     said: str, partial: str | None, line: int, values: Mapping[str, object]
-) -> Fault:
+) -> Mistake:
     named = UNDEFINED_NAME.search(said)
     if not named:
         attribute = _UNDEFINED_ATTRIBUTE.search(said)
         wanted = attribute[1] if attribute else None
-        return Fault(f"template: {said}", "check the name", partial, line, wanted)
+        return Mistake(f"template: {said}", "check the name", partial, line, wanted)
     name = named[1]
     near = difflib.get_close_matches(name[:60], islice(values, _MAX_COMPARED), n=1)
     hint = f'did you mean "{near[0]}"?' if near else f"add it to `variables:`, or --var {name}=…"
-    return Fault(f'the variable "{name}" is not defined', hint, partial, line, name)
+    return Mistake(f'the variable "{name}" is not defined', hint, partial, line, name)
 
 
 def _innermost_line(error: BaseException) -> tuple[str | None, int]:

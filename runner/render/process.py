@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from runner.render.mistakes import Fault, TooLong, Unusable
+from runner.render.mistakes import Mistake, TooLong, Unusable
 from runner.render.sandbox import Refusal, Sandbox
 
 if sys.platform != "win32":  # It has no such limits: there, only our parent's deadline holds.
@@ -36,7 +36,7 @@ MEBIBYTES = 96
 SECONDS_IN_ALL = 0.7
 _SECONDS_MORE_FOR_EACH = 0.002
 _SECONDS_FOR_A_CHARACTER = 0.000_01
-_SPENT = Fault(
+_SPENT = Mistake(
     "template: the templates up to this one take too long",
     "a template fills in words: compute elsewhere",
     is_final=True,

@@ -29,11 +29,11 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from runner.render.mistakes import (
     PARTIALS,
     UNDEFINED_NAME,
-    Fault,
+    Mistake,
     TooLarge,
     TooLong,
     Unusable,
-    fault_of,
+    mistake_of,
 )
 
 MAX_CHARACTERS = 1_000_000
@@ -62,7 +62,7 @@ _FAULTS = (
 class Refusal(Exception):
     """A template that gave nothing, and why."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[Mistake]) -> None:
         super().__init__()
         self.faults = tuple(faults)
 
@@ -87,7 +87,7 @@ class Sandbox:
         except UndefinedError as error:
             raise Refusal(self._find_undefined(template, values, error)) from error
         except (*_FAULTS, TooLong) as error:
-            raise Refusal([fault_of(error, values)]) from error
+            raise Refusal([mistake_of(error, values)]) from error
         return _short_enough(rendered)
 
     def value(self, template: str, values: Mapping[str, object], *, takes_list: bool) -> object:
@@ -101,7 +101,7 @@ class Sandbox:
                 return self.text(template, values)
             return _plain(expression(values), takes_list=takes_list)
         except (*_FAULTS, TooLong) as error:
-            raise Refusal([fault_of(error, values)]) from error
+            raise Refusal([mistake_of(error, values)]) from error
 
     def _quick(self, template: str, values: Mapping[str, object]) -> str | None:
         """Render a text that holds plain expressions only, compiling these and not the text.
@@ -132,9 +132,9 @@ class Sandbox:
 
     def _find_undefined(
         self, source: str, values: Mapping[str, object], error: UndefinedError
-    ) -> list[Fault]:
+    ) -> list[Mistake]:
         """Name this undefined variable, and those that would be complained of after it."""
-        faults = [fault_of(error, values)]
+        faults = [mistake_of(error, values)]
         filled = dict(values)
         for _ in range(_MAX_NAMED_AT_ONCE):
             named = UNDEFINED_NAME.search(str(error))
@@ -146,7 +146,7 @@ class Sandbox:
                 break
             except UndefinedError as following:
                 error = following
-                faults.append(fault_of(error, values))
+                faults.append(mistake_of(error, values))
             except (*_FAULTS, TooLong):
                 break
         return faults
@@ -309,7 +309,7 @@ def _short_enough(text: str) -> str:
     if len(text) > MAX_CHARACTERS:
         what = f"the text is {len(text):,} characters once it is rendered"
         raise Refusal(
-            [Fault(what, f"no text may have more than {MAX_CHARACTERS:,}", is_final=True)]
+            [Mistake(what, f"no text may have more than {MAX_CHARACTERS:,}", is_final=True)]
         )
     return text
 

@@ -272,7 +272,7 @@ def _has_final(rendered: Rendered) -> bool:
 
 
 def _refused(source: Source, partials: Path | None, faults: Iterable[Sequence[Any]]) -> Refused:
-    """Give faults their addresses: each is what `runner.render.mistakes.Fault` has, as JSON."""
+    """Give faults their addresses: each is what `runner.render.mistakes.Mistake` has, as JSON."""
     problems = []
     is_final = False
     for what, hint, partial, line, wanted, ends in faults:

@@ -16,7 +16,7 @@ from runner.errors import Fault
 from runner.spec.sentences import (
     BUILT_IN_TARGETS,
     MAX_FAULTS,
-    findings_in,
+    breaches_in,
     keys_ruled_out,
     translated,
 )
@@ -62,12 +62,12 @@ def find_message_faults(data: object) -> list[Fault]:
         empty = data is None or data == {}
         return [Fault((), "the file is empty" if empty else f"{kind(data)} is no message", _LOOKS)]
     schema, validator = _validator("message")
-    findings = findings_in(validator.iter_errors(data))
-    ruled_out = keys_ruled_out(findings)
+    breaches = breaches_in(validator.iter_errors(data))
+    ruled_out = keys_ruled_out(breaches)
     rest = {key: value for key, value in data.items() if key not in ruled_out}
     return _first_of_each(
         (
-            translated(findings, data, schema["properties"]),
+            translated(breaches, data, schema["properties"]),
             _of_recipients(rest.get("recipients_ids")),
             _of_folders(rest.get("folders")),
             _of_languages(rest.get("topic"), rest.get("text")),
@@ -85,8 +85,8 @@ def find_config_faults(data: object) -> list[Fault]:
         hint = "write each setting as name: value, such as target: local"
         return [Fault((), f"{kind(data)} is no configuration", hint)]
     schema, validator = _validator("config")
-    findings = findings_in(validator.iter_errors(data))
-    return _first_of_each((translated(findings, data, schema["properties"]), _of_target(data)))
+    breaches = breaches_in(validator.iter_errors(data))
+    return _first_of_each((translated(breaches, data, schema["properties"]), _of_target(data)))
 
 
 def _first_of_each(parts: Iterable[Iterable[Fault]]) -> list[Fault]:

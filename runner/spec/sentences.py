@@ -43,7 +43,7 @@ _FOR_REPLIES = ("topic", "recipients_select_type")
 _RECIPIENTS = ("recipients_ids", "recipients_file", "recipients_filter")
 
 
-class Finding(NamedTuple):
+class Breach(NamedTuple):
     """One error of jsonschema's: the keyword that failed, its argument, and the schema around it."""
 
     at: Pointer
@@ -63,10 +63,10 @@ class Finding(NamedTuple):
         return str(self.schema.get("errorMessage", ""))
 
 
-def findings_in(errors: Iterable[ValidationError]) -> list[Finding]:
+def breaches_in(errors: Iterable[ValidationError]) -> list[Breach]:
     """Take what the sentences need out of the first few hundred errors."""
     return [
-        Finding(
+        Breach(
             tuple(error.absolute_path),
             str(error.validator),
             error.validator_value,
@@ -77,28 +77,28 @@ def findings_in(errors: Iterable[ValidationError]) -> list[Finding]:
     ]
 
 
-def keys_ruled_out(findings: Iterable[Finding]) -> set[object]:
+def keys_ruled_out(breaches: Iterable[Breach]) -> set[object]:
     """Name the top-level keys that another key rules out: what is below them is no matter."""
-    return {finding.at[0] for finding in findings if finding.keyword == "not"}
+    return {breach.at[0] for breach in breaches if breach.keyword == "not"}
 
 
-def translated(findings: Iterable[Finding], data: Data, known: Iterable[str]) -> Iterator[Fault]:
-    """Turn findings into faults, without those that only follow from another one.
+def translated(breaches: Iterable[Breach], data: Data, known: Iterable[str]) -> Iterator[Fault]:
+    """Turn breaches into faults, without those that only follow from another one.
 
     `known` are the keys there are at the top.
     """
-    findings = list(findings)
-    ruled_out = keys_ruled_out(findings)
+    breaches = list(breaches)
+    ruled_out = keys_ruled_out(breaches)
     meant = _keys_meant(data, known)
     # Where whom it goes to is written for another select type, that is the one complaint.
     needless = set(_RECIPIENTS) if ruled_out & set(_RECIPIENTS) else set()
-    for finding in findings:
-        if finding.keyword == "required":
-            yield from _missing(finding, data, meant | needless)
-        elif finding.keyword == "not":
-            yield _ruled_out(finding, data)
-        elif finding.at[:1] == () or finding.at[0] not in ruled_out:
-            yield from _SENTENCES[finding.keyword](finding)
+    for breach in breaches:
+        if breach.keyword == "required":
+            yield from _missing(breach, data, meant | needless)
+        elif breach.keyword == "not":
+            yield _ruled_out(breach, data)
+        elif breach.at[:1] == () or breach.at[0] not in ruled_out:
+            yield from _SENTENCES[breach.keyword](breach)
 
 
 def _keys_meant(found: Data, known: Iterable[str]) -> set[str]:
@@ -119,25 +119,25 @@ def _meant(key: str, known: Iterable[str], found: Data) -> str | None:
     return guess if guess not in found else None
 
 
-def _missing(finding: Finding, data: Data, meant: set[str]) -> Iterator[Fault]:
-    if finding.at:
-        meant = _keys_meant(finding.value, finding.schema["properties"])
-    for key in finding.limit:
-        if key in finding.value or key in meant:
+def _missing(breach: Breach, data: Data, meant: set[str]) -> Iterator[Fault]:
+    if breach.at:
+        meant = _keys_meant(breach.value, breach.schema["properties"])
+    for key in breach.limit:
+        if key in breach.value or key in meant:
             continue
-        at, hint = finding.at, _WHEN_MISSING[key]
+        at, hint = breach.at, _WHEN_MISSING[key]
         if key in ("recipients_ids", "recipients_filter"):
             at = ("recipients_select_type",)
         if key == "recipients_select_type" and "recipients_ids" in data:
             hint = "write recipients_select_type: DIRECT"
-        where = f" in {finding.name}" if at == finding.at and at else ""
+        where = f" in {breach.name}" if at == breach.at and at else ""
         yield Fault(at, f"`{key}` is missing{where}", hint)
 
 
-def _ruled_out(finding: Finding, data: Data) -> Fault:
-    key = str(finding.at[0])
+def _ruled_out(breach: Breach, data: Data) -> Fault:
+    key = str(breach.at[0])
     other, hint = _why_ruled_out(key, data)
-    return Fault(finding.at, f"`{key}` does not go with {other}", hint, at_key=True)
+    return Fault(breach.at, f"`{key}` does not go with {other}", hint, at_key=True)
 
 
 def _why_ruled_out(key: str, data: Data) -> tuple[str, str]:
@@ -172,17 +172,17 @@ _WITH_DIRECT = {
 }
 
 
-def _type(finding: Finding) -> Iterator[Fault]:
-    limit = finding.limit
+def _type(breach: Breach) -> Iterator[Fault]:
+    limit = breach.limit
     # A number is allowed beside text only for editors, which read ids of digits as numbers.
     names = [limit] if isinstance(limit, str) else [name for name in limit if name != "number"]
-    value = finding.value
+    value = breach.value
     if value is None:
-        yield Fault(finding.at, f"{finding.name} has no value", finding.hint)
+        yield Fault(breach.at, f"{breach.name} has no value", breach.hint)
         return
     shown = quoted(value) if isinstance(value, float) else kind(value)
-    what = f"{finding.name} is {shown}, not {either([_KINDS[name] for name in names])}"
-    yield Fault(finding.at, what, _hint_on_quotes(value, names[0]) or finding.hint)
+    what = f"{breach.name} is {shown}, not {either([_KINDS[name] for name in names])}"
+    yield Fault(breach.at, what, _hint_on_quotes(value, names[0]) or breach.hint)
 
 
 def _hint_on_quotes(value: object, wanted: str) -> str:
@@ -200,59 +200,59 @@ def _hint_on_quotes(value: object, wanted: str) -> str:
     return f"write {value} without quotes" if is_number else ""
 
 
-def _enum(finding: Finding) -> Iterator[Fault]:
-    value, options = finding.value, [str(option) for option in finding.limit]
+def _enum(breach: Breach) -> Iterator[Fault]:
+    value, options = breach.value, [str(option) for option in breach.limit]
     choice = f"write {either(options)}"
     guess = nearest(value, options) if isinstance(value, str) else None
     if guess and guess.casefold() == str(value).casefold():
         choice = f"write {guess}"
     elif guess:
         choice = f"did you mean {guess}? There are {', '.join(options)}"
-    yield Fault(finding.at, _cannot_be(finding, quoted(value)), choice)
+    yield Fault(breach.at, _cannot_be(breach, quoted(value)), choice)
 
 
-def _cannot_be(finding: Finding, shown: str) -> str:
-    if finding.value is None:
-        return f"{finding.name} has no value"
-    verb = "hold" if finding.at and isinstance(finding.at[-1], int) else "be"
-    return f"{finding.name} cannot {verb} {shown}"
+def _cannot_be(breach: Breach, shown: str) -> str:
+    if breach.value is None:
+        return f"{breach.name} has no value"
+    verb = "hold" if breach.at and isinstance(breach.at[-1], int) else "be"
+    return f"{breach.name} cannot {verb} {shown}"
 
 
-def _pattern(finding: Finding) -> Iterator[Fault]:
-    value = str(finding.value)
+def _pattern(breach: Breach) -> Iterator[Fault]:
+    value = str(breach.value)
     # What stands before an @ in an address may be a password.
     shown = "an address with @ in it" if "://" in value and "@" in value else quoted(value)
-    what = _cannot_be(finding, shown) if value else f"{finding.name} is empty"
-    yield Fault(finding.at, what, finding.hint)
+    what = _cannot_be(breach, shown) if value else f"{breach.name} is empty"
+    yield Fault(breach.at, what, breach.hint)
 
 
-def _range(finding: Finding) -> Iterator[Fault]:
-    yield Fault(finding.at, _cannot_be(finding, quoted(finding.value)), finding.hint)
+def _range(breach: Breach) -> Iterator[Fault]:
+    yield Fault(breach.at, _cannot_be(breach, quoted(breach.value)), breach.hint)
 
 
-def _empty(finding: Finding) -> Iterator[Fault]:
-    yield Fault(finding.at, f"{finding.name} is empty", finding.hint)
+def _empty(breach: Breach) -> Iterator[Fault]:
+    yield Fault(breach.at, f"{breach.name} is empty", breach.hint)
 
 
-def _too_long(finding: Finding) -> Iterator[Fault]:
-    what = f"{finding.name} is {len(finding.value)} characters long"
-    yield Fault(finding.at, what, finding.hint)
+def _too_long(breach: Breach) -> Iterator[Fault]:
+    what = f"{breach.name} is {len(breach.value)} characters long"
+    yield Fault(breach.at, what, breach.hint)
 
 
-def _unknown(finding: Finding) -> Iterator[Fault]:
-    properties, patterns = (finding.schema.get(k) for k in ("properties", "patternProperties"))
+def _unknown(breach: Breach) -> Iterator[Fault]:
+    properties, patterns = (breach.schema.get(k) for k in ("properties", "patternProperties"))
     if patterns:
-        for key in finding.value:
+        for key in breach.value:
             if not any(re.search(pattern, key) for pattern in patterns):
-                what, hint = _NAMES[str(finding.at[-1])](key)
-                yield Fault((*finding.at, key), what, hint, at_key=True)
+                what, hint = _NAMES[str(breach.at[-1])](key)
+                yield Fault((*breach.at, key), what, hint, at_key=True)
         return
     known = tuple(properties or ())
-    unknown = [key for key in finding.value if key not in known]
+    unknown = [key for key in breach.value if key not in known]
     for key in unknown[:MAX_FAULTS]:
-        where = f" in {finding.name}" if finding.at else ""
-        hint = _hint_on_key(key, known, finding.value)
-        yield Fault((*finding.at, key), f"unknown key {quoted(key)}{where}", hint, at_key=True)
+        where = f" in {breach.name}" if breach.at else ""
+        hint = _hint_on_key(key, known, breach.value)
+        yield Fault((*breach.at, key), f"unknown key {quoted(key)}{where}", hint, at_key=True)
 
 
 def _hint_on_key(key: str, known: tuple[str, ...], found: Data) -> str:
@@ -288,7 +288,7 @@ _NAMES: Mapping[str, Callable[[str], tuple[str, str]]] = {
     "targets": _target,
 }
 
-_SENTENCES: Mapping[str, Callable[[Finding], Iterator[Fault]]] = {
+_SENTENCES: Mapping[str, Callable[[Breach], Iterator[Fault]]] = {
     "type": _type,
     "enum": _enum,
     "pattern": _pattern,

@@ -121,6 +121,10 @@ def test_the_installed_script_and_the_module_are_one_command(tmp_path: Path) -> 
         (("schema", "nope"), "there is no schema 'nope': use message, config, manifest, results"),
         (("emulator", "--fault", "kind=nope"), "kind=nope is wrong"),
         (("emulator", "--port", "99999"), "--port"),
+        (("emulator", "--list-lag-ms", "5-x"), "5-x is wrong: a number, or a range as in 100-400,"),
+        (("emulator", "--list-lag-ms", "5-2"), "list_lag_ms begins with the least"),
+        (("emulator", "--clock-skew-ms", "a"), "a is wrong: a whole number, or several"),
+        (("emulator", "--echo", "loud"), "'exact', 'trimmed', 'crlf'"),
         (("plan", "--config", "gone.yaml"), "error: --config gone.yaml: no such file"),
         (("plan",), "error: there is no messages/ folder here or above, and no file was named"),
         (("plan", "gone"), "error: gone: no such file or folder"),
@@ -472,6 +476,33 @@ def test_the_emulator_serves_until_it_is_stopped(project: Project) -> None:
     assert stopped.code == 0
     assert "Traceback" not in stopped.err
     assert (project.root / ".message-runner" / "local.sqlite").is_file()
+
+
+def test_the_emulator_behaves_as_its_options_say(project: Project) -> None:
+    options = {
+        "latency_ms": ("--latency-ms 1", 1),
+        "clock_skew_ms": ("--clock-skew-ms -200,300", [-200, 300]),
+        "date_skew_ms": ("--date-skew-ms -5", -5),
+        "date": ("--no-date", False),
+        "list_lag_ms": ("--list-lag-ms 100-400", [100, 400]),
+        "list_replicas": ("--list-replicas 2", 2),
+        "list_forgets": ("--list-forgets 3", 3),
+        "echo": ("--echo nfd", "nfd"),
+        "refuse": ("--refuse bad", ["bad"]),
+    }
+    args = " ".join(arg for arg, _ in options.values()).split()
+    process = project.start("emulator", "--port", "0", *args)
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{url}/emulator/behaviour", b"{}", headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            behaviour = json.load(answer)
+    finally:
+        process.kill()
+        process.communicate()
+    assert behaviour | {name: value for name, (_, value) in options.items()} == behaviour
 
 
 def test_the_emulator_lists_its_faults_and_refuses_what_is_no_store(project: Project) -> None:

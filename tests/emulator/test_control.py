@@ -113,7 +113,7 @@ def test_any_name_of_this_machine_will_do(toloka: Client, host: str) -> None:
 def test_unknown_control_call_names_those_there_are(toloka: Client, path: str) -> None:
     answer = toloka.request("GET", path)
     assert answer.status_code == 404
-    assert "/answer, /faults, /stats, /calls, /threads" in answer.json()["message"]
+    assert "/answer, /faults, /behaviour, /put, /seed, /stats" in answer.json()["message"]
 
 
 def test_control_calls_need_no_credential_and_are_not_counted(serve: Serve) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +10,9 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.emulator import FAULT_KINDS, Fault, parse_fault
+from runner.emulator import FAULT_KINDS, Emulator, Fault, parse_fault
 
-from .client import API, Client, direct
+from .client import API, TOLOKER, Client, direct
 from .conftest import Serve
 
 Check = Callable[[requests.Response], bool]
@@ -67,9 +68,19 @@ UNANSWERED = [
 ]
 
 
+# What each kind makes of a page of three threads; ids stand for threads.
+SPOILED: dict[str, Callable[[list[str]], dict[str, object]]] = {
+    "hole": lambda ids: {"items": [ids[0], ids[2]], "has_more": False},
+    "repeated-item": lambda ids: {"items": [*ids, ids[2]], "has_more": False},
+    "unreadable-item": lambda ids: {"items": [*ids[:2], "?"], "has_more": False},
+    "no-has-more": lambda ids: {"items": ids},
+}
+
+
 def test_every_kind_is_tried_here_and_described() -> None:
     tried = {row[0] for row in ANSWERED} | {row[0].partition(",")[0] for row in UNANSWERED}
-    assert tried | {"slow"} == set(FAULT_KINDS)
+    later = {"slow", "late-then-500", "late-then-reset"}
+    assert tried | later | set(SPOILED) == set(FAULT_KINDS)
     assert all(FAULT_KINDS.values())
 
 
@@ -105,6 +116,61 @@ def test_slow_answer_is_right_but_late(serve: Serve) -> None:
     began = time.monotonic()
     assert [toloka.composed()] == toloka.control("threads")
     assert time.monotonic() - began >= 0.4
+
+
+@pytest.mark.parametrize("kind", SPOILED)
+def test_page_of_the_list_can_be_spoiled(serve: Serve, kind: str) -> None:
+    toloka = serve(faults=[parse_fault(f"on=list,kind={kind},times=2")])
+    empty = {name: value for name, value in SPOILED[kind]([""] * 3).items() if name != "items"}
+    assert toloka.find().json() == {"items": [], **empty}
+    ids = [toloka.composed()["id"] for _ in range(3)]
+    page = toloka.find().json()
+    page["items"] = [item if isinstance(item, str) else item["id"] for item in page["items"]]
+    assert page == SPOILED[kind](ids)
+    assert [thread["id"] for thread in toloka.listed()] == ids
+
+
+def test_list_can_break_off(serve: Serve) -> None:
+    toloka = serve(faults=[parse_fault("on=list,after=2,kind=500")])
+    assert [toloka.find().status_code for _ in range(4)] == [200, 200, 500, 500]
+
+
+@pytest.mark.parametrize("ending", ["500", "reset"])
+def test_call_can_be_done_after_its_answer(serve: Serve, ending: str) -> None:
+    toloka = serve(faults=[parse_fault(f"at=1,kind=late-then-{ending},seconds=0.5")])
+    began = time.monotonic()
+    if ending == "reset":
+        with pytest.raises(requests.ConnectionError):
+            toloka.compose()
+    else:
+        assert toloka.compose().status_code == 500
+    second = toloka.composed(direct("second"))
+    assert toloka.listed() == [second]
+    assert time.monotonic() - began < 0.5
+    while len(threads := toloka.listed()) < 2:
+        assert time.monotonic() - began < 10
+    assert time.monotonic() - began >= 0.5
+    recipients = [thread["compose_details"]["recipients_ids"] for thread in threads]
+    assert recipients == [["second"], [TOLOKER]]
+    assert threads[0]["created"] < threads[1]["created"]
+
+
+def test_late_call_that_would_be_refused_is_refused_at_once(serve: Serve) -> None:
+    toloka = serve(faults=[parse_fault("kind=late-then-500,seconds=0")])
+    assert toloka.compose({}).status_code == 400
+
+
+def test_late_calls_are_dropped_when_it_stops(store: Path) -> None:
+    began = time.monotonic()
+    with Emulator(store, faults=[parse_fault("kind=late-then-500")]) as emulator:
+        client = Client(emulator.url)
+        assert client.compose().status_code == 500
+        client.session.close()
+    assert time.monotonic() - began < 10
+    with Emulator(store) as emulator:
+        client = Client(emulator.url)
+        assert client.control("threads") == []
+        client.session.close()
 
 
 def test_followed_redirect_looks_like_success(serve: Serve) -> None:
@@ -255,6 +321,7 @@ def test_fault_of_no_kind_cannot_be_made(wrong: dict[str, Any]) -> None:
         ("kind=timeout,seconds=nan", "seconds=nan is wrong"),
         ("kind=timeout,seconds=soon", "seconds=soon is wrong"),
         ("kind=500,interval=DAY", "interval= goes with kind=429 only"),
+        ("kind=hole", "kind=hole goes with on=list only"),
         ("kind=503,retry_after=1", "retry_after= goes with kind=429 only"),
         ("kind=429,interval=WEEK", "interval=WEEK is wrong: one of MIN, HOUR, DAY is right"),
         ("kind=429,retry_after=1.5", "retry_after=1.5 is wrong: a whole number of seconds"),

@@ -295,7 +295,7 @@ def test_ipv6_loopback_is_taken(store: Path) -> None:
 
 
 def test_unknown_echo_is_refused(store: Path) -> None:
-    with pytest.raises(ValueError, match="is none of exact, trimmed, crlf, no-details"):
+    with pytest.raises(ValueError, match="echo 'loud' is none of exact, trimmed, crlf"):
         Emulator(store, echo="loud")
 
 

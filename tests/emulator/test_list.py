@@ -157,8 +157,10 @@ def test_lag_hides_what_is_new(serve: Serve) -> None:
 FILL = """
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
 INSERT INTO {table} SELECT {columns} FROM n"""
-THREAD = "printf('%024x', i), ?, NULL, NULL, 1000 * i, 1, '{}', '[]', NULL"
-MESSAGE = """printf('%024x', i), 1, 1000 * i, '[{"id":"a","role":"REQUESTER"}]', '{"EN":"x"}'"""
+THREAD = "printf('%024x', i), ?, NULL, NULL, 1000 * i, 1000 * i, 1, '{}', '[]', NULL"
+MESSAGE = (
+    """printf('%024x', i), 1, 1000 * i, 1000 * i, '[{"id":"a","role":"REQUESTER"}]', '{"EN":"x"}'"""
+)
 
 
 def test_pages_of_a_large_store_are_quick(toloka: Client, store: Path) -> None:

@@ -108,8 +108,9 @@ def test_ids_grow_even_if_the_clock_went_back(serve: Serve, store: Path) -> None
     toloka = serve()
     toloka.composed()
     with closing(sqlite3.connect(store)) as db, db:
-        db.execute("UPDATE threads SET id = ?", ["f" * 8 + "0" * 15 + "9"])
-    assert toloka.composed()["id"] == "f" * 8 + "0" * 14 + "0a"
+        db.execute("UPDATE threads SET id = ? || substr(id, 9, 10) || ?", ["f" * 8, "000009"])
+        (changed,) = db.execute("SELECT id FROM threads").fetchone()
+    assert toloka.composed()["id"] == changed[:-1] + "a"
 
 
 def test_file_that_is_no_store_is_an_error(tmp_path: Path) -> None:
