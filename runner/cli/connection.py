@@ -14,9 +14,10 @@ import click
 
 from runner import __version__
 from runner.cli.settings import Pacing, Settings
-from runner.config import Token, load_token
+from runner.config import load_token
 from runner.errors import ExitCode, LaterError, ListError
 from runner.manifest.file import Manifest
+from runner.masking import Secret
 from runner.model import Thread
 from runner.toloka.client import Client
 from runner.toloka.pace import Pace
@@ -40,7 +41,7 @@ class Connection:
 
 @contextmanager
 def open_connection(
-    settings: Settings, pacing: Pacing, token: Token | None
+    settings: Settings, pacing: Pacing, token: Secret | None
 ) -> Iterator[Connection]:
     """Open the target, its emulator before it where it is local, and lock the manifest."""
     stop = threading.Event()
@@ -61,7 +62,7 @@ def open_connection(
         )
 
 
-def find_token(settings: Settings) -> Token | None:
+def find_token(settings: Settings) -> Secret | None:
     """Load the token that the target needs; None for the local emulator, which takes any."""
     return None if settings.target.is_local else load_token(settings.target, os.environ, _warn)
 
@@ -74,7 +75,7 @@ def _warn(said: str) -> None:
 def open_client(
     settings: Settings,
     pacing: Pacing,
-    token: Token | None,
+    token: Secret | None,
     pace: Callable[[], object] | None = None,
 ) -> Iterator[tuple[Client, str]]:
     """Open the target, and give its client and the name that the manifest has for it."""
@@ -91,7 +92,7 @@ def open_client(
         return
     client = Client(
         target.url,
-        token.value,
+        token,
         timeout_s=pacing.timeout_s,
         account_id=target.account_id,
         pace=pace,

@@ -27,7 +27,7 @@ from runner.report.text import plural
     metavar="TIME",
     help="Only answers since then, as in 2026-11-22 or 2026-11-22T21:00:00Z.",
 )
-@options.output_format("text", "json", "csv")
+@options.output_format(type=click.Choice(["text", "json", "csv"]))
 def replies(where: Where, speed: Speed, since: str | None, output_format: str) -> int:
     """Show what Tolokers answered to what we sent.
 

@@ -7,7 +7,6 @@ import pytest
 from runner.config import (
     BUILT_IN_URLS,
     Config,
-    Token,
     checked_url,
     choose_target,
     is_loopback,
@@ -172,7 +171,7 @@ def test_a_target_of_the_configuration_takes_only_a_token_of_its_own() -> None:
         "sending to other-one needs a token: set TOLOKA_TOKEN_OTHER_ONE, or "
         "TOLOKA_TOKEN_OTHER_ONE_FILE to a file that holds it"
     )
-    assert load_token(target, {**environ, "TOLOKA_TOKEN_OTHER_ONE": "own"}).value == "own"
+    assert load_token(target, {**environ, "TOLOKA_TOKEN_OTHER_ONE": "own"}) == "own"
 
 
 def test_an_account_comes_from_the_environment_or_the_target() -> None:
@@ -264,10 +263,10 @@ def test_a_token_comes_from_its_variable_or_from_a_file(folder: Path) -> None:
     file = folder / "token"
     file.write_text("  from-file\n")
     for_file = {"TOLOKA_TOKEN_FILE": str(file)}
-    assert load_token(target, {"TOLOKA_TOKEN": " direct\n"}).value == "direct"
-    assert load_token(target, for_file).value == "from-file"
-    assert load_token(target, {**for_file, "TOLOKA_TOKEN": "direct"}).value == "direct"
-    assert load_token(target, {**for_file, "TOLOKA_TOKEN": "  "}).value == "from-file"
+    assert load_token(target, {"TOLOKA_TOKEN": " direct\n"}) == "direct"
+    assert load_token(target, for_file) == "from-file"
+    assert load_token(target, {**for_file, "TOLOKA_TOKEN": "direct"}) == "direct"
+    assert load_token(target, {**for_file, "TOLOKA_TOKEN": "  "}) == "from-file"
 
 
 @pytest.mark.parametrize("held", ["", "two words", "a\nb", "tok\u00e9n", "x" * 5000, "a\x00b"])
@@ -299,7 +298,8 @@ def test_a_token_file_that_cannot_be_read_is_said(folder: Path) -> None:
 
 
 def test_a_token_is_in_no_repr() -> None:
-    assert "precious" not in repr(Token("precious"))
+    target = choose_target(config(), "production", {})
+    assert "precious" not in repr(load_token(target, {"TOLOKA_TOKEN": "precious"}))
 
 
 # --- the manifest's place -------------------------------------------------------------------------
