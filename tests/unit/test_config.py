@@ -98,7 +98,6 @@ def test_an_empty_configuration_is_right(source: str) -> None:
         ("targets:\n  yandex-tasks: {url: https://x.example}\n", ["runner.yaml:2:3: error: the target yandex-tasks is built in; give yours another name, such as my-yandex-tasks"]),
         ("targets:\n  sandbox: {url: https://x.example}\n", ["runner.yaml:2:3: error: the target sandbox is built in; give yours another name, such as my-sandbox"]),
         ("- a\n", ["runner.yaml:1:1: error: a list is no configuration; write each setting as name: value, such as target: local"]),
-        ("defaults: {rate: [\n", ["runner.yaml:2:1: error: YAML: did not find expected node content"]),
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_a_configuration_has_its_line(source: str, said: list[str]) -> None:
