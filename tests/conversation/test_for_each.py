@@ -108,16 +108,16 @@ BAD_FILES: dict[str, tuple[str, str | bytes, str]] = {
     "long": ("csv", f"toloker_id,name,amount\na,b,1,{SECRET}\n", "2:1: error: the row has 4 fields and the header 3; put a field that holds a comma in double quotes"),
     "nothing": ("csv", "", "1:1: error: the file has no header; name the columns in the first line"),
     "unnamed": ("csv", f",,\n{SECRET},b,1\n", "1:1: error: the file has no header; name the columns in the first line"),
-    "quotes": ("csv", f'toloker_id,name,amount\n"{SECRET}"x,b,1\n', "2:1: error: this is not CSV: ',' expected after '\"'"),
+    "quotes": ("csv", f'toloker_id,name,amount\n"{SECRET}"x,b,1\n', '2:1: error: this is not CSV: a quote is not closed, or stands inside a field; close it, or write it twice: "the ""best"" one"'),
     "nul-character": ("csv", f"toloker_id,name,amount\na,{SECRET}\0,1\n", "2:1: error: the line holds a NUL character; save it as plain UTF-8"),
     "latin": ("csv", f"toloker_id,name,amount\na,{SECRET}é,1\n".encode("latin-1"), "1:1: error: this is not UTF-8; save the file as UTF-8"),
     "no-list": ("json", f'{{"name": "{SECRET}"}}', "1:1: error: this is not a list; write a JSON list of objects: [{...}, ...]"),
     "no-object": ("json", f'[{{"toloker_id": "a", "name": "b", "amount": 1}}, "{SECRET}"]', "1:1: error: item 2 is not an object; write {...} for each row"),
-    "no-json": ("json", f'[\n{{"name": "{SECRET}"\n"x"]', "3:1: error: this is not JSON: Expecting ',' delimiter"),
+    "no-json": ("json", f'[\n{{"name": "{SECRET}"\n"x"]', "3:1: error: this is not JSON from here on; check the quotes, commas and brackets"),
     "twice": ("json", f'[{{"{SECRET}": 1, "{SECRET}": 2}}]', "1:1: error: an object has one name twice"),
     "endless": ("json", "[{\"amount\": Infinity}]", "1:1: error: Infinity is not JSON"),
     "lines": ("jsonl", f'{{"toloker_id": "a", "name": "b", "amount": 1}}\n\n["{SECRET}"]\n', "3:1: error: this line is not an object; write {...} on each line"),
-    "torn": ("jsonl", f'{{"toloker_id": "a", "name": "b", "amount": 1}}\n{{"name": "{SECRET}\n', "2:1: error: this is not JSON: Invalid control character at"),
+    "torn": ("jsonl", f'{{"toloker_id": "a", "name": "b", "amount": 1}}\n{{"name": "{SECRET}\n', "2:17: error: this is not JSON from here on; check the quotes, commas and brackets"),
 }  # fmt: skip
 
 
