@@ -52,6 +52,7 @@ _NEVER_LEFT = (
     urllib3.exceptions.LocationParseError,
     ssl.SSLCertVerificationError,
 )
+_LATE = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 # The last two are what the standard library says of some broken answers.
 _FAILURES = (
     *(requests.RequestException, urllib3.exceptions.HTTPError, OSError),
@@ -156,7 +157,10 @@ class Client:
         return answer
 
     def _told(self, error: BaseException) -> str:
-        return plain(f"{type(error).__name__}: {error}", self._mask)
+        if isinstance(error, requests.exceptions.ContentDecodingError):
+            return "the answer is too long"
+        said = "no whole answer in time" if isinstance(error, _LATE) else "the connection failed"
+        return plain(f"{said} ({type(error).__name__}: {error})", self._mask)
 
     def threads(self, query: Mapping[str, str]) -> Iterator[Thread]:
         """List threads by id, page after page; raises `ListError` when one cannot be had."""
@@ -208,7 +212,7 @@ class Client:
             while chunk := reply.raw.read(_CHUNK, decode_content=False):
                 content += chunk
                 if len(content) > max_bytes:
-                    raise requests.exceptions.ContentDecodingError("the answer is too long")
+                    raise requests.exceptions.ContentDecodingError
             return reply, bytes(content)
 
     def _note_clock(self, date: str | None) -> None:

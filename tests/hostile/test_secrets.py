@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import signal
@@ -709,8 +710,8 @@ def test_a_token_file_that_others_may_read_is_warned_of(
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("secrets", "the file cannot be read (Is a directory)"),
-        ("gone", "the file cannot be read (No such file or directory)"),
+        ("secrets", f"the file cannot be read ({os.strerror(errno.EISDIR)})"),
+        ("gone", f"the file cannot be read ({os.strerror(errno.ENOENT)})"),
         ("secrets/binary", "the file cannot be read (it is not UTF-8 text)"),
         ("secrets/big", HOLDS_NONE),
         ("/dev/zero", HOLDS_NONE),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -283,7 +285,11 @@ def test_what_is_no_token_is_refused_without_being_shown(held: str, folder: Path
 def test_a_token_file_that_cannot_be_read_is_said(folder: Path) -> None:
     target = choose_target(config(), "production", {})
     (folder / "binary").write_bytes(b"\xff\xfe")
-    for name, why in (("gone", "No such file"), (".", ""), ("binary", "it is not UTF-8 text")):
+    for name, why in (
+        ("gone", os.strerror(errno.ENOENT)),
+        (".", ""),
+        ("binary", "it is not UTF-8 text"),
+    ):
         with pytest.raises(
             SurroundingsError, match=r"^TOLOKA_TOKEN_FILE: the file cannot be read"
         ) as said:
