@@ -41,8 +41,6 @@ class _Mark(Protocol):
     """What the parser says of a spot in the text; libyaml's marks are a type of their own."""
 
     index: int
-    line: int
-    column: int
 
 
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
@@ -121,6 +119,10 @@ class Builder:
 
     def _take(self, event: yaml.Event) -> None:
         self._last = event
+        if isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)):
+            self._nodes += 1
+            if self._nodes > MAX_NODES:
+                raise self._stop(event, f"holds more than {MAX_NODES:,} values", "use a data file")
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
         elif isinstance(event, yaml.MappingStartEvent):
@@ -133,7 +135,6 @@ class Builder:
             self._alias(event)
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
-        self._count(event)
         if event.style == '"' and not event.value.isascii():
             start, end = _index(event.start_mark), _index(event.end_mark)
             if half := _HALF.search(self._source, start, end):
@@ -150,7 +151,8 @@ class Builder:
             value = self._resolved(event, text)
         else:
             value = text
-        self._anchor(event.anchor, value, 1)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (value, 1)
         self._put(event, value)
 
     def _resolved(self, event: yaml.ScalarEvent, text: str) -> object:
@@ -180,7 +182,6 @@ class Builder:
             self.marks.keys.setdefault((*frame.pointer, key), _index(event.start_mark))
 
     def _open(self, event: yaml.NodeEvent, value: dict[str, object] | list[object]) -> None:
-        self._count(event)
         frame = self._stack[-1] if self._stack else None
         if frame is not None and isinstance(frame.value, dict) and frame.key is None:
             raise self._stop(event, "a key must be plain text", _KEY_HINT)
@@ -196,7 +197,8 @@ class Builder:
 
     def _close(self, event: yaml.Event) -> None:
         frame = self._stack.pop()
-        self._anchor(frame.anchor, frame.value, self._nodes - frame.nodes_before + 1)
+        if frame.anchor is not None:
+            self._anchors[frame.anchor] = (frame.value, self._nodes - frame.nodes_before + 1)
         self._put(event, frame.value, start=frame.start)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
@@ -233,10 +235,6 @@ class Builder:
             frame.value[frame.key] = value
             frame.key = None
 
-    def _anchor(self, anchor: str | None, value: object, size: int) -> None:
-        if anchor is not None:
-            self._anchors[anchor] = (value, size)
-
     def _pointer_here(self) -> Pointer:
         if not self._stack:
             return ()
@@ -253,18 +251,15 @@ class Builder:
             return frame.shape
         return frame.shape.get(frame.key or "", False)
 
-    def _count(self, event: yaml.Event) -> None:
-        self._nodes += 1
-        if self._nodes > MAX_NODES:
-            raise self._stop(event, f"holds more than {MAX_NODES:,} values", "use a data file")
-
     def _complain(self, event: yaml.Event, what: str, hint: str) -> None:
         self._problems.append(self._problem(event, what, hint))
         if len(self._problems) >= MAX_PROBLEMS:
             raise MessagesError(self._problems)
 
     def _problem(self, event: yaml.Event, what: str, hint: str) -> Problem:
-        return Problem(self._place_of(event.start_mark), what, hint, rule="yaml")
+        mark = event.start_mark
+        where = Place(self._path, mark.line + 1, mark.column + 1) if mark else Place(self._path)
+        return Problem(where, what, hint, rule="yaml")
 
     def _stop(self, event: yaml.Event, what: str, hint: str) -> MessagesError:
         return MessagesError([*self._problems, self._problem(event, what, hint)])
@@ -291,7 +286,7 @@ class Builder:
     def _syntax_error(self, error: yaml.MarkedYAMLError) -> MessagesError:
         at = begun = _index(error.problem_mark)
         if isinstance(error, ScannerError) and error.context_mark:
-            begun = error.context_mark.index
+            begun = _index(error.context_mark)
         elif self._stack and self._source[self._stack[-1].start] in "[{":
             begun = self._stack[-1].start
         return self._not_yaml(at, begun)
@@ -301,9 +296,6 @@ class Builder:
         before = self._source[:index].rpartition("\n")[2]
         where = Place(self._path, self._source.count("\n", 0, index) + 1, len(before) + 1)
         return MessagesError([*self._problems, Problem(where, what, hint, rule="yaml")])
-
-    def _place_of(self, mark: _Mark | None) -> Place:
-        return Place(self._path, mark.line + 1, mark.column + 1) if mark else Place(self._path)
 
 
 def _index(mark: _Mark | None) -> int:
