@@ -8,7 +8,7 @@ import click
 
 from runner import clock
 from runner.cli import options
-from runner.cli.connection import find_token, load_threads, open_client
+from runner.cli.connection import load_threads, open_client
 from runner.cli.options import Speed, Where
 from runner.cli.settings import load_pacing, load_settings
 from runner.errors import ExitCode
@@ -37,7 +37,7 @@ def replies(where: Where, speed: Speed, since: str | None, output_format: str) -
     begin = _time(since)
     settings = load_settings(where)
     pacing = load_pacing(speed, settings.config)
-    with open_client(settings, pacing, find_token(settings)) as (client, target):
+    with open_client(settings, pacing) as (client, target):
         history = read_history(settings.manifest, target)
         query = query_for(history)
         threads = load_threads(client, query) if query else []

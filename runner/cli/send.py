@@ -14,7 +14,7 @@ from typing import TextIO
 import click
 
 from runner.cli import options
-from runner.cli.connection import Connection, find_token, open_connection
+from runner.cli.connection import Connection, open_connection
 from runner.cli.options import FILE, Speed, Volume, Where
 from runner.cli.plan import Outputs, show_plan
 from runner.cli.results import results_file, show_warnings
@@ -113,9 +113,9 @@ def _send(
     with results_file(results, where, dry_run=False) as (settings, finish):
         settings.refuse_silent_ci()
         prepared = prepare(selection, settings.config)
-        pacing, token = load_pacing(speed, settings.config), find_token(settings)
+        pacing = load_pacing(speed, settings.config)
         volume.log(f"target: {settings.shown_target}")
-        with open_connection(settings, pacing, token) as connection:
+        with open_connection(settings, pacing) as connection:
             planned, warnings = prepared.plan(connection.manifest.history())
             show_warnings(warnings)
             only = None

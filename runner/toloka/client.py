@@ -103,7 +103,9 @@ class Client:
         self._mask = Mask(token)
         self._timeout_s = timeout_s
         self._pace = pace
-        self._list = ThreadList(get=self._get, mask=self._mask, timeout_s=list_timeout_s)
+        listed = ThreadList(get=self._get, mask=self._mask, timeout_s=list_timeout_s)
+        self.threads: Callable[[Mapping[str, str]], Iterator[Thread]] = listed.threads
+        """Lists threads by id, page after page; raises `ListError` when one cannot be had."""
         self._reading = threading.Lock()
         self._sessions: list[requests.Session] = []
         # Two schemes, told apart by the token's shape as toloka-kit does.
@@ -161,10 +163,6 @@ class Client:
             return "the answer is too long"
         said = "no whole answer in time" if isinstance(error, _LATE) else "the connection failed"
         return plain(f"{said} ({type(error).__name__}: {error})", self._mask)
-
-    def threads(self, query: Mapping[str, str]) -> Iterator[Thread]:
-        """List threads by id, page after page; raises `ListError` when one cannot be had."""
-        return self._list.threads(query)
 
     def close(self) -> None:
         """Close every connection. Repeating is safe."""
