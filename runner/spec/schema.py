@@ -44,6 +44,9 @@ _END = re.compile(r'\$(?=["|)])')
 # jsonschema does not say where a `false` was; of what is `not` anything it does.
 _NEVER = re.compile(r'(?<!additionalProperties)": false')
 
+Checks = tuple[tuple[Set[str], Callable[[Data], Iterable[Fault]]], ...]
+"""What Python checks where one of these keys is there."""
+
 
 @cache
 def schema_text(name: str) -> str:
@@ -68,10 +71,7 @@ def find_message_faults(data: object) -> list[Fault]:
     if not isinstance(data, Mapping) or not data:
         empty = data is None or data == {}
         return [Fault((), "the file is empty" if empty else f"{kind(data)} is no message", _LOOKS)]
-    said, ruled_out = _said_by_schema("message", data)
-    rest = {key: value for key, value in data.items() if key not in ruled_out}
-    checks = [check(rest) for keys, check in _CHECKS if not keys.isdisjoint(rest)]
-    return _first_of_each([said, *checks])
+    return _find_faults("message", data, _CHECKS)
 
 
 def find_config_faults(data: object) -> list[Fault]:
@@ -81,23 +81,24 @@ def find_config_faults(data: object) -> list[Fault]:
     if not isinstance(data, Mapping):
         hint = "write each setting as name: value, such as target: local"
         return [Fault((), f"{kind(data)} is no configuration", hint)]
-    said, _ = _said_by_schema("config", data)
-    return _first_of_each([said, _of_target(data)])
+    return _find_faults("config", data, _CONFIG_CHECKS)
 
 
-def _first_of_each(parts: Iterable[Iterable[Fault]]) -> list[Fault]:
-    """Join faults in order, each once, and from each part no more than anybody would read."""
-    return list(dict.fromkeys(fault for part in parts for fault in islice(part, MAX_FAULTS)))
+def _find_faults(name: str, data: Any, checks: Checks) -> list[Fault]:
+    """What the schema says, in sentences, and what the checks of the keys that are there say.
 
-
-def _said_by_schema(name: str, data: Any) -> tuple[Iterable[Fault], set[object]]:
-    """What the schema says, in sentences, and the top-level keys that another key rules out."""
+    Each once, and of each part no more than anybody would read.
+    """
     schema, validator = _validator(name)
+    said: Iterable[Fault] = ()
     errors = list(islice(validator.iter_errors(data), MAX_FAULTS))
-    if not errors:
-        return (), set()
-    breaches = breaches_in(errors)
-    return translated(breaches, data, schema["properties"]), keys_ruled_out(breaches)
+    if errors:
+        breaches = breaches_in(errors)
+        said = translated(breaches, data, schema["properties"])
+        ruled_out = keys_ruled_out(breaches)
+        data = {key: value for key, value in data.items() if key not in ruled_out}
+    parts = [said, *(check(data) for keys, check in checks if not keys.isdisjoint(data))]
+    return list(dict.fromkeys(fault for part in parts for fault in islice(part, MAX_FAULTS)))
 
 
 @cache
@@ -172,16 +173,6 @@ def _of_window(data: Data) -> Iterator[Fault]:
         yield Fault(("not_after",), what, "correct one of them, or exchange them")
 
 
-_CHECKS: tuple[tuple[Set[str], Callable[[Data], Iterable[Fault]]], ...] = (
-    ({"recipients_ids"}, _of_recipients),
-    ({"folders"}, _of_folders),
-    ({"topic"}, _of_languages),
-    ({"not_before", "not_after"}, _of_window),
-    ({"recipients_filter"}, _of_filter),
-)
-"""What Python checks where one of these keys is there."""
-
-
 def _of_target(data: Data) -> Iterator[Fault]:
     target, own = data.get("target"), data.get("targets")
     names = [*BUILT_IN_TARGETS, *(own if isinstance(own, Mapping) else ())]
@@ -190,3 +181,13 @@ def _of_target(data: Data) -> Iterator[Fault]:
         choice = f"write {either(names[:20])}, or define it under `targets`"
         hint = f"did you mean {guess}?" if guess else choice
         yield Fault(("target",), f"there is no target {quoted(target)}", hint)
+
+
+_CHECKS: Checks = (
+    ({"recipients_ids"}, _of_recipients),
+    ({"folders"}, _of_folders),
+    ({"topic"}, _of_languages),
+    ({"not_before", "not_after"}, _of_window),
+    ({"recipients_filter"}, _of_filter),
+)
+_CONFIG_CHECKS: Checks = (({"target"}, _of_target),)
