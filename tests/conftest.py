@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from scripted import Answers, Scripted
-from support import Project, Result, call_command
+from support import INSTALLS, IS_THOROUGH, Project, Result, call_command
 
 from runner.emulator import Emulator
 
@@ -28,6 +28,25 @@ _UNMEASURED = (
 RunCli = Callable[..., Result]
 StartEmulator = Callable[..., Emulator]
 StartScripted = Callable[[Answers], Scripted]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are processors: many tests wait for a while."""
+    counts = getattr(os, "sched_getaffinity", None)
+    return (len(counts(0)) if counts else os.cpu_count() or 1) * 3 // 2 or 1
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what installs something or takes long, but where that is asked for."""
+    left_out = [item for item in items if _is_left_out(item)]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def _is_left_out(item: pytest.Item) -> bool:
+    installs = "tools" in getattr(item, "fixturenames", ()) or item.get_closest_marker("installs")
+    is_thorough = item.get_closest_marker("thorough")
+    return bool(installs and not INSTALLS) or bool(is_thorough and not IS_THOROUGH)
 
 
 @pytest.fixture(autouse=True)

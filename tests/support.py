@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
 from runner.cli import main
 from runner.emulator import Emulator
@@ -23,8 +23,12 @@ TOKEN = "sentinel-T0KEN-9b1fd6c0"
 TOLOKER = "1ad097faba0eff85a04fe30bc04d53db"
 COMMAND = (sys.executable, "-m", "runner")
 TIMEOUT_S = 60
-IS_THOROUGH = os.environ.get("MESSAGE_RUNNER_PROFILE") == "thorough"
-"""The long profile: every case, and not one of each kind."""
+_PROFILE = os.environ.get("MESSAGE_RUNNER_PROFILE")
+INSTALLS = _PROFILE in {"ci", "thorough"}
+"""Whether tests may install packages of their own, as in `.ci/run`."""
+IS_THOROUGH = _PROFILE == "thorough"
+"""The long profile: every case, and not some of each kind."""
+Case = TypeVar("Case")
 
 THANKS = f"""\
 topic:
@@ -36,6 +40,16 @@ recipients_ids:
   - {TOLOKER}
 answerable: false
 """
+
+
+def one_in(step: int, cases: Iterable[Case]) -> list[Case]:
+    """One case in so many, the first among them; in the long profile all."""
+    return list(cases)[:: 1 if IS_THOROUGH else step]
+
+
+def all_but(dear: Iterable[Case], cases: Iterable[Case]) -> list[Case]:
+    """The cases without the dear ones, of which others of their kind stay; in the long profile all."""
+    return [case for case in cases if IS_THOROUGH or case not in set(dear)]
 
 
 class Result(NamedTuple):

@@ -44,15 +44,13 @@ STORIES: dict[str, list[tuple[str, ...]]] = {
     "usage": [("sedn",), ("send", "--nope"), ("send", "--limit", "0"), ("schema", "none")],
     "schemas": [("schema",), ("schema", "config"), ("schema", "manifest"), ("schema", "results")],
     "local": [
-        *(("validate",), ("plan", "-v"), ("plan", "--format", "json"), ("send", "--limit", "1")),
-        *(("send", "--results", "r.json"), ("send",), ("status",), ("status", "--format", "json")),
-        *(("replies",), ("replies", "--format", "csv"), ("preview",), ("status", "--refresh")),
+        *(("validate",), ("plan", "-v"), ("send", "--limit", "1"), ("send", "--results", "r.json")),
+        *(("status", "--format", "json"), ("replies", "--format", "csv"), ("preview",)),
     ],
     "wrong": [
-        *(("validate", "broken"), ("validate", "--format", "json", "broken"), ("plan", "broken")),
-        *(("send", "broken"), ("validate", "--format", "github", "broken"), ("validate", "gone")),
-        *(("resolve", "abc", "--not-sent"), ("send", "--target", "nowhere"), ("validate", "-q")),
-        *(("validate", "--format", "junit", "broken"), ("validate", "--color", "always", "broken")),
+        *(("validate", "--color", "always", "broken"), ("plan", "broken"), ("send", "broken")),
+        *(("validate", "--format", "junit", "broken"), ("validate", "gone")),
+        *(("resolve", "abc", "--not-sent"), ("send", "--target", "nowhere")),
     ],
     "set-up": [("init", "mine"), ("init", "mine"), ("init", "mine/runner.yaml")],
 }
@@ -88,7 +86,7 @@ def test_both_doors_say_the_same_of_every_command(name: str, tmp_path: Path) -> 
     assert names[0] == names[1]
 
 
-@pytest.mark.parametrize("fault", ["", "kind=401,on=compose", "kind=400,at=1", "kind=500,at=1"])
+@pytest.mark.parametrize("fault", ["", "kind=500,at=1"])
 def test_both_doors_say_the_same_of_a_server(
     fault: str, tmp_path: Path, start_emulator: StartEmulator
 ) -> None:

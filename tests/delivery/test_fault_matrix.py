@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from support import IS_THOROUGH
+from support import IS_THOROUGH, one_in
 
 from runner.emulator import FAULT_KINDS, LIST_FAULT_KINDS
 from runner.errors import ExitCode
@@ -100,7 +100,7 @@ def check_one_case(folder: Path, kind: str, where: str, lag: str) -> None:
         it.check_sends_nothing_more()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", one_in(3, KINDS))
 def test_everybody_is_reached_once(tmp_path: Path, kind: str) -> None:
     # Side by side, because most of what a case does is to wait for the list.
     cases = cases_of(kind)

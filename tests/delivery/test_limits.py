@@ -201,9 +201,9 @@ def test_twenty_failures_running_are_an_outage(tmp_path: Path, kind: str) -> Non
         result = it.send("--results", "results.json")
         assert result.code == ExitCode.LATER
         assert "stopped: " in result.err
-        # Those on their way when the twentieth failed still come, and some may have failed before
-        # the last of the two that succeeded.
-        assert 22 <= it.calls("compose") <= 22 + 2 * it.jobs
+        # Those on their way when the twentieth failed still come, and a slow machine tells late of
+        # the two that succeeded; but not everybody is tried.
+        assert 22 <= it.calls("compose") < 50
         assert it.unknown() == []
         sent = summary(it)["sent"]
         assert sent == len(threads(it.emulator)) == len(it.claimed())

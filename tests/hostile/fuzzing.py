@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from support import THANKS
+from support import IS_THOROUGH, THANKS
 
-IS_THOROUGH = os.environ.get("MESSAGE_RUNNER_PROFILE") == "thorough"
 # The usual run tries the same examples each time: nobody's pull request fails by chance.
 FUZZ = settings(
     deadline=None,

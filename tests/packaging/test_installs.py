@@ -50,7 +50,7 @@ STRAY = (
     *("runner/notes.txt", "runner/cli/setup/log.txt", "runner/results.jsonl", "schemas/old.json5"),
 )
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.installs, pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True)

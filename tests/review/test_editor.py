@@ -22,21 +22,22 @@ SERVER = "yaml-language-server@2.0.0"
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "tests" / "examples"
 
-# A wrong file, and the words that an editor shows at the line which `# expect:` names.
+# A wrong file, and the words of our schema, if any, that an editor shows at the line which
+# `# expect:` names; its own words are its own.
 WRONG = {
-    "unknown-key-misspelt.yaml": "Property recipient_ids is not allowed",
-    "unknown-key-in-addition.yaml": "Property priority is not allowed",
-    "select-type-lower-case.yaml": "Value is not accepted",
+    "unknown-key-misspelt.yaml": "",
+    "unknown-key-in-addition.yaml": "",
+    "select-type-lower-case.yaml": "",
     "topic-not-by-language.yaml": "write it per language",
-    "text-is-empty.yaml": "String is shorter than the minimum length",
+    "text-is-empty.yaml": "",
     "language-lower-case.yaml": "write it per language: topic",
     "answerable-in-quotes.yaml": "write true or false",
-    "revision-zero.yaml": "Value is below the minimum of 1",
+    "revision-zero.yaml": "",
     "date-without-a-zone.yaml": "write a date and time with a zone",
-    "folder-unknown.yaml": "Value is not accepted",
+    "folder-unknown.yaml": "",
     "id-climbs.yaml": "use up to 200 letters",
-    "yaml-duplicate-key.yaml": "Map keys must be unique",
-    "yaml-quote-left-open.yaml": "Missing closing",
+    "yaml-duplicate-key.yaml": "",
+    "yaml-quote-left-open.yaml": "",
 }
 
 
@@ -45,6 +46,9 @@ def why_not(said: str) -> None:
     if IS_CI:
         pytest.fail(said)
     pytest.skip(said)
+
+
+pytestmark = pytest.mark.installs
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import IS_THOROUGH, TOKEN, calls, control, direct, reached, tolokers
+from support import TOKEN, calls, control, direct, one_in, reached, tolokers
 
 from runner.emulator import Emulator
 
@@ -30,7 +30,7 @@ CONFIG = "defaults: {settle: 0.2, rate: 300}\n"
 SystemRunner = Callable[..., Runner]
 
 # Each job is a dozen processes; the others are a part of each kind.
-thorough = pytest.mark.skipif(not IS_THOROUGH, reason="with MESSAGE_RUNNER_PROFILE=thorough only")
+thorough = pytest.mark.thorough
 
 
 @dataclass
@@ -167,7 +167,7 @@ def remote(tmp_path: Path, emulator: Emulator, commands: str, set_up: Path) -> R
     return Remote(tmp_path / "remote", emulator, commands, set_up)
 
 
-@pytest.fixture(params=["github", "gitlab"])
+@pytest.fixture(params=one_in(2, ["github", "gitlab"]))
 def send(request: pytest.FixtureRequest, remote: Remote) -> SystemRunner:
     """The job that sends, of either system."""
     return remote.run if request.param == "github" else remote.run_on_gitlab
@@ -279,6 +279,7 @@ def test_a_job_killed_while_it_sends(remote: Remote, records: bool) -> None:
     assert len(reached(remote.emulator)) == 13
 
 
+@thorough
 def test_two_clones_and_a_rejected_push_lose_nothing(remote: Remote) -> None:
     remote.run()
     remote.write("messages/second.yaml", direct("bob"))
@@ -362,6 +363,7 @@ def test_a_torn_last_line_does_not_become_damage(remote: Remote) -> None:
     assert remote.composed() == 2
 
 
+@thorough
 def test_an_old_commit_run_again_sends_nothing(remote: Remote) -> None:
     old = git("rev-parse", "HEAD", cwd=remote.desk)
     remote.run()
@@ -414,6 +416,7 @@ def test_the_check_needs_no_token_and_makes_no_request(remote: Remote) -> None:
     assert "first" in summary
 
 
+@thorough
 def test_the_check_knows_what_was_sent(remote: Remote) -> None:
     remote.run()
 
