@@ -28,11 +28,11 @@ def open_bounded(path: Path, most: int) -> BinaryIO:
     A pipe is not waited for, and a device not read for ever.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    stream = os.fdopen(os.open(path, flags), "rb")
-    found = os.fstat(stream.fileno())
+    handle = os.open(path, flags)
+    found = os.fstat(handle)
     if stat.S_ISREG(found.st_mode) and found.st_size <= most:
-        return stream
-    stream.close()
+        return os.fdopen(handle, "rb")
+    os.close(handle)
     if stat.S_ISREG(found.st_mode):
         raise TooLargeError(errno.EFBIG, "the file is too large")
     raise OSError(errno.EINVAL, "this is not a file")

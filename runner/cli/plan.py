@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -24,6 +25,7 @@ from runner.report.harmless import json_text
 from runner.report.results import write_results
 from runner.report.summary import summary_markdown
 from runner.report.text import plan_lines, summary_line
+from runner.wording import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,18 +41,21 @@ class Outputs:
 @click.command()
 @selection
 @options.where
-@options.bundle(
+@partial(
+    options.bundle,
     "outputs",
     Outputs,
-    click.option("--out", type=FILE, metavar="FILE", help="Write the plan for --plan."),
-    click.option(
-        "--summary",
-        type=FILE,
-        metavar="FILE",
-        help="Append Markdown, as for $GITHUB_STEP_SUMMARY.",
+    (
+        click.option("--out", type=FILE, metavar="FILE", help="Write the plan for --plan."),
+        click.option(
+            "--summary",
+            type=FILE,
+            metavar="FILE",
+            help="Append Markdown, as for $GITHUB_STEP_SUMMARY.",
+        ),
+        options.results,
+        options.output_format(type=click.Choice(["text", "json"])),
     ),
-    options.results,
-    options.output_format("text", "json"),
 )
 @options.volume
 def plan(selection: Selection, where: Where, outputs: Outputs, volume: Volume) -> int:
@@ -77,7 +82,7 @@ def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volu
         document = plan_document(
             planned,
             target=settings.target_name,
-            manifest=settings.shown_manifest,
+            manifest=shown(settings.manifest),
             quota_notes=quota_notes,
         )
         results = planned.results
@@ -95,7 +100,7 @@ def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volu
         code = finish(results, ExitCode.DONE)
     if outputs.output_format == "text":
         _show(planned, results, quota_notes, volume)
-    volume.log(f"target: {settings.shown_target}\nmanifest: {settings.shown_manifest}")
+    volume.log(f"target: {settings.shown_target}\nmanifest: {shown(settings.manifest)}")
     show_warnings(warnings)
     if outputs.output_format == "json":
         click.echo(json_text(document))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 import click
 
 from runner.cli import options
-from runner.cli.connection import Connection, find_token, open_connection
+from runner.cli.connection import Connection, open_connection
 from runner.cli.options import FILE, Speed, Volume, Where
 from runner.cli.plan import Outputs, show_plan
 from runner.cli.results import results_file, show_warnings
@@ -51,25 +52,28 @@ class Scope:
 @options.speed
 @options.results
 @click.option("--dry-run", is_flag=True, help="Do what `plan` does: send nothing.")
-@options.bundle(
+@partial(
+    options.bundle,
     "scope",
     Scope,
-    click.option(
-        "--plan",
-        "plan_path",
-        type=FILE,
-        metavar="FILE",
-        help="Send what this plan of `plan --out` holds; refuse if anything has moved since.",
+    (
+        click.option(
+            "--plan",
+            "plan_path",
+            type=FILE,
+            metavar="FILE",
+            help="Send what this plan of `plan --out` holds; refuse if anything has moved since.",
+        ),
+        click.option(
+            "--limit", type=click.IntRange(1), metavar="N", help="Make at most so many deliveries."
+        ),
+        click.option(
+            "--test-to",
+            metavar="TOLOKER_ID",
+            help="Send every message to this Toloker only, as a test that changes nobody's state.",
+        ),
+        click.option("-y", "--yes", is_flag=True, help="Do not ask on a terminal."),
     ),
-    click.option(
-        "--limit", type=click.IntRange(1), metavar="N", help="Make at most so many deliveries."
-    ),
-    click.option(
-        "--test-to",
-        metavar="TOLOKER_ID",
-        help="Send every message to this Toloker only, as a test that changes nobody's state.",
-    ),
-    click.option("-y", "--yes", is_flag=True, help="Do not ask on a terminal."),
 )
 @options.volume
 def send(
@@ -109,16 +113,18 @@ def _send(
     with results_file(results, where, dry_run=False) as (settings, finish):
         settings.refuse_silent_ci()
         prepared = prepare(selection, settings.config)
-        pacing, token = load_pacing(speed, settings.config), find_token(settings)
+        pacing = load_pacing(speed, settings.config)
         volume.log(f"target: {settings.shown_target}")
-        with open_connection(settings, pacing, token) as connection:
+        with open_connection(settings, pacing) as connection:
             planned, warnings = prepared.plan(connection.manifest.history())
             show_warnings(warnings)
-            only = _reviewed(settings, prepared, planned, scope.plan_path)
+            only = None
+            if scope.plan_path is not None:
+                only = _reviewed(settings, prepared, planned, scope.plan_path)
             if not (scope.yes or _agreed(settings, planned, scope.test_to)):
                 click.echo("nothing was sent", err=True)
                 return finish((), ExitCode.SURROUNDINGS)
-            with _progress(volume) as progress:
+            with closing(Progress(sys.stderr, is_quiet=volume.quiet)) as progress:
                 if scope.test_to is not None:
                     report = _carry_out_test(connection, prepared, scope.test_to, progress)
                 else:
@@ -130,12 +136,8 @@ def _send(
             _show_report(settings, prepared, report, volume)
 
 
-def _reviewed(
-    settings: Settings, prepared: Prepared, planned: Plan, path: Path | None
-) -> frozenset[Key] | None:
+def _reviewed(settings: Settings, prepared: Prepared, planned: Plan, path: Path) -> frozenset[Key]:
     """What the plan file lets pass; raises `MessagesError` for whatever moved since."""
-    if path is None:
-        return None
     file = read_plan_file(path)
     moved = find_moved(file, planned, settings.target_name)
     if moved:
@@ -190,30 +192,7 @@ def _carry_out_test(
     )
 
 
-@contextmanager
-def _progress(volume: Volume) -> Iterator[Callable[[int, int], None]]:
-
-    # Python has no stream where the file is closed.
-    stream: TextIO | None = sys.stderr
-    if stream is None:
-        yield lambda _done, _total: None
-        return
-    progress = Progress(stream, is_quiet=volume.quiet)
-
-    def show(done: int, total: int) -> None:
-        # Nobody may be looking any more, and requests are on their way.
-        with suppress(OSError):
-            progress(done, total)
-
-    try:
-        yield show
-    finally:
-        with suppress(OSError):
-            progress.close()
-
-
 def _show_report(settings: Settings, prepared: Prepared, report: RunResult, volume: Volume) -> None:
-
     if not volume.quiet:
         for line in run_lines(report.results, verbose=volume.verbose):
             click.echo(line)
@@ -231,7 +210,7 @@ def _show_report(settings: Settings, prepared: Prepared, report: RunResult, volu
         click.echo(printable(line), err=True)
     place = " on the local emulator" if settings.target.is_local else ""
     said = summary_line(report.results, dry_run=False)
-    click.echo(f"{said}{place}; manifest: {settings.shown_manifest}")
+    click.echo(f"{said}{place}; manifest: {shown(settings.manifest)}")
 
 
 def _agreed(settings: Settings, planned: Plan, test_to: str | None) -> bool:

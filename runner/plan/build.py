@@ -67,7 +67,7 @@ def _plan_spec(
 ) -> PlannedMessage:
     deliveries: list[Delivery] = []
     skipped: list[Result] = []
-    reached = history.reached.get((messages[0].id, messages[0].revision), {})
+    reached = history.reached((messages[0].id, messages[0].revision))
     for message in messages:
         if reached:
             skipped += _find_done(message, reached)

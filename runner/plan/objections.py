@@ -28,8 +28,9 @@ def find_objections(plan: Plan, policy: Policy, is_gone: Callable[[str], bool]) 
 def _find_faults(
     planned: PlannedMessage, history: History, policy: Policy, is_gone: Callable[[str], bool]
 ) -> Iterator[Fault]:
+    """Say what of a message does not go with what was sent before."""
     message, recipients = planned.message, planned.message.recipients
-    reached = history.reached.get((message.id, message.revision), {})
+    reached = history.reached((message.id, message.revision))
     types = {each.select_type for each in reached.values()} - {recipients.select_type}
     if types:
         before = ", ".join(sorted(each or "a reply" for each in types))
@@ -71,7 +72,7 @@ def _others_with_content(delivery: Delivery, history: History) -> list[str]:
     digest, keys = delivery.message.digest, delivery.keys
     others = set()
     for identity in history.by_digest.get(digest, ()):
-        known = history.reached[identity]
+        known = history.reached(identity)
         if any(key in known and known[key].digest == digest for key in keys):
             others.add(identity[0])
     return sorted(others - {delivery.message.id})

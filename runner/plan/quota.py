@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from runner.manifest.history import History, NotFound
-from runner.model import Delivery, Rejected
+from runner.manifest.history import History
+from runner.model import Delivery
 
 DAILY_REQUESTS = 100_000
 DAILY_ALL = 1
@@ -30,14 +30,9 @@ class Fit:
 
 def fit(deliveries: Sequence[Delivery], history: History, now: datetime) -> Fit:
     """Hold deliveries against the daily limits, with what was tried in the last 24 hours."""
-    recent = [
-        each
-        for each in history.attempts
-        if each.at > now - _DAY and each.action == "compose"
-        if not isinstance(each.outcome, (Rejected, NotFound))
-    ]
-    used_all = sum(each.select_type == "ALL" for each in recent)
-    used = len(recent) - used_all
+    tried = history.tried_since(now - _DAY)
+    used_all = tried["ALL"]
+    used = tried.total() - used_all
     left = {True: max(DAILY_ALL - used_all, 0), False: max(DAILY_REQUESTS - used, 0)}
     today: list[Delivery] = []
     later: list[Delivery] = []

@@ -17,26 +17,22 @@ def digest_of(
     Never the recipients: a batch, a thread and the whole message have the same digest. A filter
     counts in its normal form, because Toloka gives it back in another shape than it was sent.
     """
-    content: dict[str, object] = {
+    content = {
         "answerable": answerable,
         "recipients_filter": normal_form(recipients_filter),
         "recipients_select_type": select_type,
-        "text": _plain(text),
-        "topic": _plain(topic),
     }
-    return _hashed(content)
+    return _hashed(content, text=text, topic=topic)
 
 
 def digest_of_reply(text: Texts) -> str:
     """Digest a reply: it has nothing but its text."""
-    return _hashed({"action": "reply", "text": _plain(text)})
+    return _hashed({"action": "reply"}, text=text)
 
 
-def _plain(texts: Texts) -> dict[str, str]:
+def _hashed(content: dict[str, object], **texts: Texts) -> str:
     """Line ends and white space around a text do not count: not every server keeps them."""
-    return {language: text.replace("\r\n", "\n").strip() for language, text in texts.items()}
-
-
-def _hashed(content: object) -> str:
+    for name, said in texts.items():
+        content[name] = {each: text.replace("\r\n", "\n").strip() for each, text in said.items()}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()

@@ -51,30 +51,25 @@ class TooLongError(ListError):
     """A page is too long to be read."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadList:
     """Lists threads by id. That a list ends is not left to the server.
 
     `get` asks for a page of the list, of at most so many bytes, and gives status and body.
     """
 
-    def __init__(
-        self,
-        get: Callable[[Mapping[str, str], int], tuple[int, bytes]],
-        mask: Mask,
-        timeout_s: float,
-    ) -> None:
-        self._get = get
-        self._mask = mask
-        self._timeout_s = timeout_s
+    get: Callable[[Mapping[str, str], int], tuple[int, bytes]]
+    mask: Mask
+    timeout_s: float
 
     def threads(self, query: Mapping[str, str]) -> Iterator[Thread]:
         """List threads, page after page; raises `ListError` when one cannot be had."""
-        until_s = time.monotonic() + self._timeout_s
+        until_s = time.monotonic() + self.timeout_s
         limit, last = LIST_LIMIT, ""
         while True:
             after = {"id_gt": last} if last else {}
             page, limit = self._page({**query, **after, "sort": "id"}, limit)
-            threads = [thread_of(item, self._mask) for item in page.items]
+            threads = [thread_of(item, self.mask) for item in page.items]
             yield from (thread for thread in threads if thread is not None)
             if not page.has_more:
                 return
@@ -82,7 +77,7 @@ class ThreadList:
             if end is None or end.id <= last:
                 raise ListError("the list of threads does not go on after a page")
             if time.monotonic() > until_s:
-                raise ListError(_ENDLESS.format(self._timeout_s / 60))
+                raise ListError(_ENDLESS.format(self.timeout_s / 60))
             # Short pages become long again.
             limit, last = min(2 * limit, LIST_LIMIT), end.id
 
@@ -96,19 +91,20 @@ class ThreadList:
 
     def _page_of(self, query: Mapping[str, str], limit: int) -> Page:
         """Reading is safe to repeat, so it is tried more than once where that may help."""
-        for attempt in range(1, _ATTEMPTS):
-            try:
-                return self._page_once(query, limit)
-            except PassingError:
-                time.sleep(_PAUSE_S * attempt)
-        return self._page_once(query, limit)
-
-    def _page_once(self, query: Mapping[str, str], limit: int) -> Page:
         longer = _LONG_THREAD if limit == 1 else 1
-        status, content = self._get({**query, "limit": str(limit)}, _MAX_PAGE_BYTES * longer)
-        if status in (401, 403):
-            raise SurroundingsError(refusal_of_credentials(status, content, self._mask))
-        return page_in(status, content, MAX_WEIGHT * longer)
+        query = {**query, "limit": str(limit)}
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                status, content = self.get(query, _MAX_PAGE_BYTES * longer)
+                if status in (401, 403):
+                    raise SurroundingsError(refusal_of_credentials(status, content, self.mask))
+                return page_in(status, content, MAX_WEIGHT * longer)
+            except PassingError:
+                if attempt == _ATTEMPTS:
+                    raise
+                time.sleep(_PAUSE_S * attempt)
 
 
 def page_in(status: int, content: bytes, max_weight: int = MAX_WEIGHT) -> Page:

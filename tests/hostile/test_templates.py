@@ -26,7 +26,7 @@ DEEP = "this is nested too deep, or calls itself without end; make it flatter"
 FUNCTION = "this is a function, not text: call it with ()"
 SERIES = "this is a series of values, not text: end it with |list or |join"
 NUMBER = "this number is too large"
-UNSAFE = "not allowed: "
+UNSAFE = "this is not allowed"
 
 REFUSED = {
     # Text and lists that grow.
@@ -119,7 +119,7 @@ REFUSED = {
     "{{ lipsum() }}": 'the variable "lipsum" is not defined',
     "{{ cycler(1).next() }}": 'the variable "cycler" is not defined',
     "{{ joiner() }}": 'the variable "joiner" is not defined',
-    "{{ [1, 2] | random }}": "No filter named 'random'.",
+    "{{ [1, 2] | random }}": "this is no Jinja2 template",
     # Other people's files.
     "{% include '../m.yaml' %}": 'there is no partial "../m.yaml"',
     "{% include '/etc/passwd' %}": 'there is no partial "/etc/passwd"',

@@ -11,6 +11,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import history_of
 
 from runner import clock
 from runner.errors import Fault, MessagesError, Place, Problem
@@ -163,7 +164,7 @@ def history(
         at=NOW - timedelta(hours=hours),
         outcome=outcome,
     )
-    return History(tuple(replace(one, delivery=f"d{number}") for number in range(count)))
+    return history_of(*(replace(one, delivery=f"d{number}") for number in range(count)))
 
 
 def test_one_message_to_all_goes_out_a_day() -> None:

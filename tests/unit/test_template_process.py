@@ -111,10 +111,10 @@ def test_an_expression_gives_plain_data(template: str, kind: str, value: object)
 @pytest.mark.parametrize(
     ("template", "kind", "said"),
     [
-        ("{{ a }} {{ b }} {{ own.c }}", "text", ['the variable "a" is not defined', 'the variable "b" is not defined', "template: 'int object' has no attribute 'c'"]),
-        ("{% if 1 %}\n{{ 1 / 0 }}{% endif %}", "text", ["template: ZeroDivisionError: division by zero"]),
-        ("{% nope %}", "text", ["template: Encountered unknown tag 'nope'."]),
-        ("{{ ''.__class__ }}", "value", ["template: not allowed: access to attribute '__class__' of 'str' object is unsafe."]),
+        ("{{ a }} {{ b }} {{ own.c }}", "text", ['the variable "a" is not defined', 'the variable "b" is not defined', 'template: there is no "c" in this']),
+        ("{% if 1 %}\n{{ 1 / 0 }}{% endif %}", "text", ["template: this divides by zero"]),
+        ("{% nope %}", "text", ["template: this is no Jinja2 template"]),
+        ("{{ ''.__class__ }}", "value", ["template: this is not allowed"]),
         ("{{ 10 ** 100 }}", "value", ["template: this number is too large"]),
         ("{{ 'a' * 30000 }}", "value", ["template: this is a value of more than 20,000 characters"]),
         ("{{ [1] * 300000 }}", "list", ["template: this is more than 250,000 values"]),
