@@ -29,6 +29,9 @@ def read(text: str) -> datetime:
     A blank may stand for the `T`, and seconds may be left out. Raises `ValueError` for anything
     else, and for a time that does not exist.
     """
+    # As `written` writes it, the quick way: a manifest may hold a million of them.
+    if text[4:20:3] == "--T::." and text[23:] == "Z":
+        return datetime.fromisoformat(text[:23] + "+00:00")
     found = _FORM.fullmatch(text)
     if found is None:
         raise ValueError(text)

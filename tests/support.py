@@ -16,8 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, NamedTuple, TypeVar
 
+from runner import clock
 from runner.cli import main
 from runner.emulator import Emulator
+from runner.manifest.history import Attempt, History
+from runner.manifest.lines import Event, outcome_event
+from runner.manifest.state import LINES, ManifestState
 
 TOKEN = "sentinel-T0KEN-9b1fd6c0"
 TOLOKER = "1ad097faba0eff85a04fe30bc04d53db"
@@ -40,6 +44,30 @@ recipients_ids:
   - {TOLOKER}
 answerable: false
 """
+
+
+def history_of(*attempts: Attempt) -> History:
+    """What a manifest with these attempts knows."""
+    state = ManifestState()
+    for each in attempts:
+        intent: Event = {
+            "event": "intent",
+            "delivery": each.delivery,
+            "message": each.message,
+            "revision": each.revision,
+            "source": each.source,
+            "action": each.action,
+            "recipients_select_type": each.select_type,
+            "recipients_ids": each.recipients_ids,
+            "recipients_filter": each.recipients_filter,
+            "thread_id": each.in_thread,
+            "digest": each.digest,
+            "at": clock.written(each.at),
+        }
+        outcome = [outcome_event(each.delivery, each.outcome, "answer")] if each.outcome else []
+        for event in (intent, *outcome):
+            LINES[str(event["event"])].take(state, event)
+    return state.history()
 
 
 def one_in(step: int, cases: Iterable[Case]) -> list[Case]:

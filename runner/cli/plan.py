@@ -17,7 +17,7 @@ from runner.cli.selection import selection
 from runner.errors import ExitCode, MessagesError
 from runner.manifest.file import read_history
 from runner.model import Result
-from runner.plan.plan import Plan, result_of
+from runner.plan.plan import Plan
 from runner.plan.planfile import plan_document
 from runner.plan.quota import fit
 from runner.prepare import Selection, prepare
@@ -85,7 +85,7 @@ def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volu
             manifest=shown(settings.manifest),
             quota_notes=quota_notes,
         )
-        results = _results(planned)
+        results = planned.results
         markdown = summary_markdown(
             planned,
             results,
@@ -105,10 +105,6 @@ def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volu
     if outputs.output_format == "json":
         click.echo(json_text(document))
     return code
-
-
-def _results(planned: Plan) -> tuple[Result, ...]:
-    return (*planned.skipped, *(result_of(each, "planned") for each in planned.deliveries))
 
 
 def _show(

@@ -16,7 +16,7 @@ from runner.lookup.conversation import find_answers, query_for
 from runner.manifest.file import read_history
 from runner.report.answers import answer_lines, answers_csv, answers_document
 from runner.report.harmless import json_text
-from runner.report.text import plural
+from runner.wording import plural
 
 
 @click.command()

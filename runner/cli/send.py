@@ -25,12 +25,12 @@ from runner.plan.plan import Key, Plan
 from runner.plan.planfile import find_moved, read_plan_file
 from runner.prepare import Prepared, Selection, prepare
 from runner.report.progress import Progress
-from runner.report.text import loud_lines, plural, run_lines, summary_line
+from runner.report.text import loud_lines, run_lines, summary_line
 from runner.send.run import Run, RunOptions
 from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
 from runner.toloka.filter_table import is_identifier
-from runner.wording import printable, shown
+from runner.wording import plural, printable, shown
 
 # Different refusals that are shown without -v.
 _REFUSALS = 20

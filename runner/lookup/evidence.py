@@ -166,7 +166,7 @@ def find_adoptions(
     taken: set[tuple[str, int, str | None]] = set()
 
     def is_due(message: Message, key: str | None) -> bool:
-        known = history.reached.get((message.id, message.revision), {}).get(key)
+        known = history.reached((message.id, message.revision)).get(key)
         is_open = known is None or known.is_unknown
         return is_open and (message.id, message.revision, key) not in taken
 

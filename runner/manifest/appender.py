@@ -25,51 +25,35 @@ class Appender:
     def __init__(self, stream: FileIO, sync: Callable[[int], object] = os.fsync) -> None:
         self._stream = stream
         self._sync = sync
-        self._changed = threading.Condition()
+        self._gathering = threading.Lock()
+        self._flushing = threading.Lock()
         self._waiting: list[bytes] = []
         self._taken = 0
         self._on_disk = 0
-        self._is_flushing = False
         self._failure: OSError | None = None
-        _sync_folder(Path(str(stream.name)).parent)
 
     def append(self, line: bytes) -> None:
         """Put a line, or several in one piece, on disk; raises `OSError` if it was not taken."""
-        with self._changed:
+        with self._gathering:
             self._waiting.append(line)
             self._taken += 1
             mine = self._taken
-            while self._on_disk < mine:
-                if self._failure is not None:
-                    raise self._failure
-                if self._is_flushing:
-                    self._changed.wait()
-                else:
-                    self._flush()
+        with self._flushing:
+            if self._on_disk >= mine:
+                return
+            if self._failure is not None:
+                raise self._failure
+            with self._gathering:
+                lines, self._waiting, upto = self._waiting, [], self._taken
+            self._write(b"".join(lines))
+            self._on_disk = upto
 
     def close(self) -> None:
         """Take no more lines; the file stays open. Repeating is safe."""
-        with self._changed:
-            while self._is_flushing:
-                self._changed.wait()
+        with self._flushing:
             self._failure = self._failure or OSError(errno.EBADF, "this run has ended")
 
-    def _flush(self) -> None:
-        """Write what waits, with the lock released meanwhile. Called with the lock held."""
-        lines, upto = b"".join(self._waiting), self._taken
-        self._waiting.clear()
-        self._is_flushing = True
-        self._changed.release()
-        try:
-            self._failure = self._write(lines)
-        finally:
-            self._changed.acquire()
-            self._is_flushing = False
-            self._changed.notify_all()
-        if self._failure is None:
-            self._on_disk = upto
-
-    def _write(self, lines: bytes) -> OSError | None:
+    def _write(self, lines: bytes) -> None:
         good = None
         try:
             if not is_in_place(self._stream):
@@ -82,14 +66,14 @@ class Appender:
                 view = view[self._stream.write(view) :]
             self._sync(self._stream.fileno())
         except OSError as error:
+            self._failure = error
             with suppress(OSError):
                 if good is not None:
                     self._stream.truncate(good)
-            return error
-        return None
+            raise
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a new name in a folder last. Windows opens no folders, and needs no such thing."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

@@ -6,8 +6,6 @@ modules get is a `History`.
 
 from __future__ import annotations
 
-import codecs
-import json
 import os
 import secrets
 import threading
@@ -15,27 +13,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
 from runner.errors import SurroundingsError
-from runner.files import MANIFEST_START, surroundings
-from runner.manifest.appender import Appender
+from runner.files import surroundings
+from runner.manifest.appender import Appender, sync_folder
 from runner.manifest.history import Attempt, History, Seen, Settled
 from runner.manifest.lines import (
     Event,
-    account_event,
-    folders_event,
-    header_event,
     intent_event,
     line_of,
+    new_event,
     outcome_event,
-    run_event,
     seen_event,
-    suppressed_event,
 )
-from runner.manifest.lock import MANIFEST, locked, read_file
-from runner.manifest.state import DamageError, ManifestState, read_state
+from runner.manifest.lock import MANIFEST, find_file, locked
+from runner.manifest.reading import DamageError, read_state
+from runner.manifest.state import LINES, VERSION, ManifestState
 from runner.model import Delivery, Message, Sent
 from runner.wording import shown
+
+_MOST = 2 * 1024**3
+"""Bytes of a manifest, some millions of lines: more does not fit into anybody's memory."""
 
 
 def read_history(path: Path, target: str | None) -> History:
@@ -44,7 +43,13 @@ def read_history(path: Path, target: str | None) -> History:
     `target` is what its first line must name, None where that is not known. Raises
     `SurroundingsError` for damage, with the line number, and for another target.
     """
-    return _parse(read_file(path), path, target)[0].history()
+    with surroundings(path, MANIFEST, "read"):
+        file = find_file(path)
+        if not file.exists():
+            return History()
+        with file.open("rb") as stream:
+            state, _ = _read(stream, path, target)
+    return state.history()
 
 
 class Manifest:
@@ -80,15 +85,14 @@ class Manifest:
         Raises `SurroundingsError` at once if another run holds the lock.
         """
         with locked(path) as stream:
-            with surroundings(path, MANIFEST, "read"):
-                stream.seek(0)
-                raw = stream.read()
-            state, end = _parse(raw, path, target)
+            if os.fstat(stream.fileno()).st_size:
+                state = _read_and_repair(stream, path, target)
+            else:
+                state = ManifestState()
+                sync_folder(Path(str(stream.name)).parent)
             target = target or state.target
             if target is None:
                 raise SurroundingsError(f"there is no manifest at {shown(path)}")
-            with surroundings(path, MANIFEST):
-                _repair(stream, raw, end)
             appender = Appender(stream)
             try:
                 yield cls(path, target, run, state, appender)
@@ -135,7 +139,15 @@ class Manifest:
 
     def leave_out(self, message: Message, ids: Sequence[str]) -> None:
         """Record Tolokers who are left out of a message for good."""
-        self._write(suppressed_event(message, ids))
+        self._write(
+            new_event(
+                "suppressed",
+                message=message.id,
+                revision=message.revision,
+                source=message.source,
+                recipients_ids=list(ids),
+            )
+        )
 
     def note_seen(self, seen: Iterable[Seen]) -> None:
         """Record threads of ours that no delivery claims: they need not be listed again."""
@@ -143,30 +155,31 @@ class Manifest:
 
     def note_folders(self, attempt: Attempt, folders: Sequence[str]) -> None:
         """Record that a thread was put into folders."""
-        self._write(folders_event(attempt, folders))
+        thread_id, delivery = attempt.thread_id, attempt.delivery
+        self._write(
+            new_event("folders", thread_id=thread_id, delivery=delivery, folders=list(folders))
+        )
 
     def settle(self, delivery_id: str, outcome: Settled, how: str = "answer") -> None:
         """Record what became of an intent, and how that was learned."""
         # The outcome first: if the disk takes no more, what was sent counts more than who sent it.
         self._write(outcome_event(delivery_id, outcome, how))
         if isinstance(outcome, Sent):
-            self.note_account(outcome.thread.account)
             self.check_account(outcome.thread.account)
 
-    def note_account(self, account: str | None) -> None:
-        """Record the account, once, as soon as it is known; a new manifest gets it as it begins."""
-        with self._lock:
-            if account is None or self._account is not None:
-                return
-            self._account = account
-            is_new = self._state.target is None
-        if not is_new:
-            self._write(account_event(account))
-
     def check_account(self, account: str | None) -> None:
-        """Refuse an account that is not the manifest's; raises `SurroundingsError`."""
-        known = self._account
-        if account and known and account != known:
+        """Record the account as soon as it is known; raises `SurroundingsError` for another.
+
+        A new manifest gets it as it begins.
+        """
+        if not account:
+            return
+        with self._lock:
+            known, self._account = self._account, self._account or account
+            is_news = known is None and self._state.target is not None
+        if is_news:
+            self._write(new_event("account", account=account))
+        if known not in (None, account):
             raise SurroundingsError(
                 f"{shown(self.path)} is the manifest of account {known}, and the token "
                 f"belongs to {account}: use that account's token, or another --manifest"
@@ -186,9 +199,11 @@ class Manifest:
         with self._lock:
             if self._has_begun:
                 return
-            is_new = self._state.target is None
-            header = [header_event(self._target, self._account)] if is_new else []
-            events = [*header, run_event(self._run)]
+            events = [new_event("run", **self._run)]
+            if self._state.target is None:
+                account = {} if self._account is None else {"account": self._account}
+                first = {"version": VERSION, "target": self._target, **account}
+                events.insert(0, new_event("manifest", **first))
             # Whoever comes next must find them there: nothing stands above the first line.
             self._appender.append(b"".join(map(line_of, events)))
             self._take(events)
@@ -196,15 +211,16 @@ class Manifest:
 
     def _take(self, events: Iterable[Event]) -> None:
         for event in events:
-            self._state.take(event)
+            LINES[str(event["event"])].take(self._state, event)
         self._history = None
 
 
-def _parse(raw: bytes, path: Path, target: str | None) -> tuple[ManifestState, int]:
+def _read(stream: BinaryIO, path: Path, target: str | None) -> tuple[ManifestState, int]:
     """Read the whole lines, and tell how many bytes they are."""
+    if os.fstat(stream.fileno()).st_size > _MOST:
+        raise MemoryError
     try:
-        end = _complete(raw)
-        state = read_state(raw[:end])
+        state, end = read_state(stream)
     except DamageError as error:
         raise SurroundingsError(
             f"{shown(path)}:{error.line}:1: error: the manifest is damaged ({error}); "
@@ -218,37 +234,19 @@ def _parse(raw: bytes, path: Path, target: str | None) -> tuple[ManifestState, i
     return state, end
 
 
-def _complete(raw: bytes) -> int:
-    """How many bytes hold whole lines. A torn last line was never promised to be on disk.
-
-    Raises `DamageError` for an end that is no torn line of ours: it is not cut off.
-    """
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DamageError(1, "it is UTF-16, and has to be UTF-8")
-    end = raw.rfind(b"\n") + 1
-    tail = raw[end:]
-    if not tail or _is_whole(tail):
-        return len(raw)
-    if b"\r" in tail.rstrip(b"\r\0"):
-        raise DamageError(raw.count(b"\n") + 1, "its lines end in CR alone")
-    # A power cut may leave NULs; of a new file, only the beginning of its first line.
-    if end == 0 and not MANIFEST_START.startswith(tail.rstrip(b"\0")[: len(MANIFEST_START)]):
-        raise DamageError(1, "not a line of a manifest")
-    return end
-
-
-def _is_whole(tail: bytes) -> bool:
-    """Whether only the line end is missing: an editor does that."""
-    try:
-        return isinstance(json.loads(tail), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
-def _repair(stream: FileIO, raw: bytes, end: int) -> None:
-    if not raw:
-        return
-    stream.truncate(end)
-    if end and raw[end - 1 : end] != b"\n":
-        stream.write(b"\n")
-    os.fsync(stream.fileno())
+def _read_and_repair(stream: FileIO, path: Path, target: str | None) -> ManifestState:
+    """Read, cut off a torn last line, and add a line end that an editor left out."""
+    with (
+        surroundings(path, MANIFEST, "read"),
+        open(stream.fileno(), "rb", closefd=False) as lines,
+    ):
+        lines.seek(0)
+        state, end = _read(lines, path, target)
+        lines.seek(max(end - 1, 0))
+        last = lines.read(1)
+    with surroundings(path, MANIFEST):
+        stream.truncate(end)
+        if end and last != b"\n":
+            stream.write(b"\n")
+        os.fsync(stream.fileno())
+    return state

@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from io import FileIO
 from pathlib import Path
 
@@ -26,27 +27,21 @@ if sys.platform == "win32":
     # Far beyond the file's end, because nobody else can read a byte that is locked there.
     _LOCKED_AT = 2**31 - 2
 
-    def _lock(handle: int) -> None:
+    def _set_lock(handle: int, *, on: bool) -> None:
         os.lseek(handle, _LOCKED_AT, os.SEEK_SET)
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-
-    def _unlock(handle: int) -> None:
-        os.lseek(handle, _LOCKED_AT, os.SEEK_SET)
-        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
+        msvcrt.locking(handle, msvcrt.LK_NBLCK if on else msvcrt.LK_UNLCK, 1)
 
 else:
     import fcntl
 
-    def _lock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def _unlock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_UN)
+    def _set_lock(handle: int, *, on: bool) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB if on else fcntl.LOCK_UN)
 
 
 _TRIES = 10
 MANIFEST = "manifest"
 """What the file is called where it cannot be had."""
+_for_its_owner = partial(os.open, mode=0o600)
 
 
 @contextmanager
@@ -56,42 +51,35 @@ def locked(path: Path) -> Iterator[FileIO]:
     Beside it lies a note of who holds the lock, because a lock itself cannot say. What is still
     empty at the end is removed.
     """
-    with surroundings(path, MANIFEST):
-        file = real_path(path)
-        file.parent.mkdir(parents=True, exist_ok=True)
     with surroundings(path, MANIFEST, "read"):
-        _check_kind(file)
+        file = find_file(path)
     with surroundings(path, MANIFEST):
+        file.parent.mkdir(parents=True, exist_ok=True)
         stream = _open_locked(file)
     note = file.with_name(f"{file.name}.holder")
+    if stream is None:
+        raise SurroundingsError(
+            f"{shown(path)} is in use by another run ({_holder(note)}): wait until it ends"
+        )
     try:
-        if stream is None:
-            raise SurroundingsError(
-                f"{shown(path)} is in use by another run ({_holder(note)}): wait until it ends"
-            )
         with surroundings(note, "note"):
             _leave_note(note)
         yield stream
     finally:
-        if stream is not None:
-            with suppress(OSError):
-                note.unlink()
-            with stream, suppress(OSError):
-                _give_back(stream, file)
+        with suppress(OSError):
+            note.unlink()
+        with stream, suppress(OSError):
+            # Windows removes no file that is open, and once it is closed it may be another run's.
+            if not os.fstat(stream.fileno()).st_size and os.name != "nt" and is_in_place(stream):
+                file.unlink()
+            _set_lock(stream.fileno(), on=False)
 
 
-def read_file(path: Path) -> bytes:
-    """Read a manifest without its lock; one that is not there is empty."""
-    with surroundings(path, MANIFEST, "read"):
-        file = real_path(path)
-        if not file.exists():
-            return b""
-        _check_kind(file)
-        return file.read_bytes()
+def find_file(path: Path) -> Path:
+    """Where a manifest really is: what lies beside it lies there, whatever the name it goes by.
 
-
-def real_path(path: Path) -> Path:
-    """Where a manifest really is: what lies beside it lies there, whatever the name it goes by."""
+    Raises `SurroundingsError` for a link that leads nowhere, `OSError` for what is no file.
+    """
     for each in (path, *path.parents):
         if each.is_symlink() and not each.exists():
             # Its disk is not there now, perhaps, and everything would look unsent.
@@ -99,7 +87,11 @@ def real_path(path: Path) -> Path:
                 f"the manifest {shown(path)} cannot be read: {shown(each)} is a link that leads "
                 "nowhere; bring back what it leads to, or remove it"
             )
-    return Path(os.path.realpath(path))
+    file = Path(os.path.realpath(path))
+    # Opening a pipe waits for whoever is at its other end, and reading a device need not end.
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        raise OSError(errno.EINVAL, "it is a folder, a link, a pipe or a device, not a file")
+    return file
 
 
 def is_in_place(stream: FileIO) -> bool:
@@ -117,7 +109,7 @@ def _open_locked(file: Path) -> FileIO | None:
     for _ in range(_TRIES):
         stream = FileIO(file, "a+", opener=_for_its_owner)
         try:
-            _lock(stream.fileno())
+            _set_lock(stream.fileno(), on=True)
             if is_in_place(stream):
                 return stream
             # A run that had nothing to record has just removed it.
@@ -130,27 +122,6 @@ def _open_locked(file: Path) -> FileIO | None:
             raise OSError(errno.ENOSYS, said) from error
         stream.close()
     raise OSError(errno.EAGAIN, "it is removed again and again")
-
-
-def _for_its_owner(name: str, flags: int) -> int:
-    return os.open(name, flags, 0o600)
-
-
-def _check_kind(path: Path) -> None:
-    # Opening a pipe waits for whoever is at its other end, and reading a device need not end.
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise OSError(errno.EINVAL, "it is a folder, a link, a pipe or a device, not a file")
-
-
-def _give_back(stream: FileIO, file: Path) -> None:
-    """Remove the file if it is empty, and unlock it.
-
-    Windows removes no file that is open, and once it is closed it may be another run's.
-    """
-    is_empty = os.fstat(stream.fileno()).st_size == 0
-    if is_empty and os.name != "nt" and is_in_place(stream):
-        file.unlink()
-    _unlock(stream.fileno())
 
 
 def _leave_note(note: Path) -> None:

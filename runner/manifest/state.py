@@ -1,254 +1,254 @@
-"""Lines of the manifest, read back: what they say together, kept up to date while a run writes more.
+"""What the lines of a manifest say together, kept up to date while a run writes more.
 
-Reading does not depend on the order of the lines: an outcome may stand before its intent, as it
-does when two copies of a manifest are merged.
+The order of the lines is no matter: an outcome may stand before its intent, as it does when two
+copies of a manifest are merged. No line becomes a value of its own: there may be half a million.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import cast
+from types import GenericAlias
+from typing import Any, NamedTuple
 
 from runner import clock
-from runner.manifest.history import Attempt, History, Identity, NotFound, Seen, Settled
-from runner.manifest.lines import VERSION, Event
-from runner.model import Action, NoRecipients, Rejected, SelectType, Sent, Thread
+from runner.manifest.history import History, Identity, Kind, NotFound, Row, Seen, Settled
+from runner.model import Action, NoRecipients, Rejected, SelectType
 
-# `sent` beats everything, whatever the order of the lines.
-_STRENGTH: Mapping[type[Settled], int] = {NotFound: 0, Rejected: 1, NoRecipients: 2, Sent: 3}
-_BLANK = re.compile(rb"\s*")
-_ACTIONS = ("compose", "reply")
-_TYPES = ("DIRECT", "FILTER", "ALL")
-_OUTCOMES = ("sent", "rejected", "no_recipients", "not_found")
+VERSION = 1
+"""What every manifest begins with."""
+TEXTS = list[str]
+Wanted = type | GenericAlias | tuple[str, ...]
+"""What a key holds: a type, texts, or one of some words."""
+# `sent`, of which the thread is kept, beats everything, whatever the order of the lines.
+_STRENGTH: Mapping[type, int] = {NotFound: 0, Rejected: 1, NoRecipients: 2, str: 3}
+Checked = Mapping[str, Any]
+"""An event whose keys hold what `LINES` says."""
 
 
-class DamageError(ValueError):
-    """A line that is not what a manifest holds; `line` counts from 1."""
+class Orphan(NamedTuple):
+    """An outcome whose intent has not been read yet, with the number of its line."""
 
-    def __init__(self, line: int, reason: str) -> None:
-        self.line = line
-        super().__init__(reason)
+    outcome: str | Settled
+    created: datetime | None
+    line: int
 
 
 @dataclass(slots=True)
 class ManifestState:
     """What the lines of a manifest say so far; `history` is what is planned with."""
 
-    attempts: dict[str, Attempt] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)
     """By delivery id, tests included."""
-    orphans: dict[str, tuple[Settled, int]] = field(default_factory=dict)
-    """Outcomes whose intent has not been read yet, with the number of their line."""
+    tests: set[str] = field(default_factory=set)
+    orphans: dict[str, Orphan] = field(default_factory=dict)
+    server_at: dict[str, datetime] = field(default_factory=dict)
+    """Of what is in doubt."""
     suppressed: dict[Identity, set[str]] = field(default_factory=dict)
-    folders: dict[str, set[str]] = field(default_factory=dict)
+    folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
     seen: dict[str, Seen] = field(default_factory=dict)
     target: str | None = None
     account: str | None = None
+    kinds: dict[tuple[object, ...], tuple[Kind, str]] = field(default_factory=dict)
+    """Each kind, with its first digest."""
+    line: int = 0
+    """The number of the line that is being read."""
 
     def history(self) -> History:
         """What the manifest knows by now."""
-        attempts = self.attempts.values()
+        rows = self.rows.copy()
         return History(
-            attempts=tuple(each for each in attempts if not each.is_test),
-            tests=tuple(each for each in attempts if each.is_test),
+            tests={each: rows.pop(each) for each in self.tests},
+            rows=rows,
+            server_at=self.server_at.copy(),
             suppressed={identity: frozenset(ids) for identity, ids in self.suppressed.items()},
-            folders={thread: frozenset(names) for thread, names in self.folders.items()},
+            folders=self.folders.copy(),
             seen=tuple(self.seen.values()),
             target=self.target,
             account=self.account,
         )
 
-    def take(self, event: Event, number: int = 0) -> None:
-        """Take in one event; raises `ValueError`, `KeyError` or `TypeError` if it is damaged."""
-        take = _READERS.get(str(event["event"]))
-        if take is None:
-            name = ascii(event["event"])[:40]
-            raise ValueError(f"unknown event {name}: written by a later version?")
-        take(self, event, number)
+    def settle(
+        self, delivery: str, outcome: str | Settled, created: datetime | None = None
+    ) -> None:
+        """Take in what became of a delivery; what is sent is given by its thread."""
+        row = self.rows.get(delivery)
+        known = row or self.orphans.get(delivery)
+        if known and known.outcome and _STRENGTH[type(outcome)] < _STRENGTH[type(known.outcome)]:
+            return
+        if row is None:
+            self.orphans[delivery] = Orphan(outcome, created, self.line)
+        else:
+            self.rows[delivery] = Row(row.kind, row.whom, row.digest, row.at, outcome, created)
+            self.server_at.pop(delivery, None)
 
 
-def read_state(raw: bytes) -> ManifestState:
-    """Read the lines of a manifest; raises `DamageError`."""
-    state = ManifestState()
-    for number, line in _lines(raw):
-        try:
-            event = cast("Event", json.loads(line))
-            if state.target is None and event["event"] != "manifest":
-                raise ValueError("the first line does not name the target")
-            state.take(event, number)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            reason = str(error) if type(error) is ValueError else "not a line of a manifest"
-            raise DamageError(number, reason) from error
-    for _, number in state.orphans.values():
-        raise DamageError(number, "the intent of this outcome is missing")
-    return state
+def check_event(event: Checked) -> None:
+    """Hold an event against `LINES`; raises `ValueError`, `KeyError` or `TypeError`."""
+    kind = LINES.get(event["event"])
+    if kind is None:
+        raise ValueError(f"unknown event {ascii(event['event'])[:40]}: written by a later version?")
+    for key, wanted in kind.needed.items():
+        value = event[key]
+        if value == "" or (type(value) is not wanted and not _holds(value, wanted)):
+            raise ValueError(_complaint(key, wanted))
+    for key, wanted in kind.optional.items():
+        value = event.get(key)
+        # What is empty says nothing.
+        if value and type(value) is not wanted and not _holds(value, wanted):
+            raise ValueError(_complaint(key, wanted))
 
 
-def _lines(raw: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each line with something on it, and its number: blank ones may be millions."""
-    number, start = 1, 0
-    # The pattern matches nothing at all, too.
-    while (at := _BLANK.match(raw, start).end()) < len(raw):  # type: ignore[union-attr]
-        number += raw.count(b"\n", start, at)
-        start = max(start, raw.rfind(b"\n", start, at) + 1)
-        end = raw.find(b"\n", at)
-        end = len(raw) if end < 0 else end
-        yield number, raw[start:end]
-        start = end
+def _holds(value: object, wanted: Wanted) -> bool:
+    """Whether a value is what is wanted, where that is more than a type."""
+    if wanted is TEXTS:
+        return type(value) is list and all(type(each) is str for each in value)
+    return type(wanted) is tuple and value in wanted
 
 
-def _take_header(state: ManifestState, event: Event, number: int) -> None:
-    if event["version"] != VERSION:
+def _complaint(key: str, wanted: Wanted) -> str:
+    if isinstance(wanted, tuple):
+        return f"an unknown word under {key!r}: written by a later version?"
+    names = {str: "text", int: "whole number", dict: "filter"}
+    name = names.get(wanted) if isinstance(wanted, type) else "list of texts"
+    return f"no {name} under {key!r}"
+
+
+def _take_about(state: ManifestState, event: Checked) -> None:
+    """What the manifest is about: its target, its account."""
+    if event.get("version", VERSION) != VERSION:
         raise ValueError("written by a later version")
-    target = _text(event, "target")
+    target, account = event.get("target", state.target), event.get("account", state.account)
     if state.target not in (None, target):
         raise ValueError("it names two targets")
-    state.target = target
-    if "account" in event:
-        _take_account(state, event, number)
-
-
-def _take_account(state: ManifestState, event: Event, _number: int) -> None:
-    account = _text(event, "account")
     if state.account not in (None, account):
         raise ValueError("it names two accounts")
-    state.account = account
+    state.target, state.account = target, account
 
 
-def _take_intent(state: ManifestState, event: Event, _number: int) -> None:
-    delivery = _text(event, "delivery")
-    attempt = Attempt(
-        delivery=delivery,
-        message=_text(event, "message"),
-        revision=_integer(event, "revision"),
-        source=_text(event, "source"),
-        action=cast("Action", _word(event, "action", _ACTIONS) or "compose"),
-        in_thread=_text_or_none(event, "thread_id"),
-        select_type=cast("SelectType | None", _word(event, "recipients_select_type", _TYPES)),
-        recipients_ids=_texts(event, "recipients_ids"),
-        recipients_filter=event.get("recipients_filter"),
-        digest=_text(event, "digest"),
-        at=_moment(event, "at"),
-        server_at=_moment(event, "server_at") if "server_at" in event else None,
-        is_test=event.get("test") is True,
-    )
-    known = state.attempts.get(delivery)
-    if known is None:
-        outcome, _ = state.orphans.pop(delivery, (None, 0))
-        state.attempts[delivery] = attempt if outcome is None else replace(attempt, outcome=outcome)
-    elif replace(known, outcome=None) != attempt:
-        raise ValueError("two intents with one delivery id")
-
-
-def _take_outcome(state: ManifestState, event: Event, number: int) -> None:
-    delivery = _text(event, "delivery")
-    outcome = _outcome(event)
-    attempt = state.attempts.get(delivery)
-    if attempt is None:
-        known, number = state.orphans.get(delivery, (None, number))
-        state.orphans[delivery] = (_stronger(known, outcome), number)
-    else:
-        known = attempt.outcome
-        state.attempts[delivery] = replace(attempt, outcome=_stronger(known, outcome))
-
-
-def _stronger(known: Settled | None, new: Settled) -> Settled:
-    if known is None or _STRENGTH[type(new)] >= _STRENGTH[type(known)]:
-        return new
-    return known
-
-
-def _outcome(event: Event) -> Settled:
-    kind = event["event"]
-    if kind == "sent":
-        if event.get("created"):
-            _moment(event, "created")
-        created = _text_or_none(event, "created") or ""
-        return Sent(Thread(id=_text(event, "thread_id"), created=created))
-    if kind == "rejected":
-        return Rejected(
-            status=None if event.get("status") is None else _integer(event, "status"),
-            code=_text_or_none(event, "code"),
-            detail=str(event.get("detail", "")),
-        )
-    return NoRecipients(str(event.get("detail", ""))) if kind == "no_recipients" else NotFound()
-
-
-def _take_suppressed(state: ManifestState, event: Event, _number: int) -> None:
-    identity = (_text(event, "message"), _integer(event, "revision"))
-    state.suppressed.setdefault(identity, set()).update(_texts(event, "recipients_ids"))
-
-
-def _take_seen(state: ManifestState, event: Event, _number: int) -> None:
-    thread_id = _text(event, "thread_id")
-    _moment(event, "created")
-    state.seen[thread_id] = Seen(
-        thread_id=thread_id,
-        created=_text(event, "created"),
-        digest=_text(event, "digest"),
-        select_type=_text(event, "recipients_select_type"),
-        recipients_ids=_texts(event, "recipients_ids"),
-    )
-
-
-def _take_folders(state: ManifestState, event: Event, _number: int) -> None:
-    state.folders.setdefault(_text(event, "thread_id"), set()).update(_texts(event, "folders"))
-
-
-def _take_nothing(_state: ManifestState, _event: Event, _number: int) -> None:
+def _take_nothing(_state: ManifestState, _event: Checked) -> None:
     """A line for people: who ran it."""
 
 
-def _text(event: Event, key: str) -> str:
-    value = event[key]
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"no text under {key!r}")
-    return value
+def _take_intent(state: ManifestState, event: Checked) -> None:
+    delivery, row = event["delivery"], _row_of(state, event)
+    known = state.rows.setdefault(delivery, row)
+    if known is not row:
+        if known[:4] != row[:4]:
+            raise ValueError("two intents with one delivery id")
+        return
+    if event.get("test") is True:
+        state.tests.add(delivery)
+    orphan = state.orphans.pop(delivery, None)
+    if orphan is not None:
+        state.settle(delivery, orphan.outcome, orphan.created)
+    elif "server_at" in event:
+        state.server_at[delivery] = _moment(event, "server_at")
 
 
-_READERS: Mapping[str, Callable[[ManifestState, Event, int], None]] = {
-    "manifest": _take_header,
-    "account": _take_account,
-    "run": _take_nothing,
-    "intent": _take_intent,
-    "suppressed": _take_suppressed,
-    "folders": _take_folders,
-    "seen": _take_seen,
-    **dict.fromkeys(_OUTCOMES, _take_outcome),
-}
+def _row_of(state: ManifestState, event: Checked) -> Row:
+    action: Action = event.get("action") or "compose"
+    select_type: SelectType | None = event.get("recipients_select_type") or None
+    whom = event.get("recipients_filter") or None
+    if action == "reply":
+        select_type, whom = None, event.get("thread_id") or None
+    elif select_type == "DIRECT":
+        whom = tuple(event.get("recipients_ids") or ())
+        whom = whom[0] if len(whom) == 1 else whom
+    # What many rows have in common is kept once, the digest too unless each has its own.
+    common = (event["message"], event["revision"], event["source"], action, select_type)
+    digest = event["digest"]
+    kind, known = state.kinds.get(common) or state.kinds.setdefault(common, (Kind(*common), digest))
+    return Row(kind, whom, known if known == digest else digest, _moment(event, "at"))
 
 
-def _text_or_none(event: Event, key: str) -> str | None:
-    # An empty text says nothing, too.
-    return _text(event, key) if event.get(key) not in (None, "") else None
+def _take_sent(state: ManifestState, event: Checked) -> None:
+    created = _moment(event, "created") if event.get("created") else None
+    state.settle(event["delivery"], event["thread_id"], created)
 
 
-def _word(event: Event, key: str, known: Collection[str]) -> str | None:
-    word = _text_or_none(event, key)
-    if word is not None and word not in known:
-        raise ValueError(f"an unknown word under {key!r}: written by a later version?")
-    return word
+def _take_rejected(state: ManifestState, event: Checked) -> None:
+    status, code = event.get("status") or None, event.get("code") or None
+    outcome = Rejected(status=status, code=code, detail=event.get("detail") or "")
+    state.settle(event["delivery"], outcome)
 
 
-def _texts(event: Event, key: str) -> tuple[str, ...]:
-    values = event.get(key) or []
-    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
-        raise ValueError(f"no list of texts under {key!r}")
-    return tuple(values)
+def _take_no_recipients(state: ManifestState, event: Checked) -> None:
+    state.settle(event["delivery"], NoRecipients(event.get("detail") or ""))
 
 
-def _integer(event: Event, key: str) -> int:
-    value = event[key]
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"no whole number under {key!r}")
-    return value
+def _take_not_found(state: ManifestState, event: Checked) -> None:
+    state.settle(event["delivery"], NotFound())
 
 
-def _moment(event: Event, key: str) -> datetime:
+def _take_suppressed(state: ManifestState, event: Checked) -> None:
+    identity = (event["message"], event["revision"])
+    state.suppressed.setdefault(identity, set()).update(event.get("recipients_ids") or ())
+
+
+def _take_folders(state: ManifestState, event: Checked) -> None:
+    known = state.folders.get(event["thread_id"], ())
+    folders = tuple(dict.fromkeys((*known, *(event.get("folders") or ()))))
+    state.folders[event["thread_id"]] = folders
+
+
+def _take_seen(state: ManifestState, event: Checked) -> None:
+    _moment(event, "created")
+    state.seen[event["thread_id"]] = Seen(
+        thread_id=event["thread_id"],
+        created=event["created"],
+        digest=event["digest"],
+        select_type=event["recipients_select_type"],
+        recipients_ids=tuple(event.get("recipients_ids") or ()),
+    )
+
+
+def _moment(event: Checked, key: str) -> datetime:
     try:
-        return clock.read(_text(event, key))
-    except (ValueError, OverflowError):
+        return clock.read(event[key])
+    except (ValueError, TypeError, OverflowError):
         raise ValueError(f"no time under {key!r}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class LineKind:
+    """What one kind of line holds, and how it is taken in. Times are read as they are taken."""
+
+    take: Callable[[ManifestState, Checked], None]
+    needed: Mapping[str, Wanted] = field(default_factory=dict)
+    optional: Mapping[str, Wanted] = field(default_factory=dict)
+
+
+LINES: Mapping[str, LineKind] = {
+    "manifest": LineKind(_take_about, {"version": int, "target": str}, {"account": str}),
+    "account": LineKind(_take_about, {"account": str}),
+    "run": LineKind(_take_nothing),
+    "intent": LineKind(
+        _take_intent,
+        {"delivery": str, "message": str, "revision": int, "source": str, "digest": str},
+        {
+            "action": ("compose", "reply"),
+            "recipients_select_type": ("DIRECT", "FILTER", "ALL"),
+            "recipients_ids": TEXTS,
+            "recipients_filter": dict,
+            "thread_id": str,
+        },
+    ),
+    "sent": LineKind(_take_sent, {"delivery": str, "thread_id": str}),
+    "rejected": LineKind(
+        _take_rejected, {"delivery": str}, {"status": int, "code": str, "detail": str}
+    ),
+    "no_recipients": LineKind(_take_no_recipients, {"delivery": str}, {"detail": str}),
+    "not_found": LineKind(_take_not_found, {"delivery": str}),
+    "suppressed": LineKind(
+        _take_suppressed, {"message": str, "revision": int}, {"recipients_ids": TEXTS}
+    ),
+    "folders": LineKind(_take_folders, {"thread_id": str}, {"folders": TEXTS}),
+    "seen": LineKind(
+        _take_seen,
+        {"thread_id": str, "created": str, "digest": str, "recipients_select_type": str},
+        {"recipients_ids": TEXTS},
+    ),
+}
+"""Every kind of line: a new one is an entry here, and what uses it."""

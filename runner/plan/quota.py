@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from runner.manifest.history import Attempt, History, NotFound
-from runner.model import Delivery, Rejected
+from runner.manifest.history import History
+from runner.model import Delivery
 
 DAILY_REQUESTS = 100_000
 DAILY_ALL = 1
@@ -30,9 +30,9 @@ class Fit:
 
 def fit(deliveries: Sequence[Delivery], history: History, now: datetime) -> Fit:
     """Hold deliveries against the daily limits, with what was tried in the last 24 hours."""
-    recent = [each for each in history.attempts if each.at > now - _DAY and _counts(each)]
-    used_all = sum(each.select_type == "ALL" for each in recent)
-    used = len(recent) - used_all
+    tried = history.tried_since(now - _DAY)
+    used_all = tried["ALL"]
+    used = tried.total() - used_all
     left = {True: max(DAILY_ALL - used_all, 0), False: max(DAILY_REQUESTS - used, 0)}
     today: list[Delivery] = []
     later: list[Delivery] = []
@@ -40,15 +40,11 @@ def fit(deliveries: Sequence[Delivery], history: History, now: datetime) -> Fit:
         is_all = delivery.recipients.select_type == "ALL"
         (today if left[is_all] > 0 else later).append(delivery)
         left[is_all] -= 1
-    notes = (
-        *_note(deliveries, later, is_all=True, used=used_all),
-        *_note(deliveries, later, is_all=False, used=used),
-    )
-    return Fit(today=tuple(today), later=tuple(later), quota_notes=notes)
-
-
-def _counts(attempt: Attempt) -> bool:
-    return attempt.action == "compose" and not isinstance(attempt.outcome, (Rejected, NotFound))
+    notes: list[str] = []
+    if later:
+        notes += _note(deliveries, later, is_all=True, used=used_all)
+        notes += _note(deliveries, later, is_all=False, used=used)
+    return Fit(today=tuple(today), later=tuple(later), quota_notes=tuple(notes))
 
 
 def _note(

@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.errors import MessagesError, Problem
+from runner.files import read_bounded
 from runner.model import Direct, Message
+from runner.render.templates import MAX_PARTIAL_BYTES
 from runner.spec.datafile import Row, load_rows
 from runner.spec.specs import MessageSpec
 from runner.wording import shown
@@ -46,7 +48,7 @@ def _without_values(said: str, file: str, files: dict[str, str]) -> str:
     if file not in files:
         files[file] = ""
         with suppress(OSError, UnicodeDecodeError):
-            files[file] = Path(file).read_text(encoding="utf-8-sig")
+            files[file] = read_bounded(Path(file), MAX_PARTIAL_BYTES).decode("utf-8-sig")
     source = files[file]
 
     def shown(part: re.Match[str]) -> str:

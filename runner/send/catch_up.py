@@ -62,7 +62,6 @@ class CatchUp:
             threads = self._list(evidence.query_since(begin))
             for thread in threads:
                 self.manifest.check_account(thread.account)
-                self.manifest.note_account(thread.account)
             ahead_s = self.lists.server_ahead_s
             self._take(evidence.look_for(unknown, threads, history.thread_ids, ahead_s))
             if catches_up and self.failed is None:

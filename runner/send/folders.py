@@ -17,12 +17,12 @@ def find_unfiled(messages: Iterable[Message], history: History) -> list[Unfiled]
     """Find the threads that were sent and are not yet in the folders that their messages name."""
     wanted = {(each.id, each.revision): each.folders for each in messages if each.folders}
     found = []
-    for attempt in history.attempts:
-        folders = wanted.get((attempt.message, attempt.revision), ())
-        known = history.folders.get(attempt.thread_id or "", frozenset())
-        missing = tuple(folder for folder in folders if folder not in known)
-        if attempt.was_sent and missing:
-            found.append((attempt, missing))
+    for identity, folders in wanted.items():
+        for attempt in history.attempts_of(identity):
+            known = history.folders.get(attempt.thread_id or "", ())
+            missing = tuple(folder for folder in folders if folder not in known)
+            if attempt.was_sent and missing:
+                found.append((attempt, missing))
     return found
 
 

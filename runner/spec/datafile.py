@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from runner.errors import MessagesError, Place, Problem
+from runner.files import TooLargeError, open_bounded, read_bounded
 from runner.toloka.filter_table import is_identifier
 from runner.wording import shown
 
@@ -109,6 +111,11 @@ def _read(path: Path, read: Callable[[], _Value]) -> _Value:
         fault = error
     except UnicodeDecodeError:
         fault = DataError(1, "this is not UTF-8", "save the file as UTF-8")
+    except TooLargeError:
+        most, hint = MAX_BYTES, "split it up"
+        if _is(path, ".json"):
+            most, hint = MAX_JSON_BYTES, "write one object a line, in a .jsonl file"
+        fault = DataError(1, f"the file is larger than {most // 1024**2} MiB", hint)
     except OSError as error:
         fault = DataError(1, f"cannot be read: {error.strerror}")
     where = Place(shown(path), fault.line, fault.column)
@@ -117,8 +124,7 @@ def _read(path: Path, read: Callable[[], _Value]) -> _Value:
 
 def _lines(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file, with or without a byte order mark, line ends normalised."""
-    _check_size(path, MAX_BYTES, "split it up")
-    with path.open(encoding="utf-8-sig") as stream:
+    with io.TextIOWrapper(open_bounded(path, MAX_BYTES), encoding="utf-8-sig") as stream:
         for number in count(1):
             line = stream.readline(MAX_LINE + 1)
             if not line:
@@ -132,11 +138,6 @@ def _lines(path: Path) -> Iterator[str]:
             if "\0" in line:
                 raise DataError(number, "the line holds a NUL character", "save it as plain UTF-8")
             yield line
-
-
-def _check_size(path: Path, limit: int, hint: str) -> None:
-    if path.stat().st_size > limit:
-        raise DataError(1, f"the file is larger than {limit // 1024**2} MiB", hint)
 
 
 def _txt_ids(path: Path) -> Iterator[tuple[int, str]]:
@@ -193,8 +194,7 @@ def _check_header(header: list[str]) -> None:
 
 def _json_rows(path: Path) -> Iterator[Row]:
     """Read a JSON list item by item: its items would take many times the room of their text."""
-    _check_size(path, MAX_JSON_BYTES, "write one object a line, in a .jsonl file")
-    text = path.read_text(encoding="utf-8-sig")
+    text = read_bounded(path, MAX_JSON_BYTES).decode("utf-8-sig")
     at = _after_space(text, 0)
     if text[at : at + 1] != "[":
         _parsed(text, 1)

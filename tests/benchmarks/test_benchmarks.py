@@ -15,12 +15,14 @@ SMALL = {
     "plan.py": ["--recipients", "250"],
     "validate.py": ["--messages", "10", "--runs", "1"],
     "calls.py": [],
+    "manifest.py": ["--lines", "300"],
 }
 SAID = {
     "send.py": ["answers 429", "a plain loop, 2 messages", "one flush for each line"],
     "plan.py": ["Would send 3 threads", "3 sent", "3 already sent"],
     "validate.py": ["validate / check-jsonschema", "100 messages, seconds", "--help / python"],
     "calls.py": ["different functions", "plans built", "functions by folders"],
+    "manifest.py": ["json.loads", "the same lines as a history", "Would send 1 thread"],
 }
 
 

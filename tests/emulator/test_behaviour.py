@@ -301,7 +301,7 @@ def test_many_threads_are_put_at_once(toloka: Client) -> None:
     assert toloka.control("seed", {"count": 5_000}) == {"count": 5_000}
     toloka.control("seed", {"count": 3, "from": "toloker"})
     own = toloka.composed()
-    page = toloka.listed(sort="-id", limit=300, folder="OUTBOX")
+    page = toloka.listed(sort="-created", limit=300, folder="OUTBOX")
     assert page[0] == own
     assert page[1]["created"] > page[2]["created"]
     assert len({thread["interlocutors"][-1]["id"] for thread in page[1:]}) == 299

@@ -22,7 +22,7 @@ from runner.errors import ListError, MessagesError, Problem, SurroundingsError
 from runner.lookup.conversation import find_answers
 from runner.lookup.evidence import find_seen
 from runner.manifest.file import read_history
-from runner.manifest.lines import header_event, line_of, outcome_event, seen_event
+from runner.manifest.lines import line_of, outcome_event, seen_event
 from runner.masking import Mask
 from runner.model import Busy, NotConnected, Outcome, Rejected, Sent, Thread, Unknown
 from runner.plan.planfile import read_plan_file
@@ -359,7 +359,7 @@ def test_any_answer_has_an_outcome_that_can_be_recorded(
         assert answer.detail.isprintable()
         return
     path = folder / "toloka.dev.jsonl"
-    lines = [header_event("https://toloka.dev", None), _EVENTS[2]]
+    lines = [_EVENTS[0], _EVENTS[2]]
     outcome = outcome_event(_DELIVERY, answer, "answer")
     threads = [answer.thread] if isinstance(answer, Sent) else []
     # What a list shows and nothing of ours claims is recorded, too.

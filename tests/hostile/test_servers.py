@@ -273,7 +273,7 @@ def statuses(project: Project) -> list[str]:
 @pytest.mark.parametrize(
     ("answers", "jobs", "timeout"),
     # What is big must end for its size, and what is slow for its time.
-    [(SLOW, 16, 1), (BIG, 16, 20), (BROKEN, 1, 20), (JSONS, 1, 20), (IDS, 1, 20)],
+    [(SLOW, 16, 2), (BIG, 16, 20), (BROKEN, 1, 20), (JSONS, 1, 20), (IDS, 1, 20)],
     ids=["slow", "big", "broken", "json", "ids"],
 )
 def test_an_answer_that_says_nothing_is_unknown_and_the_next_run_finishes(
@@ -706,7 +706,7 @@ def test_the_time_of_an_answer_is_bounded_over_tls_too(
     write_messages(project, names)
     toloka.says, toloka.breaks_list = SLOW, True
     url = server.url.replace("http:", "https:")
-    quick = ("--timeout", "1", "--settle", "0", "--results", "results.json")
+    quick = ("--timeout", "2", "--settle", "0", "--results", "results.json")
     environ = {"TOLOKA_TOKEN": TOKEN, "REQUESTS_CA_BUNDLE": str(certificate)}
     with server:
         shown, cost = run_limited("send", "--target", url, *quick, cwd=project.root, env=environ)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import tolokers
+from support import history_of, tolokers
 
 from runner.manifest.history import Attempt, History, NotFound, Settled
 from runner.model import (
@@ -77,7 +77,7 @@ def plan(
     policy: Policy | None = None,
     **history: object,
 ) -> Plan:
-    known = replace(History(tuple(attempts)), **history)  # type: ignore[arg-type]
+    known = replace(history_of(*attempts), **history)  # type: ignore[arg-type]
     return build_plan(messages, known, now=now, policy=policy)
 
 
@@ -218,7 +218,7 @@ def test_outside_its_window_nothing_is_due(
 def test_an_attempt_of_another_message_or_revision_is_no_matter() -> None:
     others = [
         attempt("a", outcome=sent(), message="other", digest="sha256:x"),
-        attempt("a", outcome=sent(), revision=7),
+        attempt("a", outcome=sent(), revision=7, delivery="seventh"),
     ]
     assert due(plan(message(["a"]), attempts=others)) == [("a",)]
 
@@ -264,9 +264,9 @@ def test_a_reply_waits_for_threads_and_for_answers() -> None:
     reply = message(InThreads("first", only_answered=True))
     unasked = plan(reply, attempts=first)
     assert [each.error for each in unasked.skipped] == ["only Toloka can tell who answered first"]
-    asked = build_plan([reply], History(tuple(first)), now=NOW, answered={})
+    asked = build_plan([reply], history_of(*first), now=NOW, answered={})
     assert [each.error for each in asked.skipped] == ["nobody has answered first yet"]
-    answered = build_plan([reply], History(tuple(first)), now=NOW, answered={"t1": ("c1", "c2")})
+    answered = build_plan([reply], history_of(*first), now=NOW, answered={"t1": ("c1", "c2")})
     assert [each.recipients for each in answered.deliveries] == [InThread("c1"), InThread("c2")]
 
 

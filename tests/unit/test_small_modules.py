@@ -11,15 +11,16 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import history_of
 
 from runner import clock
 from runner.errors import Fault, MessagesError, Place, Problem
 from runner.manifest.history import Attempt, History, NotFound, Settled
 from runner.model import Delivery, Direct, Everyone, Message, Rejected
 from runner.plan.quota import DAILY_REQUESTS, fit
-from runner.report.text import describe_filter, plural
+from runner.report.entries import describe_filter
 from runner.toloka.pace import Pace, Stopped
-from runner.wording import printable
+from runner.wording import plural, printable
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 
@@ -163,7 +164,7 @@ def history(
         at=NOW - timedelta(hours=hours),
         outcome=outcome,
     )
-    return History(tuple(replace(one, delivery=f"d{number}") for number in range(count)))
+    return history_of(*(replace(one, delivery=f"d{number}") for number in range(count)))
 
 
 def test_one_message_to_all_goes_out_a_day() -> None:

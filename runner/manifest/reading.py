@@ -1,0 +1,92 @@
+"""A manifest's bytes, read in one pass: whole lines, a torn end, and what is damaged."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import BinaryIO
+
+from runner.files import MANIFEST_START
+from runner.manifest.state import LINES, Checked, ManifestState, check_event
+
+_BLOCK = 64 * 1024
+_LINE_END = ord("\n")
+
+
+class DamageError(ValueError):
+    """A line that is not what a manifest holds; `line` counts from 1."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        self.line = line
+        super().__init__(reason)
+
+
+def read_state(stream: BinaryIO) -> tuple[ManifestState, int]:
+    """Read the lines of a manifest; gives also how many bytes they are.
+
+    A torn last line is left out: it was never promised to be on disk. Raises `DamageError` for any
+    other line that is not what a manifest holds.
+    """
+    state, end = ManifestState(), 0
+    for block in iter(partial(stream.readlines, _BLOCK), []):
+        events = _parse(block)
+        for line in block:
+            state.line += 1
+            try:
+                if line[-1] != _LINE_END and _is_torn(line, end):
+                    break
+                event = next(events)
+                if event is not None:
+                    check_event(event)
+                    if state.target is None and event["event"] != "manifest":
+                        raise ValueError("the first line does not name the target")
+                    LINES[event["event"]].take(state, event)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                raise DamageError(state.line, _reason(error, line, end)) from error
+            end += len(line)
+    for orphan in state.orphans.values():
+        raise DamageError(orphan.line, "the intent of this outcome is missing")
+    return state, end
+
+
+def _parse(lines: Sequence[bytes]) -> Iterator[Checked | None]:
+    """Parse lines: together, which is quicker, or else each by itself; a blank one is None.
+
+    Raises `ValueError` or `RecursionError` where it comes to one that cannot be parsed.
+    """
+    events: list[Checked] = []
+    with suppress(ValueError, RecursionError):
+        events = json.loads(f"[{b','.join(lines).decode()}]")
+    if len(events) == len(lines):
+        yield from events
+        return
+    for line in lines:
+        # A byte order mark stands before the first line only, and `loads` would take UTF-16, too.
+        yield json.loads(line.decode("utf-8-sig")) if line.strip() else None
+
+
+def _reason(error: Exception, line: bytes, end: int) -> str:
+    if not end and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "it is UTF-16, and has to be UTF-8"
+    return str(error) if type(error) is ValueError else "not a line of a manifest"
+
+
+def _is_torn(tail: bytes, end: int) -> bool:
+    """Whether the last line is half of one of ours; an editor may leave out a line end alone.
+
+    Raises `ValueError` for an end that is not to be cut off.
+    """
+    try:
+        return not isinstance(json.loads(tail), dict)
+    except (ValueError, RecursionError):
+        pass
+    if b"\r" in tail.rstrip(b"\r\0"):
+        raise ValueError("its lines end in CR alone")
+    # A power cut may leave NULs; of a new file, only the beginning of its first line.
+    begins = MANIFEST_START.startswith(tail.rstrip(b"\0")[: len(MANIFEST_START)])
+    if not end and not begins:
+        raise ValueError("not a line of a manifest")
+    return True
