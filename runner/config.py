@@ -184,7 +184,7 @@ def checked_url(text: str) -> str:
         parts = urlsplit(text.strip())
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        raise SurroundingsError(f"the target URL cannot be read: {error}") from error
+        raise SurroundingsError("the host or the port of the target URL is wrong") from error
     if parts.scheme not in ("http", "https") or not host:
         raise SurroundingsError("a target URL looks like https://toloka.dev")
     if "@" in parts.netloc or parts.query or parts.fragment:

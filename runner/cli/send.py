@@ -114,8 +114,8 @@ def _send(
         settings.refuse_silent_ci()
         prepared = prepare(selection, settings.config)
         pacing = load_pacing(speed, settings.config)
-        volume.log(f"target: {settings.shown_target}")
         with open_connection(settings, pacing) as connection:
+            volume.log(f"target: {settings.shown_target}")
             planned, warnings = prepared.plan(connection.manifest.history())
             show_warnings(warnings)
             only = None

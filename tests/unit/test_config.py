@@ -236,8 +236,8 @@ def test_a_url_has_one_form(given: str, url: str) -> None:
         ("ftp://toloka.dev", "a target URL looks like https://toloka.dev"),
         ("file:///etc/passwd", "a target URL looks like https://toloka.dev"),
         ("https://", "a target URL looks like https://toloka.dev"),
-        ("https://toloka.dev:port", "the target URL cannot be read: "),
-        ("https://[::1", "the target URL cannot be read: "),
+        ("https://toloka.dev:port", "the host or the port of the target URL is wrong"),
+        ("https://[::1", "the host or the port of the target URL is wrong"),
     ],
 )  # fmt: skip
 def test_a_url_that_will_not_do_is_refused(given: str, said: str) -> None:
