@@ -43,18 +43,21 @@ def read_state(stream: BinaryIO) -> tuple[ManifestState, int]:
             try:
                 if line[-1] != _LINE_END and _is_torn(line, end):
                     break
-                event = next(events)
-                if event is not None:
-                    check_event(event)
-                    if state.target is None and event["event"] != "manifest":
-                        raise ValueError("the first line does not name the target")
-                    LINES[event["event"]].take(state, event)
+                if (event := next(events)) is not None:
+                    _take(state, event)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise DamageError(state.line, _reason(error, line, end)) from error
             end += len(line)
     for orphan in state.orphans.values():
         raise DamageError(orphan.line, "the intent of this outcome is missing")
     return state, end
+
+
+def _take(state: ManifestState, event: Checked) -> None:
+    check_event(event)
+    if state.target is None and event["event"] != "manifest":
+        raise ValueError("the first line does not name the target")
+    LINES[event["event"]].take(state, event)
 
 
 def _parse(lines: Sequence[bytes]) -> Iterator[Checked | None]:
