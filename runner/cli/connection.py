@@ -14,8 +14,8 @@ import click
 
 from runner import __version__
 from runner.cli.settings import Pacing, Settings
-from runner.config import Token, load_token
-from runner.errors import ExitCode, LaterError, ListError
+from runner.config import load_token
+from runner.errors import ExitCode, LaterError, ListError, SurroundingsError
 from runner.manifest.file import Manifest
 from runner.model import Thread
 from runner.toloka.client import Client
@@ -39,16 +39,14 @@ class Connection:
 
 
 @contextmanager
-def open_connection(
-    settings: Settings, pacing: Pacing, token: Token | None
-) -> Iterator[Connection]:
+def open_connection(settings: Settings, pacing: Pacing) -> Iterator[Connection]:
     """Open the target, its emulator before it where it is local, and lock the manifest."""
     stop = threading.Event()
     pace = Pace(pacing.rate, stop)
     account_id = settings.target.account_id
     with (
         _signals(stop) as caught,
-        open_client(settings, pacing, token, pace) as (client, target),
+        open_client(settings, pacing, pace) as (client, target),
         Manifest.open(settings.manifest, target, new_run(), account_id) as manifest,
     ):
         yield Connection(
@@ -68,26 +66,31 @@ def new_run(command: str | None = None) -> dict[str, object]:
     return {**run, **told, **_who_runs(os.environ)}
 
 
-def find_token(settings: Settings) -> Token | None:
-    """Load the token that the target needs; None for the local emulator, which takes any."""
-    return None if settings.target.is_local else load_token(settings.target, os.environ, _warn)
-
-
 def _warn(said: str) -> None:
     click.echo(f"warning: {said}", err=True)
+
+
+def has_token(settings: Settings) -> bool:
+    """Whether the target can be asked: the local emulator takes any token."""
+    if settings.target.is_local:
+        return True
+    try:
+        load_token(settings.target, os.environ, _warn)
+    except SurroundingsError:
+        return False
+    return True
 
 
 @contextmanager
 def open_client(
     settings: Settings,
     pacing: Pacing,
-    token: Token | None,
     pace: Callable[[], object] | None = None,
 ) -> Iterator[tuple[Client, str]]:
     """Open the target, and give its client and the name that the manifest has for it."""
     pace = pace or Pace(pacing.rate)
     target = settings.target
-    if target.url is None or token is None:
+    if target.url is None:
         # Imported here because a remote target needs neither a server nor SQLite.
         from runner.cli.emulator import open_local
 
@@ -98,7 +101,7 @@ def open_client(
         return
     client = Client(
         target.url,
-        token.value,
+        load_token(target, os.environ, _warn),
         timeout_s=pacing.timeout_s,
         account_id=target.account_id,
         pace=pace,

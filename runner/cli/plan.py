@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,12 +12,13 @@ import click
 from runner import clock
 from runner.cli import options
 from runner.cli.options import FILE, Volume, Where
-from runner.cli.results import append_failure, append_summary, results_file, show_warnings
+from runner.cli.results import append_failure, results_file, show_warnings
 from runner.cli.selection import selection
 from runner.errors import ExitCode, MessagesError
+from runner.files import append_text
 from runner.manifest.file import read_history
 from runner.model import Result
-from runner.plan.plan import Plan, result_of
+from runner.plan.plan import Plan
 from runner.plan.planfile import plan_document
 from runner.plan.quota import fit
 from runner.prepare import Selection, prepare
@@ -24,6 +26,7 @@ from runner.report.harmless import json_text
 from runner.report.results import write_results
 from runner.report.summary import summary_markdown
 from runner.report.text import plan_lines, summary_line
+from runner.wording import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,18 +42,21 @@ class Outputs:
 @click.command()
 @selection
 @options.where
-@options.bundle(
+@partial(
+    options.bundle,
     "outputs",
     Outputs,
-    click.option("--out", type=FILE, metavar="FILE", help="Write the plan for --plan."),
-    click.option(
-        "--summary",
-        type=FILE,
-        metavar="FILE",
-        help="Append Markdown, as for $GITHUB_STEP_SUMMARY.",
+    (
+        click.option("--out", type=FILE, metavar="FILE", help="Write the plan for --plan."),
+        click.option(
+            "--summary",
+            type=FILE,
+            metavar="FILE",
+            help="Append Markdown, as for $GITHUB_STEP_SUMMARY.",
+        ),
+        options.results,
+        options.output_format(type=click.Choice(["text", "json"])),
     ),
-    options.results,
-    options.output_format("text", "json"),
 )
 @options.volume
 def plan(selection: Selection, where: Where, outputs: Outputs, volume: Volume) -> int:
@@ -77,33 +83,30 @@ def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volu
         document = plan_document(
             planned,
             target=settings.target_name,
-            manifest=settings.shown_manifest,
+            manifest=shown(settings.manifest),
             quota_notes=quota_notes,
         )
-        results = _results(planned)
-        markdown = summary_markdown(
-            planned,
-            results,
-            target=settings.shown_target,
-            quota_notes=quota_notes,
-            warnings=warnings,
-        )
+        results = planned.results
         # The files first: whoever reads what is printed may go away, as `head` does.
         if outputs.out is not None:
             write_results(outputs.out, document)
-        append_summary(outputs.summary, markdown)
+        if outputs.summary is not None:
+            markdown = summary_markdown(
+                planned,
+                results,
+                target=settings.shown_target,
+                quota_notes=quota_notes,
+                warnings=warnings,
+            )
+            append_text(outputs.summary, markdown)
         code = finish(results, ExitCode.DONE)
     if outputs.output_format == "text":
         _show(planned, results, quota_notes, volume)
-    volume.log(f"target: {settings.shown_target}\nmanifest: {settings.shown_manifest}")
+    volume.log(f"target: {settings.shown_target}\nmanifest: {shown(settings.manifest)}")
     show_warnings(warnings)
     if outputs.output_format == "json":
         click.echo(json_text(document))
     return code
-
-
-def _results(planned: Plan) -> tuple[Result, ...]:
-    return (*planned.skipped, *(result_of(each, "planned") for each in planned.deliveries))
 
 
 def _show(

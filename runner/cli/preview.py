@@ -18,8 +18,7 @@ from runner.manifest.file import read_history
 from runner.paths import SPEC_SUFFIXES
 from runner.prepare import Selection, prepare
 from runner.report.page import build_page
-from runner.report.text import plural
-from runner.wording import shown
+from runner.wording import plural, shown
 
 
 @click.command()
@@ -47,7 +46,7 @@ def preview(selection: Selection, output: Path, where: Where, volume: Volume) ->
     settings, now = load_settings(where), clock.now()
     prepared = prepare(selection, settings.config)
     planned, warnings = prepared.plan(read_history(settings.manifest, settings.target.url))
-    target, manifest = settings.shown_target, settings.shown_manifest
+    target, manifest = settings.shown_target, shown(settings.manifest)
     page = build_page(planned, target=target, manifest=manifest, at=now, verbose=volume.verbose)
     write_whole(output, [page.encode()])
     show_warnings(warnings)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from runner.cli import options
-from runner.cli.connection import find_token, load_threads, new_run, open_client
+from runner.cli.connection import has_token, load_threads, new_run, open_client
 from runner.cli.options import Speed, Where
 from runner.cli.settings import Settings, load_pacing, load_settings
 from runner.errors import ExitCode, SurroundingsError
@@ -109,13 +109,9 @@ def _found_in_toloka(
     """Look threads up in Toloka, where there is a token."""
     by_delivery = {each.delivery: each for each in chosen}
     plain = {delivery: Thread(id=thread_id) for delivery, thread_id in ids.items()}
-    try:
-        token = find_token(settings)
-    except SurroundingsError:
+    if not ids or not has_token(settings):
         return plain
-    if not ids:
-        return plain
-    with open_client(settings, load_pacing(Speed(), settings), token) as (client, _):
+    with open_client(settings, load_pacing(Speed(), settings)) as (client, _):
         for delivery, thread_id in ids.items():
             threads = load_threads(client, query_threads([thread_id], with_later=False))
             if not threads:

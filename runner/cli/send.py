@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 import click
 
 from runner.cli import options
-from runner.cli.connection import Connection, find_token, open_connection
+from runner.cli.connection import Connection, open_connection
 from runner.cli.options import FILE, Speed, Volume, Where
 from runner.cli.plan import Outputs, show_plan
 from runner.cli.results import results_file, show_warnings
@@ -24,13 +25,13 @@ from runner.plan.plan import Key, Plan
 from runner.plan.planfile import find_moved, read_plan_file
 from runner.prepare import Prepared, Selection, prepare
 from runner.report.progress import Progress
-from runner.report.text import loud_lines, plural, run_lines, summary_line
+from runner.report.text import loud_lines, run_lines, summary_line
 from runner.send.lists import Lister
 from runner.send.run import Run, RunOptions
 from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
 from runner.toloka.filter_table import is_identifier
-from runner.wording import printable, shown
+from runner.wording import plural, printable, shown
 
 # Different refusals that are shown without -v.
 _REFUSALS = 20
@@ -52,25 +53,28 @@ class Scope:
 @options.speed
 @options.results
 @click.option("--dry-run", is_flag=True, help="Do what `plan` does: send nothing.")
-@options.bundle(
+@partial(
+    options.bundle,
     "scope",
     Scope,
-    click.option(
-        "--plan",
-        "plan_path",
-        type=FILE,
-        metavar="FILE",
-        help="Send what this plan of `plan --out` holds; refuse if anything has moved since.",
+    (
+        click.option(
+            "--plan",
+            "plan_path",
+            type=FILE,
+            metavar="FILE",
+            help="Send what this plan of `plan --out` holds; refuse if anything has moved since.",
+        ),
+        click.option(
+            "--limit", type=click.IntRange(1), metavar="N", help="Make at most so many deliveries."
+        ),
+        click.option(
+            "--test-to",
+            metavar="TOLOKER_ID",
+            help="Send every message to this Toloker only, as a test that changes nobody's state.",
+        ),
+        click.option("-y", "--yes", is_flag=True, help="Do not ask on a terminal."),
     ),
-    click.option(
-        "--limit", type=click.IntRange(1), metavar="N", help="Make at most so many deliveries."
-    ),
-    click.option(
-        "--test-to",
-        metavar="TOLOKER_ID",
-        help="Send every message to this Toloker only, as a test that changes nobody's state.",
-    ),
-    click.option("-y", "--yes", is_flag=True, help="Do not ask on a terminal."),
 )
 @options.volume
 def send(
@@ -110,16 +114,18 @@ def _send(
     with results_file(results, where, dry_run=False) as (settings, finish):
         settings.refuse_silent_ci()
         prepared = prepare(selection, settings.config)
-        pacing, token = load_pacing(speed, settings), find_token(settings)
-        volume.log(f"target: {settings.shown_target}")
-        with open_connection(settings, pacing, token) as connection:
+        pacing = load_pacing(speed, settings)
+        with open_connection(settings, pacing) as connection:
+            volume.log(f"target: {settings.shown_target}")
             planned, warnings = prepared.plan(connection.manifest.history())
             show_warnings(warnings)
-            only = _reviewed(settings, prepared, planned, scope.plan_path)
+            only = None
+            if scope.plan_path is not None:
+                only = _reviewed(settings, prepared, planned, scope.plan_path)
             if not (scope.yes or _agreed(settings, planned, scope.test_to)):
                 click.echo("nothing was sent", err=True)
                 return finish((), ExitCode.SURROUNDINGS)
-            with _progress(volume) as progress:
+            with closing(Progress(sys.stderr, is_quiet=volume.quiet)) as progress:
                 if scope.test_to is not None:
                     report = _carry_out_test(connection, prepared, scope.test_to, progress)
                 else:
@@ -131,12 +137,8 @@ def _send(
             _show_report(settings, prepared, report, volume)
 
 
-def _reviewed(
-    settings: Settings, prepared: Prepared, planned: Plan, path: Path | None
-) -> frozenset[Key] | None:
+def _reviewed(settings: Settings, prepared: Prepared, planned: Plan, path: Path) -> frozenset[Key]:
     """What the plan file lets pass; raises `MessagesError` for whatever moved since."""
-    if path is None:
-        return None
     file = read_plan_file(path)
     moved = find_moved(file, planned, settings.target_name)
     if moved:
@@ -193,30 +195,7 @@ def _carry_out_test(
     )
 
 
-@contextmanager
-def _progress(volume: Volume) -> Iterator[Callable[[int, int], None]]:
-
-    # Python has no stream where the file is closed.
-    stream: TextIO | None = sys.stderr
-    if stream is None:
-        yield lambda _done, _total: None
-        return
-    progress = Progress(stream, is_quiet=volume.quiet)
-
-    def show(done: int, total: int) -> None:
-        # Nobody may be looking any more, and requests are on their way.
-        with suppress(OSError):
-            progress(done, total)
-
-    try:
-        yield show
-    finally:
-        with suppress(OSError):
-            progress.close()
-
-
 def _show_report(settings: Settings, prepared: Prepared, report: RunResult, volume: Volume) -> None:
-
     if not volume.quiet:
         for line in run_lines(report.results, verbose=volume.verbose):
             click.echo(line)
@@ -234,7 +213,7 @@ def _show_report(settings: Settings, prepared: Prepared, report: RunResult, volu
         click.echo(printable(line), err=True)
     place = " on the local emulator" if settings.target.is_local else ""
     said = summary_line(report.results, dry_run=False)
-    click.echo(f"{said}{place}; manifest: {settings.shown_manifest}")
+    click.echo(f"{said}{place}; manifest: {shown(settings.manifest)}")
 
 
 def _agreed(settings: Settings, planned: Plan, test_to: str | None) -> bool:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
 from runner.cli.options import Speed, Where
 from runner.config import Config, Target, choose_target, load_config, manifest_path
 from runner.errors import SurroundingsError
-from runner.wording import shown
 
-_RATE = 285.0
-_JOBS = 64
-_TIMEOUT_S = 30.0
-_SETTLE_S = 30.0
-_NEAR_SETTLE_S = 1.0
+_OURS = {"rate": 285.0, "jobs": 64, "timeout": 30.0, "settle": 30.0}
+_NEAR = {**_OURS, "settle": 1.0}
+"""What runs on this machine is quick to show what it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +34,6 @@ class Settings:
     def shown_target(self) -> str:
         """The target as people read it."""
         return self.target.url or "the local emulator on this machine; nothing leaves this machine"
-
-    @property
-    def shown_manifest(self) -> str:
-        """The manifest's path as printed."""
-        return shown(self.manifest)
 
     def refuse_silent_ci(self) -> None:
         """Refuse to send from a CI job that names no target: it would believe that it sent."""
@@ -74,16 +66,13 @@ def load_settings(where: Where) -> Settings:
 
 def load_pacing(speed: Speed, settings: Settings) -> Pacing:
     """Take each number from its flag, else from the configuration, else from us."""
+    flags = {name: value for name, value in asdict(speed).items() if value is not None}
+    ours = _NEAR if settings.target.is_loopback else _OURS
     defaults = cast("Mapping[str, float]", settings.config.section("defaults"))
-    # What runs on this machine is quick to show what it has.
-    settle_s = _NEAR_SETTLE_S if settings.target.is_loopback else _SETTLE_S
-
-    def pick(flag: float | None, name: str, ours: float) -> float:
-        return flag if flag is not None else defaults.get(name, ours)
-
+    number = {**ours, **defaults, **flags}
     return Pacing(
-        rate=pick(speed.rate, "rate", _RATE),
-        jobs=int(pick(speed.jobs, "jobs", _JOBS)),
-        timeout_s=pick(speed.timeout, "timeout", _TIMEOUT_S),
-        settle_s=pick(speed.settle, "settle", settle_s),
+        rate=number["rate"],
+        jobs=int(number["jobs"]),
+        timeout_s=number["timeout"],
+        settle_s=number["settle"],
     )

@@ -15,13 +15,14 @@ from runner.manifest.file import read_history
 from runner.manifest.history import History
 from runner.report.harmless import json_text
 from runner.report.status import status_document, status_lines, unknown_lines
+from runner.wording import shown
 
 
 @click.command()
 @options.where
 @click.option("--refresh", is_flag=True, help="Ask Toloka, and settle what is unknown.")
 @options.speed
-@options.output_format("text", "json")
+@options.output_format(type=click.Choice(["text", "json"]))
 def status(where: Where, refresh: bool, speed: Speed, output_format: str) -> int:
     """Show what the manifest knows: who got what, and what is in doubt.
 
@@ -51,7 +52,7 @@ def _show(
     output_format: str,
     activity: Mapping[tuple[str, int], Activity],
 ) -> None:
-    target, manifest = settings.target_name, settings.shown_manifest
+    target, manifest = settings.target_name, shown(settings.manifest)
     if output_format == "json":
         document = status_document(history, activity, target=target, manifest=manifest)
         click.echo(json_text(document))

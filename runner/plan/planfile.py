@@ -52,18 +52,18 @@ def plan_document(
 
 def _entry(planned: PlannedMessage) -> dict[str, object]:
     message = planned.message
-    skipped: dict[str, int] = {}
-    for result in planned.skipped:
-        skipped[result.status] = skipped.get(result.status, 0) + len(result.recipients_ids or (0,))
     return {
         "message": message.id,
         "revision": message.revision,
         "source": message.source,
         "action": message.action,
         "recipients_select_type": message.recipients.select_type,
-        "recipients": sum(len(each.people) for each in planned.deliveries) or None,
+        "recipients": len(planned.people) or None,
         "requests": len(planned.deliveries),
-        "skipped": skipped,
+        "skipped": {
+            status: sum(len(each.recipients_ids or (None,)) for each in results)
+            for status, results in planned.skipped_by_status.items()
+        },
         "late_since": clock.written(planned.late_since) if planned.late_since else None,
         "deliveries": [_delivery(each) for each in planned.deliveries],
     }

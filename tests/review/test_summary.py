@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 from datetime import datetime, timedelta, timezone
 
@@ -116,9 +118,8 @@ def test_a_summary_that_cannot_be_written_is_2(project: Project) -> None:
     project.write("messages/a.yaml", direct("t1"))
     result = project.run("plan", "--summary", "nowhere/summary.md")
     assert result.code == 2
-    assert result.err.endswith(
-        "error: nowhere/summary.md cannot be written: No such file or directory\n"
-    )
+    reason = os.strerror(errno.ENOENT)
+    assert result.err.endswith(f"error: nowhere/summary.md cannot be written: {reason}\n")
 
 
 def test_what_was_edited_or_comes_late_is_said(project: Project) -> None:
