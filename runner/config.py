@@ -94,16 +94,6 @@ class Config:
         return self.project / STATE_FOLDER
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A credential that no `repr`, log or traceback of locals shows."""
-
-    value: str = field(repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "value", masking.Secret(self.value))
-
-
 def load_config(flag: Path | None, cwd: Path) -> Config:
     """Load `runner.yaml`, given or found from `cwd` upwards; it is optional unless given.
 
@@ -212,7 +202,7 @@ def checked_url(text: str) -> str:
         parts = urlsplit(text.strip())
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        raise SurroundingsError(f"the target URL cannot be read: {error}") from error
+        raise SurroundingsError("the host or the port of the target URL is wrong") from error
     if parts.scheme not in ("http", "https") or not host:
         raise SurroundingsError("a target URL looks like https://toloka.dev")
     if "@" in parts.netloc or parts.query or parts.fragment:
@@ -271,20 +261,30 @@ def results_branch(config: Config, target: Target, flag: Path | None) -> Results
 
 def load_token(
     target: Target, environ: Mapping[str, str], warn: Callable[[str], object] = lambda _: None
-) -> Token:
+) -> masking.Secret:
     """Read the target's token from its variable, or from the file that `…_FILE` names.
 
     `warn` takes what is unwise about the file.
     """
     name = target.token_variable
     file = environ.get(f"{name}_FILE")
-    if name in environ and environ[name].strip():
-        return _checked_token(masking.Secret(environ[name]), name)
-    if file:
-        return _checked_token(_read_token(Path(file), f"{name}_FILE", warn), f"{name}_FILE")
-    raise SurroundingsError(
-        f"sending to {target.name} needs a token: set {name}, or {name}_FILE to a file that holds it"
-    )
+    if environ.get(name, "").strip():
+        text = masking.Secret(environ[name])
+    elif file:
+        name = f"{name}_FILE"
+        text = _read_token(Path(file), name, warn)
+    else:
+        raise SurroundingsError(
+            f"sending to {target.name} needs a token: set {name}, or {name}_FILE to a file that "
+            "holds it"
+        )
+    token = masking.Secret(text.strip(" \t\r\n"))
+    if not token or len(token) > _MAX_TOKEN or not all("!" <= char <= "~" for char in token):
+        raise SurroundingsError(
+            f"{name} does not hold a token: one line of plain ASCII without spaces is expected"
+        )
+    masking.remember(token)
+    return token
 
 
 def _read_token(path: Path, name: str, warn: Callable[[str], object]) -> masking.Secret:
@@ -302,16 +302,6 @@ def _read_token(path: Path, name: str, warn: Callable[[str], object]) -> masking
         return text
     # Raised here, it does not carry what the file holds.
     raise failure
-
-
-def _checked_token(text: masking.Secret, name: str) -> Token:
-    value = masking.Secret(text.strip(" \t\r\n"))
-    if not value or len(value) > _MAX_TOKEN or not all("!" <= char <= "~" for char in value):
-        raise SurroundingsError(
-            f"{name} does not hold a token: one line of plain ASCII without spaces is expected"
-        )
-    masking.remember(value)
-    return Token(value)
 
 
 def load_variables(

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from runner.errors import SurroundingsError
 from runner.wording import shown, why
@@ -21,19 +22,27 @@ class TooLargeError(OSError):
     """A file has more bytes than whoever reads it wants."""
 
 
-def read_bounded(path: Path, most: int) -> bytes:
-    """Read a regular file of at most so many bytes; raises `OSError`, `TooLargeError` among them.
+def open_bounded(path: Path, most: int) -> BinaryIO:
+    """Open a regular file of at most so many bytes; raises `OSError`, `TooLargeError` among them.
 
     A pipe is not waited for, and a device not read for ever.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(errno.EINVAL, "this is not a file")
-    with os.fdopen(handle, "rb") as stream:
+    found = os.fstat(handle)
+    if stat.S_ISREG(found.st_mode) and found.st_size <= most:
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    if stat.S_ISREG(found.st_mode):
+        raise TooLargeError(errno.EFBIG, "the file is too large")
+    raise OSError(errno.EINVAL, "this is not a file")
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """Read such a file; raises the same."""
+    with open_bounded(path, most) as stream:
         raw = stream.read(most + 1)
-    if len(raw) > most:
+    if len(raw) > most:  # It has grown meanwhile.
         raise TooLargeError(errno.EFBIG, "the file is too large")
     return raw
 

@@ -66,10 +66,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A configured remote by its name, and the one URL that it is fetched from and pushed to."""
+    """A configured remote by its name."""
 
     name: str
-    url: str
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What gives it `RESULTS_TOKEN`, where there is one."""
 
@@ -125,7 +124,7 @@ class Repository:
                 f"the remote {name!r} is a mirror, which takes no single branch: name another"
             )
         url = urls.text.strip()
-        return Remote(name, url, _credentials(url, self._given, self._environ))
+        return Remote(name, _credentials(url, self._given, self._environ))
 
     def config(self, name: str) -> str | None:
         """The last value of a setting; None where there is none."""

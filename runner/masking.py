@@ -31,8 +31,14 @@ class Mask:
         self._forms: tuple[re.Pattern[str], ...] = ()
         if len(secret) >= _SHORTEST:
             coded = "|".join(map(re.escape, _in_base64(secret)))
-            whole, in_percents = re.escape(secret), "".join(map(_or_in_percents, secret))
-            self._forms = (re.compile(f"(?i:{whole})|{coded}"), re.compile(in_percents, re.I))
+            in_percents = "".join(
+                f"(?:{re.escape(char)}|%{char.encode(errors='surrogatepass').hex('%')})"
+                for char in secret
+            )
+            self._forms = (
+                re.compile(f"(?i:{re.escape(secret)})|{coded}"),
+                re.compile(in_percents, re.I),
+            )
 
     def __call__(self, text: str) -> str:
         """Give the text with `***` where the secret was."""
@@ -56,11 +62,6 @@ def masked(text: str) -> str:
     for mask in _remembered:
         text = mask(text)
     return text
-
-
-def _or_in_percents(char: str) -> str:
-    in_percents = "".join(f"%{byte:02x}" for byte in char.encode(errors="surrogatepass"))
-    return f"(?:{re.escape(char)}|{in_percents})"
 
 
 def _in_base64(secret: str) -> Iterator[str]:

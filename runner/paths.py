@@ -35,12 +35,12 @@ def find_specs(paths: Sequence[Path]) -> list[Path]:
     names = cache(_names)
     for path in paths:
         if path.is_symlink() and path.exists():
-            _check_inside(path, path.absolute().parent)
+            _check(path, path.absolute().parent)
         if path.is_dir():
             found.update(dict.fromkeys(_specs_below(path)))
         elif path.is_file():
             listed = as_listed(path.absolute(), names)
-            _check_name(listed)
+            _check(listed, listed.parent)
             found[listed] = None
         elif path.exists() or path.is_symlink():
             raise SurroundingsError(f"{shown(path)}: neither a file nor a folder")
@@ -58,9 +58,7 @@ def _specs_below(folder: Path) -> Iterator[Path]:
         for name in sorted(names):
             if name.lower().endswith(SPEC_SUFFIXES) and not name.startswith(("_", ".")):
                 path = Path(here, name)
-                _check_name(path)
-                _check_inside(path, folder)
-                _check_plain(path)
+                _check(path, folder)
                 yield path
 
 
@@ -69,13 +67,22 @@ def _refuse(error: OSError) -> None:
     raise SurroundingsError(f"{shown(path)}: cannot be listed: {why(error, path)}") from error
 
 
-def _check_name(path: Path) -> None:
-    # Such a name can be written into no results file and no manifest.
+def _check(path: Path, folder: Path) -> None:
+    """Refuse a file that a message cannot be in, as a problem of its own."""
     name = shown(path)
     safe = name.encode("utf-8", "backslashreplace").decode()
+    what, hint = "", "put the file itself here"
     if safe != name:
-        what = "the name of this file or of its folder is not UTF-8"
-        raise MessagesError([Problem(Place(safe), what, "rename it")])
+        # Such a name can be written into no results file and no manifest.
+        what, hint = "the name of this file or of its folder is not UTF-8", "rename it"
+    elif path.is_symlink() and not real(path).is_relative_to(real(folder)):
+        # A pull request can hold a link to any file of the machine that checks it out.
+        what = "is a link to a file outside the folder"
+    elif path.exists() and not (path.is_file() or path.is_dir()):
+        # Reading a pipe would wait for a writer for ever, and reading a device would never end.
+        what = "is a pipe or a device, not a file"
+    if what:
+        raise MessagesError([Problem(Place(safe), what, hint)])
 
 
 def real(path: Path) -> Path:
@@ -91,20 +98,6 @@ def has_link(path: Path, top: Path) -> bool:
     # Unlike `Path.is_symlink`, this takes a name of any length.
     is_link = os.path.islink(path)  # noqa: PTH114
     return is_link or real(path) != real(top) / path.relative_to(top)
-
-
-def _check_inside(path: Path, folder: Path) -> None:
-    # A pull request can hold a link to any file of the machine that checks it out.
-    if path.is_symlink() and not real(path).is_relative_to(real(folder)):
-        what = "is a link to a file outside the folder"
-        raise MessagesError([Problem(Place(shown(path)), what, "put the file itself here")])
-
-
-def _check_plain(path: Path) -> None:
-    # Reading a pipe would wait for a writer for ever, and reading a device would never end.
-    if path.exists() and not path.is_file():
-        what = "is a pipe or a device, not a file"
-        raise MessagesError([Problem(Place(shown(path)), what, "put the file itself here")])
 
 
 def as_listed(path: Path, names: Callable[[Path], frozenset[str]]) -> Path:

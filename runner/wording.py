@@ -91,6 +91,11 @@ def either(words: Sequence[str]) -> str:
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
+def plural(count: int, noun: str) -> str:
+    """Count things: `1 thread`, `2,000 threads`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def shown(path: Path) -> str:
     """Name a path as output does: relative to the current folder if below it, forward slashes."""
     try:

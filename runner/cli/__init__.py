@@ -44,7 +44,7 @@ _COMMANDS = {
     "preview": "Write every message, as Tolokers would see it, to one HTML page.",
     "status": "Show what the manifest knows: who got what, and what is in doubt.",
     "replies": "Show what Tolokers answered to what we sent.",
-    "resolve": "Settle an unknown outcome by hand.",
+    "resolve": "Settle what is unknown or in doubt by hand.",
     "unlock": "End a run that is open on the results branch.",
     "stop": "Stop all sending to a target, from whatever machine, until it is lifted.",
     "init": "Write a working set-up: configuration, first message, CI workflow.",

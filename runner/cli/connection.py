@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import click
 
 from runner import __version__
-from runner.cli.manifests import BranchPermit, Patience, open_manifest, worst
+from runner.cli.manifests import Patience, open_manifest, worst
 from runner.cli.settings import Pacing, Settings
-from runner.config import Token, load_token
-from runner.errors import ExitCode, LaterError, ListError, StoppedError
+from runner.config import load_token
+from runner.errors import ExitCode, LaterError, ListError, StoppedError, SurroundingsError
 from runner.manifest.lease import Lease
 from runner.manifest.manifest import Manifest
 from runner.manifest.times import TIMES
@@ -46,12 +46,7 @@ class Connection:
 
 @contextmanager
 def open_connection(
-    settings: Settings,
-    pacing: Pacing,
-    token: Token | None,
-    *,
-    until_s: float | None = None,
-    at_once: bool = False,
+    settings: Settings, pacing: Pacing, *, until_s: float | None = None, at_once: bool = False
 ) -> Iterator[Connection]:
     """Open the target, its emulator before it where it is local, and lock the manifest.
 
@@ -59,15 +54,14 @@ def open_connection(
     the first line that is written.
     """
     stop = threading.Event()
-    pace, run = Pace(pacing.rate, stop), new_run()
+    pace = Pace(pacing.rate, stop)
     patience = Patience.until(stop, until_s, at_once=at_once)
-    lease = Lease(TIMES, kills=True) if settings.branch else None
-    permit = BranchPermit(lease, stop) if lease else None
+    lease = Lease(TIMES, stop, kills=True) if settings.branch else None
     with (
         _signals(stop) as caught,
-        open_client(settings, pacing, token, pace, permit) as (client, target),
+        open_client(settings, pacing, pace, lease) as (client, target),
         _or_interrupted(caught),
-        open_manifest(settings, target, run, patience, lease) as (manifest, beat),
+        open_manifest(settings, target, new_run(), patience, lease) as (manifest, beat),
     ):
 
         def beat_and_look() -> None:
@@ -102,27 +96,32 @@ def new_run(command: str | None = None) -> dict[str, object]:
     return {**run, **told, **_who_runs(os.environ)}
 
 
-def find_token(settings: Settings) -> Token | None:
-    """Load the token that the target needs; None for the local emulator, which takes any."""
-    return None if settings.target.is_local else load_token(settings.target, os.environ, _warn)
-
-
 def _warn(said: str) -> None:
     click.echo(f"warning: {said}", err=True)
+
+
+def has_token(settings: Settings) -> bool:
+    """Whether the target can be asked: the local emulator takes any token."""
+    if settings.target.is_local:
+        return True
+    try:
+        load_token(settings.target, os.environ, _warn)
+    except SurroundingsError:
+        return False
+    return True
 
 
 @contextmanager
 def open_client(
     settings: Settings,
     pacing: Pacing,
-    token: Token | None,
     pace: Callable[[], object] | None = None,
     permit: Permit | None = None,
 ) -> Iterator[tuple[Client, str]]:
     """Open the target, and give its client and the name that the manifest has for it."""
     pace = pace or Pace(pacing.rate)
     target = settings.target
-    if target.url is None or token is None:
+    if target.url is None:
         # Imported here because a remote target needs neither a server nor SQLite.
         from runner.cli.emulator import open_local
 
@@ -133,7 +132,7 @@ def open_client(
         return
     client = Client(
         target.url,
-        token.value,
+        load_token(target, os.environ, _warn),
         timeout_s=pacing.timeout_s,
         account_id=target.account_id,
         pace=pace,

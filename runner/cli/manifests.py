@@ -27,22 +27,6 @@ if TYPE_CHECKING:
 LOCK_TIMEOUT_S = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class BranchPermit:
-    """Lets requests leave as long as no other machine may have taken over."""
-
-    lease: Lease
-    stop: threading.Event
-
-    @property
-    def holds(self) -> bool:
-        return self.lease.holds
-
-    def wait(self) -> None:
-        if not self.lease.wait(self.stop):
-            raise Stopped
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
     """How a run waits for its turn: until when, and what ends the wait."""
@@ -106,7 +90,7 @@ def open_manifest(
     from runner.manifest.turn import open_branch
 
     shared = open_shared(settings, patience)
-    lease = lease or Lease(TIMES, kills=False)
+    lease = lease or Lease(TIMES, patience.stop, kills=False)
     opened = open_branch(shared, run, lease, acts_under, at_once=patience.at_once)
     with opened as (manifest, log):
         yield manifest, log.beat

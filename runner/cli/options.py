@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path)
 
 
@@ -46,20 +45,19 @@ class Volume:
             click.echo(text, err=True)
 
 
-def bundle(name: str, kind: type, *options: Callable[[Any], Any]) -> Callable[[_Command], Any]:
+def bundle(
+    name: str, kind: type, options: Sequence[Callable[[Any], Any]], command: Callable[..., Any]
+) -> Callable[..., Any]:
     """Add options to a command that gets them as one value of `kind`, under `name`."""
 
-    def add(command: _Command) -> Any:
-        @functools.wraps(command)
-        def bundled(**flags: Any) -> Any:
-            values = {each.name: flags.pop(each.name) for each in fields(kind)}
-            return command(**flags, **{name: kind(**values)})
+    @wraps(command)
+    def bundled(**flags: Any) -> Any:
+        values = {each.name: flags.pop(each.name) for each in fields(kind)}
+        return command(**flags, **{name: kind(**values)})
 
-        for option in reversed(options):
-            option(bundled)
-        return bundled
-
-    return add
+    for option in reversed(options):
+        option(bundled)
+    return bundled
 
 
 config = click.option(
@@ -69,68 +67,71 @@ config = click.option(
 results = click.option(
     "--results", type=FILE, metavar="FILE", help="Write this run's results as JSON, dry or not."
 )
-
-
-def output_format(*names: str) -> Callable[[_Command], _Command]:
-    """Add `--format` with these choices, the first being the default."""
-    return click.option(
-        "--format",
-        "output_format",
-        type=click.Choice(names),
-        default=names[0],
-        show_default=True,
-        help="What to print.",
-    )
-
-
-volume = bundle(
+output_format = partial(
+    click.option,
+    "--format",
+    "output_format",
+    default="text",
+    show_default=True,
+    help="What to print.",
+)
+volume = partial(
+    bundle,
     "volume",
     Volume,
-    click.option("-v", "--verbose", is_flag=True, help="Show everything, however long."),
-    click.option("-q", "--quiet", is_flag=True, help="Show errors and the last line only."),
+    (
+        click.option("-v", "--verbose", is_flag=True, help="Show everything, however long."),
+        click.option("-q", "--quiet", is_flag=True, help="Show errors and the last line only."),
+    ),
 )
-where = bundle(
+where = partial(
+    bundle,
     "where",
     Where,
-    config,
-    click.option(
-        "--target",
-        metavar="TARGET",
-        help="local (an emulator on this machine, the default), production, yandex-tasks, a name "
-        "from runner.yaml, or a base URL. Also TOLOKA_TARGET.",
-    ),
-    click.option(
-        "--manifest",
-        type=FILE,
-        metavar="FILE",
-        help="The manifest, instead of results/<host>.jsonl.",
+    (
+        config,
+        click.option(
+            "--target",
+            metavar="TARGET",
+            help="local (an emulator on this machine, the default), production, yandex-tasks, a name "
+            "from runner.yaml, or a base URL. Also TOLOKA_TARGET.",
+        ),
+        click.option(
+            "--manifest",
+            type=FILE,
+            metavar="FILE",
+            help="The manifest, instead of results/<host>.jsonl.",
+        ),
     ),
 )
-speed = bundle(
+speed = partial(
+    bundle,
     "speed",
     Speed,
-    click.option(
-        "--rate",
-        type=click.FloatRange(0, 300, min_open=True),
-        metavar="N",
-        help="Requests a second at most; default 285, Toloka's limit being 300.",
-    ),
-    click.option(
-        "--jobs",
-        type=click.IntRange(1, 256),
-        metavar="N",
-        help="Requests in flight at most; default 64.",
-    ),
-    click.option(
-        "--timeout",
-        type=click.FloatRange(0, min_open=True),
-        metavar="SECONDS",
-        help="How long one answer may take; default 30.",
-    ),
-    click.option(
-        "--settle",
-        type=click.FloatRange(0),
-        metavar="SECONDS",
-        help="How long Toloka's list may take to show a new thread; default 30.",
+    (
+        click.option(
+            "--rate",
+            type=click.FloatRange(0, 300, min_open=True),
+            metavar="N",
+            help="Requests a second at most; default 285, Toloka's limit being 300.",
+        ),
+        click.option(
+            "--jobs",
+            type=click.IntRange(1, 256),
+            metavar="N",
+            help="Requests in flight at most; default 64.",
+        ),
+        click.option(
+            "--timeout",
+            type=click.FloatRange(0, min_open=True),
+            metavar="SECONDS",
+            help="How long one answer may take; default 30.",
+        ),
+        click.option(
+            "--settle",
+            type=click.FloatRange(0),
+            metavar="SECONDS",
+            help="How long Toloka's list may take to show a new thread; default 30.",
+        ),
     ),
 )

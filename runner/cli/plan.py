@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -12,11 +13,12 @@ from runner import clock
 from runner.cli import options
 from runner.cli.manifests import read_truth
 from runner.cli.options import FILE, Volume, Where
-from runner.cli.results import append_failure, append_summary, results_file, show_warnings
+from runner.cli.results import append_failure, results_file, show_warnings
 from runner.cli.selection import selection
 from runner.errors import ExitCode, MessagesError
+from runner.files import append_text
 from runner.model import Result
-from runner.plan.plan import Plan, result_of
+from runner.plan.plan import Plan
 from runner.plan.planfile import plan_document
 from runner.plan.quota import fit
 from runner.prepare import Selection, prepare
@@ -39,18 +41,21 @@ class Outputs:
 @click.command()
 @selection
 @options.where
-@options.bundle(
+@partial(
+    options.bundle,
     "outputs",
     Outputs,
-    click.option("--out", type=FILE, metavar="FILE", help="Write the plan for --plan."),
-    click.option(
-        "--summary",
-        type=FILE,
-        metavar="FILE",
-        help="Append Markdown, as for $GITHUB_STEP_SUMMARY.",
+    (
+        click.option("--out", type=FILE, metavar="FILE", help="Write the plan for --plan."),
+        click.option(
+            "--summary",
+            type=FILE,
+            metavar="FILE",
+            help="Append Markdown, as for $GITHUB_STEP_SUMMARY.",
+        ),
+        options.results,
+        options.output_format(type=click.Choice(["text", "json"])),
     ),
-    options.results,
-    options.output_format("text", "json"),
 )
 @options.volume
 def plan(selection: Selection, where: Where, outputs: Outputs, volume: Volume) -> int:
@@ -80,18 +85,19 @@ def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volu
             manifest=truth.told,
             quota_notes=quota_notes,
         )
-        results = _results(planned)
-        markdown = summary_markdown(
-            planned,
-            results,
-            target=settings.shown_target,
-            quota_notes=quota_notes,
-            warnings=warnings,
-        )
+        results = planned.results
         # The files first: whoever reads what is printed may go away, as `head` does.
         if outputs.out is not None:
             write_results(outputs.out, document)
-        append_summary(outputs.summary, markdown)
+        if outputs.summary is not None:
+            markdown = summary_markdown(
+                planned,
+                results,
+                target=settings.shown_target,
+                quota_notes=quota_notes,
+                warnings=warnings,
+            )
+            append_text(outputs.summary, markdown)
         code = finish(results, ExitCode.DONE)
     if outputs.output_format == "text":
         _show(planned, results, quota_notes, volume)
@@ -100,10 +106,6 @@ def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volu
     if outputs.output_format == "json":
         click.echo(json_text(document))
     return code
-
-
-def _results(planned: Plan) -> tuple[Result, ...]:
-    return (*planned.skipped, *(result_of(each, "planned") for each in planned.deliveries))
 
 
 def _show(

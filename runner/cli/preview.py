@@ -18,8 +18,7 @@ from runner.files import write_whole
 from runner.paths import SPEC_SUFFIXES
 from runner.prepare import Selection, prepare
 from runner.report.page import build_page
-from runner.report.text import plural
-from runner.wording import shown
+from runner.wording import plural, shown
 
 
 @click.command()

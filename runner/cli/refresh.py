@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from runner.cli.connection import find_token, open_connection
+from runner.cli.connection import open_connection
 from runner.cli.options import Speed
 from runner.cli.settings import Settings, load_pacing
 from runner.errors import LaterError
@@ -21,7 +21,7 @@ def refresh(
 ) -> tuple[RunResult, History, Mapping[tuple[str, int], Activity]]:
     """Settle what is unknown, and find what is going on in our threads; nothing is sent."""
     pacing = load_pacing(speed, settings)
-    with open_connection(settings, pacing, find_token(settings), at_once=True) as connection:
+    with open_connection(settings, pacing, at_once=True) as connection:
         options = RunOptions(
             messages=(), jobs=pacing.jobs, settle_s=pacing.settle_s, catches_up=False
         )

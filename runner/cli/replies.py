@@ -8,7 +8,7 @@ import click
 
 from runner import clock
 from runner.cli import options
-from runner.cli.connection import find_token, load_threads, open_client
+from runner.cli.connection import load_threads, open_client
 from runner.cli.manifests import read_truth
 from runner.cli.options import Speed, Where
 from runner.cli.settings import load_pacing, load_settings
@@ -16,7 +16,7 @@ from runner.errors import ExitCode
 from runner.lookup.conversation import find_answers, query_for
 from runner.report.answers import answer_lines, answers_csv, answers_document
 from runner.report.harmless import json_text
-from runner.report.text import plural
+from runner.wording import plural
 
 
 @click.command()
@@ -27,7 +27,7 @@ from runner.report.text import plural
     metavar="TIME",
     help="Only answers since then, as in 2026-11-22 or 2026-11-22T21:00:00Z.",
 )
-@options.output_format("text", "json", "csv")
+@options.output_format(type=click.Choice(["text", "json", "csv"]))
 def replies(where: Where, speed: Speed, since: str | None, output_format: str) -> int:
     """Show what Tolokers answered to what we sent.
 
@@ -37,9 +37,8 @@ def replies(where: Where, speed: Speed, since: str | None, output_format: str) -
     begin = _time(since)
     settings = load_settings(where)
     pacing = load_pacing(speed, settings)
-    with open_client(settings, pacing, find_token(settings)) as (client, target):
-        truth = read_truth(settings, target)
-        history = truth.history
+    with open_client(settings, pacing) as (client, target):
+        history = read_truth(settings, target).history
         query = query_for(history)
         threads = load_threads(client, query) if query else []
     answers = find_answers(history, threads, begin)

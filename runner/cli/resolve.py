@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
 from runner.cli import options
-from runner.cli.connection import find_token, load_threads, new_run, open_client
+from runner.cli.connection import has_token, load_threads, new_run, open_client
 from runner.cli.manifests import Patience, open_manifest
 from runner.cli.options import Speed, Where
 from runner.cli.settings import Settings, load_pacing, load_settings
@@ -53,12 +53,12 @@ def resolve(
     if message is not None and sent not in (None, _ITS_OWN):
         raise click.UsageError("--message goes with --sent alone: each delivery has its own thread")
     settings = load_settings(where)
-    run, patience = new_run("resolve"), Patience.until(threading.Event())
-    with open_manifest(settings, settings.target.url, run, patience) as (manifest, _):
+    run, patience = new_run("resolve"), Patience.until(threading.Event(), at_once=True)
+    with open_manifest(settings, settings.target.url, run, patience) as (manifest, beat):
         history = manifest.history()
         chosen = _chosen(history, delivery, message)
         ids = {each.delivery: _thread_id(each, sent, history) for each in chosen if sent}
-        found = _found_in_toloka(settings, chosen, ids)
+        found = _found_in_toloka(settings, chosen, ids, beat)
         for each in chosen:
             thread = found.get(each.delivery)
             manifest.settle(each.delivery, Sent(thread) if thread else NotFound(), "resolved")
@@ -107,19 +107,19 @@ def _thread_id(attempt: Attempt, sent: str | None, history: History) -> str:
 
 
 def _found_in_toloka(
-    settings: Settings, chosen: Sequence[Attempt], ids: dict[str, str]
+    settings: Settings,
+    chosen: Sequence[Attempt],
+    ids: dict[str, str],
+    beat: Callable[[], object],
 ) -> dict[str, Thread]:
     """Look threads up in Toloka, where there is a token."""
     by_delivery = {each.delivery: each for each in chosen}
     plain = {delivery: Thread(id=thread_id) for delivery, thread_id in ids.items()}
-    try:
-        token = find_token(settings)
-    except SurroundingsError:
+    if not ids or not has_token(settings):
         return plain
-    if not ids:
-        return plain
-    with open_client(settings, load_pacing(Speed(), settings), token) as (client, _):
+    with open_client(settings, load_pacing(Speed(), settings)) as (client, _):
         for delivery, thread_id in ids.items():
+            beat()
             threads = load_threads(client, query_threads([thread_id], with_later=False))
             if not threads:
                 raise SurroundingsError(f"Toloka's list has no thread {thread_id}")

@@ -30,21 +30,20 @@ def results_file(
     A reader then never takes an older run's file for this one's, and a file that cannot be
     written stops the run before anything is sent.
     """
-    target, manifest = _without_credentials(where.target), ""
-    is_ending = False
+    asked = where.target or ""
+    # What was asked for may hold a credential, and no file shall keep one.
+    target, manifest = "" if set(asked) & set("@?#") else asked, ""
+    last: int = ExitCode.BUG
 
     def write(results: Sequence[Result], code: int) -> int:
+        nonlocal last
+        last = code
         if path is not None:
             document = results_document(
                 results, target=target, manifest=manifest, dry_run=dry_run, exit_code=int(code)
             )
             write_results(path, document)
         return int(code)
-
-    def finish(results: Sequence[Result], code: int) -> int:
-        nonlocal is_ending
-        is_ending = True
-        return write(results, code)
 
     try:
         settings = load_settings(where)
@@ -54,35 +53,25 @@ def results_file(
     target, manifest = settings.target_name, settings.shown_manifest
     write((), ExitCode.BUG)
     try:
-        yield settings, finish
+        yield settings, write
     except RunnerError as error:
         # Where the last document did not fit, an empty one must not say that nothing was sent.
-        if not is_ending:
+        if last == ExitCode.BUG:
             code = error.exit_code
             _beside(lambda: write((), code))
         raise
 
 
-def append_summary(path: Path | None, markdown: str) -> None:
-    """Append Markdown to the file of `--summary`, if there is one."""
-    if path is not None:
-        append_text(path, markdown)
-
-
 def append_failure(path: Path | None, problems: Sequence[Problem]) -> None:
     """Append what is wrong, as Markdown, to the file of `--summary`."""
-    _beside(lambda: append_summary(path, failure_markdown(problems)))
+    if path is not None:
+        _beside(lambda: append_text(path, failure_markdown(problems)))
 
 
 def show_warnings(warnings: Sequence[Problem]) -> None:
     """Print warnings where logs go."""
     for problem in warnings:
         click.echo(printable(str(problem)), err=True)
-
-
-def _without_credentials(target: str | None) -> str:
-    """A target as it was asked for, unless it may hold what no file shall keep."""
-    return "" if target is None or set(target) & set("@?#") else target
 
 
 def _beside(write: Callable[[], object]) -> None:

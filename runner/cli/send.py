@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 import click
 
 from runner.cli import options
-from runner.cli.connection import Connection, find_token, open_connection
+from runner.cli.connection import Connection, open_connection
 from runner.cli.manifests import LOCK_TIMEOUT_S
 from runner.cli.options import FILE, Speed, Volume, Where
 from runner.cli.plan import Outputs, show_plan
 from runner.cli.results import results_file, show_warnings
 from runner.cli.selection import selection
 from runner.cli.settings import Pacing, Settings, load_pacing
-from runner.config import Token
 from runner.errors import ExitCode, MessagesError, MovedError, Place, Problem, SurroundingsError
 from runner.manifest.times import now_s
 from runner.plan.plan import Key, Plan
 from runner.plan.planfile import find_moved, read_plan_file
 from runner.prepare import Prepared, Selection, prepare
 from runner.report.progress import Progress
-from runner.report.text import loud_lines, plural, run_lines, summary_line
+from runner.report.text import loud_lines, run_lines, summary_line
 from runner.send.lists import Lister
 from runner.send.run import Run, RunOptions
 from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
 from runner.toloka.filter_table import is_identifier
-from runner.wording import printable, shown
+from runner.wording import plural, printable, shown
 
 # Different refusals that are shown without -v.
 _REFUSALS = 20
@@ -56,31 +56,34 @@ class Scope:
 @options.speed
 @options.results
 @click.option("--dry-run", is_flag=True, help="Do what `plan` does: send nothing.")
-@options.bundle(
+@partial(
+    options.bundle,
     "scope",
     Scope,
-    click.option(
-        "--plan",
-        "plan_path",
-        type=FILE,
-        metavar="FILE",
-        help="Send what this plan of `plan --out` holds; refuse if anything has moved since.",
-    ),
-    click.option(
-        "--limit", type=click.IntRange(1), metavar="N", help="Make at most so many deliveries."
-    ),
-    click.option(
-        "--test-to",
-        metavar="TOLOKER_ID",
-        help="Send every message to this Toloker only, as a test that changes nobody's state.",
-    ),
-    click.option("-y", "--yes", is_flag=True, help="Do not ask on a terminal."),
-    click.option(
-        "--lock-timeout",
-        type=click.FloatRange(0),
-        default=LOCK_TIMEOUT_S,
-        metavar="SECONDS",
-        help="How long to wait for another run on the results branch; default 600.",
+    (
+        click.option(
+            "--plan",
+            "plan_path",
+            type=FILE,
+            metavar="FILE",
+            help="Send what this plan of `plan --out` holds; refuse if anything has moved since.",
+        ),
+        click.option(
+            "--limit", type=click.IntRange(1), metavar="N", help="Make at most so many deliveries."
+        ),
+        click.option(
+            "--test-to",
+            metavar="TOLOKER_ID",
+            help="Send every message to this Toloker only, as a test that changes nobody's state.",
+        ),
+        click.option("-y", "--yes", is_flag=True, help="Do not ask on a terminal."),
+        click.option(
+            "--lock-timeout",
+            type=click.FloatRange(0),
+            default=LOCK_TIMEOUT_S,
+            metavar="SECONDS",
+            help="How long to wait for another run on the results branch; default 600.",
+        ),
     ),
 )
 @options.volume
@@ -121,8 +124,8 @@ def _send(
     with results_file(results, where, dry_run=False) as (settings, finish):
         settings.refuse_silent_ci()
         prepared = prepare(selection, settings.config)
-        pacing, token = load_pacing(speed, settings), find_token(settings)
-        connection, report = _carry_through(settings, pacing, token, prepared, scope, volume)
+        pacing = load_pacing(speed, settings)
+        connection, report = _carry_through(settings, pacing, prepared, scope, volume)
         if report is None:
             click.echo("nothing was sent", err=True)
             return finish((), ExitCode.SURROUNDINGS)
@@ -134,18 +137,13 @@ def _send(
 
 
 def _carry_through(
-    settings: Settings,
-    pacing: Pacing,
-    token: Token | None,
-    prepared: Prepared,
-    scope: Scope,
-    volume: Volume,
+    settings: Settings, pacing: Pacing, prepared: Prepared, scope: Scope, volume: Volume
 ) -> tuple[Connection, RunResult | None]:
     """Run, anew as often as another machine is quicker and the time to wait is not up."""
     until_s = now_s() + scope.lock_timeout
     while True:
         try:
-            with open_connection(settings, pacing, token, until_s=until_s) as connection:
+            with open_connection(settings, pacing, until_s=until_s) as connection:
                 volume.log(f"target: {settings.shown_target}")
                 return connection, _run(connection, prepared, scope, volume)
         except MovedError as error:
@@ -161,21 +159,19 @@ def _run(
         raise SurroundingsError(f"{history.stopped.told}; `message-runner stop --lift` ends that")
     planned, warnings = prepared.plan(history)
     show_warnings(warnings)
-    only = _reviewed(settings, prepared, planned, scope.plan_path)
+    only = None
+    if scope.plan_path is not None:
+        only = _reviewed(settings, prepared, planned, scope.plan_path)
     if not (scope.yes or _agreed(settings, planned, scope.test_to)):
         return None
-    with _progress(volume) as progress:
+    with closing(Progress(sys.stderr, is_quiet=volume.quiet)) as progress:
         if scope.test_to is not None:
             return _carry_out_test(connection, prepared, scope.test_to, progress)
         return _carry_out(connection, prepared, planned, scope.limit, only, progress)
 
 
-def _reviewed(
-    settings: Settings, prepared: Prepared, planned: Plan, path: Path | None
-) -> frozenset[Key] | None:
+def _reviewed(settings: Settings, prepared: Prepared, planned: Plan, path: Path) -> frozenset[Key]:
     """What the plan file lets pass; raises `MessagesError` for whatever moved since."""
-    if path is None:
-        return None
     file = read_plan_file(path)
     moved = find_moved(file, planned, settings.target_name)
     if moved:
@@ -232,30 +228,7 @@ def _carry_out_test(
     )
 
 
-@contextmanager
-def _progress(volume: Volume) -> Iterator[Callable[[int, int], None]]:
-
-    # Python has no stream where the file is closed.
-    stream: TextIO | None = sys.stderr
-    if stream is None:
-        yield lambda _done, _total: None
-        return
-    progress = Progress(stream, is_quiet=volume.quiet)
-
-    def show(done: int, total: int) -> None:
-        # Nobody may be looking any more, and requests are on their way.
-        with suppress(OSError):
-            progress(done, total)
-
-    try:
-        yield show
-    finally:
-        with suppress(OSError):
-            progress.close()
-
-
 def _show_report(settings: Settings, prepared: Prepared, report: RunResult, volume: Volume) -> None:
-
     if not volume.quiet:
         for line in run_lines(report.results, verbose=volume.verbose):
             click.echo(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
@@ -21,12 +21,10 @@ from runner.config import (
 from runner.errors import SurroundingsError
 from runner.wording import shown
 
-_RATE = 285.0
-_JOBS = 64
-_TIMEOUT_S = 30.0
-_LONGEST_TIMEOUT_S = 60.0
-_SETTLE_S = 30.0
-_NEAR_SETTLE_S = 1.0
+_LONGEST_TIMEOUT_S = 60
+_OURS = {"rate": 285.0, "jobs": 64, "timeout": 30.0, "settle": 30.0}
+_NEAR = {**_OURS, "settle": 1.0}
+"""What runs on this machine is quick to show what it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,21 +86,17 @@ def load_settings(where: Where) -> Settings:
 
 def load_pacing(speed: Speed, settings: Settings) -> Pacing:
     """Take each number from its flag, else from the configuration, else from us."""
+    flags = {name: value for name, value in asdict(speed).items() if value is not None}
+    ours = _NEAR if settings.target.is_loopback else _OURS
     defaults = cast("Mapping[str, float]", settings.config.section("defaults"))
-    # What runs on this machine is quick to show what it has.
-    settle_s = _NEAR_SETTLE_S if settings.target.is_loopback else _SETTLE_S
-
-    def pick(flag: float | None, name: str, ours: float) -> float:
-        return flag if flag is not None else defaults.get(name, ours)
-
-    timeout_s = pick(speed.timeout, "timeout", _TIMEOUT_S)
-    if settings.branch is not None and timeout_s > _LONGEST_TIMEOUT_S:
+    number = {**ours, **defaults, **flags}
+    if settings.branch is not None and number["timeout"] > _LONGEST_TIMEOUT_S:
         raise SurroundingsError(
-            f"the timeout is {_LONGEST_TIMEOUT_S:.0f} seconds at most where machines share a branch"
+            f"the timeout is {_LONGEST_TIMEOUT_S} seconds at most where machines share a branch"
         )
     return Pacing(
-        rate=pick(speed.rate, "rate", _RATE),
-        jobs=int(pick(speed.jobs, "jobs", _JOBS)),
-        timeout_s=timeout_s,
-        settle_s=pick(speed.settle, "settle", settle_s),
+        rate=number["rate"],
+        jobs=int(number["jobs"]),
+        timeout_s=number["timeout"],
+        settle_s=number["settle"],
     )

@@ -21,7 +21,7 @@ from runner.report.status import status_document, status_lines, unknown_lines
 @options.where
 @click.option("--refresh", is_flag=True, help="Ask Toloka, and settle what is unknown.")
 @options.speed
-@options.output_format("text", "json")
+@options.output_format(type=click.Choice(["text", "json"]))
 def status(where: Where, refresh: bool, speed: Speed, output_format: str) -> int:
     """Show what the manifest knows: who got what, and what is in doubt.
 

@@ -16,7 +16,7 @@ from runner.config import load_config
 from runner.errors import ExitCode
 from runner.prepare import Checked, Selection, check
 from runner.report import problems
-from runner.report.text import plural
+from runner.wording import plural
 
 
 @click.command()

@@ -132,9 +132,7 @@ def _the_one(thread: Thread, due: Near) -> Identity | None:
 def _may_be_earlier(identity: Identity, history: History) -> bool:
     """Whether a thread may be of an earlier revision, which the manifest does not know."""
     message, revision = identity
-    return revision > 1 and not any(
-        known == message and earlier < revision for known, earlier in history.identities
-    )
+    return revision > 1 and history.first_revisions.get(message, revision) >= revision
 
 
 def _doubts(

@@ -74,6 +74,7 @@ class BranchLog:
         if not self._files or self.lost or not self._pushing.acquire(blocking=False):
             return
         try:
+            self.lease.rest()
             if now_s() >= self._next_s:
                 self._attempt()
                 if now_s() - self._accepted_s > self.times.retry:
@@ -89,7 +90,7 @@ class BranchLog:
         if not self._files:
             return
         # A signal must not end what records what was done.
-        self.pause = self.shared.pause = time.sleep
+        self.pause = self.shared.pause = self._pause_at_end
         with self._pushing:
             lost, self.lost = self.lost, None
             try:
@@ -98,6 +99,10 @@ class BranchLog:
             except RunnerError as error:
                 self.lost = lost if isinstance(lost, SurroundingsError) else error
                 self._leave()
+
+    def _pause_at_end(self, seconds: float) -> None:
+        self.lease.rest()
+        time.sleep(seconds)
 
     def _gather(self, lines: bytes) -> int:
         with self._gathering:
@@ -132,7 +137,7 @@ class BranchLog:
         pending.begun_s = pending.begun_s or begun_s
         self._next_s = begun_s + self.times.poll
         try:
-            pushed = self.shared.push(pending.commit)
+            pushed = self.shared.push(pending.commit, self.lease.room_s)
             if pushed is Pushed.MOVED:
                 self._go_on_from(self.shared.fetch(), pending)
         except LaterError:

@@ -49,6 +49,8 @@ class Attempt:
     place: Place | None = None
     was_looked_for: bool = False
     """Whether a look of a later run has begun at its anchor: the next ones begin at the cursor."""
+    is_being_sent: bool = False
+    """Whether a run on another machine is about to make it, or to tell of it."""
     outcome: Settled | None = None
 
     @property
@@ -216,6 +218,14 @@ class History:
                 yield thread, marks
 
     @cached_property
+    def first_revisions(self) -> Mapping[str, int]:
+        """The lowest revision of each message that was tried."""
+        found: dict[str, int] = {}
+        for message, revision in self._by_identity:
+            found[message] = min(revision, found.get(message, revision))
+        return found
+
+    @cached_property
     def identities(self) -> Collection[Identity]:
         """The messages and revisions that were tried."""
         return self._by_identity.keys()
@@ -328,6 +338,7 @@ class History:
             anchor=pending.anchor,
             place=pending.place,
             was_looked_for=pending.was_looked_for,
+            is_being_sent=delivery in self.being_sent,
             outcome=outcome,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import re
@@ -122,10 +123,10 @@ class SharedRef:
         self._stamp.touch()
         return self.seen
 
-    def push(self, commit: str) -> Pushed:
+    def push(self, commit: str, limit_s: float = math.inf) -> Pushed:
         """Push a commit onto the tip that it was made on; raises where a rule refuses it."""
-        before = self.seen
-        answer = self.repository.push(self.remote, commit, self.ref, self._times.lease)
+        before, limit_s = self.seen, min(limit_s, self._times.lease)
+        answer = self.repository.push(self.remote, commit, self.ref, limit_s)
         if answer.code == 0:
             self.repository.run("update-ref", self.private, commit, *filter(None, [before]))
             return Pushed.ACCEPTED

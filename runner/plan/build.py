@@ -14,7 +14,6 @@ from runner.model import (
     MAX_RECIPIENTS,
     Delivery,
     Direct,
-    Filtered,
     InThread,
     InThreads,
     Message,
@@ -64,14 +63,6 @@ def build_plan(
     )
 
 
-def batches(message: Message, ids: Sequence[str]) -> tuple[Delivery, ...]:
-    """Cut recipients into deliveries of at most 100, the last one smaller."""
-    return tuple(
-        Delivery(message=message, recipients=Direct(tuple(ids[start : start + MAX_RECIPIENTS])))
-        for start in range(0, len(ids), MAX_RECIPIENTS)
-    )
-
-
 def _plan_spec(
     messages: tuple[Message, ...],
     history: History,
@@ -83,24 +74,27 @@ def _plan_spec(
     skipped: list[Result] = []
     reached = history.reached((messages[0].id, messages[0].revision))
     for message in messages:
-        skipped += _find_done(message, reached, history)
+        if reached:
+            skipped += _find_done(message, reached, history)
         due = _find_due(message, history, reached, answered)
         held = _held_back(message, now)
         if held:
             status, reason = held
             skipped += [result_of(each, status, error=reason) for each in due]
             continue
-        skipped += _find_waiting(message, reached, due, answered)
-        kept, left_out = _without_suppressed(due, history, policy)
-        deliveries += kept
-        skipped += left_out
+        if isinstance(message.recipients, InThreads) and not due:
+            skipped += _find_waiting(message, message.recipients, reached, answered)
+        if policy.suppressed or history.suppressed:
+            due, left_out = _without_suppressed(due, history, policy)
+            skipped += left_out
+        deliveries += due
     first_at = min((each.at for each in reached.values() if each.was_sent), default=now)
     return PlannedMessage(
         messages=messages,
         deliveries=tuple(deliveries),
         skipped=tuple(skipped),
         late_since=first_at if deliveries and now - first_at > LATE else None,
-        unguarded=0 if any(each.people for each in deliveries) else len(policy.suppressed),
+        unguarded=len(policy.suppressed) if any(not each.people for each in deliveries) else 0,
     )
 
 
@@ -121,7 +115,10 @@ def _find_due(
     recipients = message.recipients
     if isinstance(recipients, Direct):
         ids = [toloker for toloker in recipients.ids if toloker not in reached]
-        return list(batches(message, ids))
+        return [
+            Delivery(message=message, recipients=Direct(tuple(ids[start : start + MAX_RECIPIENTS])))
+            for start in range(0, len(ids), MAX_RECIPIENTS)
+        ]
     if isinstance(recipients, (InThread, InThreads)):
         threads = _reply_threads(recipients, history, answered)
         return [
@@ -144,12 +141,9 @@ def _reply_threads(
 
 
 def _find_waiting(
-    message: Message, reached: Reached, due: Sequence[Delivery], answered: Answered | None
+    message: Message, recipients: InThreads, reached: Reached, answered: Answered | None
 ) -> Iterator[Result]:
     """A reply that has no thread to go into yet."""
-    recipients = message.recipients
-    if not isinstance(recipients, InThreads) or due:
-        return
     if recipients.only_answered and answered is None:
         reason = f"only Toloka can tell who answered {recipients.message}"
     elif reached:
@@ -197,35 +191,23 @@ def _find_done(message: Message, reached: Reached, history: History) -> Iterator
             attempts[attempt.delivery] = attempt
             groups[attempt.delivery].append(key or "")
     for delivery, attempt in attempts.items():
-        yield Result(
-            message=message.id,
-            revision=message.revision,
-            source=message.source,
-            status=_status_of(attempt, message, history),
-            action=message.action,
-            select_type=recipients.select_type,
-            recipients_ids=tuple(groups[delivery]) if isinstance(recipients, Direct) else None,
-            digest=attempt.digest,
-            headline=message.headline,
-            topic=message.topic,
-            recipients_filter=recipients.tree if isinstance(recipients, Filtered) else None,
-            thread_id=attempt.thread_id or attempt.in_thread,
-            delivery=delivery,
-            error=_reason_of(attempt, message, history),
-        )
+        status, why = _state_of(attempt, message, history)
+        part = Direct(tuple(groups[delivery])) if isinstance(recipients, Direct) else recipients
+        found = Delivery(message=message, recipients=part)
+        done = result_of(found, status, delivery_id=delivery, error=why)
+        thread_id = attempt.thread_id or attempt.in_thread
+        yield replace(done, digest=attempt.digest, thread_id=thread_id)
 
 
-def _status_of(attempt: Attempt, message: Message, history: History) -> Status:
-    if attempt.is_unknown:
-        return "in_doubt" if history.is_in_doubt(attempt.delivery) else "unknown"
+def _state_of(attempt: Attempt, message: Message, history: History) -> tuple[Status, str | None]:
+    if attempt.outcome is None:
+        is_doubtful = history.is_in_doubt(attempt.delivery)
+        if attempt.is_being_sent:
+            return "being_sent", f"run {attempt.run} is sending it"
+        return "in_doubt" if is_doubtful else "unknown", reason(attempt, history)
     if isinstance(attempt.outcome, NoRecipients):
-        return "no_recipients"
-    return "already_sent" if attempt.digest == message.digest else "edited"
-
-
-def _reason_of(attempt: Attempt, message: Message, history: History) -> str | None:
-    if attempt.is_unknown:
-        return reason(attempt, history)
-    if _status_of(attempt, message, history) == "edited":
-        return f"who has it is not written to again; `revision: {message.revision + 1}` would do so"
-    return attempt.outcome.detail if isinstance(attempt.outcome, NoRecipients) else None
+        return "no_recipients", attempt.outcome.detail
+    if attempt.digest == message.digest:
+        return "already_sent", None
+    again = f"`revision: {message.revision + 1}` would do so"
+    return "edited", f"who has it is not written to again; {again}"

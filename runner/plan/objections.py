@@ -32,39 +32,39 @@ def find_objections(
         (planned.message, fault)
         for planned in plan.messages
         for fault in (
-            *_find_conflicts(planned, plan.history, is_gone),
+            *_find_faults(planned, plan.history, policy, is_gone),
             *(
                 ()
                 if planned.message.id in may_repeat
                 else _find_same_words(planned, plan.history, twins, is_gone)
             ),
-            *_find_policy_breaches(planned, policy),
         )
     ]
 
 
-def _find_conflicts(
-    planned: PlannedMessage, history: History, is_gone: Callable[[str], bool]
+def _find_faults(
+    planned: PlannedMessage, history: History, policy: Policy, is_gone: Callable[[str], bool]
 ) -> Iterator[Fault]:
     """Say what of a message does not go with what was sent before."""
-    message = planned.message
+    message, recipients = planned.message, planned.message.recipients
     reached = history.reached((message.id, message.revision))
-    types = {each.select_type for each in reached.values()} - {message.recipients.select_type}
+    types = {each.select_type for each in reached.values()} - {recipients.select_type}
     if types:
         before = ", ".join(sorted(each or "a reply" for each in types))
         yield Fault(
             ("recipients_select_type",),
             f"revision {message.revision} of {message.id} went out as {before}, and this is "
-            f"{message.recipients.select_type or 'a reply'}",
+            f"{recipients.select_type or 'a reply'}",
             f"write `revision: {message.revision + 1}` to send it anew",
         )
     yield from _find_lower_revision(planned, history)
-    recipients = message.recipients
-    if not isinstance(recipients, InThreads) or recipients.message in history.threads:
-        return
-    if is_gone(recipients.message):
-        what = f'there is no message "{recipients.message}" to reply to'
-        yield Fault(("reply_to",), what, "write the id of a message of yours")
+    if isinstance(recipients, InThreads) and recipients.message not in history.threads:
+        name = recipients.message
+        if is_gone(name):
+            what = f'there is no message "{name}" to reply to'
+            yield Fault(("reply_to",), what, "write the id of a message of yours")
+    if planned.deliveries:
+        yield from _find_policy_breaches(planned, policy)
 
 
 def _find_lower_revision(planned: PlannedMessage, history: History) -> Iterator[Fault]:
@@ -129,16 +129,14 @@ def _others_with_content(delivery: Delivery, history: History) -> list[str]:
 
 def _find_policy_breaches(planned: PlannedMessage, policy: Policy) -> Iterator[Fault]:
     """Say which key of the policy stands in the way of what would be sent."""
-    if not planned.deliveries:
-        return
     if isinstance(planned.message.recipients, Everyone) and not policy.allow_all:
         yield Fault(
             ("recipients_select_type",),
             "the policy forbids messages to ALL",
             "to allow them, set `policy: {allow_all: true}` in runner.yaml",
         )
-    count = sum(len(each.people) for each in planned.deliveries)
-    if policy.max_recipients is not None and count > policy.max_recipients:
+    if policy.max_recipients is not None and len(planned.people) > policy.max_recipients:
+        count = len(planned.people)
         yield Fault(
             ("recipients_ids",),
             f"the policy allows {policy.max_recipients:,} recipients a message, and this would "

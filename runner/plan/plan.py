@@ -54,6 +54,19 @@ class PlannedMessage:
         """The message, or its first row."""
         return self.messages[0]
 
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Every Toloker to whom it would go, where they are named."""
+        return tuple(toloker for each in self.deliveries for toloker in each.people)
+
+    @property
+    def skipped_by_status(self) -> dict[Status, list[Result]]:
+        """What needs no sending, grouped."""
+        groups: dict[Status, list[Result]] = {}
+        for result in self.skipped:
+            groups.setdefault(result.status, []).append(result)
+        return groups
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -78,6 +91,11 @@ class Plan:
     def skipped(self) -> tuple[Result, ...]:
         """Everything that needs no sending, with its reason."""
         return tuple(result for each in self.messages for result in each.skipped)
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """What the dry run comes to."""
+        return (*self.skipped, *(result_of(each, "planned") for each in self.deliveries))
 
     def still_holds(self, history: History, answered: Answered | None, now: datetime) -> bool:
         """Whether planning the same messages again would come to the same."""

@@ -21,6 +21,7 @@ from runner.wording import shown, why
 VERSION = 1
 MAX_BYTES = 256 * 1024 * 1024
 _SHOWN = 5
+_DONE = ("already_sent", "edited", "unknown", "in_doubt", "being_sent", "no_recipients")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,18 +53,18 @@ def plan_document(
 
 def _entry(planned: PlannedMessage) -> dict[str, object]:
     message = planned.message
-    skipped: dict[str, int] = {}
-    for result in planned.skipped:
-        skipped[result.status] = skipped.get(result.status, 0) + len(result.recipients_ids or (0,))
     return {
         "message": message.id,
         "revision": message.revision,
         "source": message.source,
         "action": message.action,
         "recipients_select_type": message.recipients.select_type,
-        "recipients": sum(len(each.people) for each in planned.deliveries) or None,
+        "recipients": len(planned.people) or None,
         "requests": len(planned.deliveries),
-        "skipped": skipped,
+        "skipped": {
+            status: sum(len(each.recipients_ids or (None,)) for each in results)
+            for status, results in planned.skipped_by_status.items()
+        },
         "late_since": clock.written(planned.late_since) if planned.late_since else None,
         "deliveries": [_delivery(each) for each in planned.deliveries],
     }
@@ -185,7 +186,7 @@ def _find_gone(file: PlanFile, plan: Plan) -> list[tuple[Message | None, Fault]]
     done = {
         (result.message, result.revision, key)
         for result in plan.skipped
-        if result.status in ("already_sent", "edited", "unknown", "in_doubt", "no_recipients")
+        if result.status in _DONE
         for key in result.recipients_ids
         or (result.thread_id if result.action == "reply" else None,)
     }

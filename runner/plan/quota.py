@@ -40,11 +40,11 @@ def fit(deliveries: Sequence[Delivery], history: History, now: datetime) -> Fit:
         is_all = delivery.recipients.select_type == "ALL"
         (today if left[is_all] > 0 else later).append(delivery)
         left[is_all] -= 1
-    notes = (
-        *_note(deliveries, later, is_all=True, used=used_all),
-        *_note(deliveries, later, is_all=False, used=used),
-    )
-    return Fit(today=tuple(today), later=tuple(later), quota_notes=notes)
+    notes: list[str] = []
+    if later:
+        notes += _note(deliveries, later, is_all=True, used=used_all)
+        notes += _note(deliveries, later, is_all=False, used=used)
+    return Fit(today=tuple(today), later=tuple(later), quota_notes=tuple(notes))
 
 
 def _note(

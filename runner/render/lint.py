@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Literal
 from unicodedata import digit
 from urllib.parse import urlsplit
@@ -30,6 +30,11 @@ _MESSENGER = re.compile(
     r"|(?<![\w-])(?:facebook|instagram|twitter|x|chat\.whatsapp|discord)\.com/\S{1,80}"
     r"|(?<![\w@./])@[A-Za-z]\w{4,31}\b",
     re.IGNORECASE,
+)
+_CONTACTS = (
+    (_EMAIL, "an e-mail address"),
+    (_PHONE, "a phone number"),
+    (_MESSENGER, "a messenger"),
 )
 _URL = re.compile(r"https?://[^\s<>\"'()]{1,2000}", re.IGNORECASE)
 _TOLOKA_HOST = re.compile(r"(^|\.)toloka\.(dev|ai|com|yandex\.[a-z.]+)$|^toloka\.yandex\.")
@@ -76,22 +81,35 @@ _KEYWORDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One breach: the key it stands under, the language, and the words that show it, if any."""
+    """One breach: where it stands (`text.EN`), what is wrong, and the words that show it, if any."""
 
     key: str
-    language: str
     what: str
     words: str = ""
 
 
+Breach = tuple[Finding, set[int]]
+"""What was found first at a place, and the rows that have it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A message as the rules read it: of each template and each text, by key, what is looked at."""
+
+    message: Message
+    templates: Texts
+    texts: Texts
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A house rule; `why` ends the complaint."""
+    """A house rule; `why` ends the complaint. `compares` languages, and needs two of them."""
 
     id: str
     level: Severity
     why: str
-    find: Callable[[MessageSpec, Message], Iterator[Finding]]
+    find: Callable[[Reading], Iterator[Finding]]
+    compares: bool = False
 
 
 def find_lint(
@@ -101,70 +119,72 @@ def find_lint(
 
     Of many rows with one breach the first is told, with their number.
     """
-    problems = []
-    for rule in RULES:
-        level = levels.get(rule.id, rule.level)
-        if level == "off" or rule.id in spec.lint:
-            continue
-        severity: Severity = "error" if strict else level
-        for finding, rows in _collected(rule, spec, messages):
-            hint = f"{rule.why}; to waive it, write `lint: {{{rule.id}: the reason}}`"
-            where = _place(spec, finding)
-            problems.append(Problem(where, finding.what + rows, hint, rule.id, severity))
-    return problems
-
-
-def _collected(
-    rule: Rule, spec: MessageSpec, messages: Sequence[Message]
-) -> Iterator[tuple[Finding, str]]:
-    found: dict[tuple[str, str], Finding] = {}
-    rows: dict[tuple[str, str], list[int | None]] = {}
+    rules = [
+        rule
+        for rule in RULES
+        if levels.get(rule.id) != "off" and rule.id not in spec.lint
+        if len(spec.text) > 1 or not rule.compares
+    ]
+    found: dict[str, dict[str, Breach]] = {rule.id: {} for rule in rules}
+    templates = _beginnings(spec.topic, spec.text)
     for message in messages:
-        for finding in rule.find(spec, message):
-            spot = (finding.key, finding.language)
-            found.setdefault(spot, finding)
-            rows.setdefault(spot, []).append(message.row)
-    for spot, finding in found.items():
-        numbers = sorted({row for row in rows[spot] if row is not None})
-        more = f" and {len(numbers) - 1} more" if len(numbers) > 1 else ""
-        yield finding, f" (row {numbers[0]}{more})" if numbers else ""
+        texts = _beginnings(message.topic, message.text)
+        read = Reading(message=message, templates=templates, texts=texts)
+        for rule in rules:
+            for finding in rule.find(read):
+                breach = found[rule.id].setdefault(finding.key, (finding, set()))
+                breach[1].update(() if message.row is None else (message.row,))
+    return [
+        _problem(spec, rule, breach, "error" if strict else levels.get(rule.id, rule.level))
+        for rule in rules
+        for breach in found[rule.id].values()
+    ]
+
+
+def _problem(spec: MessageSpec, rule: Rule, breach: Breach, level: Level) -> Problem:
+    finding, numbers = breach[0], sorted(breach[1])
+    more = f" and {len(numbers) - 1} more" if len(numbers) > 1 else ""
+    rows = f" (row {numbers[0]}{more})" if numbers else ""
+    hint = f"{rule.why}; to waive it, write `lint: {{{rule.id}: the reason}}`"
+    severity: Severity = "error" if level == "error" else "warning"
+    what = f"{finding.key} {finding.what}{rows}"
+    return Problem(_place(spec, finding), what, hint, rule.id, severity)
 
 
 def _place(spec: MessageSpec, finding: Finding) -> Place:
     """The words in the template, where they are written there; else its beginning."""
-    templates: Texts = spec.topic if finding.key == "topic" else spec.text
-    offset = templates.get(finding.language, "").find(finding.words) if finding.words else -1
-    return spec.file.text_place((finding.key, finding.language), max(offset, 0))
+    key, _, language = finding.key.partition(".")
+    templates: Texts = spec.topic if key == "topic" else spec.text
+    offset = templates.get(language, "").find(finding.words) if finding.words else -1
+    return spec.file.text_place((key, language), max(offset, 0))
 
 
-def _each_text(message: Message) -> Iterator[tuple[str, str, str]]:
-    for key, texts in (("topic", message.topic), ("text", message.text)):
-        for language, text in _beginnings(texts).items():
-            yield key, language, text
-
-
-def _beginnings(texts: Texts) -> Texts:
+def _beginnings(topic: Texts, text: Texts) -> Texts:
     """As much of each text as is looked at: what a pull request can make us compute is limited."""
-    limit = max(_MAX_READ // max(len(texts), 1), _MIN_READ)
-    return {language: text[:limit] for language, text in texts.items()}
+    limit = max(_MAX_READ // max(len(text), 1), _MIN_READ)
+    return {
+        f"{key}.{language}": said[:limit]
+        for key, texts in (("topic", topic), ("text", text))
+        for language, said in texts.items()
+    }
 
 
-def _find_contacts(_: MessageSpec, message: Message) -> Iterator[Finding]:
-    kinds = ((_EMAIL, "an e-mail address"), (_PHONE, "a phone number"), (_MESSENGER, "a messenger"))
-    for key, language, text in _each_text(message):
+def _find_words(kinds: Sequence[tuple[re.Pattern[str], str]], read: Reading) -> Iterator[Finding]:
+    """Find words that match one of these patterns; its name may show them."""
+    for key, text in read.texts.items():
         for pattern, name in kinds:
             found = pattern.search(text)
             if found:
-                yield Finding(key, language, f"{key}.{language} holds {name}", found.group())
+                words = found.group()
+                yield Finding(key, f"holds {name.format(_short(words))}", words)
                 break
 
 
-def _find_project_links(_: MessageSpec, message: Message) -> Iterator[Finding]:
-    for key, language, text in _each_text(message):
+def _find_project_links(read: Reading) -> Iterator[Finding]:
+    for key, text in read.texts.items():
         for url in _URL.findall(text):
             if _is_requesters(url):
-                what = f"{key}.{language} links to a page that only the requester can open"
-                yield Finding(key, language, what, url)
+                yield Finding(key, "links to a page that only the requester can open", url)
 
 
 def _is_requesters(url: str) -> bool:
@@ -176,56 +196,41 @@ def _is_requesters(url: str) -> bool:
     return bool(_TOLOKA_HOST.search(host) and _REQUESTER_PATH.search(parts.path))
 
 
-def _find_html(_: MessageSpec, message: Message) -> Iterator[Finding]:
-    for key, language, text in _each_text(message):
-        found = _TAG.search(text)
-        if found:
-            what = (
-                f"{key}.{language} holds {_short(found.group())}, which Toloka's apps do not show"
-            )
-            yield Finding(key, language, what, found.group())
-
-
-def _find_disparity(spec: MessageSpec, message: Message) -> Iterator[Finding]:
+def _find_disparity(read: Reading) -> Iterator[Finding]:
     """Compare each language with the first one."""
-    for key, templates, texts in (
-        ("topic", _beginnings(spec.topic), _beginnings(message.topic)),
-        ("text", _beginnings(spec.text), _beginnings(message.text)),
-    ):
-        aspects = (
-            ("variables", cache(_variables), templates),
-            ("links", cache(_links), texts),
-            ("numbers", cache(_numbers), texts),
-        )
-        languages = list(texts)
-        for other in languages[1:]:
-            first = languages[0]
+    aspects = (
+        ("variables", cache(_variables), read.templates),
+        ("links", cache(_links), read.texts),
+        ("numbers", cache(_numbers), read.texts),
+    )
+    for key, texts in (("topic", read.message.topic), ("text", read.message.text)):
+        keys = [f"{key}.{language}" for language in texts]
+        for other in keys[1:]:
             for name, aspect, source in aspects:
-                here, there = aspect(source[other]), aspect(source[first])
+                here, there = aspect(source[other]), aspect(source[keys[0]])
                 if here != there:
                     odd = _short(", ".join(sorted(here ^ there)))
-                    what = f"{key}.{other} and {key}.{first} have different {name} ({odd})"
-                    yield Finding(key, other, what)
+                    yield Finding(other, f"and {keys[0]} have different {name} ({odd})")
                     break
 
 
-def _find_untranslated(_: MessageSpec, message: Message) -> Iterator[Finding]:
+def _find_untranslated(read: Reading) -> Iterator[Finding]:
     seen: dict[str, str] = {}
-    for language, text in message.text.items():
+    for language, text in read.message.text.items():
         plain = " ".join(text.split())
         other = seen.setdefault(plain, language)
         if other != language and any(char.isalpha() for char in plain):
-            yield Finding("text", language, f"text.{language} is the same as text.{other}")
+            yield Finding(f"text.{language}", f"is the same as text.{other}")
 
 
-def _find_questions(_: MessageSpec, message: Message) -> Iterator[Finding]:
-    if message.answerable or message.action == "reply":
+def _find_questions(read: Reading) -> Iterator[Finding]:
+    if read.message.answerable or read.message.action == "reply":
         return
-    for language, text in _beginnings(message.text).items():
-        words = _ASKS.search(text) or _question(text)
+    for language in read.message.text:
+        key = f"text.{language}"
+        words = _ASKS.search(read.texts[key]) or _question(read.texts[key])
         if words:
-            what = f"text.{language} asks for an answer, and `answerable` is false"
-            yield Finding("text", language, what, words.group())
+            yield Finding(key, "asks for an answer, and `answerable` is false", words.group())
 
 
 def _question(text: str) -> re.Match[str] | None:
@@ -270,7 +275,7 @@ RULES = (
         id="contact-details",
         level="error",
         why="Toloka forbids phone numbers, e-mail addresses and messengers in messages",
-        find=_find_contacts,
+        find=partial(_find_words, _CONTACTS),
     ),
     Rule(
         id="project-link",
@@ -282,19 +287,21 @@ RULES = (
         id="html",
         level="warning",
         why="write plain text, with addresses written out",
-        find=_find_html,
+        find=partial(_find_words, ((_TAG, "{}, which Toloka's apps do not show"),)),
     ),
     Rule(
         id="translation-parity",
         level="warning",
         why="every language should say the same",
         find=_find_disparity,
+        compares=True,
     ),
     Rule(
         id="untranslated",
         level="warning",
         why="translate it, or drop the language: a Toloker gets another one",
         find=_find_untranslated,
+        compares=True,
     ),
     Rule(
         id="answerable-question",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 from runner.errors import MessagesError, Pointer, Problem
@@ -21,7 +21,15 @@ from runner.model import (
     Texts,
 )
 from runner.render.rows import find_repeated, in_row, values_of
-from runner.render.templates import PARTIALS_NAME, Refused, Rendered, Source, Templates, has_markers
+from runner.render.templates import (
+    MARKER,
+    PARTIALS_NAME,
+    Kind,
+    Refused,
+    Rendered,
+    Source,
+    Templates,
+)
 from runner.spec.datafile import Row, load_ids
 from runner.spec.specs import MessageSpec
 from runner.toloka.digest import digest_of, digest_of_reply
@@ -40,8 +48,8 @@ _THREAD_ID = re.compile(r"[0-9a-f]{24}")
 _BAD_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
-class Renderer:
-    """Renders specs.
+class Renderer(AbstractContextManager["Renderer"]):
+    """Renders specs; what there is for templates is made when the first one is there.
 
     `below` are the variables that a spec's own ones beat, `above` those that beat them.
     """
@@ -53,44 +61,52 @@ class Renderer:
         below: Mapping[str, object] | None = None,
         above: Mapping[str, object] | None = None,
     ) -> None:
-        partials = messages_root / PARTIALS_NAME if messages_root else None
+        self._partials = messages_root / PARTIALS_NAME if messages_root else None
         self._above = above or {}
-        self._templates = Templates(partials, {**(below or {}), **self._above})
-
-    def __enter__(self) -> Renderer:
-        return self
+        self._shared = {**(below or {}), **self._above}
+        self._templates: Templates | None = None
 
     def __exit__(self, *exception: object) -> None:
-        self._templates.close()
+        if self._templates is not None:
+            self._templates.close()
 
     def expect(self, spec: MessageSpec) -> None:
         """Get ready for a spec that will be rendered; it need not be."""
-        if any(True for _ in _find_templates(spec)):
-            self._templates.start()
+        if MARKER.search(spec.file.source):
+            self._started().start()
 
     def render(self, spec: MessageSpec) -> tuple[Message, ...]:
         """Render one spec, each row of its `for_each`; raises `MessagesError` with everything."""
-        values = {key: each for key, each in spec.variables.items() if key not in self._above}
-        sources = _found_templates(spec)
+        sources = _find_templates(spec)
         if spec.for_each is not None:
-            return tuple(self._rows(spec, sources, values, spec.for_each))
-        (rendered,) = self._templates.render(sources, values, [None])
+            return tuple(self._rows(spec, sources, spec.for_each))
+        (rendered,) = self._rendered(spec, sources, [None])
         return (_Rendering(spec, rendered).message(),)
 
-    def _rows(
+    def _started(self) -> Templates:
+        if self._templates is None:
+            self._templates = Templates(self._partials, self._shared)
+        return self._templates
+
+    def _rendered(
         self,
         spec: MessageSpec,
         sources: Sequence[Source],
-        values: Mapping[str, object],
-        path: Path,
-    ) -> Iterator[Message]:
+        rows: Iterable[Mapping[str, object] | None],
+    ) -> Iterator[Rendered]:
+        if not sources:
+            return ({} for _ in rows)
+        values = {key: each for key, each in spec.variables.items() if key not in self._above}
+        return self._started().render(sources, values, rows)
+
+    def _rows(self, spec: MessageSpec, sources: Sequence[Source], path: Path) -> Iterator[Message]:
         problems: list[Problem] = []
         bad_rows = 0
         seen: dict[str, int] = {}
         files = {spec.file.path: spec.file.source}
         # The rows that were read and are not rendered yet.
         rows: deque[Row] = deque()
-        for rendered in self._templates.render(sources, values, values_of(path, rows, problems)):
+        for rendered in self._rendered(spec, sources, values_of(path, rows, problems)):
             row = rows.popleft()
             try:
                 message = _Rendering(spec, rendered, row.number).message()
@@ -109,31 +125,28 @@ class Renderer:
             raise MessagesError(problems)
 
 
-def _found_templates(spec: MessageSpec) -> tuple[Source, ...]:
-    sources = tuple(islice(_find_templates(spec), _MAX_TEMPLATES + 1))
-    if len(sources) > _MAX_TEMPLATES:
-        what = f"here is template number {_MAX_TEMPLATES + 1:,} of this message"
-        hint = "give a long list by one expression, or in a data file"
-        raise MessagesError([Problem(sources[-1].place(), what, hint)])
-    return sources
-
-
-def _find_templates(spec: MessageSpec) -> Iterator[Source]:
+def _find_templates(spec: MessageSpec) -> Sequence[Source]:
     """Find every text of a spec that has to be rendered."""
-    for key, texts in (("topic", spec.topic), ("text", spec.text)):
-        for language, template in texts.items():
-            if has_markers(template):
-                yield Source(spec.file, (key, language), template)
-    leaves: tuple[tuple[str, object], ...] = (
-        ("thread_id", spec.thread_id),
-        ("recipients_ids", spec.recipients_ids),
-        ("recipients_filter", spec.recipients_filter),
-    )
-    for key, value in leaves:
-        for pointer, template in _texts_below((key,), value):
-            if has_markers(template):
-                is_list = pointer == ("recipients_ids",)
-                yield Source(spec.file, pointer, template, "list" if is_list else "value")
+    sources: list[Source] = []
+    leaves: dict[str, object] = {
+        "topic": spec.topic,
+        "text": spec.text,
+        "thread_id": spec.thread_id,
+        "recipients_ids": spec.recipients_ids,
+        "recipients_filter": spec.recipients_filter,
+    }
+    for pointer, template in _texts_below((), leaves):
+        if MARKER.search(template) is None:
+            continue
+        is_text = pointer[0] in ("topic", "text")
+        is_list = pointer == ("recipients_ids",)
+        kind: Kind = "text" if is_text else "list" if is_list else "value"
+        sources.append(Source(spec.file, pointer, template, kind))
+        if len(sources) > _MAX_TEMPLATES:
+            what = f"here is template number {_MAX_TEMPLATES + 1:,} of this message"
+            hint = "give a long list by one expression, or in a data file"
+            raise MessagesError([Problem(sources[-1].place(), what, hint)])
+    return sources
 
 
 def _texts_below(pointer: Pointer, value: object) -> Iterator[tuple[Pointer, str]]:
@@ -164,6 +177,16 @@ class _Rendering:
         recipients = self._recipients()
         if self.problems:
             raise MessagesError(self.problems)
+        if recipients.select_type is None:
+            digest = digest_of_reply(text)
+        else:
+            digest = digest_of(
+                topic=topic,
+                text=text,
+                answerable=spec.answerable,
+                select_type=recipients.select_type,
+                recipients_filter=recipients.tree if isinstance(recipients, Filtered) else None,
+            )
         return Message(
             id=spec.id,
             revision=spec.revision,
@@ -172,23 +195,12 @@ class _Rendering:
             text=text,
             answerable=spec.answerable,
             recipients=recipients,
-            digest=self._digest(topic, text, recipients),
+            digest=digest,
             draft=spec.draft,
             not_before=spec.not_before,
             not_after=spec.not_after,
             folders=spec.folders,
             row=self.row,
-        )
-
-    def _digest(self, topic: Texts, text: Texts, recipients: Recipients) -> str:
-        if recipients.select_type is None:
-            return digest_of_reply(text)
-        return digest_of(
-            topic=topic,
-            text=text,
-            answerable=self.spec.answerable,
-            select_type=recipients.select_type,
-            recipients_filter=recipients.tree if isinstance(recipients, Filtered) else None,
         )
 
     def _complain(self, pointer: Pointer, what: str, hint: str) -> None:
@@ -197,7 +209,8 @@ class _Rendering:
     def _texts(self, key: str, templates: Texts) -> Texts:
         rendered: dict[str, str] = {}
         for language, template in templates.items():
-            text = self._result((key, language), template)
+            pointer = (key, language)
+            text = self._result(pointer) if MARKER.search(template) else template
             if isinstance(text, str):
                 rendered[language] = text
                 source = Source(self.spec.file, (key, language), template)
@@ -244,7 +257,7 @@ class _Rendering:
             yield from self._id_list(listed)
             return
         for number, template in enumerate(listed or ()):
-            if has_markers(template):
+            if MARKER.search(template):
                 pointer: Pointer = ("recipients_ids", number)
                 value = self._rendered(pointer, template)
                 yield from () if value is None else self._checked_id(pointer, value)
@@ -274,14 +287,14 @@ class _Rendering:
     def _rendered(self, pointer: Pointer, template: str) -> object:
         """The value of a text outside topic and text; None once it has been complained of."""
         before = len(self.problems)
-        value = self._result(pointer, template)
+        value = self._result(pointer) if MARKER.search(template) else template
         if value is None and len(self.problems) == before and pointer in self.rendered:
             self._complain(pointer, "the expression gives nothing", "give it a value")
         return value
 
-    def _result(self, pointer: Pointer, template: str) -> object:
+    def _result(self, pointer: Pointer) -> object:
         """What came of a template; None for one that was refused, or not tried after another."""
-        result = self.rendered.get(pointer) if has_markers(template) else template
+        result = self.rendered.get(pointer)
         if isinstance(result, Refused):
             self.problems.extend(result.problems)
             return None
@@ -303,10 +316,10 @@ class _Rendering:
         if isinstance(value, dict):
             done = {key: self._leaves((*pointer, key), item) for key, item in value.items()}
             given, written = done.get("value"), value.get("value")
-            if isinstance(given, str) and isinstance(written, str) and has_markers(written):
+            if isinstance(given, str) and isinstance(written, str) and MARKER.search(written):
                 done["value"] = converted(done.get("category"), done.get("key"), given)
             return done
-        if not isinstance(value, str) or not has_markers(value):
+        if not isinstance(value, str) or not MARKER.search(value):
             return value
         return self._rendered(pointer, value)
 

@@ -12,13 +12,15 @@ import jinja2
 from jinja2 import UndefinedError
 from jinja2.exceptions import SecurityError
 
+from runner.wording import quoted
+
 PARTIALS = "_partials/"
 """What the names of partials begin with where a fault points at one."""
 
 UNDEFINED_NAME = re.compile(r"'(\w+)' is undefined")
 """How a strict undefined variable is complained of."""
 
-_UNDEFINED_ATTRIBUTE = re.compile(r"has no attribute '(\w+)'")
+_UNDEFINED_ATTRIBUTE = re.compile(r"has no (?:attribute|element) '?(\w+)")
 _TEMPLATE = "<template>"
 _MAX_COMPARED = 1_000
 
@@ -61,7 +63,8 @@ def mistake_of(error: BaseException, values: Mapping[str, object]) -> Mistake:
         return _undefined_fault(said, partial, line, values)
     if isinstance(error, jinja2.TemplateSyntaxError):
         partial = _partial_of(error.filename)
-        return Mistake(f"template: {said}", "see the Jinja2 template syntax", partial, error.lineno)
+        what, hint = "template: this is no Jinja2 template", f"Jinja2 says: {said}"
+        return Mistake(what, hint, partial, error.lineno)
     if isinstance(error, jinja2.TemplateNotFound):
         hint = f"a partial is a file in {PARTIALS} of the messages folder, with no link or .."
         return Mistake(f'there is no partial "{said[:60]}"', hint, partial, line)
@@ -72,7 +75,7 @@ def mistake_of(error: BaseException, values: Mapping[str, object]) -> Mistake:
 
 def _what_and_hint(error: BaseException, said: str) -> tuple[str, str]:
     if isinstance(error, SecurityError):
-        return f"not allowed: {said}", "use plain values"
+        return "this is not allowed", "use plain values"
     if isinstance(error, Unusable):
         return said, ""
     if isinstance(error, OSError):
@@ -83,7 +86,9 @@ def _what_and_hint(error: BaseException, said: str) -> tuple[str, str]:
         return "this takes too much memory", "a template fills in words: compute elsewhere"
     if isinstance(error, RecursionError):
         return "this is nested too deep, or calls itself without end", "make it flatter"
-    return f"{type(error).__name__}: {said}", ""
+    if isinstance(error, ZeroDivisionError):
+        return "this divides by zero", ""
+    return f"this cannot be computed: {type(error).__name__}", "check the values"
 
 
 def _undefined_fault(
@@ -93,7 +98,8 @@ def _undefined_fault(
     if not named:
         attribute = _UNDEFINED_ATTRIBUTE.search(said)
         wanted = attribute[1] if attribute else None
-        return Mistake(f"template: {said}", "check the name", partial, line, wanted)
+        what = f"there is no {quoted(wanted)} in this" if wanted else "there is nothing here"
+        return Mistake(f"template: {what}", "check the name", partial, line, wanted)
     name = named[1]
     near = difflib.get_close_matches(name[:60], islice(values, _MAX_COMPARED), n=1)
     hint = f'did you mean "{near[0]}"?' if near else f"add it to `variables:`, or --var {name}=…"

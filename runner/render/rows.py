@@ -10,14 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.errors import MessagesError, Problem
+from runner.files import read_bounded
 from runner.model import Direct, Message
+from runner.render.templates import MAX_PARTIAL_BYTES
 from runner.spec.datafile import Row, load_rows
 from runner.spec.specs import MessageSpec
 from runner.wording import shown
 
-# Python and Jinja2 show values in quotes, and numbers as they are.
+# Words of the template are in quotes, and numbers as they are.
 _QUOTED_IN_ERRORS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?""")
-_TYPES = frozenset({"str", "int", "float", "bool", "list", "dict", "tuple", "NoneType", "None"})
 
 
 def values_of(
@@ -47,13 +48,12 @@ def _without_values(said: str, file: str, files: dict[str, str]) -> str:
     if file not in files:
         files[file] = ""
         with suppress(OSError, UnicodeDecodeError):
-            files[file] = Path(file).read_text(encoding="utf-8-sig")
+            files[file] = read_bounded(Path(file), MAX_PARTIAL_BYTES).decode("utf-8-sig")
     source = files[file]
 
     def shown(part: re.Match[str]) -> str:
         inner = part[0].strip("'\"")
-        is_own = inner in source or inner.removesuffix(" object") in _TYPES
-        return part[0] if is_own or not any(map(str.isalnum, inner)) else "…"
+        return part[0] if inner in source or not any(map(str.isalnum, inner)) else "…"
 
     return _QUOTED_IN_ERRORS.sub(shown, said)
 

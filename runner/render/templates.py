@@ -11,26 +11,28 @@ import json
 import re
 import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from runner import paths
 from runner.errors import Place, Pointer, Problem
+from runner.files import TooLargeError, read_bounded
 from runner.render.child import Child, Ended
 from runner.spec.yamlfile import YamlFile
 from runner.wording import shown
 
 PARTIALS_NAME = "_partials"
-_MARKERS = ("{{", "{%", "{#")
-_MAX_PARTIAL_CHARACTERS = 100_000
+MARKER = re.compile(r"\{[{%#]")
+"""What makes a text a template; one that holds none is its own rendering."""
+
+MAX_PARTIAL_BYTES = 256 * 1024
 _MAX_CHUNK_ROWS = 256
 _MAX_CHUNK_CHARACTERS = 1024 * 1024
-# Rendered texts stay in memory until they are sent: so many bytes of them in any case, and so
-# many times what was given to the child. Texts in fifteen languages are many times their rows.
-_MAX_BYTES = 64 * 1024 * 1024
-_MAX_GROWTH = 200
+# Rendered texts stay in memory until they are sent. So many bytes are five languages of a
+# thousand characters for each of 100,000 rows.
+_MAX_BYTES = 512 * 1024 * 1024
 _MAX_STOPPED = 3
 # Of one message; finding out what was meant takes time.
 _MAX_REFUSED = 100
@@ -48,6 +50,9 @@ class Refused(Exception):
         self.is_final = is_final
 
 
+Kind = Literal["text", "value", "list"]
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A template and where it is written; what a lone expression in it may give."""
@@ -55,7 +60,7 @@ class Source:
     file: YamlFile
     pointer: Pointer
     text: str
-    kind: Literal["text", "value", "list"] = "text"
+    kind: Kind = "text"
 
     def place(self, offset: int = 0) -> Place:
         """Find the place of a character of the template."""
@@ -73,7 +78,7 @@ Rendered = dict[Pointer, object]
 """What came of each template: its text or value, or the `Refused` that says why there is none."""
 
 
-class Templates:
+class Templates(AbstractContextManager["Templates"]):
     """Renders templates in a child process, which is started when it is first wanted.
 
     `partials` is the folder that includes come from, None for no includes; `shared` are the
@@ -84,13 +89,9 @@ class Templates:
         self._partials = partials
         self._shared = json.dumps(dict(shared)).encode() + b"\n"
         self._child: Child | None = None
-        self._asked_bytes = 0
         self._kept_bytes = 0
         self._stopped = 0
         self._given_up: Refused | None = None
-
-    def __enter__(self) -> Templates:
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
@@ -116,9 +117,6 @@ class Templates:
 
         Gives the rows' results in order. One with a final refusal is the last, and not complete.
         """
-        if not sources:
-            yield from ({} for _ in rows)
-            return
         encoded = json.dumps(dict(values))
         for chunk in _chunks(rows):
             is_over = yield from self._render_chunk(sources, encoded, chunk)
@@ -151,7 +149,6 @@ class Templates:
     def _ask(self, sources: Sequence[Source], values: str, rows: Sequence[str]) -> None:
         templates = json.dumps([[source.text, source.kind] for source in sources])
         request = f'{{"values":{values},"templates":{templates},"rows":[{",".join(rows)}]}}\n'
-        self._asked_bytes += len(request)
         self._live_child.write(request.encode())
 
     @property
@@ -195,14 +192,13 @@ class Templates:
         return self._within_reason(source, answer["value"])
 
     def _within_reason(self, source: Source, value: object) -> object:
-        """Give the value, unless all of them together are far more than what they were made of."""
+        """Give the value, unless all of them together take too much memory."""
         self._kept_bytes += sys.getsizeof(value)
         if isinstance(value, list):
             self._kept_bytes += sum(map(sys.getsizeof, value))
-        most = _MAX_BYTES + _MAX_GROWTH * self._asked_bytes
-        if self._kept_bytes <= most:
+        if self._kept_bytes <= _MAX_BYTES:
             return value
-        what = f"template: the texts up to this one take more than {most // 1024**2} MiB"
+        what = f"template: the texts up to this one take more than {_MAX_BYTES // 1024**2} MiB"
         hint = "make them shorter, or split the rows and name some of the files for each run"
         refused = Refused([_limit(source.line_place(1), what, hint)], is_final=True)
         self._given_up = refused
@@ -223,16 +219,14 @@ class Templates:
         if path is None:
             return {"text": None}
         try:
-            with path.open(encoding="utf-8-sig") as stream:
-                text = stream.read(_MAX_PARTIAL_CHARACTERS + 1)
+            text = read_bounded(path, MAX_PARTIAL_BYTES).decode("utf-8-sig")
+        except TooLargeError:
+            return {"wrong": f"{shown(path)} is larger than {MAX_PARTIAL_BYTES // 1024} KiB"}
         except OSError as error:
             return {"wrong": f"{shown(path)} cannot be read: {error.strerror}"}
         except UnicodeDecodeError:
             return {"wrong": f"{shown(path)} is not UTF-8"}
-        if len(text) > _MAX_PARTIAL_CHARACTERS:
-            most = f"{_MAX_PARTIAL_CHARACTERS:,} characters"
-            return {"wrong": f"{shown(path)} has more than {most}"}
-        return {"text": text.removesuffix("\n")}
+        return {"text": text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")}
 
     def _partial_path(self, name: str) -> Path | None:
         parts = name.split("/")
@@ -246,11 +240,6 @@ class Templates:
             if path.is_file() and path.resolve() == real:
                 return path
         return None
-
-
-def has_markers(text: str) -> bool:
-    """Whether a text is a template at all; one without markers is its own rendering."""
-    return any(marker in text for marker in _MARKERS)
 
 
 def _chunks(rows: Iterable[Mapping[str, object] | None]) -> Iterator[list[str]]:
@@ -291,6 +280,6 @@ def _limit(where: Place, what: str, hint: str) -> Problem:
 
 def _column(line: str, wanted: str | None) -> int:
     named = re.search(rf"\b{re.escape(wanted)}\b", line) if wanted else None
-    marker = re.search(r"\{[{%#]", line)
+    marker = MARKER.search(line)
     column = named.start() if named else marker.start() if marker else 0
     return column or len(line) - len(line.lstrip())

@@ -38,19 +38,10 @@ def fenced(text: str) -> Iterator[str]:
     yield from (f"{fence}text", *lines, fence)
 
 
-def html_line(line: str) -> str:
-    """Make HTML of a line; what moves a cursor or turns text around is shown, and set apart."""
+def runs(line: str) -> Iterator[tuple[bool, str]]:
+    """Cut a line where what moves a cursor or turns text around begins and ends; True is plain."""
     if printable(line) == line:
-        return html.escape(line)
-    runs = groupby(line, lambda char: printable(char) == char)
-    return "".join(_html_run("".join(run), is_plain=is_plain) for is_plain, run in runs)
-
-
-def _html_run(text: str, *, is_plain: bool) -> str:
-    escaped = html.escape(printable(text))
-    return escaped if is_plain else f'<bdi class="escape" dir="ltr">{escaped}</bdi>'
-
-
-def html_lines(text: str) -> str:
-    """Make HTML of a text whose line feeds, and nothing else, break its lines."""
-    return "\n".join(map(html_line, text.split("\n")))
+        yield True, line
+        return
+    for is_plain, chars in groupby(line, lambda char: printable(char) == char):
+        yield is_plain, "".join(chars)

@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from runner.errors import Problem
+from runner.files import read_bounded
 from runner.report.harmless import json_text
 from runner.wording import printable
 
@@ -17,7 +18,7 @@ ANNOTATIONS_OF_A_KIND = 10
 """What GitHub shows of one step: ten errors and ten warnings."""
 
 # No message is longer: what stands behind it may be anything.
-_MAX_CHARACTERS = 8 * 1024 * 1024
+_MAX_BYTES = 8 * 1024 * 1024
 _EXCERPT_WIDTH = 120
 _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
@@ -46,8 +47,7 @@ def _coloured(problem: Problem) -> str:
 def _lines_of(path: str, sources: dict[str, list[str]]) -> list[str]:
     if path not in sources:
         try:
-            with Path(path).open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-                text = stream.read(_MAX_CHARACTERS)
+            text = read_bounded(Path(path), _MAX_BYTES).decode("utf-8-sig", "replace")
         except OSError:
             text = ""
         sources[path] = text.replace("\r\n", "\n").split("\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TextIO
 
 _LINE_EVERY_S = 5.0
@@ -11,12 +12,16 @@ _WIDTH = 24
 
 
 class Progress:
-    """Draws on a stream of its own, stderr, and leaves nothing behind on a terminal."""
+    """Draws on a stream of its own, stderr, and leaves nothing behind on a terminal.
 
-    def __init__(self, stream: TextIO, *, is_quiet: bool) -> None:
+    Python has no stream where the file is closed; and nobody may be looking any more, while
+    requests are on their way.
+    """
+
+    def __init__(self, stream: TextIO | None, *, is_quiet: bool) -> None:
         self._stream = stream
         self._is_quiet = is_quiet
-        self._is_terminal = stream.isatty()
+        self._is_terminal = stream is not None and stream.isatty()
         self._started_s = time.monotonic()
         self._drawn_s = self._started_s
         self._has_bar = False
@@ -31,18 +36,23 @@ class Progress:
         text = _text(done, total, now_s - self._started_s)
         if self._is_terminal:
             filled = "█" * (_WIDTH * done // total)
-            self._stream.write(f"\r\x1b[K{filled:░<{_WIDTH}} {text}")
+            text = f"\r\x1b[K{filled:░<{_WIDTH}} {text}"
             self._has_bar = True
         else:
-            self._stream.write(f"{text}\n")
-        self._stream.flush()
+            text += "\n"
+        self._write(text)
 
     def close(self) -> None:
         """Take the bar away. Repeating is safe."""
         if self._has_bar:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+            self._write("\r\x1b[K")
             self._has_bar = False
+
+    def _write(self, text: str) -> None:
+        if self._stream is not None:
+            with suppress(OSError):
+                self._stream.write(text)
+                self._stream.flush()
 
 
 def _text(done: int, total: int, passed_s: float) -> str:

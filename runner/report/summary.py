@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from runner.errors import Problem
 from runner.model import Direct, Filtered, Message, Result
-from runner.plan.plan import Plan, PlannedMessage
+from runner.plan.plan import Plan
+from runner.report.entries import Entry, entries_of
 from runner.report.harmless import fenced, markdown
-from runner.report.text import audience, sample, settled_lines, summary_line
+from runner.report.text import summary_line
 
 MAX_BYTES = 900_000
 """GitHub takes 1 MiB of summary from one step, and shows nothing of a longer one."""
@@ -35,13 +36,14 @@ def summary_markdown(
     head += [f"> ⚠️ {markdown(str(problem))}" for problem in warnings[:20]]
     if quota_notes or warnings:
         head.append("")
+    entries = list(entries_of(plan))
     rows = [
         "| message | action | recipients | languages | requests |",
         "| --- | --- | --- | --- | ---: |",
-        *(_row(planned) for planned in plan.messages),
+        *map(_row, entries),
         "",
     ]
-    return _cut("\n".join(head), rows, [_details(planned) for planned in plan.messages])
+    return _cut("\n".join(head), rows, list(map(_details, entries)))
 
 
 def failure_markdown(problems: Sequence[Problem]) -> str:
@@ -80,51 +82,45 @@ def _fitting(parts: Sequence[str], room: int) -> tuple[list[str], int]:
     return kept, room
 
 
-def _row(planned: PlannedMessage) -> str:
-    message = planned.message
+def _row(entry: Entry) -> str:
+    message = entry.message
     cells = [
         markdown(message.id) + (f" (revision {message.revision})" if message.revision > 1 else ""),
-        markdown(_action(planned)),
-        markdown(_recipients(planned)),
+        markdown(_action(entry)),
+        markdown(_recipients(entry)),
         markdown(", ".join(message.text)),
-        str(len(planned.deliveries)),
+        str(len(entry.planned.deliveries)),
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def _action(planned: PlannedMessage) -> str:
-    statuses = dict.fromkeys(result.status for result in planned.skipped)
-    actions = ["send"] if planned.deliveries and planned.message.action == "compose" else []
-    actions += ["reply"] if planned.deliveries and planned.message.action == "reply" else []
-    return ", ".join([*actions, *(status.replace("_", " ") for status in statuses)])
+def _action(entry: Entry) -> str:
+    verb = "send" if entry.message.action == "compose" else "reply"
+    skipped = (status.replace("_", " ") for status in entry.planned.skipped_by_status)
+    return ", ".join([*([verb] if entry.audience else ()), *skipped])
 
 
-def _recipients(planned: PlannedMessage) -> str:
-    recipients = planned.message.recipients
+def _recipients(entry: Entry) -> str:
+    recipients = entry.message.recipients
     if isinstance(recipients, Direct):
-        count = sum(len(each.people) for each in planned.deliveries)
-        late = " (late)" if planned.late_since else ""
-        return f"{count:,} by id{late}"
+        return f"{len(entry.due):,} by id{' (late)' if entry.planned.late_since else ''}"
     if isinstance(recipients, Filtered):
         return "by filter"
     return recipients.select_type or "in threads"
 
 
-def _details(planned: PlannedMessage) -> str:
-    message = planned.message
+def _details(entry: Entry) -> str:
+    message = entry.message
+    audience = f": {entry.audience}" if entry.audience else ""
     lines = [
         f"<details><summary>{markdown(message.id)} — {markdown(message.headline)}</summary>",
         "",
-        f"{markdown(message.source)}: {markdown(audience(planned))}"
-        if planned.deliveries
-        else markdown(message.source),
+        markdown(message.source + audience),
         "",
+        *(f"- {markdown(each.words)}" for each in entry.states if each.status != "planned"),
     ]
-    lines += [f"- {markdown(line)}" for line in settled_lines(planned)]
-    if planned.late_since:
-        lines.append(f"- late: first sent on {planned.late_since:%Y-%m-%d}")
-    for each in sample(planned):
-        lines += ["", *_content(each)]
+    for sample in entry.samples:
+        lines += ["", *_content(sample.message)]
     return "\n".join([*lines, "", "</details>", ""])
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -45,7 +44,9 @@ class CatchUp:
     found: set[str] = field(default_factory=set)
     answered: Answered | None = None
     threads: dict[str, Thread] = field(default_factory=dict)
-    """The threads that replies go into."""
+    """The threads that replies go into, as they were when they were looked at."""
+    known_replies: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What the manifest knew then to stand in them."""
 
     @property
     def failed(self) -> str | None:
@@ -101,6 +102,7 @@ class CatchUp:
             if seen.sent is not None:
                 self.manifest.settle(delivery_id, seen.sent, "found")
                 self.found.add(delivery_id)
+        self.known_replies = self.manifest.history().replies
 
     def adopt_replies(self) -> None:
         """Take planned replies that stand in their threads for ours, where lines were lost."""
@@ -108,14 +110,15 @@ class CatchUp:
         planned = build_plan(self.mine, history, now=clock.now(), answered=self.answered)
         due = [each for each in planned.deliveries if isinstance(each.recipients, InThread)]
         self._adopt(replies.find_adopted_replies(due, self.threads, history.replies))
+        self.known_replies = self.manifest.history().replies
 
     def place_of(self, delivery: Delivery) -> Place | None:
         """What stood in a reply's thread when it was looked at, less what is known to be ours."""
         recipients = delivery.recipients
         if not isinstance(recipients, InThread) or recipients.thread_id not in self.threads:
             return None
-        thread, known = self.threads[recipients.thread_id], self.manifest.history().replies
-        return replies.place_of(thread, delivery.message.digest, known)
+        thread = self.threads[recipients.thread_id]
+        return replies.place_of(thread, delivery.message.digest, self.known_replies)
 
     def is_behind(self, delivery: Delivery) -> bool:
         """Whether the list shows a reply's thread without something that we know to be in it."""
@@ -127,7 +130,7 @@ class CatchUp:
         sharing = Sharing(unknown)
         look = Look(
             begin,
-            time.monotonic(),
+            self.lister.pace.now_s(),
             must_show=history.must_show,
             claimed=history.thread_ids,
             matters=lambda thread, marks: self.messages.may_be(marks) or any(sharing.of(thread)),
@@ -135,7 +138,7 @@ class CatchUp:
         self.lister.look(look, begin)
         if history.has_gap and self.failed is None:
             # What was asked for just before the lines were lost may be shown only now.
-            self.lister.wait_until(look.begun_s + LOOKS * self.settle_s)
+            self.lister.pace.wait_until(look.begun_s + LOOKS * self.settle_s)
             self.lister.look(look, look.begin_again())
         return look
 
@@ -144,7 +147,7 @@ class CatchUp:
         if look.count or not history.must_show:
             return
         # The list may only be late.
-        self.lister.wait_until(look.begun_s + LOOKS * self.settle_s)
+        self.lister.pace.wait_until(look.begun_s + LOOKS * self.settle_s)
         page = self.lister.threads({})
         if self.failed is None and not page:
             raise SurroundingsError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
@@ -55,13 +54,6 @@ class Lister:
         """Ask for the newest page, and make the anchor of it; None where it cannot be had."""
         page = self._ask(self.lists.newest)
         return None if page is None else anchor_of([each.created for each in page])
-
-    def wait_until(self, moment_s: float) -> None:
-        """Wait, by our monotonic clock."""
-        while (left_s := moment_s - time.monotonic()) > 0:
-            self.pace.beat()
-            if self.pace.stop.wait(min(left_s, _POLL_S)):
-                raise Stopped
 
     def _ask(self, ask: Callable[[], _Value]) -> _Value | None:
         outcome: Future[_Value] = Future()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -81,7 +80,7 @@ class Sender:
         place = self._place_of(delivery)
         delivery_id = self._log.intend(delivery, place, is_test=self._is_test)
         tally.tried[delivery_id] = delivery
-        begun_s = time.monotonic()
+        begun_s = self._workers.pace.now_s()
         try:
             outcome = self._workers.call(lambda: self._try_once(delivery))
         except Stopped:
@@ -101,7 +100,7 @@ class Sender:
         match outcome:
             case Unknown():
                 # The intent stays without an outcome: that is how the log says unknown.
-                tally.failed_at_s[delivery_id] = time.monotonic()
+                tally.failed_at_s[delivery_id] = self._workers.pace.now_s()
             case Sent():
                 if _has_changed(delivery, outcome):
                     tally.changed_words = outcome.thread.id
@@ -137,7 +136,9 @@ class Sender:
 def _left_out(delivery: Delivery, sent: Sent) -> list[str]:
     """Whom the answer leaves out of those whom it names."""
     named = set(sent.thread.recipients_ids)
-    return [toloker for toloker in delivery.people if toloker not in named] if named else []
+    # An answer that names none of them tells of others, or of nothing.
+    is_told = not named.isdisjoint(delivery.people)
+    return [toloker for toloker in delivery.people if toloker not in named] if is_told else []
 
 
 def _has_changed(delivery: Delivery, sent: Sent) -> bool:

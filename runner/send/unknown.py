@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -24,9 +23,12 @@ class UnknownOutcomes:
     manifest: Manifest
     lister: Lister
     settle_s: float
-    started_s: float = field(default_factory=time.monotonic)
+    started_s: float = field(init=False)
     found: set[str] = field(default_factory=set)
     _absences: dict[str, Absence] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.started_s = self.lister.pace.now_s()
 
     def settle(self, failed_at_s: Mapping[str, float], last_success_s: float) -> None:
         """Look at once, and then as often as absence needs; gives up where the list fails.
@@ -41,7 +43,7 @@ class UnknownOutcomes:
                 is_believed = absence.failure.is_believed(last_success_s)
                 if absence.is_proven and is_believed and self.manifest.history().is_shown:
                     self.manifest.settle(attempt.delivery, NotFound(), "looked")
-            now_s = time.monotonic()
+            now_s = self.lister.pace.now_s()
             moments = [
                 moment
                 for attempt in open_ones
@@ -50,7 +52,7 @@ class UnknownOutcomes:
             if not moments:
                 return
             # Those that failed last decide: one look does for all.
-            self.lister.wait_until(max(moments))
+            self.lister.pace.wait_until(max(moments))
 
     def _open(self) -> list[Attempt]:
         """What is neither known nor in doubt, tests included."""
@@ -62,12 +64,16 @@ class UnknownOutcomes:
         if delivery not in self._absences:
             seen_s = failed_at_s.get(delivery, self.started_s)
             failure = Failure(seen_s, is_of_this_run=delivery in failed_at_s)
-            self._absences[delivery] = Absence(failure, self.settle_s, time.monotonic())
+            self._absences[delivery] = Absence(failure, self.settle_s, self.lister.pace.now_s())
         return self._absences[delivery]
 
     def _look(self, failed_at_s: Mapping[str, float]) -> bool:
         """Look for everything that is open; gives whether the list could be had."""
-        begun_s, history, open_ones = time.monotonic(), self.manifest.history(), self._open()
+        begun_s, history, open_ones = (
+            self.lister.pace.now_s(),
+            self.manifest.history(),
+            self._open(),
+        )
         composes = [each for each in open_ones if each.action == "compose"]
         answered = [each for each in open_ones if each.action == "reply"]
         whole: set[str] = set()

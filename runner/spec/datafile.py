@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from runner.errors import MessagesError, Place, Problem
+from runner.files import TooLargeError, open_bounded, read_bounded
 from runner.toloka.filter_table import is_identifier
 from runner.wording import shown
 
@@ -43,10 +45,11 @@ class Row:
 
 
 class DataError(ValueError):
-    """A data file that will not do; `line` counts from 1."""
+    """A data file that will not do; `line` and `column` count from 1."""
 
-    def __init__(self, line: int, what: str, hint: str = "") -> None:
+    def __init__(self, line: int, what: str, hint: str = "", column: int = 1) -> None:
         self.line = line
+        self.column = column
         self.what = what
         self.hint = hint
         super().__init__(what)
@@ -105,21 +108,23 @@ def _read(path: Path, read: Callable[[], _Value]) -> _Value:
     try:
         return read()
     except DataError as error:
-        raise _problem(path, error.line, error.what, error.hint) from error
-    except UnicodeDecodeError as error:
-        raise _problem(path, 1, "this is not UTF-8", "save the file as UTF-8") from error
+        fault = error
+    except UnicodeDecodeError:
+        fault = DataError(1, "this is not UTF-8", "save the file as UTF-8")
+    except TooLargeError:
+        most, hint = MAX_BYTES, "split it up"
+        if _is(path, ".json"):
+            most, hint = MAX_JSON_BYTES, "write one object a line, in a .jsonl file"
+        fault = DataError(1, f"the file is larger than {most // 1024**2} MiB", hint)
     except OSError as error:
-        raise _problem(path, 1, f"cannot be read: {error.strerror}") from error
-
-
-def _problem(path: Path, line: int, what: str, hint: str = "") -> MessagesError:
-    return MessagesError([Problem(Place(shown(path), line), what, hint)])
+        fault = DataError(1, f"cannot be read: {error.strerror}")
+    where = Place(shown(path), fault.line, fault.column)
+    raise MessagesError([Problem(where, fault.what, fault.hint)])
 
 
 def _lines(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file, with or without a byte order mark, line ends normalised."""
-    _check_size(path, MAX_BYTES, "split it up")
-    with path.open(encoding="utf-8-sig") as stream:
+    with io.TextIOWrapper(open_bounded(path, MAX_BYTES), encoding="utf-8-sig") as stream:
         for number in count(1):
             line = stream.readline(MAX_LINE + 1)
             if not line:
@@ -133,11 +138,6 @@ def _lines(path: Path) -> Iterator[str]:
             if "\0" in line:
                 raise DataError(number, "the line holds a NUL character", "save it as plain UTF-8")
             yield line
-
-
-def _check_size(path: Path, limit: int, hint: str) -> None:
-    if path.stat().st_size > limit:
-        raise DataError(1, f"the file is larger than {limit // 1024**2} MiB", hint)
 
 
 def _txt_ids(path: Path) -> Iterator[tuple[int, str]]:
@@ -157,6 +157,7 @@ def _csv_ids(path: Path, column: str) -> Iterator[tuple[int, str]]:
 
 def _csv_rows(path: Path) -> Iterator[Row]:
     reader = csv.reader(_lines(path), strict=True)
+    start = 0
     try:
         header = [name.strip() for name in next(reader, [])]
         _check_header(header)
@@ -173,7 +174,11 @@ def _csv_rows(path: Path) -> Iterator[Row]:
                 )
             yield Row(number, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
-        raise DataError(reader.line_num, f"this is not CSV: {error}") from error
+        raise DataError(
+            start + 1,
+            "this is not CSV: a quote is not closed, or stands inside a field",
+            'close it, or write it twice: "the ""best"" one"',
+        ) from error
 
 
 def _check_header(header: list[str]) -> None:
@@ -189,8 +194,7 @@ def _check_header(header: list[str]) -> None:
 
 def _json_rows(path: Path) -> Iterator[Row]:
     """Read a JSON list item by item: its items would take many times the room of their text."""
-    _check_size(path, MAX_JSON_BYTES, "write one object a line, in a .jsonl file")
-    text = path.read_text(encoding="utf-8-sig")
+    text = read_bounded(path, MAX_JSON_BYTES).decode("utf-8-sig")
     at = _after_space(text, 0)
     if text[at : at + 1] != "[":
         _parsed(text, 1)
@@ -257,25 +261,27 @@ def _decoded(text: str, at: int, line: int = 1) -> tuple[Any, int]:
     try:
         return _DECODER.raw_decode(text, at)
     except json.JSONDecodeError as error:
-        raise DataError(line + error.lineno - 1, f"this is not JSON: {error.msg}") from error
+        what, hint = "this is not JSON from here on", "check the quotes, commas and brackets"
+        raise DataError(line + error.lineno - 1, what, hint, error.colno) from error
     except RecursionError as error:
-        raise DataError(
-            line + text.count("\n", 0, at), "this is nested too deep", "flatten it"
-        ) from error
+        what, hint = "this is nested too deep", "flatten it"
+        raise DataError(line + text.count("\n", 0, at), what, hint) from error
     except ValueError as error:
-        raise DataError(line + text.count("\n", 0, at), str(error)) from error
+        # Ours says what it is; Python's own is about the digits of a whole number.
+        what = error.what if isinstance(error, DataError) else "a number has too many digits"
+        raise DataError(line + text.count("\n", 0, at), what) from error
 
 
 def _without_duplicates(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
     listed = list(pairs)
     found = dict(listed)
     if len(found) < len(listed):
-        raise ValueError("an object has one name twice")
+        raise DataError(1, "an object has one name twice")
     return found
 
 
 def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
+    raise DataError(1, f"{name} is not JSON")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_no_constant)

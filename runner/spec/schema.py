@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from datetime import datetime
 from functools import cache
 from itertools import islice
@@ -16,6 +16,7 @@ from runner.errors import Fault
 from runner.spec.sentences import (
     BUILT_IN_TARGETS,
     MAX_FAULTS,
+    Data,
     breaches_in,
     keys_ruled_out,
     translated,
@@ -36,6 +37,15 @@ _LOOKS = (
 _WHEN = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})"
 )
+
+
+# In Python `$` allows a line end after it; in the schema's language it does not.
+_END = re.compile(r'\$(?=["|)])')
+# jsonschema does not say where a `false` was; of what is `not` anything it does.
+_NEVER = re.compile(r'(?<!additionalProperties)": false')
+
+Checks = tuple[tuple[Set[str], Callable[[Data], Iterable[Fault]]], ...]
+"""What Python checks where one of these keys is there."""
 
 
 @cache
@@ -61,20 +71,7 @@ def find_message_faults(data: object) -> list[Fault]:
     if not isinstance(data, Mapping) or not data:
         empty = data is None or data == {}
         return [Fault((), "the file is empty" if empty else f"{kind(data)} is no message", _LOOKS)]
-    schema, validator = _validator("message")
-    breaches = breaches_in(validator.iter_errors(data))
-    ruled_out = keys_ruled_out(breaches)
-    rest = {key: value for key, value in data.items() if key not in ruled_out}
-    return _first_of_each(
-        (
-            translated(breaches, data, schema["properties"]),
-            _of_recipients(rest.get("recipients_ids")),
-            _of_folders(rest.get("folders")),
-            _of_languages(rest.get("topic"), rest.get("text")),
-            _of_window(rest),
-            _of_filter(rest),
-        )
-    )
+    return _find_faults("message", data, _CHECKS)
 
 
 def find_config_faults(data: object) -> list[Fault]:
@@ -84,13 +81,23 @@ def find_config_faults(data: object) -> list[Fault]:
     if not isinstance(data, Mapping):
         hint = "write each setting as name: value, such as target: local"
         return [Fault((), f"{kind(data)} is no configuration", hint)]
-    schema, validator = _validator("config")
-    breaches = breaches_in(validator.iter_errors(data))
-    return _first_of_each((translated(breaches, data, schema["properties"]), _of_target(data)))
+    return _find_faults("config", data, _CONFIG_CHECKS)
 
 
-def _first_of_each(parts: Iterable[Iterable[Fault]]) -> list[Fault]:
-    """Join faults in order, each once, and from each part no more than anybody would read."""
+def _find_faults(name: str, data: Any, checks: Checks) -> list[Fault]:
+    """What the schema says, in sentences, and what the checks of the keys that are there say.
+
+    Each once, and of each part no more than anybody would read.
+    """
+    schema, validator = _validator(name)
+    said: Iterable[Fault] = ()
+    errors = list(islice(validator.iter_errors(data), MAX_FAULTS))
+    if errors:
+        breaches = breaches_in(errors)
+        said = translated(breaches, data, schema["properties"])
+        ruled_out = keys_ruled_out(breaches)
+        data = {key: value for key, value in data.items() if key not in ruled_out}
+    parts = [said, *(check(data) for keys, check in checks if not keys.isdisjoint(data))]
     return list(dict.fromkeys(fault for part in parts for fault in islice(part, MAX_FAULTS)))
 
 
@@ -99,42 +106,24 @@ def _validator(name: str) -> tuple[Mapping[str, Any], Validator]:
     # Importing it takes longer than everything else that --version does.
     from jsonschema import Draft7Validator
 
-    schema = json.loads(schema_text(name), object_hook=_for_python)
+    text = _END.sub(r"\\\\Z", schema_text(name))
+    schema = json.loads(_NEVER.sub('": {"not": {}}', text))
     if name == "message":
-        _leave_to_python(schema)
+        # The checks below say more, and stay quick however much there is: jsonschema compares
+        # every item with every other, and knows no limit to nesting.
+        schema["properties"]["recipients_filter"] = True
+        del schema["properties"]["recipients_ids"]["items"]
+        for keyword in ("uniqueItems", "maxItems"):
+            del schema["properties"]["folders"][keyword]
     return schema, Draft7Validator(schema)
 
 
-def _for_python(node: dict[str, Any]) -> dict[str, Any]:
-    # In Python `$` allows a line end after it; in the schema's language it does not.
-    if isinstance(node.get("pattern"), str):
-        node["pattern"] = node["pattern"].replace("$", r"\Z")
-    if isinstance(patterns := node.get("patternProperties"), dict):
-        node["patternProperties"] = {key.replace("$", r"\Z"): patterns[key] for key in patterns}
-    # jsonschema does not say where a `false` was; of what is `not` anything it does.
-    if isinstance(keys := node.get("properties"), dict):
-        node["properties"] = {key: {"not": {}} if keys[key] is False else keys[key] for key in keys}
-    return node
+def _of_filter(data: Data) -> list[Fault]:
+    return find_filter_faults(data["recipients_filter"], rendered=False)
 
 
-def _leave_to_python(schema: dict[str, Any]) -> None:
-    """Cut what the checks below do: they say more, and stay quick however much there is.
-
-    (jsonschema compares every item with every other, and knows no limit to nesting.)
-    """
-    schema["properties"]["recipients_filter"] = True
-    del schema["properties"]["recipients_ids"]["items"]
-    for keyword in ("uniqueItems", "maxItems"):
-        del schema["properties"]["folders"][keyword]
-
-
-def _of_filter(data: Mapping[str, object]) -> list[Fault]:
-    there = "recipients_filter" in data
-    return find_filter_faults(data["recipients_filter"], rendered=False) if there else []
-
-
-def _of_recipients(ids: object) -> Iterator[Fault]:
-    hint = "write the id as it is in Toloka, without spaces"
+def _of_recipients(data: Data) -> Iterator[Fault]:
+    ids, hint = data["recipients_ids"], "write the id as it is in Toloka, without spaces"
     for index, item in enumerate(ids if isinstance(ids, list) else ()):
         at = ("recipients_ids", index)
         if isinstance(item, bool) or not isinstance(item, (str, int, float)):
@@ -145,8 +134,8 @@ def _of_recipients(ids: object) -> Iterator[Fault]:
             yield Fault(at, f"{quoted(item)} is not a Toloker id", hint)
 
 
-def _of_folders(folders: object) -> Iterator[Fault]:
-    seen = set()
+def _of_folders(data: Data) -> Iterator[Fault]:
+    folders, seen = data["folders"], set()
     for index, item in enumerate(folders if isinstance(folders, list) else ()):
         if isinstance(item, str) and item in seen:
             what = f"{quoted(item)} is in `folders` twice"
@@ -155,7 +144,8 @@ def _of_folders(folders: object) -> Iterator[Fault]:
             seen.add(item)
 
 
-def _of_languages(topic: object, text: object) -> Iterator[Fault]:
+def _of_languages(data: Data) -> Iterator[Fault]:
+    topic, text = data.get("topic"), data.get("text")
     if not (isinstance(topic, Mapping) and isinstance(text, Mapping) and topic and text):
         return
     # A lower-case code has its own complaint; here the language that it means counts.
@@ -167,7 +157,7 @@ def _of_languages(topic: object, text: object) -> Iterator[Fault]:
     yield Fault(("text",), said, "write both in the same languages", at_key=True)
 
 
-def _of_window(data: Mapping[str, object]) -> Iterator[Fault]:
+def _of_window(data: Data) -> Iterator[Fault]:
     moments: dict[str, datetime] = {}
     for key in ("not_before", "not_after"):
         text = str(data.get(key))
@@ -183,7 +173,7 @@ def _of_window(data: Mapping[str, object]) -> Iterator[Fault]:
         yield Fault(("not_after",), what, "correct one of them, or exchange them")
 
 
-def _of_target(data: Mapping[str, object]) -> Iterator[Fault]:
+def _of_target(data: Data) -> Iterator[Fault]:
     target, own = data.get("target"), data.get("targets")
     names = [*BUILT_IN_TARGETS, *(own if isinstance(own, Mapping) else ())]
     if isinstance(target, str) and re.fullmatch(r"[a-z][a-z0-9-]*", target) and target not in names:
@@ -191,3 +181,13 @@ def _of_target(data: Mapping[str, object]) -> Iterator[Fault]:
         choice = f"write {either(names[:20])}, or define it under `targets`"
         hint = f"did you mean {guess}?" if guess else choice
         yield Fault(("target",), f"there is no target {quoted(target)}", hint)
+
+
+_CHECKS: Checks = (
+    ({"recipients_ids"}, _of_recipients),
+    ({"folders"}, _of_folders),
+    ({"topic"}, _of_languages),
+    ({"not_before", "not_after"}, _of_window),
+    ({"recipients_filter"}, _of_filter),
+)
+_CONFIG_CHECKS: Checks = (({"target"}, _of_target),)

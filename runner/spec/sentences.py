@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from runner.errors import Fault, Pointer
@@ -64,7 +63,7 @@ class Breach(NamedTuple):
 
 
 def breaches_in(errors: Iterable[ValidationError]) -> list[Breach]:
-    """Take what the sentences need out of the first few hundred errors."""
+    """Take what the sentences need out of the errors."""
     return [
         Breach(
             tuple(error.absolute_path),
@@ -73,7 +72,7 @@ def breaches_in(errors: Iterable[ValidationError]) -> list[Breach]:
             error.instance,
             cast("Mapping[str, Any]", error.schema),
         )
-        for error in islice(errors, MAX_FAULTS)
+        for error in errors
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -74,13 +74,19 @@ def load_specs(
     """
     problems: list[Problem] = []
     specs: list[MessageSpec] = []
+    first: dict[str, MessageSpec] = {}
     for path in files:
         try:
-            specs.append(_load(path, messages_root))
-            notice(specs[-1])
+            spec = _load(path, messages_root)
         except MessagesError as error:
             problems.extend(error.problems)
-    problems.extend(_find_shared_ids(specs))
+            continue
+        notice(spec)
+        specs.append(spec)
+        other = first.setdefault(spec.id, spec)
+        if other is not spec:
+            what = f'the id "{spec.id}" is already that of {other.source}'
+            problems.append(Problem(spec.file.place(("id",)), what, "two messages need two ids"))
     return tuple(specs), tuple(problems)
 
 
@@ -138,6 +144,8 @@ def _narrowed(
 ) -> MessageSpec:
     # The casts hold because the schema has just been checked.
     ids = data.get("recipients_ids")
+    window = ("not_before", "not_after")
+    moments = {key: clock.read(str(data[key])) for key in window if key in data}
     return MessageSpec(
         file=file,
         id=message_id,
@@ -157,23 +165,6 @@ def _narrowed(
         folders=tuple(cast("list[str]", data.get("folders", []))),
         variables=cast("Mapping[str, object]", data.get("variables") or {}),
         draft=cast("bool", data.get("draft", False)),
-        not_before=_moment(data.get("not_before")),
-        not_after=_moment(data.get("not_after")),
+        **moments,
         lint=cast("Mapping[str, str]", data.get("lint") or {}),
     )
-
-
-def _moment(text: object) -> datetime | None:
-    return clock.read(text) if isinstance(text, str) else None
-
-
-def _find_shared_ids(specs: Iterable[MessageSpec]) -> list[Problem]:
-    problems = []
-    first: dict[str, MessageSpec] = {}
-    for spec in specs:
-        other = first.setdefault(spec.id, spec)
-        if other is not spec:
-            where = spec.file.place(("id",))
-            what = f'the id "{spec.id}" is already that of {other.source}'
-            problems.append(Problem(where, what, "two messages need two ids"))
-    return problems

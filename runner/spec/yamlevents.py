@@ -14,8 +14,10 @@ from itertools import islice
 from typing import Protocol
 
 import yaml
+from yaml.scanner import ScannerError
 
 from runner.errors import MessagesError, Place, Pointer, Problem
+from runner.spec.yamlsyntax import explain
 
 try:
     from yaml import CSafeLoader as _Parser
@@ -24,8 +26,9 @@ except ImportError:  # PyYAML was built without libyaml: slower, the same events
 
 MAX_DEPTH = 64
 MAX_PROBLEMS = 200
-_SYNTAX = "YAML: "
 _OPENING = re.compile(r"[\[{]")
+# Half a character, as some parsers take it for one.
+_HALF = re.compile(r"\\[uU](?:0000)?[dD][89a-fA-F]")
 MAX_NODES = 250_000
 # Aliases make a small file large: this is how many values they may add up to.
 MAX_ALIASED_NODES = 10_000
@@ -38,8 +41,6 @@ class _Mark(Protocol):
     """What the parser says of a spot in the text; libyaml's marks are a type of their own."""
 
     index: int
-    line: int
-    column: int
 
 
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
@@ -53,20 +54,6 @@ _CONSTANTS: Mapping[str, bool | None] = {
 _KEY_HINT = "put text that starts with {{ in quotes; a key has no brackets and no `?`"
 _NUMBER_STARTS = frozenset("0123456789+-.")
 _MAX_DIGITS = 400
-
-_SYNTAX_HINTS = (
-    ("mapping values are not allowed", "put text that holds a colon in quotes"),
-    (
-        "cannot start any token",
-        "indent with spaces, and put text that starts with a sign in quotes",
-    ),
-    ("found unknown escape character", "inside double quotes a backslash is written twice"),
-    ("found undefined alias", "put text that starts with * in quotes"),
-    ("expected <block end>", "check the indentation of this line and the ones above"),
-    ("did not find expected key", "check the indentation and the quotes of the lines above"),
-    ("could not find expected ':'", "check for a missing colon or a quote left open above"),
-    ("unexpected end of stream", "a quote or bracket is still open"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +109,7 @@ class Builder:
                     self._take(event)
         except yaml.MarkedYAMLError as error:
             raise self._seen_too_late() or self._syntax_error(error) from error
-        except (yaml.YAMLError, RecursionError) as error:
+        except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
             raise MessagesError(
                 [Problem(Place(self._path), "this is not YAML", rule="yaml")]
             ) from error
@@ -132,6 +119,10 @@ class Builder:
 
     def _take(self, event: yaml.Event) -> None:
         self._last = event
+        if isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)):
+            self._nodes += 1
+            if self._nodes > MAX_NODES:
+                raise self._stop(event, f"holds more than {MAX_NODES:,} values", "use a data file")
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
         elif isinstance(event, yaml.MappingStartEvent):
@@ -144,7 +135,10 @@ class Builder:
             self._alias(event)
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
-        self._count(event)
+        if event.style == '"' and not event.value.isascii():
+            start, end = _index(event.start_mark), _index(event.end_mark)
+            if half := _HALF.search(self._source, start, end):
+                raise self._not_yaml(half.start(), start)
         frame = self._stack[-1] if self._stack else None
         if frame is not None and isinstance(frame.value, dict) and frame.key is None:
             self._key(frame, event)
@@ -157,7 +151,8 @@ class Builder:
             value = self._resolved(event, text)
         else:
             value = text
-        self._anchor(event.anchor, value, 1)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (value, 1)
         self._put(event, value)
 
     def _resolved(self, event: yaml.ScalarEvent, text: str) -> object:
@@ -187,7 +182,6 @@ class Builder:
             self.marks.keys.setdefault((*frame.pointer, key), _index(event.start_mark))
 
     def _open(self, event: yaml.NodeEvent, value: dict[str, object] | list[object]) -> None:
-        self._count(event)
         frame = self._stack[-1] if self._stack else None
         if frame is not None and isinstance(frame.value, dict) and frame.key is None:
             raise self._stop(event, "a key must be plain text", _KEY_HINT)
@@ -203,7 +197,8 @@ class Builder:
 
     def _close(self, event: yaml.Event) -> None:
         frame = self._stack.pop()
-        self._anchor(frame.anchor, frame.value, self._nodes - frame.nodes_before + 1)
+        if frame.anchor is not None:
+            self._anchors[frame.anchor] = (frame.value, self._nodes - frame.nodes_before + 1)
         self._put(event, frame.value, start=frame.start)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
@@ -240,10 +235,6 @@ class Builder:
             frame.value[frame.key] = value
             frame.key = None
 
-    def _anchor(self, anchor: str | None, value: object, size: int) -> None:
-        if anchor is not None:
-            self._anchors[anchor] = (value, size)
-
     def _pointer_here(self) -> Pointer:
         if not self._stack:
             return ()
@@ -260,18 +251,15 @@ class Builder:
             return frame.shape
         return frame.shape.get(frame.key or "", False)
 
-    def _count(self, event: yaml.Event) -> None:
-        self._nodes += 1
-        if self._nodes > MAX_NODES:
-            raise self._stop(event, f"holds more than {MAX_NODES:,} values", "use a data file")
-
     def _complain(self, event: yaml.Event, what: str, hint: str) -> None:
         self._problems.append(self._problem(event, what, hint))
         if len(self._problems) >= MAX_PROBLEMS:
             raise MessagesError(self._problems)
 
     def _problem(self, event: yaml.Event, what: str, hint: str) -> Problem:
-        return Problem(self._place_of(event.start_mark), what, hint, rule="yaml")
+        mark = event.start_mark
+        where = Place(self._path, mark.line + 1, mark.column + 1) if mark else Place(self._path)
+        return Problem(where, what, hint, rule="yaml")
 
     def _stop(self, event: yaml.Event, what: str, hint: str) -> MessagesError:
         return MessagesError([*self._problems, self._problem(event, what, hint)])
@@ -292,19 +280,22 @@ class Builder:
             again.build()
         except MessagesError as error:
             is_end = len(error.problems) > len(again._problems)
-            return error if is_end and not error.problems[-1].what.startswith(_SYNTAX) else None
+            return error if is_end and error.__cause__ is None else None
         return None
 
     def _syntax_error(self, error: yaml.MarkedYAMLError) -> MessagesError:
-        said = str(error.problem or error.context or "not YAML")
-        mark = error.problem_mark or error.context_mark
-        hint = next((hint for words, hint in _SYNTAX_HINTS if words in said), "")
-        where = self._place_of(mark)
-        problem = Problem(where, f"{_SYNTAX}{said}", hint, rule="yaml")
-        return MessagesError([*self._problems, problem])
+        at = begun = _index(error.problem_mark)
+        if isinstance(error, ScannerError) and error.context_mark:
+            begun = _index(error.context_mark)
+        elif self._stack and self._source[self._stack[-1].start] in "[{":
+            begun = self._stack[-1].start
+        return self._not_yaml(at, begun)
 
-    def _place_of(self, mark: _Mark | None) -> Place:
-        return Place(self._path, mark.line + 1, mark.column + 1) if mark else Place(self._path)
+    def _not_yaml(self, at: int, begun: int) -> MessagesError:
+        index, what, hint = explain(self._source, at, begun)
+        before = self._source[:index].rpartition("\n")[2]
+        where = Place(self._path, self._source.count("\n", 0, index) + 1, len(before) + 1)
+        return MessagesError([*self._problems, Problem(where, what, hint, rule="yaml")])
 
 
 def _index(mark: _Mark | None) -> int:

@@ -98,13 +98,16 @@ def read_yaml(path: Path, shown: str, text_shape: Shape | None = None) -> YamlFi
     `shown` is the path that problems print.
     """
     try:
-        raw = read_bounded(path, MAX_BYTES)
+        return parse_yaml(read_bounded(path, MAX_BYTES).decode("utf-8-sig"), shown, text_shape)
+    except UnicodeDecodeError as error:
+        good = error.object[: error.start].decode("utf-8-sig", errors="ignore")
+        where = YamlFile(shown, good, None)._place_at(len(good))
+        raise _one(where, "this is not UTF-8", "save the file as UTF-8") from error
     except TooLargeError as error:
         what = f"is larger than {MAX_BYTES // 1024**2} MiB"
         raise _one(Place(shown), what, "split it up") from error
     except OSError as error:
         raise _one(Place(shown), f"cannot be read: {error.strerror}") from error
-    return parse_yaml(_decoded(raw, shown), shown, text_shape)
 
 
 def parse_yaml(source: str, shown: str, text_shape: Shape | None = None) -> YamlFile:
@@ -121,15 +124,6 @@ def parse_yaml(source: str, shown: str, text_shape: Shape | None = None) -> Yaml
 
 def _one(where: Place, what: str, hint: str = "") -> MessagesError:
     return MessagesError([Problem(where, what, hint, rule="yaml")])
-
-
-def _decoded(raw: bytes, shown: str) -> str:
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        good = raw[: error.start].decode("utf-8-sig", errors="ignore")
-        where = YamlFile(shown, good, None)._place_at(len(good))
-        raise _one(where, "this is not UTF-8", "save the file as UTF-8") from error
 
 
 def _source_index(source: str, start: int, end: int, value: str, offset: int) -> int:

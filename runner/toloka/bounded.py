@@ -34,11 +34,16 @@ if hasattr(socket, "TCP_USER_TIMEOUT"):
 class Permit(Protocol):
     """Whether anything may be sent now: a run on another machine may have taken over."""
 
-    @property
-    def holds(self) -> bool: ...
-
     def wait(self) -> object:
-        """Wait until it holds; raises where it never will."""
+        """Wait until there is one; raises where there never will be."""
+        ...
+
+    def enter(self) -> bool:
+        """Begin to send a request, if that is allowed now; `leave` has to follow."""
+        ...
+
+    def leave(self) -> object:
+        """Say that a request has left whole, or never will."""
         ...
 
 
@@ -99,27 +104,41 @@ class _BoundedConnection:
     connect: Any
     permit: Permit | None = None
     _is_new = False
+    _is_sending = False
 
     def putrequest(self, method: str, *args: Any, **kwargs: Any) -> None:
         """Begin a request: what changes nothing may always leave."""
         self._is_new = method == "POST"
         super().putrequest(method, *args, **kwargs)  # type: ignore[misc]
 
-    def _check_permit(self) -> None:
+    def getresponse(self) -> Any:
+        """Wait for the answer: the request has left."""
+        self._leave()
+        return super().getresponse()  # type: ignore[misc]
+
+    def close(self) -> None:
+        super().close()  # type: ignore[misc]
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._is_sending and self.permit is not None:
+            self.permit.leave()
+        self._is_sending = False
+
+    def _enter(self) -> None:
         """Look at the permit when the connection stands, right before the first byte."""
         if self._is_new and self.permit is not None:
             if self.sock is None:
                 self.connect()
-            if not self.permit.holds:
-                raise NewConnectionError(
-                    cast("Any", self), "this run may send nothing more for now"
-                )
+            self._is_sending = self.permit.enter()
+            if not self._is_sending:
+                raise NewConnectionError(cast("Any", self), "this run may send nothing for now")
         self._is_new = False
 
     def send(self, data: Any) -> None:
         """Send, within twice the timeout: over TLS it counts anew for each record."""
         timeout_s = self.timeout if isinstance(self.timeout, (int, float)) else 0.0
-        self._check_permit()
+        self._enter()
         until_s = time.monotonic() + timeout_s
         for start in range(0, max(len(data), 1), _PIECE):
             if time.monotonic() > until_s:

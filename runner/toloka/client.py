@@ -8,7 +8,6 @@ import re
 import ssl
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, cast
@@ -53,6 +52,7 @@ _NEVER_LEFT = (
     urllib3.exceptions.LocationParseError,
     ssl.SSLCertVerificationError,
 )
+_LATE = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 # The last two are what the standard library says of some broken answers.
 _FAILURES = (
     *(requests.RequestException, urllib3.exceptions.HTTPError, OSError),
@@ -85,7 +85,7 @@ class Client:
     """Calls Toloka, one session a thread, without retrying anything.
 
     `pace` is called right before each request leaves. No redirect is followed, `.netrc` is not
-    read, and the token is in no `repr`. An answer takes twice `timeout_s` at most, whatever
+    read, and the token is in no `repr`. `permit` is looked at right before a POST's first byte. An answer takes twice `timeout_s` at most, whatever
     the server does.
     """
 
@@ -101,17 +101,24 @@ class Client:
         list_timeout_s: float = LIST_TIMEOUT_S,
     ) -> None:
         self._api = f"{base_url}/api/v1"
-        self._credentials = _Credentials(Secret(token))
         self._mask = Mask(token)
-        self._account_id = account_id
         self._timeout_s = timeout_s
         self._pace = pace
         self._permit = permit
-        self._list = ThreadList(self._get, self._mask, list_timeout_s)
+        listed = ThreadList(get=self._get, mask=self._mask, timeout_s=list_timeout_s)
+        self.threads: Callable[[Mapping[str, str]], Iterator[Thread]] = listed.threads
+        """Lists threads by id, page after page; raises `ListError` when one cannot be had."""
+        self.newest: Callable[[], Sequence[Thread]] = listed.newest
+        """Lists the newest page of threads, by id; raises `ListError`."""
         self._reading = threading.Lock()
-        self._local = threading.local()
         self._sessions: list[requests.Session] = []
-        self._server_ahead_s = 0.0
+        # Two schemes, told apart by the token's shape as toloka-kit does.
+        scheme = "ApiKey" if _API_KEY.fullmatch(token) else "OAuth"
+        account = {"X-Act-Under-Account-ID": account_id} if account_id else {}
+        headers = {"Authorization": Secret(f"{scheme} {token}"), **account}
+        self._local = _PerThread(headers, self._sessions, permit)
+        self.server_ahead_s = 0.0
+        """How far the server's clock is ahead of ours, by the last answer's `Date`."""
         # Proxies and certificates from the environment: asked once, not for each call.
         with requests.Session() as session:
             self._surroundings = session.merge_environment_settings(
@@ -120,11 +127,6 @@ class Client:
         if base_url.startswith("http:"):
             # Plain http is for this machine only, and a proxy is another one.
             self._surroundings["proxies"] = {}
-
-    @property
-    def server_ahead_s(self) -> float:
-        """How far the server's clock is ahead of ours, by the last answer's `Date`."""
-        return self._server_ahead_s
 
     def deliver(self, delivery: Delivery) -> Outcome:
         """Try once to make a thread or to reply in one.
@@ -148,29 +150,25 @@ class Client:
         if self._permit is not None:
             self._permit.wait()
         try:
-            with self._call("POST", path, body=body) as reply:
-                content = _content(reply, _MAX_THREAD_BYTES + _ECHO * len(body))
-                # One by one: what is read out of many big answers takes much memory at once.
-                with self._reading:
-                    answer = classify(reply.status_code, content, reply.headers, self._mask)
+            reply, content = self._call(
+                "POST", path, body=body, max_bytes=_MAX_THREAD_BYTES + _ECHO * len(body)
+            )
+            # One by one: what is read out of many big answers takes much memory at once.
+            with self._reading:
+                answer = classify(reply.status_code, content, reply.headers, self._mask)
         except _FAILURES as error:
             detail = self._told(error)
             answer = NotConnected(detail) if never_left(error) else Unknown(detail)
         if isinstance(answer, Unknown):
             # What may be left of such an answer shall not be read as the next one.
-            self._session().close()
+            self._local.session.close()
         return answer
 
     def _told(self, error: BaseException) -> str:
-        return plain(f"{type(error).__name__}: {error}", self._mask)
-
-    def threads(self, query: Mapping[str, str]) -> Iterator[Thread]:
-        """List threads by id, page after page; raises `ListError` when one cannot be had."""
-        return self._list.threads(query)
-
-    def newest(self) -> list[Thread]:
-        """List the newest page of threads, by id; raises `ListError`."""
-        return self._list.newest()
+        if isinstance(error, requests.exceptions.ContentDecodingError):
+            return "the answer is too long"
+        said = "no whole answer in time" if isinstance(error, _LATE) else "the connection failed"
+        return plain(f"{said} ({type(error).__name__}: {error})", self._mask)
 
     def close(self) -> None:
         """Close every connection. Repeating is safe."""
@@ -179,8 +177,8 @@ class Client:
 
     def _get(self, query: Mapping[str, str], max_bytes: int) -> tuple[int, bytes]:
         try:
-            with self._call("GET", "/message-threads", query=query) as reply:
-                return reply.status_code, _content(reply, max_bytes)
+            reply, content = self._call("GET", "/message-threads", query=query, max_bytes=max_bytes)
+            return reply.status_code, content
         except requests.exceptions.ContentDecodingError as error:
             failure: ListError = TooLongError(self._told(error))
         except _FAILURES as error:
@@ -188,7 +186,6 @@ class Client:
         # Raised here, it does not carry the frames that hold the request.
         raise failure
 
-    @contextmanager
     def _call(
         self,
         method: str,
@@ -196,8 +193,9 @@ class Client:
         *,
         body: bytes | None = None,
         query: Mapping[str, str] | None = None,
-    ) -> Iterator[requests.Response]:
-        session = self._session()
+        max_bytes: int,
+    ) -> tuple[requests.Response, bytes]:
+        session = self._local.session
         request = requests.Request(method, self._api + path, params=query, data=body)
         prepared = session.prepare_request(request)
         if body is not None:
@@ -213,54 +211,26 @@ class Client:
         )
         with reply:
             self._note_clock(reply.headers.get("Date"))
-            yield reply
-
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = _Session(self._permit)
-            # A callable, because a `.netrc` entry silently replaces a session's header.
-            session.auth = self._credentials
-            session.headers["User-Agent"] = f"message-runner/{__version__}"
-            session.headers["Accept"] = "application/json"
-            # What is not compressed cannot be a bomb.
-            session.headers["Accept-Encoding"] = "identity"
-            if self._account_id:
-                session.headers["X-Act-Under-Account-ID"] = self._account_id
-            self._local.session = session
-            self._sessions.append(session)
-        return session
+            content = bytearray()
+            # As it came, never unpacked: what is not unpacked cannot be a bomb.
+            while chunk := reply.raw.read(_CHUNK, decode_content=False):
+                content += chunk
+                if len(content) > max_bytes:
+                    raise requests.exceptions.ContentDecodingError
+            return reply, bytes(content)
 
     def _note_clock(self, date: str | None) -> None:
         if date:
             try:
                 theirs = parsedate_to_datetime(date)
                 if theirs.year in YEARS:
-                    self._server_ahead_s = (theirs - clock.now()).total_seconds()
+                    self.server_ahead_s = (theirs - clock.now()).total_seconds()
             except (ValueError, TypeError, OverflowError):
                 return
 
 
-class _Credentials(requests.auth.AuthBase):
-    """Puts the token on a request. Two schemes, told apart by the token's shape as toloka-kit does."""
-
-    def __init__(self, token: Secret) -> None:
-        scheme = "ApiKey" if _API_KEY.fullmatch(token) else "OAuth"
-        self._header = Secret(f"{scheme} {token}")
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._header
-        return request
-
-
 class _Session(requests.Session):
     """A session that takes nothing from a server but its answers."""
-
-    def __init__(self, permit: Permit | None) -> None:
-        super().__init__()
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        for scheme in ("https://", "http://"):
-            self.mount(scheme, _Adapter(permit))
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Know of no redirect: to look at one, requests reads all of its answer."""
@@ -280,14 +250,27 @@ class _Adapter(requests.adapters.HTTPAdapter):
         return pool
 
 
-def _content(reply: requests.Response, limit: int) -> bytes:
-    """Read an answer as it came, never unpacked: what is not unpacked cannot be a bomb."""
-    content = bytearray()
-    while chunk := reply.raw.read(_CHUNK, decode_content=False):
-        content += chunk
-        if len(content) > limit:
-            raise requests.exceptions.ContentDecodingError("the answer is too long")
-    return bytes(content)
+class _PerThread(threading.local):
+    """The session of each thread, made when the thread first asks for it."""
+
+    def __init__(
+        self,
+        headers: Mapping[str, str],
+        opened: list[requests.Session],
+        permit: Permit | None,
+    ) -> None:
+        self.session = _Session()
+        # The environment was asked already, and a `.netrc` entry would replace the credentials.
+        self.session.trust_env = False
+        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("https://", "http://"):
+            self.session.mount(scheme, _Adapter(permit))
+        self.session.headers["User-Agent"] = f"message-runner/{__version__}"
+        self.session.headers["Accept"] = "application/json"
+        # What is not compressed cannot be a bomb.
+        self.session.headers["Accept-Encoding"] = "identity"
+        self.session.headers.update(headers)
+        opened.append(self.session)
 
 
 def never_left(error: BaseException) -> bool:

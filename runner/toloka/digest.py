@@ -26,19 +26,17 @@ def digest_of(
     Never the recipients: a batch, a thread and the whole message have the same digest. A filter
     counts in its normal form, because Toloka gives it back in another shape than it was sent.
     """
-    content: dict[str, object] = {
+    content = {
         "answerable": answerable,
         "recipients_filter": normal_form(recipients_filter),
         "recipients_select_type": select_type,
-        "text": _plain(text),
-        "topic": _plain(topic),
     }
-    return _hashed(content)
+    return _hashed(content, text=text, topic=topic)
 
 
 def digest_of_reply(text: Texts) -> str:
     """Digest a reply: it has nothing but its text."""
-    return _hashed({"action": "reply", "text": _plain(text)})
+    return _hashed({"action": "reply"}, text=text)
 
 
 def folded(texts: Texts) -> dict[str, str]:
@@ -51,16 +49,12 @@ def folded(texts: Texts) -> dict[str, str]:
 
 def topic_mark(topic: Texts) -> str:
     """Mark a topic by its folded form."""
-    return _mark(json.dumps(folded(topic), sort_keys=True))
+    return toloker_mark(json.dumps(folded(topic), sort_keys=True))
 
 
 def toloker_mark(toloker: str) -> str:
     """Mark a Toloker."""
-    return _mark(toloker)
-
-
-def _mark(text: str) -> str:
-    return b85encode(hashlib.blake2b(text.encode(), digest_size=4).digest()).decode()
+    return b85encode(hashlib.blake2b(toloker.encode(), digest_size=4).digest()).decode()
 
 
 def _folded(text: str) -> str:
@@ -68,17 +62,16 @@ def _folded(text: str) -> str:
     return "".join(_DIRECTIONS.sub("", plain).split())
 
 
-def _plain(texts: Texts) -> dict[str, str]:
+def _plain(text: str) -> str:
+    return _SPACES.sub(" ", _DIRECTIONS.sub("", text.replace("\r\n", "\n"))).strip()
+
+
+def _hashed(content: dict[str, object], **texts: Texts) -> str:
     """What not every server keeps does not count.
 
     That is line ends, white space around a text, the kind of a space, and marks of direction.
     """
-    return {
-        language: _SPACES.sub(" ", _DIRECTIONS.sub("", text.replace("\r\n", "\n"))).strip()
-        for language, text in texts.items()
-    }
-
-
-def _hashed(content: object) -> str:
+    for name, said in texts.items():
+        content[name] = {each: _plain(text) for each, text in said.items()}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()

@@ -51,25 +51,20 @@ class TooLongError(ListError):
     """A page is too long to be read."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadList:
     """Lists threads by id. That a list ends is not left to the server.
 
     `get` asks for a page of the list, of at most so many bytes, and gives status and body.
     """
 
-    def __init__(
-        self,
-        get: Callable[[Mapping[str, str], int], tuple[int, bytes]],
-        mask: Mask,
-        timeout_s: float,
-    ) -> None:
-        self._get = get
-        self._mask = mask
-        self._timeout_s = timeout_s
+    get: Callable[[Mapping[str, str], int], tuple[int, bytes]]
+    mask: Mask
+    timeout_s: float
 
     def threads(self, query: Mapping[str, str]) -> Iterator[Thread]:
         """List threads, page after page; raises `ListError` when one cannot be had."""
-        until_s = time.monotonic() + self._timeout_s
+        until_s = time.monotonic() + self.timeout_s
         limit, last = LIST_LIMIT, ""
         while True:
             after = {"id_gt": last} if last else {}
@@ -81,7 +76,7 @@ class ThreadList:
             if not threads or threads[-1].id <= last:
                 raise ListError("the list of threads does not go on after a page")
             if time.monotonic() > until_s:
-                raise ListError(_ENDLESS.format(self._timeout_s / 60))
+                raise ListError(_ENDLESS.format(self.timeout_s / 60))
             # Short pages become long again.
             limit, last = min(2 * limit, LIST_LIMIT), threads[-1].id
 
@@ -98,7 +93,7 @@ class ThreadList:
 
     def _read(self, page: Page) -> Iterator[Thread]:
         for item in page.items:
-            thread = thread_of(item, self._mask)
+            thread = thread_of(item, self.mask)
             if thread is None:
                 # It may be the very thread that somebody looks for.
                 raise ListError("the list of threads holds something that is no thread")
@@ -114,19 +109,20 @@ class ThreadList:
 
     def _page_of(self, query: Mapping[str, str], limit: int) -> Page:
         """Reading is safe to repeat, so it is tried more than once where that may help."""
-        for attempt in range(1, _ATTEMPTS):
-            try:
-                return self._page_once(query, limit)
-            except PassingError:
-                time.sleep(_PAUSE_S * attempt)
-        return self._page_once(query, limit)
-
-    def _page_once(self, query: Mapping[str, str], limit: int) -> Page:
         longer = _LONG_THREAD if limit == 1 else 1
-        status, content = self._get({**query, "limit": str(limit)}, _MAX_PAGE_BYTES * longer)
-        if status in (401, 403):
-            raise SurroundingsError(refusal_of_credentials(status, content, self._mask))
-        return page_in(status, content, MAX_WEIGHT * longer)
+        query = {**query, "limit": str(limit)}
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                status, content = self.get(query, _MAX_PAGE_BYTES * longer)
+                if status in (401, 403):
+                    raise SurroundingsError(refusal_of_credentials(status, content, self.mask))
+                return page_in(status, content, MAX_WEIGHT * longer)
+            except PassingError:
+                if attempt == _ATTEMPTS:
+                    raise
+                time.sleep(_PAUSE_S * attempt)
 
 
 def page_in(status: int, content: bytes, max_weight: int = MAX_WEIGHT) -> Page:

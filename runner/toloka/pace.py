@@ -59,7 +59,12 @@ class Pace:
         """Wait until one call may leave; raises `Stopped`."""
         # Whoever has the turn sleeps with it: the stamps are then those of the real departures.
         with self._turn:
-            while (wait_s := self._due_s() - time.monotonic()) > 0:
+            is_full = len(self._left_at) == self._left_at.maxlen
+            free_s = self._left_at[0] + self._window_s if is_full else 0.0
+            # A pause may begin while this one waits.
+            while (
+                wait_s := max(self._next_s, free_s, self._paused_until_s) - time.monotonic()
+            ) > 0:
                 if self.stop.wait(min(wait_s, _STEP_S)):
                     break
             if self.stop.is_set():
@@ -68,11 +73,17 @@ class Pace:
             self._left_at.append(now_s)
             self._next_s = max(self._next_s, now_s - _CATCH_UP_S) + self._spacing_s
 
+    def now_s(self) -> float:
+        """The time that waiting goes by, monotonic."""
+        return time.monotonic()
+
+    def wait_until(self, moment_s: float) -> None:
+        """Wait until a moment, monotonic; raises `Stopped`."""
+        while (left_s := moment_s - self.now_s()) > 0:
+            self.beat()
+            if self.stop.wait(min(left_s, _STEP_S)):
+                raise Stopped
+
     def pause(self, seconds: float) -> None:
         """Let nothing leave for so long; a longer pause that is already on stays."""
         self._paused_until_s = max(self._paused_until_s, time.monotonic() + seconds)
-
-    def _due_s(self) -> float:
-        is_full = len(self._left_at) == self._left_at.maxlen
-        oldest_s = self._left_at[0] + self._window_s if is_full else 0.0
-        return max(self._next_s, oldest_s, self._paused_until_s)

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import cast, get_args
+from typing import TypeVar, cast, get_args
 
 from runner import clock
 from runner.model import (
@@ -27,6 +27,7 @@ from runner.model import (
     Unknown,
 )
 
+T = TypeVar("T")
 Mask = Callable[[str], str]
 """Takes the token out of a text."""
 
@@ -85,34 +86,33 @@ def thread_of(data: object, mask: Mask = lambda text: text) -> Thread | None:
     thread_id = _name(data.get("id"), mask)
     if thread_id is None or not is_thread_id(thread_id):
         return None
-    details = _mapping(data.get("compose_details"))
+    details = _typed(data.get("compose_details"), dict)
     answerable = data.get("answerable")
-    select_type = _string(details.get("recipients_select_type"))
-    account = _account(data.get("interlocutors"), mask)
+    select_type = _typed(details.get("recipients_select_type"), str)
+    people = [_typed(each, dict) for each in _typed(data.get("interlocutors"), list)]
+    ours = next((each.get("id") for each in people if each.get("myself") is True), None)
+    account = _name(ours, mask)
+    # The newest comes first there.
+    posts = reversed(_typed(data.get("messages"), list))
     tree = details.get("recipients_filter")
     return Thread(
         id=thread_id,
         created=_time(data.get("created")),
         topic=_texts(data.get("topic")),
-        posts=_posts(data.get("messages"), account, mask),
+        posts=tuple(_post(_typed(each, dict), account, mask) for each in posts),
         answerable=answerable if isinstance(answerable, bool) else None,
         select_type=select_type if select_type in get_args(SelectType) else None,
         recipients_ids=_names(details.get("recipients_ids"), mask),
-        recipients_filter=tree if _is_sound(tree) else None,
-        tolokers=_tolokers(data.get("interlocutors"), mask),
+        recipients_filter=None if tree is None or not _is_sound(tree) else tree,
+        tolokers=_names([each.get("id") for each in people if each.get("role") == "USER"], mask),
         parent_id=_name(data.get("parent_id"), mask),
         account=account,
         folders=_names(data.get("folders"), mask),
     )
 
 
-def _posts(messages: object, account: str | None, mask: Mask) -> tuple[Post, ...]:
-    """Read a thread's messages, which come newest first, into the order they were written in."""
-    return tuple(_post(_mapping(each), account, mask) for each in reversed(_list(messages)))
-
-
 def _post(message: Mapping[str, object], account: str | None, mask: Mask) -> Post:
-    sender = _mapping(message.get("from"))
+    sender = _typed(message.get("from"), dict)
     sender_id = _name(sender.get("id"), mask)
     is_ours = sender.get("myself") is True or (account is not None and sender_id == account)
     text = _texts(message.get("text"))
@@ -124,39 +124,29 @@ def _post(message: Mapping[str, object], account: str | None, mask: Mask) -> Pos
     )
 
 
-def _account(interlocutors: object, mask: Mask) -> str | None:
-    for each in _list(interlocutors):
-        if isinstance(each, dict) and each.get("myself") is True:
-            return _name(each.get("id"), mask)
-    return None
-
-
-def _tolokers(interlocutors: object, mask: Mask) -> tuple[str, ...]:
-    people = map(_mapping, _list(interlocutors))
-    return _names([each.get("id") for each in people if each.get("role") == "USER"], mask)
-
-
 def _complaint(status: int, data: object, mask: Mask) -> tuple[str | None, str, Mapping[str, str]]:
     """The code, one plain line, and the words for each field of an error body."""
-    body = _mapping(data)
-    code = _string(body.get("code"))
-    named = [pair for pair in _mapping(body.get("payload")).items() if isinstance(pair[1], dict)]
+    body = _typed(data, dict)
+    code = plain(_typed(body.get("code"), str), mask) or None
+    named = [
+        pair for pair in _typed(body.get("payload"), dict).items() if isinstance(pair[1], dict)
+    ]
     fields = {
-        plain(path, mask): plain(_words(_mapping(said)), mask) for path, said in named[:_MAX_FIELDS]
+        plain(path, mask): plain(_words(_typed(said, dict)), mask)
+        for path, said in named[:_MAX_FIELDS]
     }
-    said = _string(body.get("message")) or "no explanation"
-    code = (plain(code, mask) or None) if code else None
+    said = _typed(body.get("message"), str) or "no explanation"
     detail = f"HTTP {status} {code or ''}".strip() + f": {plain(said, mask)}"
     detail += "".join(f"; {path}: {words}" for path, words in fields.items())
     return code, plain(detail), fields
 
 
 def _words(said: Mapping[str, object]) -> str:
-    return _string(said.get("message")) or _string(said.get("code")) or "refused"
+    return _typed(said.get("message"), str) or _typed(said.get("code"), str) or "refused"
 
 
 def _interval(data: object) -> str:
-    interval = _mapping(_mapping(data).get("payload")).get("interval")
+    interval = _typed(_typed(data, dict).get("payload"), dict).get("interval")
     return interval if interval in ("MIN", "HOUR", "DAY") else ""
 
 
@@ -212,8 +202,9 @@ def plain(text: str, mask: Mask = lambda text: text) -> str:
     return " ".join(line.split())[:_MAX_DETAIL]
 
 
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
+def _typed(value: object, kind: type[T]) -> T:
+    """A field's value where it is of the kind that belongs there, else an empty one of it."""
+    return value if isinstance(value, kind) else kind()
 
 
 def _time(value: object) -> str:
@@ -225,29 +216,21 @@ def _time(value: object) -> str:
         return ""
 
 
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
-
-
-def _string(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
 def _name(value: object, mask: Mask) -> str | None:
     """An id or a code word; None for what cannot be kept and printed, a token included."""
-    text = _string(value)
+    text = _typed(value, str)
     return text if text and _NAME.fullmatch(text) and mask(text) == text else None
 
 
 def _names(values: object, mask: Mask) -> tuple[str, ...]:
-    texts = (str(each) if type(each) is int else each for each in _list(values))
+    texts = (str(each) if type(each) is int else each for each in _typed(values, list))
     found = (_name(each, mask) for each in texts)
     return tuple(name for name in found if name is not None)
 
 
 def _texts(value: object) -> Texts:
     """Texts by language. Half a character, which no UTF-8 can hold, becomes a question mark."""
-    pairs = _mapping(value).items()
+    pairs = _typed(value, dict).items()
     return {
         _HALF.sub("?", each): _HALF.sub("?", text) for each, text in pairs if isinstance(text, str)
     }
@@ -266,4 +249,4 @@ def _is_sound(tree: object) -> bool:
 
 
 def _inside(node: object) -> list[object]:
-    return [*node, *node.values()] if isinstance(node, dict) else _list(node)
+    return [*node, *node.values()] if isinstance(node, dict) else _typed(node, list)

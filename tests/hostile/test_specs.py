@@ -63,7 +63,7 @@ REFUSED: dict[str, tuple[str | bytes | Callable[[], str | bytes], str]] = {
     "1,000,000 documents": (lambda: THANKS + "---\n" * 1_000_000, "a second document starts here"),
     "invalid UTF-8": (THANKS.encode() + b"id: \xff\xfe\n", "this is not UTF-8"),
     "UTF-16": (THANKS.encode("utf-16"), "this is not UTF-8"),
-    "half a character": (THANKS + 'id: "\\ud800"\n', "YAML: found invalid Unicode character"),
+    "half a character": (THANKS + 'id: "\\ud800"\n', r"the escape \ud800 does not exist"),
     "NUL": (THANKS + "id: a\0b\n", "the character U+0000 is not allowed"),
     "escape character": (THANKS + "id: \x1b[31m\n", "the character U+001B is not allowed"),
     "object tag": (
@@ -92,13 +92,16 @@ REFUSED: dict[str, tuple[str | bytes | Callable[[], str | bytes], str]] = {
         TO_ALL + f"text: {{{', '.join(f'{a}{b}: x' for a in LETTERS for b in LETTERS)}}}\n",
         "`topic` has no AA",
     ),
-    "never unquoted": (lambda: THANKS + 'id: "' + "a\n" * 1_000_000, "YAML: found unexpected end"),
+    "never unquoted": (
+        lambda: THANKS + 'id: "' + "a\n" * 1_000_000,
+        "the quote that opens here is not closed",
+    ),
     "colons": (
         lambda: THANKS + "x" + ": x" * 1_000_000 + "\n",
-        "YAML: mapping values are not allowed",
+        '":" cannot stand here',
     ),
-    "unknown version": ("%YAML 9.9\n---\n" + THANKS, "YAML: found incompatible YAML document"),
-    "tabs": (lambda: THANKS + "\t" * 1_000_000, "YAML: found a tab character"),
+    "unknown version": ("%YAML 9.9\n---\n" + THANKS, "text cannot start with %"),
+    "tabs": (lambda: THANKS + "\t" * 1_000_000, "a tab stands where only spaces may"),
     "/etc/passwd": (FILE + "/etc/passwd\n", '`recipients_file` cannot be "/etc/passwd"'),
     "passwd from here": (FILE + "../../../../../etc/passwd\n", "`recipients_file` cannot be"),
     "a list elsewhere": (FILE + "../../outside.txt\n", "`recipients_file` names no file that can"),
@@ -302,7 +305,7 @@ DATA: dict[str, tuple[str, Callable[[], str], str]] = {
     "a large number": (
         "rows.json",
         lambda: '[{"a": ' + "9" * 1_000_000 + "}]",
-        "Exceeds the limit",
+        "a number has too many digits",
     ),
     "NaN": ("rows.json", lambda: '[{"a": NaN}]', "NaN is not JSON"),
     "no list": ("rows.json", lambda: "{" * 1_000_000, "this is not JSON"),
@@ -402,7 +405,7 @@ def test_blank_lines_in_a_manifest_take_no_room(project: Project) -> None:
 def test_a_spec_that_is_its_own_link_is_refused(project: Project) -> None:
     project.write("messages/m.yaml", THANKS)
     (project.root / "messages/y.yaml").symlink_to("y.yaml")
-    check_one_complaint(call_limited("validate", cwd=project.root), "cannot be read: Too many")
+    check_one_complaint(call_limited("validate", cwd=project.root), "cannot be read: ")
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="no such name can be made there")

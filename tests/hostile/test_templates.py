@@ -17,7 +17,7 @@ from runner.render.templates import Source, Templates
 from runner.spec.specs import load_specs
 from runner.spec.yamlfile import parse_yaml
 
-from .limited import call_limited, check_cheap, run_limited
+from .limited import MAX_MIB, call_limited, check_cheap, run_limited, slowness
 
 EITHER = "this takes too "
 LONG = "this takes too long; a template fills in words: compute elsewhere"
@@ -26,7 +26,7 @@ DEEP = "this is nested too deep, or calls itself without end; make it flatter"
 FUNCTION = "this is a function, not text: call it with ()"
 SERIES = "this is a series of values, not text: end it with |list or |join"
 NUMBER = "this number is too large"
-UNSAFE = "not allowed: "
+UNSAFE = "this is not allowed"
 
 REFUSED = {
     # Text and lists that grow.
@@ -119,13 +119,13 @@ REFUSED = {
     "{{ lipsum() }}": 'the variable "lipsum" is not defined',
     "{{ cycler(1).next() }}": 'the variable "cycler" is not defined',
     "{{ joiner() }}": 'the variable "joiner" is not defined',
-    "{{ [1, 2] | random }}": "No filter named 'random'.",
+    "{{ [1, 2] | random }}": "this is no Jinja2 template",
     # Other people's files.
     "{% include '../m.yaml' %}": 'there is no partial "../m.yaml"',
     "{% include '/etc/passwd' %}": 'there is no partial "/etc/passwd"',
     "{% include 'link.j2' %}": 'there is no partial "link.j2"',
     "{% include 'latin.j2' %}": "messages/_partials/latin.j2 is not UTF-8",
-    "{% include 'large.j2' %}": "messages/_partials/large.j2 has more than 100,000 characters",
+    "{% include 'large.j2' %}": "messages/_partials/large.j2 is larger than 256 KiB",
 }
 
 
@@ -134,7 +134,7 @@ def hostile(project: Project) -> Project:
     """A project whose partials are as hostile as its messages."""
     project.write("messages/_partials/loop.j2", "{% include 'loop.j2' %}")
     project.write("messages/_partials/latin.j2", b"caf\xe9")
-    project.write("messages/_partials/large.j2", "x" * 100_001)
+    project.write("messages/_partials/large.j2", "x" * (256 * 1024 + 1))
     (project.root / "messages/_partials/link.j2").symlink_to("/etc/passwd")
     return project
 
@@ -227,18 +227,6 @@ def test_rows_do_not_multiply_a_limit(hostile: Project) -> None:
     check_cheap(cost)
 
 
-def test_rows_that_make_more_text_than_memory_holds_are_refused(hostile: Project) -> None:
-    hostile.write("messages/rows.csv", "id\n" + "".join(f"t{n}\n" for n in range(1000)))
-    hostile.write(
-        "messages/m.yaml",
-        "topic: {EN: Hello}\ntext: {EN: \"{{ 'x' * 900000 }}\"}\nfor_each: rows.csv\n"
-        "recipients_select_type: DIRECT\nrecipients_ids: ['{{ row.id }}']\n",
-    )
-    done, cost = run_limited("validate", cwd=hostile.root)
-    check_refused(done, "the texts up to this one take more than 64 MiB")
-    check_cheap(cost)
-
-
 def per_row(text: str, rows: int, project: Project) -> None:
     project.write("messages/rows.csv", "id\n" + "".join(f"t{n}\n" for n in range(rows)))
     project.write(
@@ -248,19 +236,13 @@ def per_row(text: str, rows: int, project: Project) -> None:
     )
 
 
-def test_rows_that_each_stay_below_the_limit_do_not_add_up(hostile: Project) -> None:
-    loops = "{% for a in range(100) %}{% for b in range(50000) %}{% endfor %}{% endfor %}hi"
-    per_row(loops, 200, hostile)
-    done, cost = run_limited("validate", cwd=hostile.root)
-    check_refused(done, "the templates up to this one take too long")
-    check_cheap(cost)
-
-
 def test_characters_count_as_the_memory_that_they_take(hostile: Project) -> None:
-    per_row("{{ 'x' * 990000 }}😀", 90, hostile)
+    per_row("{{ 'x' * 990000 }}😀", 140, hostile)
     done, cost = run_limited("validate", cwd=hostile.root)
-    check_refused(done, "the texts up to this one take more than 64 MiB")
-    check_cheap(cost)
+    check_refused(done, "the texts up to this one take more than 512 MiB")
+    # Texts may take more than anything else that is hostile: those of 100,000 rows shall pass.
+    assert cost.peak_mib < 512 + MAX_MIB, cost
+    assert cost.cpu_s < 10 or cost.cpu_s < 10 * slowness(), cost
 
 
 def test_honest_texts_may_be_many_times_their_rows() -> None:

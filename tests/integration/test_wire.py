@@ -256,7 +256,7 @@ def test_a_redirect_is_not_followed_and_carries_the_token_nowhere(
 
 
 def test_a_redirected_list_is_not_followed(start_scripted: StartScripted) -> None:
-    other = start_scripted([answer(200, {"items": []})])
+    other = start_scripted([answer(200, {"items": [], "has_more": False})])
     here = start_scripted([answer(302, b"", {"Location": f"{other.url}/api/v1/message-threads"})])
     client = Client(here.url, TOKEN, timeout_s=5)
     with pytest.raises(ListError):

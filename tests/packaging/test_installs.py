@@ -48,6 +48,7 @@ STRAY = (
     *("schemas/.message.schema.json.swp", "schemas/message.schema.json.bak", "messages/a.yaml~"),
     *("tests/unit/test_spec.py.rej", "tests/.coverage.host.1", "dist/old.whl"),
     *("runner/notes.txt", "runner/cli/setup/log.txt", "runner/results.jsonl", "schemas/old.json5"),
+    *("runner/report/old.html", "runner/report/page.css~"),
 )
 
 pytestmark = [pytest.mark.installs, pytest.mark.timeout(600)]
@@ -177,6 +178,7 @@ IN_THE_WHEEL = (
     r"runner/py\.typed",
     r"runner/schemas/\w+\.schema\.json",
     r"runner/cli/setup/\w+\.(sh|ya?ml)",
+    r"runner/report/page\.(css|html\.j2)",
     rf"{re.escape(ABOUT)}/(METADATA|RECORD|WHEEL|entry_points\.txt|licenses/LICENSE)",
 )
 

@@ -15,11 +15,12 @@ from support import IS_THOROUGH, TIMEOUT_S, Project, ended, reached, tolokers
 
 from runner.emulator import Emulator
 
-from .world import BRANCH, REF, Fleet, git, new_remote
+from .world import BEFORE, BRANCH, REF, Fleet, git, new_remote, write_before
 
 
 @pytest.fixture
 def fleet(tmp_path: Path, emulator: Emulator) -> Fleet:
+    write_before(emulator)
     return Fleet(new_remote(tmp_path), emulator, tolokers(203))
 
 
@@ -148,7 +149,7 @@ def test_a_rule_of_the_host_is_said_at_once(fleet: Fleet) -> None:
     assert result.code == 2
     assert "GH006" in result.err
     assert "allow ordinary pushes" in result.err
-    assert reached(fleet.emulator) == []
+    assert reached(fleet.emulator) == [BEFORE]
 
 
 def test_a_rule_that_comes_while_a_run_sends_loses_nothing(fleet: Fleet) -> None:

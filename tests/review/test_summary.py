@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 from datetime import datetime, timedelta, timezone
 
@@ -116,9 +118,8 @@ def test_a_summary_that_cannot_be_written_is_2(project: Project) -> None:
     project.write("messages/a.yaml", direct("t1"))
     result = project.run("plan", "--summary", "nowhere/summary.md")
     assert result.code == 2
-    assert result.err.endswith(
-        "error: nowhere/summary.md cannot be written: No such file or directory\n"
-    )
+    reason = os.strerror(errno.ENOENT)
+    assert result.err.endswith(f"error: nowhere/summary.md cannot be written: {reason}\n")
 
 
 def test_what_was_edited_or_comes_late_is_said(project: Project) -> None:
@@ -141,7 +142,10 @@ def test_what_was_edited_or_comes_late_is_said(project: Project) -> None:
         ["late", "send, already sent", "1 by id (late)", "EN", "1"],
     ]
     said = shown(markdown)
-    assert "- edited since it was sent; who has it is not written to again (1 Toloker)" in said
+    assert (
+        "- edited since it was sent (1 Toloker): who has it is not written to again; `revision: 2` would do so"
+        in said
+    )
     assert f"- late: first sent on {long_ago[:10]}" in said
 
 

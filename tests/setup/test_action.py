@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from installing import OUTSIDE, ROOT, Done, copy_sources, needs_index, once
@@ -235,15 +236,28 @@ def test_a_send_in_ci_that_names_no_target_is_refused(act: Act, project: Project
 def test_a_version_is_installed_as_that_release(
     machine: Path, project: Project, tmp_path: Path
 ) -> None:
-    nowhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_EXTRA_INDEX_URL": ""}
-    runner = on(machine, project.root, {"version": "9.8.7"}, **nowhere)
+    for version in ("9.8.6", "9.8.7", "9.8.8"):
+        write_wheel(tmp_path, version)
+    here = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_EXTRA_INDEX_URL": ""}
+    runner = on(machine, project.root, {"version": "9.8.7"}, **here)
     runner.temp = runner.files = tmp_path
+    install = ACTION["runs"]["steps"][:1]
 
-    runner.run(ACTION["runs"]["steps"])
+    assert runner.run(install) == 0, runner.output
 
-    assert runner.code == 1
-    assert "message-runner==9.8.7" in runner.output
-    assert list(runner.said) == ["Install message-runner"]
+    python = runner.context["steps.install.outputs.bin"] + "/python"
+    asked = "import importlib.metadata as m; print(m.version('message-runner'))"
+    assert run_command(cwd=tmp_path, command=(python, "-c", asked)).out == "9.8.7\n"
+
+
+def write_wheel(folder: Path, version: str) -> None:
+    """Write a release of this project that holds nothing."""
+    name = f"message_runner-{version}"
+    about = f"Metadata-Version: 2.1\nName: message-runner\nVersion: {version}\n"
+    kind = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    with ZipFile(folder / f"{name}-py3-none-any.whl", "w") as wheel:
+        for file, text in (("METADATA", about), ("WHEEL", kind), ("RECORD", "")):
+            wheel.writestr(f"{name}.dist-info/{file}", text)
 
 
 def test_what_is_installed_can_set_up_a_repository(act: Act, tmp_path: Path) -> None:

@@ -62,23 +62,18 @@ WRONG: list[tuple[object, Pointer, str, str]] = [
     (changed(GOOD, operator="GT"), ("operator",), "country takes EQ or NE, not GT", "write operator: EQ"),
     (changed(GOOD, operator="eq"), ("operator",), 'unknown operator "eq"', "write EQ"),
     (changed(GOOD, operator="!="), ("operator",), 'unknown operator "!="', "write NE"),
-    (changed(SKILL, operator=">="), ("operator",), 'unknown operator ">="', "write GTE"),
     (changed(SKILL, operator="LIKE"), ("operator",), 'unknown operator "LIKE"', "write EQ, NE, GT, GTE, LT or LTE"),
     (changed(GOOD, operator=None), ("operator",), "unknown operator null", "write EQ or NE"),
     (changed(GOOD, category="profle"), ("category",), 'unknown category "profle"', "did you mean profile?"),
     (changed(GOOD, category="PROFILE"), ("category",), 'unknown category "PROFILE"', "did you mean profile?"),
     (changed(GOOD, category="zzz"), ("category",), 'unknown category "zzz"', "write skill, profile or computed"),
-    (changed(GOOD, key="contry"), ("key",), 'profile has no key "contry"', "did you mean country?"),
-    (changed(GOOD, key="os_family"), ("key",), 'profile has no key "os_family"', "os_family belongs to computed: write category: computed"),
     (changed(SKILL, key="my skill"), ("key",), '"my skill" is not a skill id', "write the skill's id as it is in Toloka, without spaces"),
     (changed(GOOD, value="us"), ("value",), 'country takes a code of two upper-case letters, not "us"', "write US"),
     (changed(GOOD, value="EN\n"), ("value",), 'country takes a code of two upper-case letters, not "EN\\n"', "for example, value: US"),
     (changed(GOOD, value=None), ("value",), "the condition on country has no value", "write value: US"),
-    (without(GOOD, "value"), (), "the condition on country has no value", "write value: US"),
     (changed(SKILL, value=None), ("value",), "GTE on a skill has no value", "write a number from 0 to 100; only EQ goes without, for 'has no such skill'"),
     (changed(SKILL, value="80"), ("value",), 'skill takes a number from 0 to 100, not "80"', "write 80 without quotes"),
     (changed(SKILL, value="180"), ("value",), 'skill takes a number from 0 to 100, not "180"', "for example, value: 80"),
-    (changed(SKILL, value=101), ("value",), "skill takes a number from 0 to 100, not 101", "for example, value: 80"),
     (changed(SKILL, value=True), ("value",), "skill takes a number from 0 to 100, not true", "for example, value: 80"),
     (changed(SKILL, value=float("nan")), ("value",), "skill takes a number from 0 to 100, not a number without end", "for example, value: 80"),
     (profile("adult_allowed", "EQ", "True"), ("value",), 'adult_allowed takes true or false, not "True"', "write true without quotes"),
@@ -86,17 +81,11 @@ WRONG: list[tuple[object, Pointer, str, str]] = [
     (profile("gender", "EQ", "male"), ("value",), 'gender takes MALE or FEMALE, not "male"', "did you mean MALE?"),
     (profile("city", "IN", 1.5), ("value",), "city takes a whole number, not 1.5", "for example, value: 225"),
     (profile("city", "IN", 2**53), ("value",), "city takes a whole number, not 9007199254740992", "for example, value: 225"),
-    (profile("languages", "IN", ["EN", "DE"]), ("value",), "languages takes a code of two upper-case letters, not a list", "write one value; for several, one condition each in a list under `or`"),
     (profile("languages", "NOT_IN", ["EN"]), ("value",), "languages takes a code of two upper-case letters, not a list", "write one value; for several, one condition each in a list under `and`"),
-    (profile("languages", "EQ", "EN"), ("operator",), "languages takes IN or NOT_IN, not EQ", "write operator: IN"),
-    ({"AND": [GOOD]}, ("AND",), "`AND` is not in lower case", "write and, not AND"),
-    ({"and": []}, ("and",), "`and` has no conditions", "write at least one under `and`"),
     ({"or": GOOD}, ("or",), "`or` takes a list, not a mapping", "write a condition, {category: profile, key: country, operator: EQ, value: US}, or a list of them under `and` or `or`"),
-    ({"and": [GOOD], "or": [GOOD]}, ("or",), "`and` and `or` in one place", "put one inside the other: {and: [{or: [...]}, ...]}"),
     ({"and": [GOOD], "category": "skill"}, ("category",), '"category" stands beside `and`', "make it a condition of its own in the list under `and`"),
     ({**GOOD, "note": 1}, ("note",), 'unknown key "note" in a condition', "it has category, key, operator, value"),
     ({**without(GOOD, "value"), "valeu": "US"}, ("valeu",), 'unknown key "valeu" in a condition', "did you mean value?"),
-    ({"not": GOOD}, ("not",), 'unknown key "not" in a condition', "there is no `not`: use the operator NE or NOT_IN"),
     ({"and": [GOOD, "US"]}, ("and", 1), "text where a condition should be", "write a condition, {category: profile, key: country, operator: EQ, value: US}, or a list of them under `and` or `or`"),
     ({}, (), "an empty condition", "write a condition, {category: profile, key: country, operator: EQ, value: US}, or a list of them under `and` or `or`"),
     (None, (), "nothing where a condition should be", "write a condition, {category: profile, key: country, operator: EQ, value: US}, or a list of them under `and` or `or`"),
@@ -152,14 +141,6 @@ def test_a_rendered_filter_has_at_most_ten_thousand_characters_of_json() -> None
     (fault,) = find_filter_faults(longer, rendered=True)
     assert fault.pointer == AT
     assert fault.what.endswith("characters of JSON, and Toloka takes 10,000")
-
-
-def test_nesting_without_end_is_refused() -> None:
-    tree: object = GOOD
-    for _ in range(40):
-        tree = {"and": [tree]}
-    (fault,) = find_filter_faults(tree, rendered=False)
-    assert fault.what == "the filter is nested more than 30 deep"
 
 
 def test_a_hundred_thousand_mistakes_are_cut_short() -> None:

@@ -128,9 +128,7 @@ def test_all_undefined_variables_of_all_templates_are_said_at_once() -> None:
 
 def test_an_attribute_that_is_not_there_is_an_error() -> None:
     (said,) = refused_text("Hello {{ row.naem }}", row={"name": "Ann"})
-    assert said.startswith(
-        "messages/m.yaml:5:18: error: template: 'dict object' has no attribute 'naem'"
-    )
+    assert said.startswith('messages/m.yaml:5:18: error: template: there is no "naem" in this')
     assert text("{{ row.name }}", row={"name": "Ann"}) == "Ann"
 
 
@@ -141,28 +139,26 @@ def test_an_attribute_that_is_not_there_is_an_error() -> None:
     ("template", "place", "said"),
     [
         ("{{ a", "5:5", "template: "),
-        ("ok\n{% if %}", "6:5", "template: Expected an expression, got 'end of statement block'"),
-        ("ok\n\n{% for x in y %}", "7:5", "template: Unexpected end of template."),
-        ("{{ 1 | nope }}", "5:5", "template: No filter named 'nope'."),
-        ("{{ 1 is nope }}", "5:5", "template: No test named 'nope'."),
-        ("{% nope %}", "5:5", "template: Encountered unknown tag 'nope'."),
-        ("{{ 1 / 0 }}", "5:5", "template: ZeroDivisionError: division by zero"),
-        ("a\n{{ 'x' + 1 }}", "6:5", "template: TypeError: "),
-        ("{{ [1][5] }}", "5:5", "template: "),
-        ("{{ range(1000000000) | list }}", "5:5", "template: OverflowError: Range too big."),
+        ("ok\n{% if %}", "6:5", "template: this is no Jinja2 template"),
+        ("{{ 1 | nope }}", "5:5", "template: this is no Jinja2 template"),
+        ("{{ 1 is nope }}", "5:5", "template: this is no Jinja2 template"),
+        ("{% nope %}", "5:5", "template: this is no Jinja2 template"),
+        ("a\n{{ 'x' + 1 }}", "6:5", "template: this cannot be computed: TypeError; check the values"),
+        ("{{ [1][5] }}", "5:12", 'template: there is no "5" in this'),
+        ("{{ range(1000000000) | list }}", "5:5", "template: this cannot be computed: OverflowError"),
         ("{{ cycler(1) }}", "5:8", 'the variable "cycler" is not defined'),
         ("{{ joiner() }}", "5:8", 'the variable "joiner" is not defined'),
         ("{{ lipsum() }}", "5:8", 'the variable "lipsum" is not defined'),
-        ("{{ [1, 2] | random }}", "5:5", "template: No filter named 'random'."),
-        ("{{ ''.__class__.__mro__ }}", "5:5", "template: not allowed: access to attribute '__class__'"),
-        ("{{ ().__class__.__base__.__subclasses__() }}", "5:5", "template: not allowed: "),
-        ("{{ cycler.__init__.__globals__ }}", "5:5", "template: not allowed: access to attribute '__init__'"),
-        ("{{ self.__init__ }}", "5:5", "template: not allowed: "),
-        ("{{ '%s'.format.__self__ }}", "5:20", "template: 'function object' has no attribute '__self__'"),
-        ("{{ '{0.__class__}'.format(1) }}", "5:5", "template: not allowed: "),
-        ("{{ l.append(1) }}", "5:5", "template: not allowed: "),
-        ("{{ ''['__class__'] }}", "5:5", "template: "),
-        ("{{ ''|attr('__class__') }}", "5:5", "template: not allowed: "),
+        ("{{ [1, 2] | random }}", "5:5", "template: this is no Jinja2 template"),
+        ("{{ ''.__class__.__mro__ }}", "5:5", "template: this is not allowed"),
+        ("{{ ().__class__.__base__.__subclasses__() }}", "5:5", "template: this is not allowed"),
+        ("{{ cycler.__init__.__globals__ }}", "5:5", "template: this is not allowed"),
+        ("{{ self.__init__ }}", "5:5", "template: this is not allowed"),
+        ("{{ '%s'.format.__self__ }}", "5:20", 'template: there is no "__self__" in this'),
+        ("{{ '{0.__class__}'.format(1) }}", "5:5", "template: this is not allowed"),
+        ("{{ l.append(1) }}", "5:5", "template: this is not allowed"),
+        ("{{ ''['__class__'] }}", "5:5", "template: this is not allowed"),
+        ("{{ ''|attr('__class__') }}", "5:5", "template: this is not allowed"),
         ("{{ environ }}", "5:8", 'the variable "environ" is not defined'),
         ("{{ env }}", "5:8", 'the variable "env" is not defined'),
         ("{{ open('/etc/passwd') }}", "5:8", 'the variable "open" is not defined'),
@@ -273,7 +269,9 @@ def test_a_mistake_in_a_partial_has_its_place_there() -> None:
     ]
     partial("bad.j2", "one\n\n{% if %}")
     (said,) = refused_text("{% include 'bad.j2' %}")
-    assert said.startswith("messages/_partials/bad.j2:3:1: error: template: Expected an expression")
+    assert said.startswith(
+        "messages/_partials/bad.j2:3:1: error: template: this is no Jinja2 template"
+    )
     partial("latin.j2", "caf\xe9".encode("latin-1"))
     (said,) = refused_text("{% include 'latin.j2' %}")
     assert said.startswith("messages/m.yaml:5:5: error: template: ")
@@ -401,13 +399,12 @@ def test_recipients_are_each_once_in_the_order_of_the_spec() -> None:
         ("['{{ x }}']", {"x": "a\n"}, "4:18: error: this recipient id is empty, or holds white space or a control character; one id, nothing around it"),
         ("['{{ x }}']", {"x": "a\x00"}, "4:18: error: this recipient id is empty, or holds white space or a control character; one id, nothing around it"),
         ("['a {{ x }}']", {"x": "b"}, "4:18: error: this recipient id is empty, or holds white space or a control character; one id, nothing around it"),
-        ("'{{ x }}'", {"x": "abc"}, "4:17: error: the expression gives text, not a list of ids; give a list, or write one here"),
         ("'{{ x }}'", {"x": 5}, "4:17: error: the expression gives a number, not a list of ids; give a list, or write one here"),
         ("'{{ x }}'", {"x": []}, "4:17: error: the list of recipients is empty; name somebody"),
         ("'{{ x }}'", {"x": ["a", None]}, "4:17: error: a recipient id is text, and this is nothing; put the id in quotes where it is defined"),
         ("'{{ x }}'", {"x": ["a", 5]}, "4:17: error: a recipient id is text, and this is a number; put the id in quotes where it is defined"),
         ("'{{ y }}'", {}, "4:21: error: the variable \"y\" is not defined; add it to `variables:`, or --var y=…"),
-        ("['{{ x }']", {}, "4:19: error: template: unexpected '}'; see the Jinja2 template syntax"),
+        ("['{{ x }']", {}, "4:19: error: template: this is no Jinja2 template; Jinja2 says: "),
     ],
 )  # fmt: skip
 def test_what_is_no_recipient_is_an_error(
@@ -608,7 +605,7 @@ def test_recipients_come_from_a_file_each_once() -> None:
             "messages/x.csv:3:1: error: this is not a Toloker id: it is empty, or holds white space; one id, nothing around it",
             "messages/x.csv:4:1: error: this is not a Toloker id: it is empty, or holds white space; one id, nothing around it",
         ]),
-        ("x.csv", 'toloker_id\n"secr3t', ["messages/x.csv:2:1: error: this is not CSV: unexpected end of data"]),
+        ("x.csv", 'toloker_id\n"secr3t', ['messages/x.csv:2:1: error: this is not CSV: a quote is not closed, or stands inside a field; close it, or write it twice: "the ""best"" one"']),
     ],
 )  # fmt: skip
 def test_a_bad_file_of_recipients_is_complained_of_at_its_line_without_its_contents(
@@ -667,14 +664,14 @@ def test_a_column_may_be_called_like_a_method() -> None:
         ("r.csv", "id,name\n", "messages/m.yaml:5:11: error: the file has no rows"),
         ("r.json", "[]", "messages/m.yaml:5:11: error: the file has no rows"),
         ("r.json", '{"id": 1}', "messages/r.json:1:1: error: this is not a list; write a JSON list of objects: [{...}, ...]"),
-        ("r.json", '[\n{"id": "secr3t"},\n{"id": }]', "messages/r.json:3:1: error: this is not JSON: Expecting value"),
+        ("r.json", '[\n{"id": "secr3t"},\n{"id": }]', "messages/r.json:3:8: error: this is not JSON from here on; check the quotes, commas and brackets"),
         ("r.json", '[{"id": "a", "id": "secr3t"}]', "messages/r.json:1:1: error: an object has one name twice"),
         ("r.json", '[{"id": NaN}]', "messages/r.json:1:1: error: NaN is not JSON"),
         ("r.json", '["secr3t"]', "messages/r.json:1:1: error: item 1 is not an object; write {...} for each row"),
         ("r.json", "[" * 100_000, "messages/r.json:1:1: error: this is nested too deep; flatten it"),
         ("r.jsonl", '{"id": "a", "name": "b"}\n["secr3t"]\n', "messages/r.jsonl:2:1: error: this line is not an object; write {...} on each line"),
-        ("r.jsonl", '{"id": "a", "name": "b"}\n{secr3t\n', "messages/r.jsonl:2:1: error: this is not JSON: Expecting property name enclosed in double quotes"),
-        ("r.csv", "id,nmae\na,b\n", "messages/m.yaml:2:25: error: template: 'dict object' has no attribute 'name' (row messages/r.csv:2); check the name"),
+        ("r.jsonl", '{"id": "a", "name": "b"}\n{secr3t\n', "messages/r.jsonl:2:2: error: this is not JSON from here on; check the quotes, commas and brackets"),
+        ("r.csv", "id,nmae\na,b\n", 'messages/m.yaml:2:25: error: template: there is no "name" in this (row messages/r.csv:2); check the name'),
         ("r.csv", "id,name\na,x\nb,y\na,z\n", "messages/m.yaml:4:17: error: one Toloker is in two rows: messages/r.csv:2 and messages/r.csv:4; a message reaches each Toloker once"),
         ("r.jsonl", '{"id": 5, "name": "x"}', "messages/m.yaml:4:18: error: a recipient id is text, and this is a number (row messages/r.jsonl:1); put the id in quotes where it is defined"),
     ],

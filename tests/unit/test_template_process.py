@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 
 SERVE = (
-    "import signal\nfrom runner.render import process\n"
+    "import itertools, signal, time\nfrom runner.render import process\n"
     "signal.signal(signal.SIGPROF, process._stop)\n"
-    "process.serve(process.Sandbox(process._ask_for_partial))\n"
+    "process.serve(process.Sandbox(process._ask_for_partial), {})\n"
 )
 
 
-def served(*lines: object) -> list[dict[str, Any]]:
+def served(*lines: object, clock: str = "time.process_time") -> list[dict[str, Any]]:
     """What it says to these lines, of which the first are the shared values."""
     done = subprocess.run(
-        [sys.executable, "-c", SERVE],
+        [sys.executable, "-c", SERVE.format(clock)],
         input="".join(json.dumps(line) + "\n" for line in lines),
         capture_output=True,
         text=True,
@@ -111,10 +111,10 @@ def test_an_expression_gives_plain_data(template: str, kind: str, value: object)
 @pytest.mark.parametrize(
     ("template", "kind", "said"),
     [
-        ("{{ a }} {{ b }} {{ own.c }}", "text", ['the variable "a" is not defined', 'the variable "b" is not defined', "template: 'int object' has no attribute 'c'"]),
-        ("{% if 1 %}\n{{ 1 / 0 }}{% endif %}", "text", ["template: ZeroDivisionError: division by zero"]),
-        ("{% nope %}", "text", ["template: Encountered unknown tag 'nope'."]),
-        ("{{ ''.__class__ }}", "value", ["template: not allowed: access to attribute '__class__' of 'str' object is unsafe."]),
+        ("{{ a }} {{ b }} {{ own.c }}", "text", ['the variable "a" is not defined', 'the variable "b" is not defined', 'template: there is no "c" in this']),
+        ("{% if 1 %}\n{{ 1 / 0 }}{% endif %}", "text", ["template: this divides by zero"]),
+        ("{% nope %}", "text", ["template: this is no Jinja2 template"]),
+        ("{{ ''.__class__ }}", "value", ["template: this is not allowed"]),
         ("{{ 10 ** 100 }}", "value", ["template: this number is too large"]),
         ("{{ 'a' * 30000 }}", "value", ["template: this is a value of more than 20,000 characters"]),
         ("{{ [1] * 300000 }}", "list", ["template: this is more than 250,000 values"]),
@@ -134,7 +134,8 @@ def test_what_will_not_do_is_said(template: str, kind: str, said: list[str]) -> 
 
 
 def test_quick_templates_add_up_to_a_limit() -> None:
-    loops = "{% for a in range(60) %}{% for b in range(50000) %}{% endfor %}{% endfor %}x"
-    said = served({}, request((loops, "text"), rows=[None] * 40))
-    assert said[0] == {"value": "x"}
-    assert said[-1]["faults"][0][0] == "template: the templates up to this one take too long"
+    ticks = "itertools.count(0, 7).__next__"
+    said = served({}, request(("x", "text"), rows=[None] * 10), clock=ticks)
+    assert said[:8] == [{"value": "x"}] * 8
+    spent = [each["faults"][0][0] for each in said[8:]]
+    assert spent == ["template: the templates up to this one take too long"] * 2

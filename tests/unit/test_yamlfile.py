@@ -143,27 +143,17 @@ def test_how_a_file_is_saved_does_not_matter(raw: bytes, value: object, tmp_path
 @pytest.mark.parametrize(
     ("source", "complaint"),
     [
-        ("a: 1\nb: 2\na: 3\n", 'm.yaml:3:1: error: duplicate key "a"; keep one of the two'),
-        ("t:\n  EN: x\n  'EN': y\n", 'm.yaml:3:3: error: duplicate key "EN"; keep one of the two'),
         ("a: !!python/name:os.system x\n", "m.yaml:1:4: error: the tag tag:yaml.org,2002:python/name:os.system is not used here; remove it"),
-        ("a: !mine [1]\n", "m.yaml:1:4: error: the tag !mine is not used here; remove it"),
         ("a: !!int '7'\n", "m.yaml:1:4: error: the tag tag:yaml.org,2002:int is not used here; remove it"),
-        ("a: &x {b: 1}\nc:\n  <<: *x\n", "m.yaml:3:3: error: merge keys (<<) are not part of YAML 1.2; write the keys out"),
-        ("a: *nobody\n", "m.yaml:1:4: error: the alias *nobody names nothing that is complete above it; put text that starts with * in quotes"),
         ("a: &x [1, *x]\n", "m.yaml:1:11: error: the alias *x names nothing that is complete above it; put text that starts with * in quotes"),
         ("a: &x k\n*x : 1\n", "m.yaml:2:1: error: an alias cannot be a key; write the key out"),
         ("? [a]\n: 1\n", "m.yaml:1:3: error: a key must be plain text; put text that starts with {{ in quotes; a key has no brackets and no `?`"),
         ("{a: 1}: 2\n", "m.yaml:1:1: error: a key must be plain text; put text that starts with {{ in quotes; a key has no brackets and no `?`"),
-        ("a: 1\n---\nb: 2\n", "m.yaml:2:1: error: a second document starts here; one file holds one"),
         ("a: .inf\n", "m.yaml:1:4: error: .inf is not a number that JSON knows; put text in quotes"),
         ("a: -.Inf\n", "m.yaml:1:4: error: -.Inf is not a number that JSON knows; put text in quotes"),
         ("a: .NaN\n", "m.yaml:1:4: error: .NaN is not a number that JSON knows; put text in quotes"),
         ("a: 1e999\n", "m.yaml:1:4: error: this number is too large; put text in quotes"),
         (f"a: {'9' * 500}\n", "m.yaml:1:4: error: this number is too large; put text in quotes"),
-        ("a: b\0c\n", "m.yaml:1:5: error: the character U+0000 is not allowed in YAML; remove it"),
-        ("ok: 1\na: \x1b[2J\n", "m.yaml:2:4: error: the character U+001B is not allowed in YAML; remove it"),
-        (b"ok: 1\na: b\xff\n", "m.yaml:2:5: error: this is not UTF-8; save the file as UTF-8"),
-        ("a: 1".encode("utf-16"), "m.yaml:1:1: error: this is not UTF-8; save the file as UTF-8"),
     ],
 )  # fmt: skip
 def test_what_is_not_plain_yaml_is_refused_at_its_place(
@@ -173,24 +163,27 @@ def test_what_is_not_plain_yaml_is_refused_at_its_place(
 
 
 @pytest.mark.parametrize(
-    ("source", "start", "hint"),
+    ("source", "place", "what", "hint"),
     [
-        ("text: Hello: you\n", "m.yaml:1:12: error: YAML: mapping values", "put text that holds a colon in quotes"),
-        ("a:\n\tb: 1\n", "m.yaml:2:1: error: YAML: found character that cannot start", "indent with spaces, and put text that starts with a sign in quotes"),
-        ("a: @b\n", "m.yaml:1:4: error: YAML: found character that cannot start", "indent with spaces, and put text that starts with a sign in quotes"),
-        ('a: "\\d"\n', "m.yaml:1:", "inside double quotes a backslash is written twice"),
-        ("a: 1\n b: 2\n", "m.yaml:2:3: error: YAML: mapping values", "put text that holds a colon in quotes"),
-        ("a: [1, 2\nb: 3\n", "m.yaml:2:2: error: YAML: did not find", ""),
-        ("a: 'open\n", "m.yaml:2:1: error: YAML: found unexpected end of stream", "a quote or bracket is still open"),
-        ("a:\n  - 1\n b: 2\n", "m.yaml:3:2: error: YAML: did not find expected key", "check the indentation and the quotes of the lines above"),
+        ("a: 1\n b: 2\n", "2:3", '":" cannot stand here', "check the indentation, and the line above for a missing colon"),
+        ("a: {b: c: d}\n", "1:9", '":" cannot stand here', "put text that holds a colon in quotes"),
+        ("a: - b\n", "1:4", '"-" cannot stand here', "put text that starts with - in quotes, and a list on lines of its own"),
+        ("a: [1,,2]\n", "1:7", '"," cannot stand here', "check the quotes, commas and brackets before it"),
+        ("%YAML 1.2\n", "2:1", "something is missing here", "check the indentation of this line and the ones above"),
+        ("a: {b: [\n", "1:8", "the bracket that opens here is still open in line 2", "close it, or check the quotes and commas of that line"),
+        ("a: 'b\n---\nc'\n", "1:4", "the quote that opens here is not closed", "close it, or put the text in the other kind of quotes"),
+        ('a: "b \\xz"\n', "1:7", r"the escape \x does not exist", "inside double quotes a backslash is written twice"),
+        ('a: "b \\ud83d\\ude00"\n', "1:7", r"the escape \ud83d does not exist", "inside double quotes a backslash is written twice"),
+        ('a: 1\n"b\\n\n  c": 2\n', "2:1", "no colon follows this key", "write `key: text`, and check for a quote left open above"),
+        ("a: | b\n", "1:4", "text cannot start with |", "put it in quotes"),
+        ("a: *b*\n", "1:4", "text cannot start with *", "put it in quotes"),
+        ("a:\n  b: 1\n\tc: 2\n", "3:1", "a tab stands where only spaces may", "indent with spaces"),
     ],
 )  # fmt: skip
-def test_a_syntax_error_has_a_place_and_a_hint(
-    source: str, start: str, hint: str, tmp_path: Path
+def test_why_it_is_not_yaml_is_said_by_us(
+    source: str, place: str, what: str, hint: str, tmp_path: Path
 ) -> None:
-    (said,) = complaints(source, tmp_path)
-    assert said.startswith(start)
-    assert said.endswith(hint)
+    assert complaints(source, tmp_path) == [f"m.yaml:{place}: error: {what}; {hint}"]
 
 
 def test_all_problems_are_said_before_the_one_that_stops(tmp_path: Path) -> None:
@@ -200,7 +193,7 @@ def test_all_problems_are_said_before_the_one_that_stops(tmp_path: Path) -> None
         "m.yaml:2:1",
         "m.yaml:3:4",
         "m.yaml:4:4",
-        "m.yaml:6:1",
+        "m.yaml:5:4",
     ]
 
 

@@ -1,0 +1,182 @@
+"""A planned message in words: what the text, Markdown and HTML of a plan say alike.
+
+The words hold texts of authors and servers, and each printer makes them harmless in its own way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from runner.model import Direct, Everyone, Filtered, InThread, InThreads, Message, Result
+from runner.plan.plan import Plan, PlannedMessage
+from runner.wording import plural
+
+SHOWN = 5
+"""Ids and threads of one message that are shown without `-v`."""
+
+_OPERATORS = {"EQ": "=", "NE": "≠", "GT": ">", "GTE": "≥", "LT": "<", "LTE": "≤"}
+_SKIPPED = {
+    "edited": "edited since it was sent",
+    "unknown": "unknown whether it was sent",
+    "draft": "a draft, not sent",
+    "outside_window": "not sent now",
+    "no_recipients": "a filter that matched nobody",
+    "suppressed": "left out",
+}
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What `send` would do for some of a message's recipients: in a few words, and in full."""
+
+    status: str
+    brief: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A message to show; of many rows the first, the longest and the shortest, named as such."""
+
+    message: Message
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One planned message.
+
+    `to` is whom it is for; `audience` what would go to whom, empty where nothing would; `people`
+    are the Tolokers whom it names, `due` those of them who would get it now.
+    """
+
+    planned: PlannedMessage
+    to: str
+    audience: str
+    people: tuple[str, ...]
+    due: tuple[str, ...]
+    states: tuple[State, ...]
+    samples: tuple[Sample, ...]
+
+    @property
+    def message(self) -> Message:
+        return self.planned.message
+
+
+def entries_of(plan: Plan) -> Iterator[Entry]:
+    """Put a plan into words, message by message."""
+    for planned in plan.messages:
+        to = _addressees(planned.message)
+        audience = _audience(planned, to) if planned.deliveries else ""
+        named = (each.recipients for each in planned.messages)
+        people = dict.fromkeys(id for some in named if isinstance(some, Direct) for id in some.ids)
+        yield Entry(
+            planned=planned,
+            to=to,
+            audience=audience,
+            people=tuple(people),
+            due=planned.people,
+            states=tuple(_states(planned, audience)),
+            samples=tuple(_samples(planned)),
+        )
+
+
+def first_few(items: Sequence[_Item], *, verbose: bool) -> Sequence[_Item]:
+    """The items that are shown: all of them, or the first where there are more than a few."""
+    return items if verbose or len(items) <= SHOWN + 1 else items[:SHOWN]
+
+
+def _addressees(message: Message) -> str:
+    match message.recipients:
+        case Direct():
+            return "the Tolokers"
+        case Filtered(tree):
+            return f"every Toloker with {describe_filter(tree)}"
+        case Everyone():
+            return "ALL: every Toloker who has ever tried one of your tasks"
+        case InThread(thread_id):
+            return f"thread {thread_id}"
+        case InThreads(name, only_answered):
+            return f"the threads of {name}{', where a Toloker answered' if only_answered else ''}"
+
+
+def _audience(planned: PlannedMessage, to: str) -> str:
+    """Say to whom a message would go: `2 threads to 130 Tolokers`."""
+    if planned.message.action == "reply":
+        return f"{_requests(planned)} in {to}"
+    if not planned.people:
+        return f"{_requests(planned)} to {to}"
+    rows = ", one for each row" if planned.message.row is not None else ""
+    return f"{_requests(planned)} to {plural(len(planned.people), 'Toloker')}{rows}"
+
+
+def _requests(planned: PlannedMessage) -> str:
+    count = len(planned.deliveries)
+    if planned.message.action == "compose":
+        return plural(count, "thread")
+    return "1 reply" if count == 1 else f"{count:,} replies"
+
+
+def _states(planned: PlannedMessage, audience: str) -> Iterator[State]:
+    if planned.deliveries:
+        yield State("planned", f"would send {_requests(planned)}", f"would send {audience}")
+    if planned.late_since is not None:
+        since = f"{planned.late_since:%Y-%m-%d}"
+        yield State("late", "late", f"late: first sent on {since}, and these get it only now")
+    if planned.unguarded:
+        who = plural(planned.unguarded, "Toloker")
+        cannot = f"the {who} on the suppression list cannot be kept from it"
+        yield State("unguarded", "suppresses nobody", f"suppressed: nobody; {cannot}")
+    for status, results in planned.skipped_by_status.items():
+        brief = status.replace("_", " ")
+        yield State(status, brief, _skipped_words(_SKIPPED.get(status, brief), results))
+
+
+def _skipped_words(words: str, results: Sequence[Result]) -> str:
+    people = sum(len(result.recipients_ids or ()) for result in results)
+    who = f" ({plural(people, 'Toloker')})" if people else ""
+    reason = next((result.error for result in results if result.error), None)
+    return f"{words}{who}: {reason}" if reason else f"{words}{who}"
+
+
+def _samples(planned: PlannedMessage) -> Iterator[Sample]:
+    due = [each.message for each in planned.deliveries] or planned.messages
+    longest, shortest = max(due, key=_length), min(due, key=_length)
+    chosen = [("first", due[0])]
+    if longest is not shortest:
+        chosen += [("longest", longest), ("shortest", shortest)]
+    for row in dict.fromkeys(message.row for _, message in chosen):
+        kinds = {kind: message for kind, message in chosen if message.row == row}
+        yield Sample(next(iter(kinds.values())), ", ".join(kinds))
+
+
+def _length(message: Message) -> int:
+    return sum(map(len, message.text.values()))
+
+
+def describe_filter(tree: object) -> str:
+    """Put a filter into words: `skill 224 ≥ 80 and (country = US or country = GB)`."""
+    if not isinstance(tree, Mapping):
+        return json.dumps(tree)
+    for joint in ("and", "or"):
+        children = tree.get(joint)
+        if isinstance(children, list):
+            parts = [_bracketed(child, len(children) > 1) for child in children]
+            return f" {joint} ".join(parts)
+    name = f"skill {tree.get('key')}" if tree.get("category") == "skill" else str(tree.get("key"))
+    operator = str(tree.get("operator"))
+    if tree.get("value") is None:
+        return f"no {name}"
+    value = json.dumps(tree.get("value"), ensure_ascii=False).strip('"')
+    return f"{name} {_OPERATORS.get(operator, operator)} {value}"
+
+
+def _bracketed(tree: object, is_one_of_many: bool) -> str:
+    groups = [tree.get(key) for key in ("and", "or")] if isinstance(tree, Mapping) else []
+    is_group = any(isinstance(group, list) and len(group) > 1 for group in groups)
+    said = describe_filter(tree)
+    return f"({said})" if is_group and is_one_of_many else said
