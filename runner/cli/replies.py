@@ -38,7 +38,8 @@ def replies(where: Where, speed: Speed, since: str | None, output_format: str) -
     settings = load_settings(where)
     pacing = load_pacing(speed, settings)
     with open_client(settings, pacing) as (client, target):
-        history = read_truth(settings, target).history
+        truth = read_truth(settings, target)
+        history = truth.history
         query = query_for(history)
         threads = load_threads(client, query) if query else []
     answers = find_answers(history, threads, begin)
@@ -49,7 +50,7 @@ def replies(where: Where, speed: Speed, since: str | None, output_format: str) -
     else:
         for line in answer_lines(answers):
             click.echo(line)
-        click.echo(plural(len(answers), "answer"), err=True)
+        click.echo(f"{plural(len(answers), 'answer')}; manifest: {truth.told}", err=True)
     return ExitCode.DONE
 
 

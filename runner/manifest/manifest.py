@@ -64,6 +64,7 @@ class Manifest:
         log: Log,
         *,
         acts_under: str | None = None,
+        is_unborn: bool = False,
     ) -> None:
         if state.target is None:
             state.acts_under = acts_under
@@ -74,6 +75,8 @@ class Manifest:
             )
         self.where = where
         """What people know it by."""
+        self.is_unborn = is_unborn
+        """Whether there is no such branch yet, or no more."""
         self._target = target
         self._run = run
         self._state = state

@@ -32,7 +32,7 @@ _CURES: Mapping[str, str] = {
         "a rule of the host protects it: allow ordinary pushes to it, and forbid only force "
         "pushes and deletion"
     ),
-    r"object.format|mismatched algorithms": (
+    r"hash algorithm|object.format|mismatched algorithms": (
         "this clone and the remote count their objects otherwise (sha1, sha256): clone it anew"
     ),
     r"unpack|No space|quota|unable to write|insufficient permission|read-only": (

@@ -95,7 +95,15 @@ def _opened(
         chain.state.mine = str(run["run"])
         log = BranchLog(shared.ref, chain, folder, shared.times, lease, shared.pause)
         where = f"the branch {shared.ref.shown}"
-        manifest = Manifest(where, shared.target, line, chain.state, log, acts_under=acts_under)
+        manifest = Manifest(
+            where,
+            shared.target,
+            line,
+            chain.state,
+            log,
+            acts_under=acts_under,
+            is_unborn=chain.commit is None,
+        )
         log.take_news = manifest.take_news
         if not (at_once or ends):
             return manifest, log

@@ -72,6 +72,7 @@ class CatchUp:
             self._remember_part(look, history)
             return
         self._check_account(look, history)
+        self._check_born(look)
         claimed = claim(unknown, look.kept.values())
         for delivery_id, thread in claimed.items():
             self.manifest.settle(delivery_id, Sent(thread), "found")
@@ -154,6 +155,14 @@ class CatchUp:
                 f"{self.manifest.where} knows {len(history.must_show):,} threads, and the "
                 "token's account has none: use the token of the account that sent them, or another "
                 "--manifest"
+            )
+
+    def _check_born(self, look: Look) -> None:
+        """Refuse to begin a branch for an account that has sent: it may have been removed."""
+        if self.manifest.is_unborn and look.shows_ours:
+            raise SurroundingsError(
+                f"there is no {self.manifest.where}, and this account has sent messages: bring the "
+                "branch back, or say `message-runner unlock --rewritten` to begin a new one"
             )
 
     def _ask_again(self, look: Look, history: History) -> list[Thread]:

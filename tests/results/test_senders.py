@@ -21,7 +21,10 @@ from .world import BEFORE, BRANCH, REF, Fleet, git, new_remote, write_before
 @pytest.fixture
 def fleet(tmp_path: Path, emulator: Emulator) -> Fleet:
     write_before(emulator)
-    return Fleet(new_remote(tmp_path), emulator, tolokers(203))
+    fleet = Fleet(new_remote(tmp_path), emulator, tolokers(203))
+    begun = fleet.machine("first").run("unlock", "--rewritten", "--yes", "--target", emulator.url)
+    assert begun.code == 0, begun.err
+    return fleet
 
 
 def wait_for(is_so: Callable[[], object], process: subprocess.Popen[str]) -> None:
@@ -235,6 +238,14 @@ def test_what_is_being_sent_is_called_so(fleet: Fleet) -> None:
     result = fleet.send(other, "--lock-timeout", "0")
     assert result.code == 75
     assert "is sending since" in result.err
+
+
+def test_no_branch_for_an_account_that_has_sent_is_refused(fleet: Fleet) -> None:
+    git(fleet.bare, "update-ref", "-d", REF)
+    result = fleet.send(fleet.machine("new"))
+    assert result.code == 2
+    assert "unlock --rewritten" in result.err
+    assert reached(fleet.emulator) == [BEFORE]
 
 
 def test_a_branch_that_was_rewritten_is_refused_until_somebody_says_so(fleet: Fleet) -> None:

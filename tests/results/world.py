@@ -120,11 +120,11 @@ class Fleet:
         return ended(self.start(machine, *args, **env))
 
     def commits(self) -> int:
-        """How many pushes were accepted."""
+        """How many pushes were accepted, but for the one that began the branch."""
         done = subprocess.run(
             ["git", "rev-list", "--count", REF], cwd=self.bare, capture_output=True, check=False
         )
-        return int(done.stdout or 0)
+        return int(done.stdout or 0) - 1
 
     def composes(self) -> int:
         return len(calls(self.emulator, "compose")) - 1
