@@ -255,6 +255,9 @@ def results_branch(config: Config, target: Target, flag: Path | None) -> Results
     section = config.section("results")
     if flag is not None or target.url is None or not section:
         return None
+    if ("branch" in section) == ("ref" in section):
+        where = config.file.place(("results",)) if config.file else paths.CONFIG_NAME
+        raise SurroundingsError(f"{where}: error: `results` takes one of `branch` and `ref`")
     ref = section.get("ref") or f"{_HEADS}{section['branch']}"
     return ResultsBranch(str(ref), str(section.get("remote", "origin")))
 

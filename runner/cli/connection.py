@@ -86,7 +86,9 @@ def _or_interrupted(signals: list[int]) -> Iterator[None]:
     try:
         yield
     except Stopped:
-        raise StoppedError(ExitCode(128 + signals[0])) from None
+        # Where no signal was, another run ended this one.
+        code = ExitCode(128 + signals[0]) if signals else ExitCode.LATER
+        raise StoppedError(code) from None
 
 
 def new_run(command: str | None = None) -> dict[str, object]:

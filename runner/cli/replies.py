@@ -50,7 +50,9 @@ def replies(where: Where, speed: Speed, since: str | None, output_format: str) -
     else:
         for line in answer_lines(answers):
             click.echo(line)
-        click.echo(f"{plural(len(answers), 'answer')}; manifest: {truth.told}", err=True)
+        click.echo(plural(len(answers), "answer"), err=True)
+        if settings.branch is not None:
+            click.echo(f"manifest: {truth.told}", err=True)
     return ExitCode.DONE
 
 

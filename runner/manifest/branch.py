@@ -53,6 +53,7 @@ class BranchLog:
     _accepted_s: float = float("-inf")
     _next_s: float = 0.0
     _pending: _Pending | None = None
+    _is_closing: bool = False
     _gathering: threading.Lock = field(default_factory=threading.Lock)
     _pushing: threading.RLock = field(default_factory=threading.RLock)
 
@@ -92,6 +93,7 @@ class BranchLog:
         # A signal must not end what records what was done.
         self.pause = self.shared.pause = self._pause_at_end
         with self._pushing:
+            self._is_closing = True
             lost, self.lost = self.lost, None
             try:
                 self._push_on(self._taken, self.times.retry)
@@ -99,6 +101,7 @@ class BranchLog:
             except RunnerError as error:
                 self.lost = lost if isinstance(lost, SurroundingsError) else error
                 self._leave()
+            self.lease.end()
 
     def _pause_at_end(self, seconds: float) -> None:
         self.lease.rest()
@@ -131,6 +134,13 @@ class BranchLog:
 
     def _attempt(self) -> None:
         """Push once; an answer that was lost is waited for by pushing the same commit again."""
+        try:
+            self._push_once()
+        except OSError as error:
+            said = f"git cannot be used in {self.shared.folder}: {error}"
+            raise SurroundingsError(said) from error
+
+    def _push_once(self) -> None:
         pending = self._pending = self._pending or self._next()
         begun_s = now_s()
         # What arrived, and was not answered, may have arrived the first time.
@@ -164,7 +174,7 @@ class BranchLog:
         self._files += len(pending.files)
         self._safe, self._pending = pending.upto, None
         self.chain.commit = pending.commit
-        if self.lost is None:
+        if self.lost is None and not self._is_closing:
             self.lease.renew(begun_s)
 
     def _go_on_from(self, tip: str | None, pending: _Pending) -> None:
@@ -184,8 +194,10 @@ class BranchLog:
             pending.commit, pending.begun_s = self._commit(pending.files), None
 
     def _check_mine(self) -> None:
-        """See whether somebody has ended this run, or all of them."""
+        """See whether somebody has ended this run, or all of them: facts are written all the same."""
         state = self.chain.state
+        if self._is_closing:
+            return
         if state.mine in state.over or state.mine in state.unlocked:
             self._lose(LaterError("another run has taken over, or `unlock` ended this one"))
         elif state.stopped is not None:

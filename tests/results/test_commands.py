@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support import TOKEN, Project, direct, reached, tolokers
 
 from runner.emulator import Emulator
+from runner.emulator.faults import parse_fault
 
 from .world import BRANCH, clone, files_on, git, new_remote
 
@@ -87,3 +89,75 @@ def test_a_laptop_that_is_offline_says_how_old_its_truth_is(bare: Path, emulator
     assert sent.code == 75
     assert reached(emulator) == tolokers(3)
     assert TOKEN not in sent.err
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        "{branch: message-results, remote: --upload-pack=touch hacked}",
+        "{branch: message-results, remote: https://example.org/x.git}",
+        "{branch: message-results, remote: ../other}",
+        "{branch: --force}",
+        "{branch: a..b}",
+        "{branch: main}",
+        "{ref: HEAD}",
+        "{branch: a, ref: refs/b}",
+        "{remote: origin}",
+        "message-results",
+    ],
+)
+def test_a_configuration_cannot_name_what_is_no_remote_or_branch(bare: Path, results: str) -> None:
+    one = machine(bare, "one")
+    one.write("runner.yaml", f"results: {results}\n")
+    result = one.run("plan", "--target", "http://127.0.0.1:9")
+    assert result.code == 2, result.out
+    assert not (one.root / "hacked").exists()
+
+
+def test_the_local_target_and_a_manifest_by_name_stay_files(bare: Path, emulator: Emulator) -> None:
+    one = machine(bare, "one")
+    assert one.run("send").code == 0
+    assert one.manifest().is_file()
+    assert one.send(emulator, "--manifest", "mine.jsonl", "--settle", "0").code == 0
+    assert (one.root / "mine.jsonl").is_file()
+    assert git(bare, "branch", "--list", BRANCH) == ""
+
+
+def test_two_targets_share_a_branch(bare: Path, emulator: Emulator) -> None:
+    one, other = machine(bare, "one"), machine(bare, "other")
+    url = emulator.url.replace("127.0.0.1", "localhost")
+    assert one.send(emulator, "--settle", "0").code == 0
+    assert "already sent" not in other.run("plan", "--target", url).out
+    assert other.send(url, "--settle", "0").code in (0, 2, 3, 5)
+    hosts = {path.split("/")[0] for path in files_on(bare)}
+    assert len(hosts) == 2
+
+
+def test_stop_works_on_a_file_too(bare: Path, emulator: Emulator) -> None:
+    one = machine(bare, "one")
+    one.write("runner.yaml", "")
+    target = ("--target", emulator.url)
+    assert one.run("stop", "--reason", "wrong", *target).code == 0
+    refused = one.send(emulator)
+    assert refused.code == 2
+    assert "wrong" in refused.err
+    assert one.run("stop", "--lift", *target).code == 0
+    assert one.send(emulator, "--settle", "0").code == 0
+    assert one.run("stop", *target).code == 2
+    assert one.run("unlock", "--yes", *target).code == 2
+
+
+def test_a_person_settles_what_is_unknown_for_everybody(
+    bare: Path, start_emulator: Callable[..., Emulator]
+) -> None:
+    emulator = start_emulator(faults=[parse_fault("kind=accepted-then-500")])
+    one, other = machine(bare, "one", "t1"), machine(bare, "other", "t1")
+    target = ("--target", emulator.url)
+    first = one.send(emulator, "--settle", "0", "--jobs", "1")
+    assert first.code in (0, 5), first.err
+    refreshed = other.run("status", "--refresh", "--settle", "0", *target, TOLOKA_TOKEN=TOKEN)
+    assert refreshed.code in (0, 5), refreshed.err
+    status = one.run("status", "--format", "json", *target)
+    (entry,) = json.loads(status.out)["messages"]
+    assert entry["threads"] == 1
+    assert reached(emulator) == ["t1"]
