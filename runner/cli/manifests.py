@@ -66,7 +66,7 @@ def read_truth(settings: Settings, target: str | None, *, may_lack: bool = False
         if not truth.is_known:
             click.echo(f"warning: {printable(truth.told)}", err=True)
     if truth.history.stopped is not None:
-        click.echo(f"warning: {truth.history.stopped.told}", err=True)
+        click.echo(f"warning: {truth.history.stopped}", err=True)
     return truth
 
 

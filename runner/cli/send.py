@@ -156,7 +156,7 @@ def _run(
     """Plan, ask, and send; None where somebody said no."""
     settings, history = connection.settings, connection.manifest.history()
     if history.stopped is not None:
-        raise SurroundingsError(f"{history.stopped.told}; `message-runner stop --lift` ends that")
+        raise SurroundingsError(f"{history.stopped}; `message-runner stop --lift` ends that")
     planned, warnings = prepared.plan(history)
     show_warnings(warnings)
     only = None

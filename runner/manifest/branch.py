@@ -201,7 +201,7 @@ class BranchLog:
         if state.mine in state.over or state.mine in state.unlocked:
             self._lose(LaterError("another run has taken over, or `unlock` ended this one"))
         elif state.stopped is not None:
-            self._lose(LaterError(state.stopped.told))
+            self._lose(LaterError(state.stopped))
 
     def _lose(self, error: RunnerError) -> None:
         self.lost = self.lost or error

@@ -8,10 +8,11 @@ from datetime import datetime
 from types import GenericAlias
 
 from runner import clock
-from runner.manifest.history import Kind, NotFound, Pending, Row, Stop
+from runner.manifest.history import Kind, NotFound, Pending, Row
 from runner.manifest.state import VERSION, Checked, ManifestState, RunLine
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType
 from runner.toloka.anchor import BEGINNING, Anchor
+from runner.wording import printable
 
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
 TEXTS = list[str]
@@ -69,6 +70,8 @@ def _take_about(state: ManifestState, event: Checked) -> None:
 def _take_intent(state: ManifestState, event: Checked) -> None:
     delivery, row = event["delivery"], _row_of(state, event)
     state.add_up("intent", delivery)
+    if "topic" in event:
+        state.topics.setdefault(row.kind, event["topic"])
     known = state.rows.setdefault(delivery, row)
     if known is not row:
         if (known.kind, known.digest, known.at) != (row.kind, row.digest, row.at):
@@ -132,7 +135,8 @@ def _take_end(state: ManifestState, event: Checked) -> None:
 
 
 def _take_stop(state: ManifestState, event: Checked) -> None:
-    state.stopped = Stop(event["reason"], event.get("actor") or "somebody", event["at"])
+    who = event.get("actor") or "somebody"
+    state.stopped = printable(f"{who} stopped all sending at {event['at']}: {event['reason']}")
 
 
 def _take_lift(state: ManifestState, _event: Checked) -> None:
@@ -281,6 +285,7 @@ LINES: Mapping[str, LineKind] = {
             "recipients_filter": dict,
             "thread_id": str,
             "run": str,
+            "topic": str,
             "place": NUMBERS,
         },
     ),

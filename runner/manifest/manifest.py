@@ -170,7 +170,7 @@ class Manifest:
         self,
         *,
         cursor: Anchor,
-        rest: Mapping[str, str],
+        rest: Sequence[str],
         adopted: Iterable[tuple[Delivery, Sent]] = (),
         doubts: Iterable[tuple[Delivery, Thread]] = (),
         unknown_doubts: Mapping[str, Iterable[str]] | None = None,
@@ -192,8 +192,7 @@ class Manifest:
         events += doubt_events(unknown_doubts or {}, history)
         if shows_ours and not history.is_shown:
             events.append(new_event("shown"))
-        known = {thread for thread, _ in history.rest} if rest else set()
-        new = [f"{thread}:{marks}" for thread, marks in rest.items() if thread not in known]
+        new = history.not_remembered(rest)
         is_further = cursor != history.cursor and (is_long or not self._log.is_shared)
         if not (events or new or is_part or history.has_gap or is_further):
             return ids

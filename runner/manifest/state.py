@@ -20,7 +20,6 @@ from runner.manifest.history import (
     Pending,
     Row,
     Settled,
-    Stop,
 )
 from runner.model import NoRecipients, Rejected
 from runner.toloka.anchor import Anchor
@@ -61,11 +60,13 @@ class ManifestState:
     """The runs that have ended, or were taken over."""
     unlocked: set[str] = field(default_factory=set)
     """The runs that a person has ended: they send nothing more, as soon as they see it."""
-    stopped: Stop | None = None
+    stopped: str | None = None
     rows: dict[str, Row] = field(default_factory=dict)
     """By delivery id, tests included."""
     tests: set[str] = field(default_factory=set)
     orphans: dict[str, Orphan] = field(default_factory=dict)
+    topics: dict[Kind, str] = field(default_factory=dict)
+    """The mark of the first topic of each kind."""
     pending: dict[str, Pending] = field(default_factory=dict)
     """The intents without an outcome, in their order."""
     anchors: dict[str, Anchor] = field(default_factory=dict)
@@ -106,6 +107,7 @@ class ManifestState:
             being_sent=self._being_sent(),
             tests={each: rows.pop(each) for each in self.tests},
             rows=rows,
+            topics={kind[:2]: mark for kind, mark in self.topics.items()},
             pending=self.pending.copy(),
             doubts=self.doubts.copy(),
             doubted=frozenset(self.doubted),
