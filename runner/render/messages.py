@@ -212,6 +212,7 @@ class _Rendering:
             pointer = (key, language)
             text = self._result(pointer) if MARKER.search(template) else template
             if isinstance(text, str):
+                text = text.removesuffix("\n") if key == "topic" else text
                 rendered[language] = text
                 source = Source(self.spec.file, (key, language), template)
                 self.problems.extend(_find_text_problems(source, text))
@@ -332,6 +333,8 @@ def _find_text_problems(source: Source, rendered: str) -> list[Problem]:
     if len(rendered) > _MAX_CHARACTERS:
         what = f"{name} is {len(rendered):,} characters long"
         return [Problem(source.place(), what, f"write no more than {_MAX_CHARACTERS:,}")]
+    if source.pointer[0] == "topic" and "\n" in rendered:
+        return [Problem(source.place(), f"{name} holds a line end", "write it on one line")]
     bad = _BAD_IN_TEXT.search(rendered)
     if bad:
         what = f"{name} holds the control character U+{ord(bad.group()):04X}"

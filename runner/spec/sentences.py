@@ -181,10 +181,13 @@ def _type(breach: Breach) -> Iterator[Fault]:
         return
     shown = quoted(value) if isinstance(value, float) else kind(value)
     what = f"{breach.name} is {shown}, not {either([_KINDS[name] for name in names])}"
-    yield Fault(breach.at, what, _hint_on_quotes(value, names[0]) or breach.hint)
+    yield Fault(breach.at, what, _hint_on_quotes(breach, names[0]) or breach.hint)
 
 
-def _hint_on_quotes(value: object, wanted: str) -> str:
+def _hint_on_quotes(breach: Breach, wanted: str) -> str:
+    value = breach.value
+    if isinstance(value, (list, Mapping)) and breach.at[:1] in (("topic",), ("text",)):
+        return f"put the text in quotes, or under `{breach.at[1]}: |`" if len(breach.at) > 1 else ""
     if wanted == "string" and isinstance(value, (bool, int, float)):
         return "put it in quotes"
     if not isinstance(value, str):

@@ -16,14 +16,21 @@ from runner.errors import MessagesError, Place, Problem
 from runner.model import SelectType, Texts
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.schema import find_message_faults
-from runner.spec.yamlevents import Shape
+from runner.spec.yamlevents import Leaf, Shape
 from runner.spec.yamlfile import YamlFile, read_yaml
 from runner.wording import shown
 
-_FILTER_SHAPE: dict[str, Shape | bool] = {"key": True}
+_FILTER_SHAPE: dict[str, Shape | Leaf] = {"key": "id"}
 _FILTER_SHAPE.update({"and": _FILTER_SHAPE, "or": _FILTER_SHAPE})
 # An id is the text in the file: 0123 and 1e5 are ids, not numbers.
-_TEXT_SHAPE: Shape = {"recipients_ids": True, "thread_id": True, "recipients_filter": _FILTER_SHAPE}
+_TEXT_SHAPE: Shape = {
+    "recipients_ids": "id",
+    "thread_id": "id",
+    "recipients_filter": _FILTER_SHAPE,
+    "topic": "words",
+    "text": "words",
+    "variables": "printed",
+}
 _ID = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 
 

@@ -1,0 +1,98 @@
+"""Each rule on what a file means: what it refuses, in which words, and what honest files it lets pass.
+
+A row is a name, the files of a project, and what `validate --strict` says of them: the beginnings of
+its lines, or nothing where all is well. A message that is not among the files is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from support import THANKS, Project
+
+Files = Mapping[str, str | bytes]
+Row = tuple[str, Files, tuple[str, ...]]
+
+ME = "messages/m.yaml"
+WAY = "put the text in quotes"
+
+
+def topic(written: str) -> Files:
+    """A message with this topic, as it is written after `EN: `."""
+    return {ME: THANKS.replace('"Thank you!"', written)}
+
+
+def extra(written: str) -> Files:
+    """A message with more lines."""
+    return {ME: THANKS + written}
+
+
+YAML: list[Row] = [
+    ("separator in a spec", extra("# note\u2028revision: 7\n"), (f"{ME}:9:7: error: a line separator (U+2028) out of a word processor; make it a line end",)),
+    ("separator in a list", extra("# note\x85revision: 7\n"), (f"{ME}:9:7: error: a line separator (U+0085)",)),
+    ("separator in a text", topic('"Hello\u2029you"'), (f"{ME}:2:13: error: a line separator (U+2029)",)),
+    ("vertical tab", extra("# note\x0brevision: 7\n"), (f"{ME}:9:7: error: a line separator (U+000B)",)),
+    ("carriage return", extra("# note\rrevision: 7\n"), (f"{ME}:9:7: error: a carriage return (U+000D) stands alone; save the file with plain line ends",)),
+    ("separator in the configuration", {"runner.yaml": "# note\u2028target: production\n"}, ("runner.yaml:1:7: error: a line separator (U+2028)",)),
+    ("escaped separator", topic(r'"Hello\u2028you"'), ()),
+    ("lines of Windows", {ME: THANKS.replace("\n", "\r\n")}, ()),
+    ("emoji in halves", topic(r'"Hello \ud83d\ude00"'), ()),
+    ("duplicate key", extra("answerable: true\n"), (f'{ME}:9:1: error: duplicate key "answerable"; keep one of the two',)),
+    ("unused anchor", topic("&Co are here"), (f"{ME}:2:7: error: nothing refers to the anchor &Co; {WAY}, EN: \"&Co are here\", or under `EN: |`",)),
+    ("unused anchor of a list", extra("variables: {a: &a [1], b: 2}\n"), (f"{ME}:9:16: error: nothing refers to the anchor &a; remove &a, or quote it if it is text",)),
+    ("anchor that is named twice", extra("variables: {a: &a 1, b: &a 2, c: *a}\n"), (f"{ME}:9:16: error: nothing refers to the anchor &a",)),
+    ("anchor that is used", extra("variables: {a: &a cats, b: *a}\n"), ()),
+    ("merge key", extra("variables: {a: &a {b: 1}, c: {<<: *a}}\n"), (f"{ME}:9:31: error: merge keys (<<)",)),
+    ("tag of nothing", topic("! Attention"), (f"{ME}:2:7: error: the tag ! is not used here; {WAY}, EN: \"! Attention\", or under `EN: |`",)),
+    ("tag of text", extra("variables: {a: !!str 5}\n"), (f"{ME}:9:16: error: the tag tag:yaml.org,2002:str is not used here; remove it",)),
+    ("directive", {ME: "%YAML 1.2\n---\n" + THANKS}, (f"{ME}:1:1: error: a line that starts with % is an order to the parser; remove it",)),
+    ("document mark", {ME: "---\n" + THANKS}, ()),
+    ("second document", extra("---\n" + THANKS), (f"{ME}:9:1: error: a second document starts here; one file holds one",)),
+    ("no-break space in a key", extra("variables: {a\xa0b: 1}\n"), (f"{ME}:9:13: error: a no-break space (U+00A0) stands in this word",)),
+    ("Cyrillic letter in a key", {ME: THANKS.replace("text:", "t\u0435xt:")}, (f"{ME}:3:1: error: a cyrillic small letter ie (U+0435) stands among Latin letters; write it all in Latin letters: text",)),
+    ("Cyrillic letter in a language", topic('"Hi"\n  RU: "Hi"\n  \u0415N: "Hi"'), (f"{ME}:4:3: error: a cyrillic capital letter ie (U+0415) stands among Latin letters; write it all in Latin letters: EN",)),
+    ("keys in other scripts", extra("variables: {labels: {имя: 1, שם: 2, user_имя: 3, Größe: 4}}\n"), ()),
+    ("no-break space after a colon", {ME: THANKS.replace('EN: "Thank', 'EN:\xa0"Thank')}, (f"{ME}:2:6: error: a no-break space (U+00A0) follows the colon, and YAML takes it for text; write a plain space",)),
+    ("comment in a topic", topic("Pool #5 is open"), (f"{ME}:2:12: error: the text ends before this #, which begins a comment; {WAY}, EN: \"Pool #5 is open\", or under `EN: |`",)),
+    ("comment with a space in a topic", topic("Thank you # in English"), (f"{ME}:2:17: error: the text ends before this #",)),
+    ("nothing but a comment", topic("#5 is open"), (f"{ME}:2:7: error: the text ends before this #",)),
+    ("comment below a topic", topic("Pool\n    #5 is open"), (f"{ME}:3:5: error: the text ends before this #, which begins a comment; {WAY}, or under `EN: |`",)),
+    ("comment in brackets", {ME: THANKS.replace('\n  EN: "Thank you!"', " {EN: Pool #5\n  }")}, (f"{ME}:1:18: error: the text ends before this #",)),
+    ("comment in a variable", extra("variables:\n  ticket: number #12\n"), (f"{ME}:10:18: error: the text ends before this #, which begins a comment; put the text in quotes, or the comment on a line of its own",)),
+    ("comment in a shared variable", {"runner.yaml": "variables:\n  ticket: number #12\n"}, ("runner.yaml:2:18: error: the text ends before this #",)),
+    ("number sign in quotes", topic('"Pool #5 is open"'), ()),
+    ("number sign in a block", topic("| # as it is\n    Pool #5 is open"), ()),
+    ("number sign inside a word", topic("Pool#5 is open"), ()),
+    ("comment after a quote", topic('"Pool"  # in English'), ()),
+    ("comment between the languages", topic('Pool\n  # Russian follows\n  #and more'), ()),
+    ("comments elsewhere", extra("variables:\n  team: cats  # see wiki\n  n: 5 #five\ndraft: true #yet\n"), ()),
+    ("bracket", topic("[Update] More tasks"), (f"{ME}:2:16: error: \"M\" cannot stand here; {WAY}, EN: \"[Update] More tasks\", or under `EN: |`",)),
+    ("bracket alone", topic("[Update]"), (f"{ME}:2:7: error: `topic.EN` is a list, not text; {WAY}, or under `EN: |`",)),
+    ("brace", topic("{name}, hello"), (f"{ME}:2:13: error: \",\" cannot stand here; {WAY}, EN: \"{{name}}, hello\", or under `EN: |`",)),
+    ("star", topic("*Important*"), (f"{ME}:2:7: error: text cannot start with *; {WAY}, EN: \"*Important*\", or under `EN: |`",)),
+    ("at sign", topic("@all"), (f"{ME}:2:7: error: text cannot start with @; {WAY}, EN: \"@all\", or under `EN: |`",)),
+    ("colon", topic("Hello: world"), (f"{ME}:2:12: error: \":\" cannot stand here; {WAY}, EN: \"Hello: world\", or under `EN: |`",)),
+    ("colon in the second line", topic("Hello,\n    note: world"), (f"{ME}:3:9: error: \":\" cannot stand here; {WAY}, or under `EN: |`",)),
+    ("dash", topic("- one"), (f"{ME}:2:7: error: \"-\" cannot stand here; {WAY}, EN: \"- one\", or under `EN: |`",)),
+    ("quoted word", topic('"Cats" are open'), (f"{ME}:2:14: error: \"a\" cannot stand here; {WAY}, EN: '\"Cats\" are open', or under `EN: |`",)),
+    ("template", topic("{{ name }}, hello"), (f"{ME}:2:8: error: a key must be plain text; {WAY}, EN: \"{{{{ name }}}}, hello\", or under `EN: |`",)),
+    ("line end in a topic", topic("|\n    Hello\n    you"), (f"{ME}:3:5: error: topic.EN holds a line end; write it on one line",)),
+    ("one final line end of a topic", topic("|\n    Hello"), ()),
+    ("link in quotes", topic('"[our guide](https://example.com) #1"'), ()),
+    ("wrong indentation keeps its hint", topic('"Hi"\n   RU: "x"'), (f"{ME}:3:4: error: \"R\" cannot stand here; check the indentation of this line and the ones above",)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "files", "said"), YAML, ids=[row[0] for row in YAML])
+def test_a_file_means_what_its_author_means(
+    name: str, files: Files, said: tuple[str, ...], project: Project
+) -> None:
+    for path, content in {ME: THANKS, **files}.items():
+        project.write(path, content)
+    shown = project.run("validate", "--strict")
+    found = [line for line in (shown.out + shown.err).splitlines() if ": error: " in line]
+    assert len(found) == len(said), found
+    for line, begin in zip(found, said, strict=True):
+        assert begin in line, name
+    assert (shown.code == 0) == (not said)
