@@ -6,7 +6,7 @@ import codecs
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import partial
+from io import BytesIO
 from typing import BinaryIO
 
 from runner.files import MANIFEST_START
@@ -31,25 +31,33 @@ def read_state(stream: BinaryIO) -> tuple[ManifestState, int]:
     other line that is not what a manifest holds.
     """
     state, end = ManifestState(), 0
-    for block in iter(partial(stream.readlines, _BLOCK), []):
-        events = _parse(block)
-        for line in block:
+    while block := stream.read(_BLOCK) + stream.readline():
+        if block.endswith(b"\n") and not block.strip():
+            state.line += block.count(b"\n")
+            end += len(block)
+            continue
+        lines = BytesIO(block).readlines()
+        events = _parse(lines)
+        for line in lines:
             state.line += 1
             try:
                 if line[-1] != _LINE_END and _is_torn(line, end):
                     break
-                event = next(events)
-                if event is not None:
-                    check_event(event)
-                    if state.target is None and event["event"] != "manifest":
-                        raise ValueError("the first line does not name the target")
-                    LINES[event["event"]].take(state, event)
+                if (event := next(events)) is not None:
+                    _take(state, event)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise DamageError(state.line, _reason(error, line, end)) from error
             end += len(line)
     for orphan in state.orphans.values():
         raise DamageError(orphan.line, "the intent of this outcome is missing")
     return state, end
+
+
+def _take(state: ManifestState, event: Checked) -> None:
+    check_event(event)
+    if state.target is None and event["event"] != "manifest":
+        raise ValueError("the first line does not name the target")
+    LINES[event["event"]].take(state, event)
 
 
 def _parse(lines: Sequence[bytes]) -> Iterator[Checked | None]:

@@ -226,7 +226,7 @@ class Templates(AbstractContextManager["Templates"]):
             return {"wrong": f"{shown(path)} cannot be read: {error.strerror}"}
         except UnicodeDecodeError:
             return {"wrong": f"{shown(path)} is not UTF-8"}
-        return {"text": text.replace("\r\n", "\n").removesuffix("\n")}
+        return {"text": text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")}
 
     def _partial_path(self, name: str) -> Path | None:
         parts = name.split("/")

@@ -151,4 +151,6 @@ def _advice(before: str, found: str) -> str:
         return "put text that holds a colon in quotes"
     if found == ":":
         return "check the indentation, and the line above for a missing colon"
+    if found in ("-", "?"):
+        return f"put text that starts with {found} in quotes, and a list on lines of its own"
     return "check the quotes, commas and brackets before it"

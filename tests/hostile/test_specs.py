@@ -413,7 +413,7 @@ def test_blank_lines_in_a_manifest_take_no_room(project: Project) -> None:
 def test_a_spec_that_is_its_own_link_is_refused(project: Project) -> None:
     project.write("messages/m.yaml", THANKS)
     (project.root / "messages/y.yaml").symlink_to("y.yaml")
-    check_one_complaint(call_limited("validate", cwd=project.root), "cannot be read: Too many")
+    check_one_complaint(call_limited("validate", cwd=project.root), "cannot be read: ")
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="no such name can be made there")

@@ -176,6 +176,7 @@ def test_what_is_not_plain_yaml_is_refused_at_its_place(
     [
         ("a: 1\n b: 2\n", "2:3", '":" cannot stand here', "check the indentation, and the line above for a missing colon"),
         ("a: {b: c: d}\n", "1:9", '":" cannot stand here', "put text that holds a colon in quotes"),
+        ("a: - b\n", "1:4", '"-" cannot stand here', "put text that starts with - in quotes, and a list on lines of its own"),
         ("a: [1,,2]\n", "1:7", '"," cannot stand here', "check the quotes, commas and brackets before it"),
         ("%YAML 1.2\n---\na: 1\n", "1:1", "a line that starts with % is an order to the parser", "remove it"),
         ("a: 1\n...\n# x\n\n%TAG !e! tag:x\n", "5:1", "a line that starts with % is an order to the parser", "remove it"),
