@@ -42,20 +42,28 @@ class Selection:
 class Checked:
     """What the selected files hold, and everything that is wrong with them.
 
-    `faults` make a file unusable; `lint` are the breaches of house rules, by message id.
+    `faults` make a file unusable; `warnings` are of files that are not read; `lint` are the breaches
+    of house rules, by message id.
     """
 
     files: tuple[str, ...]
     specs: tuple[MessageSpec, ...]
     messages: tuple[Message, ...]
     faults: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
     lint: Mapping[str, tuple[Problem, ...]]
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Every problem and warning, in the order of the files."""
         return tuple(
-            sorted({*self.faults, *(each for some in self.lint.values() for each in some)})
+            sorted(
+                {
+                    *self.faults,
+                    *self.warnings,
+                    *(each for some in self.lint.values() for each in some),
+                }
+            )
         )
 
     @property
@@ -69,12 +77,14 @@ def check(selection: Selection, config: Config) -> Checked:
     Raises `SurroundingsError` when nothing is found.
     """
     below, above = load_variables(config, selection.var_files, selection.assignments)
-    files = _find_files(selection, config)
+    warnings: list[Problem] = []
+    files = _find_files(selection, config, warnings.append)
     levels = cast("Mapping[str, Level]", config.section("lint"))
     messages: list[Message] = []
     lint: dict[str, tuple[Problem, ...]] = {}
     with Renderer(config.messages_root, below=below, above=above) as renderer:
-        specs, problems = load_specs(files, config.messages_root, renderer.expect)
+        others = _find_others(files, config) if selection.paths else []
+        specs, problems = load_specs(files, config.messages_root, renderer.expect, others=others)
         faults = list(problems)
         for spec in specs:
             try:
@@ -89,6 +99,9 @@ def check(selection: Selection, config: Config) -> Checked:
         specs=specs,
         messages=tuple(messages),
         faults=tuple(faults),
+        warnings=tuple(
+            replace(each, severity="error") if selection.strict else each for each in warnings
+        ),
         lint=lint,
     )
 
@@ -99,6 +112,7 @@ class Prepared:
 
     specs: tuple[MessageSpec, ...]
     messages: tuple[Message, ...]
+    warnings: tuple[Problem, ...]
     lint: Mapping[str, tuple[Problem, ...]]
     policy: Policy
     is_gone: Callable[[str], bool]
@@ -115,7 +129,10 @@ class Prepared:
         Gives the warnings. House rules stop only what would still be sent.
         """
         objections = find_objections(plan, self.policy, self.is_gone)
-        problems = [self.problem(message, fault) for message, fault in objections]
+        problems = [
+            *self.warnings,
+            *(self.problem(message, fault) for message, fault in objections),
+        ]
         for planned in plan.messages:
             if planned.deliveries:
                 problems += self.lint.get(planned.message.id, ())
@@ -155,6 +172,7 @@ def prepare(selection: Selection, config: Config) -> Prepared:
     return Prepared(
         specs=checked.specs,
         messages=checked.messages,
+        warnings=checked.warnings,
         lint=checked.lint,
         policy=load_policy(config),
         is_gone=_gone_ids(checked.specs, config.messages_root),
@@ -199,15 +217,26 @@ def _gone_ids(specs: Iterable[MessageSpec], root: Path | None) -> Callable[[str]
     return is_gone
 
 
-def _find_files(selection: Selection, config: Config) -> list[Path]:
+def _find_others(files: Iterable[Path], config: Config) -> list[Path]:
+    """The files below the messages root that were not selected, as far as they can be listed."""
+    try:
+        every = paths.find_specs([config.messages_root] if config.messages_root else [])
+    except (MessagesError, SurroundingsError):
+        return []
+    return [path for path in every if path not in set(files)]
+
+
+def _find_files(
+    selection: Selection, config: Config, warn: Callable[[Problem], object]
+) -> list[Path]:
     if selection.paths:
-        return paths.find_specs(selection.paths)
+        return paths.find_specs(selection.paths, warn)
     if config.messages_root is None or not config.messages_root.is_dir():
         raise SurroundingsError(
             f"there is no {paths.MESSAGES_NAME}/ folder here or above, and no file was named: "
             f"put messages into {paths.MESSAGES_NAME}/, or name a file"
         )
-    return paths.find_specs([config.messages_root])
+    return paths.find_specs([config.messages_root], warn)
 
 
 def _pointer(field_path: str) -> Pointer:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from runner.errors import Fault, Pointer
-from runner.toloka.filter_table import is_code, is_template
+from runner.toloka.filter_table import is_template
+from runner.toloka.languages import meant_by
 from runner.wording import either, kind, nearest, plain, quoted
 
 if TYPE_CHECKING:
@@ -266,8 +267,8 @@ def _hint_on_key(key: str, known: tuple[str, ...], found: Data) -> str:
 
 
 def _language(key: str) -> tuple[str, str]:
-    right = f"write {key.upper()}" if is_code(key.upper()) else ""
-    hint = right or "a language is two upper-case letters, such as EN"
+    meant = meant_by(key)
+    hint = f"write {meant}" if meant else "a language is two upper-case letters, such as EN"
     return f"{quoted(key)} is not a language code", hint
 
 

@@ -84,14 +84,71 @@ YAML: list[Row] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "files", "said"), YAML, ids=[row[0] for row in YAML])
+def renamed(path: str) -> Files:
+    """Another message, with another topic, in this file."""
+    return {path: THANKS.replace("Thank you!", "Hello")}
+
+
+HINT = "rename it; an `id:` keeps the name that it was sent under"
+FILES: list[Row] = [
+    ("runner.yml", {"runner.yml": "target: local\n"}, ("runner.yml is not read: call it runner.yaml, or otherwise",)),
+    ("Runner.yaml", {"Runner.yaml": "target: local\n", "runner.yaml": ""}, ("Runner.yaml is not read",)),
+    ("runner.yaml.txt", {"runner.yaml.txt": "target: local\n"}, ("runner.yaml.txt is not read",)),
+    ("runner.toml of somebody else", {"runner.toml": "", "runner.yaml": "target: local\n"}, ()),
+    ("message saved as text", renamed("messages/a.yaml.txt"), ("messages/a.yaml.txt:1:1: error: this file is not read: a message is a .yaml or .yml file; call it .yaml, which takes JSON too, or begin its name with _",)),
+    ("message in JSON", {"messages/a.json": '{"topic": {}}'}, ("messages/a.json:1:1: error: this file is not read",)),
+    ("other files", {"messages/README.md": "", "messages/rows.json": "[]", "messages/_old.yaml.txt": ""}, ()),
+    ("name of a device", renamed("messages/con.yaml"), (f"messages/con.yaml:1:1: error: Windows has no file of this name; {HINT}",)),
+    ("name like a device's", renamed("messages/console.yaml"), ()),
+    ("names that differ in case", renamed("messages/M.yaml"), (f"{ME}:1:1: error: Windows and macOS take this file and M.yaml for one; {HINT}",)),
+    ("one id twice", {**renamed("messages/a.yaml"), **extra("id: a\n")}, (f'{ME}:9:5: error: the id "a" is already that of messages/a.yaml; two messages need two ids',)),
+    ("id that is not a path's", {**renamed("messages/a.yaml"), **extra("id: b\n")}, ()),
+    ("country's code", topic('"Hi"\n  UA: "Hi"'), (f'{ME}:3:3: error: "UA" is not a language code; write UK', f"{ME}:4:1: error: `text` has no UA")),
+    ("small letters", topic('"Hi"\n  ru: "Hi"'), (f'{ME}:3:3: error: "ru" is not a language code; write RU', f"{ME}:4:1: error: `text` has no RU")),
+    ("language with its country", topic('"Hi"\n  PT-BR: "Hi"'), (f'{ME}:3:3: error: "PT-BR" is not a language code; write PT',)),
+    ("language that is none", topic('"Hi"\n  XX: "Hi"'), (f'{ME}:3:3: error: "XX" is not a language code; a language is two upper-case', f"{ME}:4:1: error: `text` has no XX")),
+    ("language better known as a country", {ME: THANKS.replace("EN:", "BR:")}, (f"{ME}:4:8: error: text.BR is in Breton by its code BR, which Brazil has too (there it is PT)",)),
+    ("waived", {ME: THANKS.replace("EN:", "BR:") + "lint: {language: they speak Breton}\n"}, ()),
+    ("Ukrainian in Latin letters", {ME: THANKS.replace("EN:", "UK:")}, (f"{ME}:4:8: error: text.UK is in Ukrainian by its code UK, which the United Kingdom has too (there it is EN)",)),
+    ("Ukrainian", {ME: THANKS.replace("EN:", "UK:").replace("Amazing", "Чудово")}, ()),
+    ("separator in a partial", {"messages/_partials/a": "x\u2028y", **topic('"{% include \'a\' %}"')}, (f"{ME}:2:8: error: template: messages/_partials/a:1: a line separator (U+2028)",)),
+]  # fmt: skip
+
+ROWS = [*YAML, *FILES]
+
+
+def test_one_id_is_one_message_whichever_file_is_named(project: Project) -> None:
+    project.write("messages/bonus.yaml", THANKS)
+    project.write("messages/copy.yaml", THANKS + "id: bonus\n")
+    for name, place, other in (
+        ("bonus", "messages/bonus.yaml:1:1", "messages/copy.yaml"),
+        ("copy", "messages/copy.yaml:9:5", "messages/bonus.yaml"),
+    ):
+        shown = project.run("send", f"messages/{name}.yaml")
+        said = f'{place}: error: the id "bonus" is also that of {other}; two messages need two ids'
+        assert shown.code == 3
+        assert said in shown.err
+
+
+def test_what_only_looks_like_a_message_is_a_warning_in_every_command(project: Project) -> None:
+    project.write(ME, THANKS)
+    project.write("messages/a.yaml.txt", THANKS)
+    for command in ("validate", "plan", "send"):
+        shown = project.run(command)
+        assert shown.code == 0
+        assert "messages/a.yaml.txt:1:1: warning: this file is not read" in shown.out + shown.err
+        assert project.run(command, "--strict").code == 3
+
+
+@pytest.mark.parametrize(("name", "files", "said"), ROWS, ids=[row[0] for row in ROWS])
 def test_a_file_means_what_its_author_means(
     name: str, files: Files, said: tuple[str, ...], project: Project
 ) -> None:
     for path, content in {ME: THANKS, **files}.items():
         project.write(path, content)
     shown = project.run("validate", "--strict")
-    found = [line for line in (shown.out + shown.err).splitlines() if ": error: " in line]
+    lines = (shown.out + shown.err).splitlines()
+    found = [line for line in lines if "error: " in line.lower()]
     assert len(found) == len(said), found
     for line, begin in zip(found, said, strict=True):
         assert begin in line, name

@@ -14,7 +14,7 @@ from runner.render.lint import RULES
 from runner.spec.schema import load_schema
 
 ERRORS = ("contact-details", "project-link")
-WARNINGS = ("html", "translation-parity", "untranslated", "answerable-question")
+WARNINGS = ("html", "translation-parity", "untranslated", "language", "answerable-question")
 
 BAD: dict[str, str] = {
     "contact-details": direct("a", text="Write to help@example.com."),
@@ -28,6 +28,7 @@ BAD: dict[str, str] = {
         "topic: {EN: Hi, ES: Hola}\ntext: {EN: Well done., ES: Well  done.}\n"
         "recipients_select_type: DIRECT\nrecipients_ids: [a]\n"
     ),
+    "language": direct("a").replace("EN:", "BR:"),
     "answerable-question": direct("a", text="Is it clear?", extra="answerable: false\n"),
 }
 
