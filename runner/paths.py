@@ -15,6 +15,7 @@ CONFIG_NAME = "runner.yaml"
 MESSAGES_NAME = "messages"
 SPEC_SUFFIXES = (".yaml", ".yml")
 _LIKE_SPECS = (".yaml.txt", ".yml.txt", ".json")
+_MESSAGE_IN_JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{.*"(?:topic|text)"\s*:', re.DOTALL)
 _LIKE_CONFIG = frozenset({CONFIG_NAME, "runner.yml", "runner.yaml.txt", "runner.yml.txt"})
 # Windows has no file of these names, whatever their ending.
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])\.", re.IGNORECASE)
@@ -87,18 +88,17 @@ def _unread(folder: str, names: Sequence[str]) -> Iterator[tuple[str, str, str]]
     for name in names:
         if name.lower().endswith(_LIKE_SPECS):
             path = Path(folder, name)
-            # A list is rows for a message; what looks like a message is a mapping.
-            if not name.lower().endswith(".json") or _begins_with_brace(path):
+            if not name.lower().endswith(".json") or _holds_a_message(path):
                 hint = "call it .yaml, which takes JSON too, or begin its name with _"
                 yield name, "this file is not read: a message is a .yaml or .yml file", hint
 
 
-def _begins_with_brace(path: Path) -> bool:
+def _holds_a_message(path: Path) -> bool:
     if path.is_symlink() or not path.is_file():
         return False
     try:
         with path.open("rb") as stream:
-            return stream.read(1_000).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+            return _MESSAGE_IN_JSON.match(stream.read(10_000)) is not None
     except OSError:
         return False
 

@@ -20,7 +20,8 @@ from runner.plan.objections import find_objections
 from runner.plan.plan import Plan, Policy
 from runner.render.lint import Level, find_lint
 from runner.render.messages import Renderer
-from runner.spec.datafile import load_ids
+from runner.spec.datafile import DEFAULT_COLUMN
+from runner.spec.idlist import load_ids
 from runner.spec.specs import MessageSpec, find_ids, load_specs
 from runner.wording import shown
 
@@ -52,6 +53,7 @@ class Checked:
     faults: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
     lint: Mapping[str, tuple[Problem, ...]]
+    policy: Policy
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -77,6 +79,7 @@ def check(selection: Selection, config: Config) -> Checked:
     Raises `SurroundingsError` when nothing is found.
     """
     below, above = load_variables(config, selection.var_files, selection.assignments)
+    policy = load_policy(config)
     warnings: list[Problem] = []
     files = _find_files(selection, config, warnings.append)
     levels = cast("Mapping[str, Level]", config.section("lint"))
@@ -103,6 +106,7 @@ def check(selection: Selection, config: Config) -> Checked:
             replace(each, severity="error") if selection.strict else each for each in warnings
         ),
         lint=lint,
+        policy=policy,
     )
 
 
@@ -174,7 +178,7 @@ def prepare(selection: Selection, config: Config) -> Prepared:
         messages=checked.messages,
         warnings=checked.warnings,
         lint=checked.lint,
-        policy=load_policy(config),
+        policy=checked.policy,
         is_gone=_gone_ids(checked.specs, config.messages_root),
     )
 
@@ -182,22 +186,28 @@ def prepare(selection: Selection, config: Config) -> Prepared:
 def load_policy(config: Config) -> Policy:
     """Load the policy and the suppression list; raises `SurroundingsError`."""
     policy = config.section("policy")
-    name = config.data.get("suppress")
-    suppressed: tuple[str, ...] = ()
-    if isinstance(name, str):
-        try:
-            path = paths.find_data_file(name, config.project / paths.CONFIG_NAME, config.project)
-            suppressed = load_ids(path, "")
-        except MessagesError as error:
-            raise SurroundingsError(str(error)) from error
-        except ValueError as error:
-            where = config.file.place(("suppress",)) if config.file else paths.CONFIG_NAME
-            raise SurroundingsError(f"{where}: error: `suppress`: {error}") from error
+    given = config.data.get("suppress", [])
+    suppressed: list[str] = []
+    for index, name in enumerate([given] if isinstance(given, str) else cast("list[str]", given)):
+        pointer: Pointer = ("suppress",) if isinstance(given, str) else ("suppress", index)
+        suppressed += _load_suppressed(config, name, pointer)
     return Policy(
         allow_all=policy.get("allow_all", True) is True,
         max_recipients=cast("int | None", policy.get("max_recipients")),
-        suppressed=frozenset(suppressed),
+        suppressed=frozenset(map(str.casefold, suppressed)),
     )
+
+
+def _load_suppressed(config: Config, name: str, pointer: Pointer) -> tuple[str, ...]:
+    column = str(config.data.get("suppress_column", DEFAULT_COLUMN))
+    try:
+        path = paths.find_data_file(name, config.project / paths.CONFIG_NAME, config.project)
+        return load_ids(path, column)
+    except MessagesError as error:
+        raise SurroundingsError(str(error)) from error
+    except ValueError as error:
+        where = config.file.place(pointer) if config.file else paths.CONFIG_NAME
+        raise SurroundingsError(f"{where}: error: `suppress`: {error}") from error
 
 
 def _gone_ids(specs: Iterable[MessageSpec], root: Path | None) -> Callable[[str], bool]:

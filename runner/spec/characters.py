@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from runner.wording import named_character
+
 UNFIT = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]|\r(?!\n)"
 )
@@ -55,12 +57,6 @@ def _shifted(pair: re.Match[str], by: int) -> str:
     return "".join(f"\\u{int(half, 16) + by:04x}" for half in pair.groups())
 
 
-def named(char: str) -> str:
-    """Name a character as in 'a no-break space (U+00A0)'."""
-    name = unicodedata.name(char, "control character").lower()
-    return f"a {name} (U+{ord(char):04X})"
-
-
 def why_unfit(char: str) -> tuple[str, str]:
     """Say what is wrong with a character that `UNFIT` found, and what would be right."""
     code = f"U+{ord(char):04X}"
@@ -78,12 +74,18 @@ def stranger_in(word: str) -> tuple[str, str] | None:
     if word.isascii():
         return None
     if space := _NOT_IN_A_WORD.search(word):
-        return f"{named(space.group())} stands in this word", "remove it, or write a plain space"
+        return (
+            f"{named_character(space.group())} stands in this word",
+            "remove it, or write a plain space",
+        )
     plain = unicodedata.normalize("NFKC", word).translate(_TWINS)
     if not plain.isascii() or not re.search("[A-Za-z]", word):
         return None
     other = next(char for char in word if not char.isascii())
-    return f"{named(other)} stands among Latin letters", f"write it all in Latin letters: {plain}"
+    return (
+        f"{named_character(other)} stands among Latin letters",
+        f"write it all in Latin letters: {plain}",
+    )
 
 
 def space_after_colon(line: str) -> tuple[int, str, str] | None:
@@ -91,5 +93,5 @@ def space_after_colon(line: str) -> tuple[int, str, str] | None:
     found = _GLUED.match(line)
     if found is None:
         return None
-    what = f"{named(found[1])} follows the colon, and YAML takes it for text"
+    what = f"{named_character(found[1])} follows the colon, and YAML takes it for text"
     return found.start(1), what, "write a plain space"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from support import THANKS, Project
+from support import THANKS, TOLOKER, Project
 
 Files = Mapping[str, str | bytes]
 Row = tuple[str, Files, tuple[str, ...]]
@@ -114,7 +114,94 @@ FILES: list[Row] = [
     ("separator in a partial", {"messages/_partials/a": "x\u2028y", **topic('"{% include \'a\' %}"')}, (f"{ME}:2:8: error: template: messages/_partials/a:1: a line separator (U+2028)",)),
 ]  # fmt: skip
 
-ROWS = [*YAML, *FILES]
+FROM_FILE = THANKS.replace(f"recipients_ids:\n  - {TOLOKER}", "recipients_file: ids.txt")
+FROM_TABLE = FROM_FILE.replace("ids.txt", "ids.csv")
+IDS = "messages/ids.txt"
+TABLE = "messages/ids.csv"
+NO_ID = "error: this is not an id: it"
+SHEET = "error: this id is unlike nine in ten of its list: did a spreadsheet touch it?"
+MANY = [f"{number:032x}" for number in range(1, 20)]
+
+
+def listed(text: str | bytes) -> Files:
+    """A message to the ids in this list."""
+    return {ME: FROM_FILE, IDS: text}
+
+
+def column(text: str | bytes, extra: str = "") -> Files:
+    """A message to the ids in a table."""
+    return {ME: FROM_TABLE + extra, TABLE: text}
+
+
+def never(text: str, extra: str = "suppress: optout.txt\n") -> Files:
+    """A list of those whom nobody may write to."""
+    return {"runner.yaml": extra, "optout.txt": text}
+
+
+PEOPLE: list[Row] = [
+    ("id in quotes with a comma", never(f'"{TOLOKER}",\n'), (f"optout.txt:1:1: {NO_ID} holds a quotation mark (U+0022); an id has 1 to 64 letters, digits, - and _, and nothing around it",)),
+    ("id with a semicolon", never(f"a\n{TOLOKER};\n"), (f"optout.txt:2:1: {NO_ID} holds a semicolon (U+003B)",)),
+    ("id that is commented out", never(f"#{TOLOKER}\n"), ("optout.txt:1:1: error: nobody knows whether this is a comment or an id; write more than one word, or remove the #",)),
+    ("id that is commented out with a reason", never(f"# {TOLOKER} # left us\n"), ()),
+    ("two ids on a line", never("a,b\n"), (f"optout.txt:1:1: {NO_ID} holds a comma (U+002C)",)),
+    ("two ids and a space", never("a b\n"), (f"optout.txt:1:1: {NO_ID} holds a space (U+0020)",)),
+    ("zero-width space", never("a\u200b\n"), (f"optout.txt:1:1: {NO_ID} holds a zero width space (U+200B)",)),
+    ("no-break space inside", never("a\xa0b\n"), (f"optout.txt:1:1: {NO_ID} holds a no-break space (U+00A0)",)),
+    ("two byte order marks", never("\ufeffa\n\ufeffb\n"), ("optout.txt:2:1: error: a byte order mark (U+FEFF) that does not begin the file; remove it",)),
+    ("Cyrillic letter in an id", never("\u0430b\n"), (f"optout.txt:1:1: {NO_ID} holds a cyrillic small letter a (U+0430)",)),
+    ("separator in a list", never("# note\u2028a\n"), ("optout.txt:1:7: error: a line separator (U+2028)",)),
+    ("list as people write it", never(f"\ufeff# Who asked not to be written to:\n\n  {'b' * 32}  # 3 May\r\nC-1_d#by phone\n#\n"), ()),
+    ("several lists", {**never("a\n", "suppress: [optout.txt, b.csv]\nsuppress_column: who\n"), "b.csv": "name;Who\nAnn;b\n"}, ()),
+    ("bad line in the second list", {**never("a\n", "suppress: [optout.txt, b.csv]\nsuppress_column: who\n"), "b.csv": "who\nN/A\n"}, (f"b.csv:2:1: {NO_ID} holds a solidus (U+002F)",)),
+    ("list that is not there", never("a\n", "suppress: [optout.txt, gone.txt]\n"), ("runner.yaml:1:24: error: `suppress`: there is no such file",)),
+    *((f"recipient {word}", {ME: THANKS.replace(f"- {TOLOKER}", f"- {word!r}")}, (f"{ME}:7:5: error: \"{word[:60]}{'…' * (len(word) > 60)}\" is not an id: it {why}",)) for word, why in (("N/A", "holds a solidus"), ("#REF!", "holds a number sign"), ("1.23E+31", "holds a full stop"), ("[abc]", "holds a left square bracket"), ("Total", "is a word"), ("NA", "is a word"), ("nan", "is a word"), ("null", "is a word"), ("None", "is a word"), ("toloker_id", "is a word"), ("a" * 65, "has more than 64 characters"))),
+    ("word in a file", listed("a\nTotal\n"), (f"{IDS}:2:1: {NO_ID} is a word",)),
+    ("column's own name", column("who\na\nWho\n", "recipients_column: who\n"), (f"{TABLE}:3:1: {NO_ID} is a word",)),
+    ("empty cell of a column", column("toloker_id,name\na,Ann\n,Bob\n"), (f"{TABLE}:3:1: {NO_ID} is empty",)),
+    ("thread that is no id", {ME: "thread_id: a b\ntext: {EN: Hi}\n"}, (f"{ME}:1:12: error: `thread_id` cannot be \"a b\"",)),
+    ("skill that is no id", {ME: THANKS.replace("DIRECT", "FILTER").replace(f"recipients_ids:\n  - {TOLOKER}", "recipients_filter: {category: skill, key: a.b, operator: GTE, value: 1}")}, (f"{ME}:6:43: error: \"a.b\" is not a skill id",)),
+    ("31 digits among 32", listed("".join(f"{each}\n" for each in MANY) + "a" * 31), (f"{IDS}:20:1: {SHEET}; mend it, or write `# as is` after it",)),
+    ("31 digits as they are", listed("".join(f"{each}\n" for each in MANY) + "a" * 31 + "  # as is"), ()),
+    ("31 digits that are waived", {**listed("".join(f"{each}\n" for each in MANY) + "a" * 31), ME: FROM_FILE + "lint: {odd-id: an older id}\n"}, ()),
+    ("31 digits among few", listed(f"{MANY[0]}\n{'a' * 31}\n"), ()),
+    ("ids of another kind", listed("".join(f"winner-{number}\n" for number in range(20))), ()),
+]  # fmt: skip
+
+ROWS = [*YAML, *FILES, *PEOPLE]
+
+
+def test_an_odd_id_is_told_where_it_is_written(project: Project) -> None:
+    ids = "".join(f"  - {each}\n" for each in (*MANY, "a" * 31))
+    project.write(ME, THANKS.replace(f"  - {TOLOKER}\n", ids))
+    rows = "".join(f"{each},x\n" for each in (*MANY, "a" * 31))
+    project.write("messages/rows.csv", "toloker_id,name\n" + rows)
+    project.write(
+        "messages/r.yaml",
+        THANKS.replace(f"  - {TOLOKER}", "  - '{{ row.toloker_id }}'") + "for_each: rows.csv\n",
+    )
+    shown = project.run("validate")
+    assert shown.code == 3
+    for place in (f"{ME}:26:5", "messages/rows.csv:21:1"):
+        assert f"{place}: {SHEET}; mend it, or write `lint: {{odd-id: why}}`" in shown.out
+
+
+def test_ids_are_compared_without_case_and_sent_in_small_letters(project: Project) -> None:
+    large = TOLOKER.upper()
+    project.write("runner.yaml", "suppress: optout.txt\n")
+    project.write("optout.txt", "BOB\n")
+    project.write(ME, THANKS.replace(TOLOKER, f"{large}\n  - {TOLOKER}\n  - Ann\n  - ann\n  - bob"))
+    assert project.run("send", "--results", "results.json").code == 0
+    found = {each["status"]: each["recipients_ids"] for each in project.results()["deliveries"]}
+    assert found == {"sent": [TOLOKER, "Ann"], "suppressed": ["bob"]}
+
+
+def test_a_bad_line_in_a_suppression_list_stops_everything(project: Project) -> None:
+    project.write(ME, THANKS)
+    for path, content in never(f"{TOLOKER};\n").items():
+        project.write(path, content)
+    for command in ("validate", "plan", "send"):
+        shown = project.run(command)
+        assert (shown.code, "optout.txt:1:1: error:" in shown.err) == (2, True), command
 
 
 def test_one_id_is_one_message_whichever_file_is_named(project: Project) -> None:
