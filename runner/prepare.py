@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -86,7 +87,7 @@ def check(selection: Selection, config: Config) -> Checked:
     messages: list[Message] = []
     lint: dict[str, tuple[Problem, ...]] = {}
     with Renderer(config.messages_root, below=below, above=above) as renderer:
-        others = _find_others(files, config) if selection.paths else []
+        others = _find_unselected(files, config) if selection.paths else []
         specs, problems = load_specs(files, config.messages_root, renderer.expect, others=others)
         faults = list(problems)
         for spec in specs:
@@ -121,6 +122,8 @@ class Prepared:
     policy: Policy
     is_gone: Callable[[str], bool]
     """Tells, for an id of the manifest, whether no file has it any more."""
+    find_others: Callable[[], tuple[Message, ...]]
+    """Gives the messages under the messages root that were not selected, as far as they are valid."""
 
     def plan(self, history: History) -> tuple[Plan, list[Problem]]:
         """Plan, and give the warnings beside; raises `MessagesError` with what does not pass."""
@@ -132,7 +135,8 @@ class Prepared:
 
         Gives the warnings. House rules stop only what would still be sent.
         """
-        objections = find_objections(plan, self.policy, self.is_gone)
+        may_repeat = {spec.id for spec in self.specs if "same-words" in spec.lint}
+        objections = find_objections(plan, self.policy, self.is_gone, may_repeat)
         problems = [
             *self.warnings,
             *(self.problem(message, fault) for message, fault in objections),
@@ -180,7 +184,19 @@ def prepare(selection: Selection, config: Config) -> Prepared:
         lint=checked.lint,
         policy=checked.policy,
         is_gone=_gone_ids(checked.specs, config.messages_root),
+        find_others=partial(_find_others, selection, config, checked.specs),
     )
+
+
+def _find_others(
+    selection: Selection, config: Config, selected: Iterable[MessageSpec]
+) -> tuple[Message, ...]:
+    root = config.messages_root
+    if not selection.paths or root is None or not root.is_dir():
+        return ()
+    known = {spec.id for spec in selected}
+    checked = check(replace(selection, paths=(root,)), config)
+    return tuple(message for message in checked.messages if message.id not in known)
 
 
 def load_policy(config: Config) -> Policy:
@@ -227,7 +243,7 @@ def _gone_ids(specs: Iterable[MessageSpec], root: Path | None) -> Callable[[str]
     return is_gone
 
 
-def _find_others(files: Iterable[Path], config: Config) -> list[Path]:
+def _find_unselected(files: Iterable[Path], config: Config) -> list[Path]:
     """The files below the messages root that were not selected, as far as they can be listed."""
     try:
         every = paths.find_specs([config.messages_root] if config.messages_root else [])

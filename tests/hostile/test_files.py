@@ -227,8 +227,14 @@ def test_a_line_that_does_not_fit_stops_the_run_and_loses_nothing(
 ) -> None:
     write_messages(project)
     assert send(project, emulator, "--limit", "1").code == 0
-    header, run, intent, outcome, account = project.manifest(emulator).read_bytes().splitlines(True)
-    begun = len(header + run + intent + outcome + account) + len(run)
+    kept = project.manifest(emulator).read_bytes()
+    by_event = {json.loads(line)["event"]: line for line in kept.splitlines(True)}
+    intent, outcome = by_event["intent"], by_event["sent"]
+    # What the next run writes before its first intent.
+    begun = len(
+        kept + by_event["run"] + by_event["looked"] + by_event["shown"] + by_event["anchor"]
+    )
+    begun += len(str(2**40)) - 1
     room = begun + 8 * len(intent + outcome) + len(intent if missing == "outcome" else b"") + 9
     result = send(project, emulator, by=no_file_above(room))
     check_stopped(result, "; raise the limit on a file's size")
@@ -242,8 +248,8 @@ def test_a_line_that_does_not_fit_stops_the_run_and_loses_nothing(
     ("call", "error", "number", "arrived", "last"),
     [
         ("fsync", "ENOSPC", 1, 0, None),
-        ("fsync", "EDQUOT", 2, 0, "run"),
-        ("fsync", "EIO", 3, 1, "intent"),
+        ("fsync", "EDQUOT", 3, 0, "looked"),
+        ("fsync", "EIO", 5, 1, "intent"),
     ],
 )
 def test_a_disk_that_fails_late_stops_the_run_and_loses_nothing(
