@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from .world import (
     new_remote,
     write_before,
 )
+
+if sys.platform == "win32":
+    # They stop and kill by signals, and give hooks to the remote.
+    collect_ignore = ["test_git.py", "test_remotes.py", "test_senders.py", "test_words.py"]
 
 
 @pytest.fixture
