@@ -111,6 +111,8 @@ def _opened(
             manifest.begin()
         except MovedError:
             continue
+        for run_id in ends:
+            shared.tell(_taken_over(chain, run_id))
         return manifest, log
 
 
@@ -208,6 +210,15 @@ def _run_line(run: Mapping[str, object], chain: Chain, **about: object) -> dict[
     last = chain.last
     after = {"after": last} if last else {}
     return {**run, "number": len(chain.state.runs) + 1, **after, **about}
+
+
+def _taken_over(chain: Chain, run: str) -> str:
+    count = sum(pending.run == run for pending in chain.state.pending.values())
+    who = chain.state.runs[run].who
+    return (
+        f"run {run} of {who} fell silent and is taken over: what became of "
+        f"{count:,} of its deliveries is unknown, and looked for"
+    )
 
 
 def _holder(chain: Chain, run: str) -> str:
