@@ -238,6 +238,8 @@ class LineKind:
     take: Callable[[ManifestState, Checked], None]
     needed: Mapping[str, Wanted] = field(default_factory=dict)
     optional: Mapping[str, Wanted] = field(default_factory=dict)
+    is_of_run: bool = False
+    """Whether it tells of a run or a look alone: no plan comes out otherwise for it."""
 
 
 LINES: Mapping[str, LineKind] = {
@@ -245,8 +247,9 @@ LINES: Mapping[str, LineKind] = {
         _take_about,
         {"version": int, "target": str},
         {"account": str, "acts_under": str},
+        is_of_run=True,
     ),
-    "account": LineKind(_take_about, {"account": str}),
+    "account": LineKind(_take_about, {"account": str}, is_of_run=True),
     "run": LineKind(
         _take_run,
         optional={
@@ -257,18 +260,20 @@ LINES: Mapping[str, LineKind] = {
             "unlocks": TEXTS,
             "actor": str,
         },
+        is_of_run=True,
     ),
     "alive": LineKind(_take_nothing),
     "stop": LineKind(_take_stop, {"reason": str, "at": str}, {"actor": str}),
     "lift": LineKind(_take_lift),
-    "end": LineKind(_take_end, {"deliveries": int, "checksum": int}, {"run": str}),
-    "anchor": LineKind(_take_anchor, {"run": str}, {"created": str}),
+    "end": LineKind(_take_end, {"deliveries": int, "checksum": int}, {"run": str}, is_of_run=True),
+    "anchor": LineKind(_take_anchor, {"run": str}, {"created": str}, is_of_run=True),
     "looked": LineKind(
         _take_looked,
         {"deliveries": int, "checksum": int},
         {"created": str, "rest": str},
+        is_of_run=True,
     ),
-    "shown": LineKind(_take_shown),
+    "shown": LineKind(_take_shown, is_of_run=True),
     "intent": LineKind(
         _take_intent,
         {

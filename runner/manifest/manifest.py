@@ -6,6 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 
 from runner.errors import RunnerError, SurroundingsError
@@ -84,6 +85,8 @@ class Manifest:
         self._log = log
         self._lock = threading.Lock()
         self._history: History | None = None
+        self._is_dated = False
+        self._facts = 0
         self._has_begun = False
         self._has_news = False
         self._claimed: dict[int, str] = {}
@@ -97,8 +100,16 @@ class Manifest:
         """What the manifest knows by now: the same value until something more is recorded."""
         with self._lock:
             if self._history is None:
-                self._history = self._state.history()
+                self._history = replace(self._state.history(), facts=self._facts)
+            elif self._is_dated:
+                self._history = replace(self._history, **self._state.looks())
+            self._is_dated = False
             return self._history
+
+    @property
+    def facts(self) -> int:
+        """A number that is another one as soon as more is known of some delivery."""
+        return self._facts
 
     def note_anchor(self, anchor: Anchor) -> None:
         """Record from which thread on this run's deliveries are looked for."""
@@ -164,7 +175,8 @@ class Manifest:
         """Take in what others have written meanwhile."""
         with self._lock:
             take()
-            self._history, self._has_news = None, True
+            self._note_fact()
+            self._has_news = True
 
     def catch_up(
         self,
@@ -314,8 +326,16 @@ class Manifest:
 
     def _take(self, events: Iterable[Event]) -> None:
         for event in events:
-            LINES[str(event["event"])].take(self._state, event)
+            kind = LINES[str(event["event"])]
+            kind.take(self._state, event)
+            self._is_dated = True
+            # A look changes also from where on what is unknown is looked for.
+            if not kind.is_of_run or self._state.pending:
+                self._note_fact()
+
+    def _note_fact(self) -> None:
         self._history = None
+        self._facts += 1
 
     def _is_reached(self, delivery: Delivery) -> bool:
         reached = self.history().reached((delivery.message.id, delivery.message.revision))
