@@ -57,6 +57,12 @@ def quoted(value: object) -> str:
     return kind(value)
 
 
+def named_character(char: str) -> str:
+    """Name a character as in 'a no-break space (U+00A0)'."""
+    name = unicodedata.name(char, "control character").lower()
+    return f"{'an' if name[0] in 'aeio' else 'a'} {name} (U+{ord(char):04X})"
+
+
 def plain(text: str) -> str:
     """Show a word of the author's without quotes: cut short, nothing that moves a cursor."""
     return quoted(text)[1:-1]

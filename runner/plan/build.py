@@ -164,7 +164,11 @@ def _without_suppressed(
     for delivery in due:
         message = delivery.message
         before = history.suppressed.get((message.id, message.revision), frozenset())
-        out = tuple(each for each in delivery.people if each in policy.suppressed or each in before)
+        out = tuple(
+            each
+            for each in delivery.people
+            if each.casefold() in policy.suppressed or each in before
+        )
         if not out:
             kept.append(delivery)
             continue
@@ -202,6 +206,8 @@ def _find_done(message: Message, reached: Reached, history: History) -> Iterator
 def _state_of(attempt: Attempt, message: Message, history: History) -> tuple[Status, str | None]:
     if attempt.outcome is None:
         is_doubtful = history.is_in_doubt(attempt.delivery)
+        if attempt.is_being_sent:
+            return "being_sent", f"run {attempt.run} is sending it"
         return "in_doubt" if is_doubtful else "unknown", reason(attempt, history)
     if isinstance(attempt.outcome, NoRecipients):
         return "no_recipients", attempt.outcome.detail

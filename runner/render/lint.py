@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from runner.errors import Place, Problem, Severity
 from runner.model import Message, Texts
 from runner.spec.specs import MessageSpec
+from runner.toloka.languages import BETTER_KNOWN_AS_COUNTRY
 
 Level = Literal["off", "warning", "error"]
 
@@ -55,6 +56,7 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _QUESTION = re.compile(r"(?:\?(?=[\s!?)\"'\xbb\u201d]|$)|[\uff1f\u061f])(?<=[^\s?].)")
+_CYRILLIC = re.compile("[\u0400-\u04ff]")
 _LAST_WORD = re.compile(r"[^\s?]{1,40}.\Z")
 # Of all languages of a key together, and of each one at least: nobody reads further.
 _MAX_READ = 1_000_000
@@ -239,6 +241,17 @@ def _question(text: str) -> re.Match[str] | None:
     return mark and _LAST_WORD.search(plain, max(mark.end() - 41, 0), mark.end())
 
 
+def _find_countries(read: Reading) -> Iterator[Finding]:
+    for language in read.message.text:
+        known = BETTER_KNOWN_AS_COUNTRY.get(language)
+        key = f"text.{language}"
+        if known is None or (language == "UK" and _CYRILLIC.search(read.texts[key])):
+            continue
+        name, country, meant = known
+        what = f"is in {name} by its code {language}, which {country} has too (there it is {meant})"
+        yield Finding(key, what)
+
+
 def _variables(template: str) -> frozenset[str]:
     blocks = " ".join(_NAME.findall(template))
     return frozenset(_WORD.findall(_NO_VARIABLES.sub("", blocks))) - _KEYWORDS
@@ -302,6 +315,12 @@ RULES = (
         why="translate it, or drop the language: a Toloker gets another one",
         find=_find_untranslated,
         compares=True,
+    ),
+    Rule(
+        id="language",
+        level="warning",
+        why="a language has its code of ISO 639-1, whatever country it is for",
+        find=_find_countries,
     ),
     Rule(
         id="answerable-question",

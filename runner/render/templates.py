@@ -20,6 +20,7 @@ from runner import paths
 from runner.errors import Place, Pointer, Problem
 from runner.files import TooLargeError, read_bounded
 from runner.render.child import Child, Ended
+from runner.spec.characters import UNFIT, why_unfit
 from runner.spec.yamlfile import YamlFile
 from runner.wording import shown
 
@@ -226,7 +227,11 @@ class Templates(AbstractContextManager["Templates"]):
             return {"wrong": f"{shown(path)} cannot be read: {error.strerror}"}
         except UnicodeDecodeError:
             return {"wrong": f"{shown(path)} is not UTF-8"}
-        return {"text": text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")}
+        text = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
+        if bad := UNFIT.search(text):
+            line = text.count("\n", 0, bad.start()) + 1
+            return {"wrong": f"{shown(path)}:{line}: {'; '.join(why_unfit(bad.group()))}"}
+        return {"text": text}
 
     def _partial_path(self, name: str) -> Path | None:
         parts = name.split("/")
