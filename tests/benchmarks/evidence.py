@@ -94,10 +94,11 @@ def unknown(folder: Path, threads: int, count: int) -> None:
         send(folder, url)
         before = lists(url)
         send(folder, url)
-        write(folder, count + 1)
+        # One after the other, or it is an outage.
+        write(folder, 2 * count + 1)
         # What catching up takes, and the anchor.
         had = lists(url) - before + 1
-        faults = ["kind=accepted-then-500", f"on=list,after={had},kind=400"]
+        faults = ["every=2,kind=accepted-then-500", f"on=list,after={had},kind=400"]
         control(url, "faults", {"faults": faults})
         send(folder, url, is_whole=False)
         control(url, "faults", {"faults": []})
