@@ -15,7 +15,7 @@ from runner.model import Action, NoRecipients, Place, Rejected, SelectType, Sent
 from runner.toloka.anchor import BEGINNING, Anchor
 
 _WORD = re.compile(r"[^ ]+")
-_LATELY = 300
+_LATELY = 30
 _LATELY_CHARACTERS = 1_000_000
 Identity = tuple[str, int]
 """A message id and its revision."""

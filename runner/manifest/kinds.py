@@ -102,10 +102,12 @@ def _take_anchor(state: ManifestState, event: Checked) -> None:
     state.anchors[event["run"]] = _anchor(event)
 
 
+def _take_rest(state: ManifestState, event: Checked) -> None:
+    # What is remembered is so, whatever else is missing.
+    state.remembered.append(event["threads"])
+
+
 def _take_looked(state: ManifestState, event: Checked) -> None:
-    # What was remembered is so, whatever else is missing.
-    if event.get("rest"):
-        state.remembered.append(event["rest"])
     state.cursor = _anchor(event) if state.knows(event) else None
     state.is_part = event.get("part") is True
     if state.cursor is not None and not state.is_part:
@@ -267,10 +269,11 @@ LINES: Mapping[str, LineKind] = {
     "lift": LineKind(_take_lift),
     "end": LineKind(_take_end, {"deliveries": int, "checksum": int}, {"run": str}, is_of_run=True),
     "anchor": LineKind(_take_anchor, {"run": str}, {"created": str}, is_of_run=True),
+    "rest": LineKind(_take_rest, {"threads": str}, is_of_run=True),
     "looked": LineKind(
         _take_looked,
         {"deliveries": int, "checksum": int},
-        {"created": str, "rest": str},
+        {"created": str},
         is_of_run=True,
     ),
     "shown": LineKind(_take_shown, is_of_run=True),

@@ -21,6 +21,7 @@ from runner.manifest.lines import (
     line_of,
     new_event,
     outcome_event,
+    rest_events,
 )
 from runner.manifest.state import VERSION, ManifestState
 from runner.model import Delivery, Message, Place, Sent, Thread
@@ -209,8 +210,7 @@ class Manifest:
         if not (events or new or is_part or history.has_gap or is_further):
             return ids
         values: dict[str, object] = {**anchor_values(cursor)}
-        if new:
-            values["rest"] = " ".join(new)
+        events += rest_events(new)
         if is_part:
             values["part"] = True
         self._write(*events, looked=values)
