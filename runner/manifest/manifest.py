@@ -28,6 +28,8 @@ from runner.model import Delivery, Message, Place, Sent, Thread
 from runner.toloka.anchor import Anchor
 from runner.toloka.pace import Stopped
 
+_A_LINE = 10_000
+"""Ids in one line at most."""
 PlaceOf = Callable[[Delivery], Place | None]
 """What stands in the thread of a reply before it."""
 
@@ -89,8 +91,9 @@ class Manifest:
         self._is_dated = False
         self._facts = 0
         self._has_begun = False
-        self._has_news = False
-        self._claimed: dict[int, str] = {}
+        self._claimed: dict[int, tuple[str, Delivery]] = {}
+        self._overtaken: set[str] = set()
+        """The messages that another run turned out to have sent to somebody."""
 
     @property
     def lost(self) -> RunnerError | None:
@@ -128,8 +131,8 @@ class Manifest:
             return
         run, events = self._run.get("run"), []
         for each in deliveries:
-            delivery_id = self._claimed[id(each)] = secrets.token_hex(16)
-            place = place_of(each)
+            delivery_id, place = secrets.token_hex(16), place_of(each)
+            self._claimed[id(each)] = (delivery_id, each)
             events.append(intent_event(delivery_id, each, run=run, place=place, is_test=is_test))
         self._write(*events, at_once=True)
 
@@ -140,22 +143,20 @@ class Manifest:
 
         Raises `Stopped` for one that another run turns out to have made.
         """
-        delivery_id, run = self._claimed.get(id(delivery)), self._run.get("run")
-        if self._has_news and self._is_reached(delivery):
+        if delivery.message.id in self._overtaken and self._is_reached(delivery):
             raise Stopped
-        if delivery_id is None:
+        if id(delivery) not in self._claimed:
             # Until it is known to be written down, it is only claimed.
-            delivery_id = self._claimed[id(delivery)] = secrets.token_hex(16)
+            delivery_id, run = secrets.token_hex(16), self._run.get("run")
+            self._claimed[id(delivery)] = (delivery_id, delivery)
             event = intent_event(delivery_id, delivery, run=run, place=place, is_test=is_test)
             self._write(event, at_once=True)
-        del self._claimed[id(delivery)]
-        return delivery_id
+        return self._claimed.pop(id(delivery))[0]
 
     def release(self) -> None:
         """Record what was claimed and has not been tried."""
-        ids, self._claimed = list(self._claimed.values()), {}
-        if ids:
-            self._write(new_event("not_tried", deliveries=ids))
+        ids, self._claimed = [each for each, _ in self._claimed.values()], {}
+        self._write(*(new_event("not_tried", deliveries=some) for some in _parts(ids)))
 
     def begin(self) -> None:
         """Write the line that says who sends, if it is not there yet."""
@@ -166,7 +167,7 @@ class Manifest:
         if self._has_begun:
             with suppress(RunnerError):
                 self.release()
-                self._write(end={"run": self._run.get("run")})
+                self._write(last=[("end", {"run": self._run.get("run")})])
 
     def say(self, event: Event) -> None:
         """Record a person's word."""
@@ -177,7 +178,8 @@ class Manifest:
         with self._lock:
             take()
             self._note_fact()
-            self._has_news = True
+        claimed = [delivery for _, delivery in list(self._claimed.values())]
+        self._overtaken |= {each.message.id for each in claimed if self._is_reached(each)}
 
     def catch_up(
         self,
@@ -209,11 +211,9 @@ class Manifest:
         is_further = cursor != history.cursor and (is_long or not self._log.is_shared)
         if not (events or new or is_part or history.has_gap or is_further):
             return ids
-        values: dict[str, object] = {**anchor_values(cursor)}
         events += rest_events(new)
-        if is_part:
-            values["part"] = True
-        self._write(*events, looked=values)
+        values: dict[str, object] = {**anchor_values(cursor), **({"part": True} if is_part else {})}
+        self._write(*events, last=[("looked", values)])
         return ids
 
     def note_shown(self) -> None:
@@ -235,14 +235,9 @@ class Manifest:
 
     def leave_out(self, message: Message, ids: Sequence[str]) -> None:
         """Record Tolokers who are left out of a message for good."""
+        about = {"message": message.id, "revision": message.revision, "source": message.source}
         self._write(
-            new_event(
-                "suppressed",
-                message=message.id,
-                revision=message.revision,
-                source=message.source,
-                recipients_ids=list(ids),
-            )
+            *(new_event("suppressed", **about, recipients_ids=some) for some in _parts(ids))
         )
 
     def note_folders(self, attempt: Attempt, folders: Sequence[str]) -> None:
@@ -285,8 +280,13 @@ class Manifest:
                 f"belongs to {account}: use that account's token, or another --manifest"
             )
 
-    def _write(self, *events: Event, at_once: bool = False, **last: Mapping[str, object]) -> None:
-        """Write events; a `last` one, by its name, says which deliveries stand before it.
+    def _write(
+        self,
+        *events: Event,
+        at_once: bool = False,
+        last: Sequence[tuple[str, Mapping[str, object]]] = (),
+    ) -> None:
+        """Write events; the `last` ones, by their names, say which deliveries stand before them.
 
         `at_once` is for what others must know before anything else is done.
         """
@@ -303,7 +303,7 @@ class Manifest:
         with self._lock:
             self._take(events)
             sums = {"deliveries": self._state.count, "checksum": self._state.checksum}
-            lasts = [new_event(name, **sums, **values) for name, values in last.items()]
+            lasts = [new_event(name, **sums, **values) for name, values in last]
             self._log.note(b"".join(map(line_of, (*events, *lasts))))
             self._take(lasts)
 
@@ -340,6 +340,11 @@ class Manifest:
     def _is_reached(self, delivery: Delivery) -> bool:
         reached = self.history().reached((delivery.message.id, delivery.message.revision))
         return any(key in reached and reached[key].was_sent for key in delivery.keys)
+
+
+def _parts(ids: Sequence[str]) -> list[list[str]]:
+    """Cut what may be very many, so that no line is too long for a file of its own."""
+    return [list(ids[start : start + _A_LINE]) for start in range(0, len(ids), _A_LINE)]
 
 
 def check_target(state: ManifestState, target: str | None, where: str) -> None:
