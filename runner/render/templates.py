@@ -51,7 +51,10 @@ class Refused(Exception):
         self.is_final = is_final
 
 
-Kind = Literal["text", "value", "list"]
+Kind = Literal["text", "value", "list", "when"]
+
+Cells = tuple[Mapping[str, object], Mapping[str, str]]
+"""A row's values by column, and of those that cannot be printed why; nothing for one that is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +65,12 @@ class Source:
     pointer: Pointer
     text: str
     kind: Kind = "text"
+    lead: int = 0
+    """So many characters of the template are ours, and stand in no file."""
 
     def place(self, offset: int = 0) -> Place:
         """Find the place of a character of the template."""
-        return self.file.text_place(self.pointer, offset)
+        return self.file.text_place(self.pointer, max(offset - self.lead, 0))
 
     def line_place(self, line: int, wanted: str | None = None) -> Place:
         """Find where a template line starts to matter: at `wanted`, else at its first marker."""
@@ -112,9 +117,11 @@ class Templates(AbstractContextManager["Templates"]):
         self,
         sources: Sequence[Source],
         values: Mapping[str, object],
-        rows: Iterable[Mapping[str, object] | None],
+        rows: Iterable[Cells | None],
     ) -> Iterator[Rendered]:
         """Render templates with `values` that beat the shared ones, for each row, which is `row`.
+
+        A row whose `when` is false has nothing else.
 
         Gives the rows' results in order. One with a final refusal is the last, and not complete.
         """
@@ -169,6 +176,8 @@ class Templates(AbstractContextManager["Templates"]):
                 elif refused >= _MAX_REFUSED:
                     answer = Refused(answer.problems, is_final=True)
             yield source.pointer, answer
+            if source.kind == "when" and answer is False:
+                return
             if isinstance(answer, Refused) and answer.is_final:
                 return
 
@@ -247,12 +256,12 @@ class Templates(AbstractContextManager["Templates"]):
         return None
 
 
-def _chunks(rows: Iterable[Mapping[str, object] | None]) -> Iterator[list[str]]:
+def _chunks(rows: Iterable[Cells | None]) -> Iterator[list[str]]:
     """Encode rows, some at a time: neither process shall hold many."""
     chunk: list[str] = []
     size = 0
     for row in rows:
-        chunk.append(json.dumps(row))
+        chunk.append(json.dumps(row, default=float))
         size += len(chunk[-1])
         if len(chunk) >= _MAX_CHUNK_ROWS or size >= _MAX_CHUNK_CHARACTERS:
             yield chunk
