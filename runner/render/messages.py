@@ -22,7 +22,7 @@ from runner.model import (
     Texts,
 )
 from runner.render.leaves import find_templates
-from runner.render.rows import find_odd, find_repeated, in_row, values_of
+from runner.render.rows import find_faults_of_all, find_repeated, in_row, values_of
 from runner.render.templates import (
     MARKER,
     PARTIALS_NAME,
@@ -45,6 +45,8 @@ from runner.wording import kind, quoted
 _MAX_BAD_ROWS = 10
 # The same of problems: each costs a look through its template's file.
 _MAX_PROBLEMS = 100
+# Of all rows of a message together.
+_MAX_CHARACTERS = 200_000_000
 _THREAD_ID = re.compile(r"[0-9a-f]{24}")
 
 
@@ -101,7 +103,7 @@ class Renderer(AbstractContextManager["Renderer"]):
 
     def _rows(self, spec: MessageSpec, sources: Sequence[Source], path: Path) -> Iterator[Message]:
         problems: list[Problem] = []
-        bad_rows = left_out = 0
+        bad_rows = left_out = characters = 0
         seen: dict[str, int] = {}
         files = {spec.file.path: spec.file.source}
         # The rows that were read and are not rendered yet.
@@ -118,13 +120,18 @@ class Renderer(AbstractContextManager["Renderer"]):
                 problems += [in_row(problem, path, row, files) for problem in error.problems]
             else:
                 problems += find_repeated(spec, path, row, message, seen)
+                characters += sum(map(len, (*message.topic.values(), *message.text.values())))
                 yield message
+            if characters > _MAX_CHARACTERS:
+                what = f"the texts up to row {row.number:,} have more than {_MAX_CHARACTERS:,} characters"
+                hint = "make them shorter, or split the rows"
+                problems.append(Problem(spec.file.place(("for_each",)), what, hint, "limit"))
+                break
             if bad_rows >= _MAX_BAD_ROWS or len(problems) >= _MAX_PROBLEMS:
                 break
-        if not seen and not problems and not left_out:
-            where = spec.file.place(("for_each",))
-            problems.append(Problem(where, "the file has no rows", "add a row, or a `draft: true`"))
-        problems += find_odd(spec, path, seen)
+        problems += find_faults_of_all(
+            spec, path, seen, is_empty=not (seen or problems or left_out)
+        )
         if problems:
             raise MessagesError(problems)
 
