@@ -128,13 +128,13 @@ class Templates(AbstractContextManager["Templates"]):
         Gives the rows' results in order. One with a final refusal is the last, and not complete.
         """
         encoded = json.dumps(dict(values))
-        if len(encoded) > _MAX_VALUES:
-            what = f"`variables` holds more than {_MAX_VALUES:,} characters"
-            where = sources[0].file.place(("variables",))
-            problem = _limit(where, what, "give long lists in a data file")
-            yield {sources[0].pointer: Refused([problem], is_final=True)}
-            return
         for chunk in _chunks(rows):
+            if len(encoded) > _MAX_VALUES:
+                what = f"`variables` holds more than {_MAX_VALUES:,} characters"
+                where = sources[0].file.place(("variables",))
+                problem = _limit(where, what, "give long lists in a data file")
+                yield {sources[0].pointer: Refused([problem], is_final=True)}
+                return
             is_over = yield from self._render_chunk(sources, encoded, chunk)
             if is_over:
                 return
