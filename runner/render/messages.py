@@ -39,7 +39,7 @@ from runner.spec.table import Row
 from runner.toloka.digest import digest_of, digest_of_reply
 from runner.toloka.filters import converted, find_filter_faults, wrapped
 from runner.toloka.ids import ID_HINT, ODD, ODD_HINT, distinct, odd_among, sent_as, why_no_id
-from runner.wording import kind, quoted
+from runner.wording import kind, quoted, shown
 
 # A mistake in a template is in every row: so many rows of it are enough.
 _MAX_BAD_ROWS = 10
@@ -67,6 +67,8 @@ class Renderer(AbstractContextManager["Renderer"]):
         self._above = above or {}
         self._shared = {**(below or {}), **self._above}
         self._templates: Templates | None = None
+        self.left_out: dict[str, int] = {}
+        """How many rows of a file `when` left out."""
 
     def __exit__(self, *exception: object) -> None:
         if self._templates is not None:
@@ -129,6 +131,7 @@ class Renderer(AbstractContextManager["Renderer"]):
                 break
             if bad_rows >= _MAX_BAD_ROWS or len(problems) >= _MAX_PROBLEMS:
                 break
+        self.left_out[shown(path)] = left_out
         problems += find_faults_of_all(
             spec, path, seen, is_empty=not (seen or problems or left_out)
         )
