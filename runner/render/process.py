@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from runner.render.gaps import with_gaps
 from runner.render.mistakes import Mistake, TooLong, Unusable
 from runner.render.sandbox import Refusal, Sandbox
 
@@ -67,15 +68,16 @@ def serve(sandbox: Sandbox, clock: Callable[[], float] = time.process_time) -> N
         request = json.loads(line)
         values = {**shared, **request["values"]}
         for row in request["rows"]:
+            own = values if row is None else values | {"row": with_gaps(*row)}
             for template, kind in request["templates"]:
                 began_s = clock()
-                answer = _answer(
-                    sandbox, template, kind, values if row is None else values | {"row": row}
-                )
+                answer = _answer(sandbox, template, kind, own)
                 spent_s += clock() - began_s
                 if spent_s > SECONDS_IN_ALL:
                     answer = {"faults": [_SPENT]}
                 _say(answer)
+                if kind == "when" and answer.get("value") is False:
+                    break
 
 
 def _answer(

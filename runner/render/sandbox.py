@@ -26,6 +26,7 @@ from jinja2.environment import TemplateExpression
 from jinja2.runtime import Context, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from runner.render.gaps import Gap
 from runner.render.mistakes import (
     PARTIALS,
     UNDEFINED_NAME,
@@ -210,7 +211,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 def _without_address(value: object) -> object:
-    is_odd = callable(value) and not isinstance(value, (jinja2.Undefined, Macro))
+    is_odd = callable(value) and not isinstance(value, (jinja2.Undefined, Macro, Gap))
     return _Function(value) if is_odd else value  # type: ignore[arg-type]  # it is callable
 
 
@@ -287,8 +288,8 @@ def _short(item: object) -> object:
 
 
 def _plain_leaf(item: object) -> object:
-    if isinstance(item, (str, jinja2.Undefined)):
-        return str(item)  # Undefined is strict: it complains.
+    if isinstance(item, (str, jinja2.Undefined, Gap)):
+        return str(item)  # Undefined is strict: it complains, and so does a gap.
     if isinstance(item, int) and item.bit_length() > _MAX_BITS:
         raise Unusable("this number is too large")
     if item is None or isinstance(item, (bool, int, float)):

@@ -31,9 +31,11 @@ MARKER = re.compile(r"\{[{%#]")
 MAX_PARTIAL_BYTES = 256 * 1024
 _MAX_CHUNK_ROWS = 256
 _MAX_CHUNK_CHARACTERS = 1024 * 1024
-# Rendered texts stay in memory until they are sent. So many bytes are five languages of a
-# thousand characters for each of 100,000 rows.
-_MAX_BYTES = 512 * 1024 * 1024
+# Rendered texts stay in memory until they are sent. So many bytes are two languages of a thousand
+# characters for each of 100,000 rows.
+_MAX_BYTES = 256 * 1024 * 1024
+# The variables of a message, as JSON: they are sent along with some rows each time.
+_MAX_VALUES = 1_000_000
 _MAX_STOPPED = 3
 # Of one message; finding out what was meant takes time.
 _MAX_REFUSED = 100
@@ -51,7 +53,10 @@ class Refused(Exception):
         self.is_final = is_final
 
 
-Kind = Literal["text", "value", "list"]
+Kind = Literal["text", "value", "list", "when"]
+
+Cells = tuple[Mapping[str, object], Mapping[str, str]]
+"""A row's values by column, and of those that cannot be printed why; nothing for one that is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +67,12 @@ class Source:
     pointer: Pointer
     text: str
     kind: Kind = "text"
+    lead: int = 0
+    """So many characters of the template are ours, and stand in no file."""
 
     def place(self, offset: int = 0) -> Place:
         """Find the place of a character of the template."""
-        return self.file.text_place(self.pointer, offset)
+        return self.file.text_place(self.pointer, max(offset - self.lead, 0))
 
     def line_place(self, line: int, wanted: str | None = None) -> Place:
         """Find where a template line starts to matter: at `wanted`, else at its first marker."""
@@ -112,14 +119,22 @@ class Templates(AbstractContextManager["Templates"]):
         self,
         sources: Sequence[Source],
         values: Mapping[str, object],
-        rows: Iterable[Mapping[str, object] | None],
+        rows: Iterable[Cells | None],
     ) -> Iterator[Rendered]:
         """Render templates with `values` that beat the shared ones, for each row, which is `row`.
+
+        A row whose `when` is false has nothing else.
 
         Gives the rows' results in order. One with a final refusal is the last, and not complete.
         """
         encoded = json.dumps(dict(values))
         for chunk in _chunks(rows):
+            if len(encoded) > _MAX_VALUES:
+                what = f"`variables` holds more than {_MAX_VALUES:,} characters"
+                where = sources[0].file.place(("variables",))
+                problem = _limit(where, what, "give long lists in a data file")
+                yield {sources[0].pointer: Refused([problem], is_final=True)}
+                return
             is_over = yield from self._render_chunk(sources, encoded, chunk)
             if is_over:
                 return
@@ -169,6 +184,8 @@ class Templates(AbstractContextManager["Templates"]):
                 elif refused >= _MAX_REFUSED:
                     answer = Refused(answer.problems, is_final=True)
             yield source.pointer, answer
+            if source.kind == "when" and answer is False:
+                return
             if isinstance(answer, Refused) and answer.is_final:
                 return
 
@@ -247,12 +264,12 @@ class Templates(AbstractContextManager["Templates"]):
         return None
 
 
-def _chunks(rows: Iterable[Mapping[str, object] | None]) -> Iterator[list[str]]:
+def _chunks(rows: Iterable[Cells | None]) -> Iterator[list[str]]:
     """Encode rows, some at a time: neither process shall hold many."""
     chunk: list[str] = []
     size = 0
     for row in rows:
-        chunk.append(json.dumps(row))
+        chunk.append(json.dumps(row, default=float))
         size += len(chunk[-1])
         if len(chunk) >= _MAX_CHUNK_ROWS or size >= _MAX_CHUNK_CHARACTERS:
             yield chunk
