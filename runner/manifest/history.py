@@ -149,7 +149,6 @@ class History:
     stopped: str | None = None
     """Who has stopped all sending, when and why."""
     facts: int = 0
-    """As the manifest that is open for writing counts them."""
     _reached: dict[Identity, Mapping[str | None, Attempt]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

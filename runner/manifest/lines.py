@@ -13,7 +13,8 @@ from runner.model import Delivery, Direct, Filtered, InThread, NoRecipients, Pla
 from runner.toloka.anchor import Anchor
 from runner.toloka.digest import topic_mark
 
-_REST = 1_000
+_A_LINE = 1_000
+"""Ids in one line at most."""
 Event = Mapping[str, object]
 
 
@@ -109,8 +110,12 @@ def doubt_events(doubts: Mapping[str, Iterable[str]], history: History) -> list[
 
 def rest_events(rest: Sequence[str]) -> list[Event]:
     """Build the lines that remember threads of ours that no delivery claims: many in each."""
-    chunks = (rest[begun : begun + _REST] for begun in range(0, len(rest), _REST))
-    return [new_event("rest", threads=" ".join(chunk)) for chunk in chunks]
+    return [new_event("rest", threads=" ".join(some)) for some in parts(rest)]
+
+
+def parts(ids: Sequence[str]) -> list[list[str]]:
+    """Cut what may be very many, so that no line is too long for a file of its own."""
+    return [list(ids[start : start + _A_LINE]) for start in range(0, len(ids), _A_LINE)]
 
 
 def anchor_values(anchor: Anchor) -> dict[str, str]:

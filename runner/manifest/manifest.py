@@ -21,6 +21,7 @@ from runner.manifest.lines import (
     line_of,
     new_event,
     outcome_event,
+    parts,
     rest_events,
 )
 from runner.manifest.state import VERSION, ManifestState
@@ -28,8 +29,6 @@ from runner.model import Delivery, Message, Place, Sent, Thread
 from runner.toloka.anchor import Anchor
 from runner.toloka.pace import Stopped
 
-_A_LINE = 10_000
-"""Ids in one line at most."""
 PlaceOf = Callable[[Delivery], Place | None]
 """What stands in the thread of a reply before it."""
 
@@ -156,11 +155,7 @@ class Manifest:
     def release(self) -> None:
         """Record what was claimed and has not been tried."""
         ids, self._claimed = [each for each, _ in self._claimed.values()], {}
-        self._write(*(new_event("not_tried", deliveries=some) for some in _parts(ids)))
-
-    def begin(self) -> None:
-        """Write the line that says who sends, if it is not there yet."""
-        self._begin()
+        self._write(*(new_event("not_tried", deliveries=some) for some in parts(ids)))
 
     def end(self) -> None:
         """Write that the run has come to its end: until then, lines may be missing."""
@@ -236,9 +231,7 @@ class Manifest:
     def leave_out(self, message: Message, ids: Sequence[str]) -> None:
         """Record Tolokers who are left out of a message for good."""
         about = {"message": message.id, "revision": message.revision, "source": message.source}
-        self._write(
-            *(new_event("suppressed", **about, recipients_ids=some) for some in _parts(ids))
-        )
+        self._write(*(new_event("suppressed", **about, recipients_ids=some) for some in parts(ids)))
 
     def note_folders(self, attempt: Attempt, folders: Sequence[str]) -> None:
         """Record that a thread was put into folders."""
@@ -292,7 +285,7 @@ class Manifest:
         """
         if not (events or last):
             return
-        self._begin()
+        self.begin()
         if not last:
             put = self._log.append if at_once else self._log.note
             put(b"".join(map(line_of, events)))
@@ -307,8 +300,8 @@ class Manifest:
             self._log.note(b"".join(map(line_of, (*events, *lasts))))
             self._take(lasts)
 
-    def _begin(self) -> None:
-        """Write the first line of a new manifest, and the line that says who sends."""
+    def begin(self) -> None:
+        """Write the first line of a new manifest, and the line that says who sends, once."""
         with self._lock:
             if self._has_begun:
                 return
@@ -340,11 +333,6 @@ class Manifest:
     def _is_reached(self, delivery: Delivery) -> bool:
         reached = self.history().reached((delivery.message.id, delivery.message.revision))
         return any(key in reached and reached[key].was_sent for key in delivery.keys)
-
-
-def _parts(ids: Sequence[str]) -> list[list[str]]:
-    """Cut what may be very many, so that no line is too long for a file of its own."""
-    return [list(ids[start : start + _A_LINE]) for start in range(0, len(ids), _A_LINE)]
 
 
 def check_target(state: ManifestState, target: str | None, where: str) -> None:

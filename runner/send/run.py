@@ -108,8 +108,7 @@ class Run:
             self._planned = {key for each in plan.deliveries for key in keys_of(each)}
             # A reply that turns out not to have been sent is tried again in this run.
             self._planned |= {
-                (each.message, each.revision, each.in_thread)
-                for each in plan.history.unknown
+                (each.message, each.revision, each.in_thread) for each in plan.history.unknown
             }
             for _ in range(ATTEMPTS):
                 if not self._round():
