@@ -67,7 +67,8 @@ class Message:
     """What will be posted, rendered. `digest` is over its content, never its recipients.
 
     `source` is the spec's path as printed, `row` the line of its data file that made it. A reply
-    has no topic, and its `answerable` says nothing.
+    has no topic, and its `answerable` says nothing. `braces_from` names, for a text such as
+    `text.EN`, the value that brought the braces of a template into it.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Message:
     not_after: datetime | None = None
     folders: tuple[str, ...] = ()
     row: int | None = None
+    braces_from: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def action(self) -> Action:

@@ -20,10 +20,11 @@ from runner.model import (
     Recipients,
     Texts,
 )
+from runner.render.partials import PARTIALS_NAME
 from runner.render.rows import find_repeated, in_row, values_of
 from runner.render.templates import (
     MARKER,
-    PARTIALS_NAME,
+    Braced,
     Kind,
     Refused,
     Rendered,
@@ -73,7 +74,7 @@ class Renderer(AbstractContextManager["Renderer"]):
     def expect(self, spec: MessageSpec) -> None:
         """Get ready for a spec that will be rendered; it need not be."""
         if MARKER.search(spec.file.source):
-            self._started().start()
+            self._started().expect(spec.text.values(), spec.text)
 
     def render(self, spec: MessageSpec) -> tuple[Message, ...]:
         """Render one spec, each row of its `for_each`; raises `MessagesError` with everything."""
@@ -168,6 +169,7 @@ class _Rendering:
     rendered: Rendered
     row: int | None = None
     problems: list[Problem] = field(default_factory=list)
+    braces_from: dict[str, str] = field(default_factory=dict)
 
     def message(self) -> Message:
         """Render everything; raises `MessagesError`."""
@@ -201,6 +203,7 @@ class _Rendering:
             not_after=spec.not_after,
             folders=spec.folders,
             row=self.row,
+            braces_from=self.braces_from,
         )
 
     def _complain(self, pointer: Pointer, what: str, hint: str) -> None:
@@ -212,7 +215,9 @@ class _Rendering:
             pointer = (key, language)
             text = self._result(pointer) if MARKER.search(template) else template
             if isinstance(text, str):
-                rendered[language] = text
+                if isinstance(text, Braced):
+                    self.braces_from[f"{key}.{language}"] = text.came_with
+                rendered[language] = str(text)
                 source = Source(self.spec.file, (key, language), template)
                 self.problems.extend(_find_text_problems(source, text))
         return rendered

@@ -12,7 +12,7 @@ from pathlib import Path
 from runner.errors import MessagesError, Problem
 from runner.files import read_bounded
 from runner.model import Direct, Message
-from runner.render.templates import MAX_PARTIAL_BYTES
+from runner.render.partials import MAX_PARTIAL_BYTES
 from runner.spec.datafile import Row, load_rows
 from runner.spec.specs import MessageSpec
 from runner.wording import shown

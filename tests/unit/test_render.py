@@ -140,16 +140,16 @@ def test_an_attribute_that_is_not_there_is_an_error() -> None:
     [
         ("{{ a", "5:5", "template: "),
         ("ok\n{% if %}", "6:5", "template: this is no Jinja2 template"),
-        ("{{ 1 | nope }}", "5:5", "template: this is no Jinja2 template"),
-        ("{{ 1 is nope }}", "5:5", "template: this is no Jinja2 template"),
+        ("{{ 1 | nope }}", "5:12", 'template: there is no filter "nope"'),
+        ("{{ 1 is nope }}", "5:13", 'template: there is no test "nope"'),
         ("{% nope %}", "5:5", "template: this is no Jinja2 template"),
-        ("a\n{{ 'x' + 1 }}", "6:5", "template: this cannot be computed: TypeError; check the values"),
+        ("a\n{{ ['x'] + 1 }}", "6:5", "template: this cannot be computed: TypeError; check the values"),
         ("{{ [1][5] }}", "5:12", 'template: there is no "5" in this'),
         ("{{ range(1000000000) | list }}", "5:5", "template: this cannot be computed: OverflowError"),
         ("{{ cycler(1) }}", "5:8", 'the variable "cycler" is not defined'),
         ("{{ joiner() }}", "5:8", 'the variable "joiner" is not defined'),
         ("{{ lipsum() }}", "5:8", 'the variable "lipsum" is not defined'),
-        ("{{ [1, 2] | random }}", "5:5", "template: this is no Jinja2 template"),
+        ("{{ [1, 2] | random }}", "5:17", 'template: there is no filter "random"'),
         ("{{ ''.__class__.__mro__ }}", "5:5", "template: this is not allowed"),
         ("{{ ().__class__.__base__.__subclasses__() }}", "5:5", "template: this is not allowed"),
         ("{{ cycler.__init__.__globals__ }}", "5:5", "template: this is not allowed"),
@@ -313,7 +313,7 @@ def test_nothing_outside_the_partials_can_be_included(name: str, folder: Path) -
     (said,) = refused_text("{% include '" + name + "' %}")
     assert said.startswith("messages/m.yaml:5:5: error: there is no partial ")
     assert said.endswith(
-        "a partial is a file in _partials/ of the messages folder, with no link or .."
+        ('there are "sign.j2", "sub/x.j2"', 'did you mean "sign.j2"?', 'did you mean "sub/x.j2"?')
     )
     assert "hunter2" not in said
 
@@ -671,7 +671,7 @@ def test_a_column_may_be_called_like_a_method() -> None:
         ("r.json", "[" * 100_000, "messages/r.json:1:1: error: this is nested too deep; flatten it"),
         ("r.jsonl", '{"id": "a", "name": "b"}\n["secr3t"]\n', "messages/r.jsonl:2:1: error: this line is not an object; write {...} on each line"),
         ("r.jsonl", '{"id": "a", "name": "b"}\n{secr3t\n', "messages/r.jsonl:2:2: error: this is not JSON from here on; check the quotes, commas and brackets"),
-        ("r.csv", "id,nmae\na,b\n", 'messages/m.yaml:2:25: error: template: there is no "name" in this (row messages/r.csv:2); check the name'),
+        ("r.csv", "id,nmae\na,b\n", 'messages/m.yaml:2:25: error: template: there is no "name" in this (row messages/r.csv:2); did you mean "nmae"?'),
         ("r.csv", "id,name\na,x\nb,y\na,z\n", "messages/m.yaml:4:17: error: one Toloker is in two rows: messages/r.csv:2 and messages/r.csv:4; a message reaches each Toloker once"),
         ("r.jsonl", '{"id": 5, "name": "x"}', "messages/m.yaml:4:18: error: a recipient id is text, and this is a number (row messages/r.jsonl:1); put the id in quotes where it is defined"),
     ],
