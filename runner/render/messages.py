@@ -21,7 +21,7 @@ from runner.model import (
     Texts,
 )
 from runner.render.partials import PARTIALS_NAME
-from runner.render.rows import find_repeated, in_row, values_of
+from runner.render.rows import Complaints, find_repeated, values_of
 from runner.render.templates import (
     MARKER,
     Braced,
@@ -38,9 +38,7 @@ from runner.toloka.filter_table import is_identifier
 from runner.toloka.filters import converted, find_filter_faults, wrapped
 from runner.wording import kind
 
-# A mistake in a template is in every row: so many rows of it are enough.
-_MAX_BAD_ROWS = 10
-# The same of problems: each costs a look through its template's file.
+# Each costs a look through its template's file.
 _MAX_PROBLEMS = 100
 _MAX_TEMPLATES = 3_000
 # The template process stops at as many.
@@ -102,9 +100,8 @@ class Renderer(AbstractContextManager["Renderer"]):
 
     def _rows(self, spec: MessageSpec, sources: Sequence[Source], path: Path) -> Iterator[Message]:
         problems: list[Problem] = []
-        bad_rows = 0
+        complaints = Complaints(path, {spec.file.path: spec.file.source})
         seen: dict[str, int] = {}
-        files = {spec.file.path: spec.file.source}
         # The rows that were read and are not rendered yet.
         rows: deque[Row] = deque()
         for rendered in self._rendered(spec, sources, values_of(path, rows, problems)):
@@ -112,13 +109,13 @@ class Renderer(AbstractContextManager["Renderer"]):
             try:
                 message = _Rendering(spec, rendered, row.number).message()
             except MessagesError as error:
-                bad_rows += 1
-                problems += [in_row(problem, path, row, files) for problem in error.problems]
+                complaints.add(row, error.problems)
             else:
                 problems += find_repeated(spec, path, row, message, seen)
                 yield message
-            if bad_rows >= _MAX_BAD_ROWS or len(problems) >= _MAX_PROBLEMS:
+            if complaints.are_enough or len(problems) >= _MAX_PROBLEMS:
                 break
+        problems += complaints.problems()
         if not seen and not problems:
             where = spec.file.place(("for_each",))
             problems.append(Problem(where, "the file has no rows", "add a row, or a `draft: true`"))

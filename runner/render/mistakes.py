@@ -111,7 +111,7 @@ def mistake_of(
     if isinstance(error, jinja2.TemplateNotFound):
         hint = f"a partial is a file in {PARTIALS} of the messages folder, with no link or .."
         if partials:
-            hint = _meant(nearest(said, partials)) or f"{hint}: there {_some(partials)}"
+            hint = _meant(nearest(said, partials)) or f"{hint}: {_some(partials)}"
         return Mistake(f'there is no partial "{said[:60]}"', hint, partial, line)
     what, hint = _what_and_hint(error, said)
     is_final = isinstance(error, (TooLong, MemoryError, TooLarge))
@@ -148,10 +148,10 @@ def _meant(near: str | None) -> str:
 
 
 def _some(names: Collection[str]) -> str:
-    """Say which there are: `is "a"`, `are "a" and "b"`."""
+    """Say which there are, the first of them by name."""
     first = ", ".join(map(quoted, islice(names, _MAX_NAMES)))
     more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
-    return f"{'is' if len(names) == 1 else 'are'} {first}{more}"
+    return first + more
 
 
 def _what_and_hint(error: BaseException, said: str) -> tuple[str, str]:
@@ -184,9 +184,7 @@ def _undefined_fault(
         what = f"there is no {quoted(wanted)} in this" if wanted else "there is nothing here"
         hint = _meant(_near(wanted or "", columns))
         if not hint:
-            hint = (
-                f"the row's columns {_some(columns)[3:].strip()}" if columns else "check the name"
-            )
+            hint = f"the row has {_some(columns)}" if columns else "check the name"
         return Mistake(f"template: {what}", hint, partial, line, wanted)
     name = named[1]
     near = f"row.{name}" if name in columns else _near(name, values)

@@ -313,7 +313,7 @@ def test_nothing_outside_the_partials_can_be_included(name: str, folder: Path) -
     (said,) = refused_text("{% include '" + name + "' %}")
     assert said.startswith("messages/m.yaml:5:5: error: there is no partial ")
     assert said.endswith(
-        ('there are "sign.j2", "sub/x.j2"', 'did you mean "sign.j2"?', 'did you mean "sub/x.j2"?')
+        ('or ..: "sign.j2", "sub/x.j2"', 'did you mean "sign.j2"?', 'did you mean "sub/x.j2"?')
     )
     assert "hunter2" not in said
 
@@ -687,7 +687,26 @@ def test_bad_rows_are_complained_of_at_their_line_without_their_contents(
     assert not any("secr3t" in str(each) for each in caught.value.problems)
 
 
-def test_of_many_bad_rows_only_some_are_told() -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("'{{ row.nmae }}'", 'template: there is no "nmae" in this (row messages/r.csv:2 and 1,999 more); did you mean "name"?'),
+        ("'{{ name }}'", 'the variable "name" is not defined (row messages/r.csv:2 and 1,999 more); did you mean "row.name"?'),
+        ("'{{ naem }}'", 'the variable "naem" is not defined (row messages/r.csv:2 and 1,999 more); did you mean "row.name"?'),
+        ("'{{ row.salary }}'", "template: there is no \"salary\" in this (row messages/r.csv:2 and 1,999 more); the row has \"id\", \"name\""),
+        ("'{% if row.name %}x'", "template: this is no Jinja2 template (row messages/r.csv:2 and 1,999 more); Jinja2 says: "),
+    ],
+)  # fmt: skip
+def test_what_every_row_has_is_told_once(text: str, said: str) -> None:
     with pytest.raises(MessagesError) as caught:
-        rows("r.csv", "id,name\n" + "a b,x\n" * 5000)
-    assert 1 < len(caught.value.problems) < 50
+        rows("r.csv", "id,name\n" + "".join(f"t{n},x\n" for n in range(2000)), text=text)
+    (problem,) = caught.value.problems
+    assert str(problem).split(": error: ")[1].startswith(said)
+    assert "…" not in str(problem)
+
+
+def test_nobody_counts_bad_rows_without_end() -> None:
+    with pytest.raises(MessagesError) as caught:
+        rows("r.csv", "id,name\n" + "a b,x\n" * 6000)
+    (problem,) = caught.value.problems
+    assert "(row messages/r.csv:2 and at least 4,999 more)" in str(problem)
