@@ -57,6 +57,11 @@ class Target:
     def is_local(self) -> bool:
         return self.url is None
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it runs on this machine, whoever started it."""
+        return self.url is None or is_loopback(urlsplit(self.url).hostname or "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:

@@ -112,7 +112,8 @@ class Post:
 class Thread:
     """A message thread as Toloka tells of it; what it leaves out is None or empty.
 
-    `posts` are oldest first, `account` is the interlocutor marked `myself`.
+    `posts` are oldest first, `account` is the interlocutor marked `myself`, `tolokers` are those
+    with the role of a user.
     """
 
     id: str
@@ -123,6 +124,7 @@ class Thread:
     select_type: str | None = None
     recipients_ids: tuple[str, ...] = ()
     recipients_filter: object = None
+    tolokers: tuple[str, ...] = ()
     parent_id: str | None = None
     account: str | None = None
     folders: tuple[str, ...] = ()
@@ -131,6 +133,14 @@ class Thread:
     def text(self) -> Texts:
         """The text of the oldest message."""
         return self.posts[0].text if self.posts else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """How much we wrote in a thread: all of it, and what has the words of one reply."""
+
+    ours: int
+    alike: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +233,7 @@ class Delivery:
 
 Status = Literal[
     "planned", "sent", "already_sent", "adopted", "edited", "rejected", "unknown",
-    "no_recipients", "suppressed", "outside_window", "draft", "waiting", "not_tried",
+    "no_recipients", "suppressed", "outside_window", "draft", "waiting", "not_tried", "in_doubt",
 ]  # fmt: skip
 """What became of a delivery, as results and reports call it."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -103,6 +104,8 @@ class Prepared:
     policy: Policy
     is_gone: Callable[[str], bool]
     """Tells, for an id of the manifest, whether no file has it any more."""
+    find_others: Callable[[], tuple[Message, ...]]
+    """Gives the messages under the messages root that were not selected, as far as they are valid."""
 
     def plan(self, history: History) -> tuple[Plan, list[Problem]]:
         """Plan, and give the warnings beside; raises `MessagesError` with what does not pass."""
@@ -114,7 +117,8 @@ class Prepared:
 
         Gives the warnings. House rules stop only what would still be sent.
         """
-        objections = find_objections(plan, self.policy, self.is_gone)
+        may_repeat = {spec.id for spec in self.specs if "same-words" in spec.lint}
+        objections = find_objections(plan, self.policy, self.is_gone, may_repeat)
         problems = [self.problem(message, fault) for message, fault in objections]
         for planned in plan.messages:
             if planned.deliveries:
@@ -158,7 +162,19 @@ def prepare(selection: Selection, config: Config) -> Prepared:
         lint=checked.lint,
         policy=load_policy(config),
         is_gone=_gone_ids(checked.specs, config.messages_root),
+        find_others=partial(_find_others, selection, config, checked.specs),
     )
+
+
+def _find_others(
+    selection: Selection, config: Config, selected: Iterable[MessageSpec]
+) -> tuple[Message, ...]:
+    root = config.messages_root
+    if not selection.paths or root is None or not root.is_dir():
+        return ()
+    known = {spec.id for spec in selected}
+    checked = check(replace(selection, paths=(root,)), config)
+    return tuple(message for message in checked.messages if message.id not in known)
 
 
 def load_policy(config: Config) -> Policy:

@@ -20,8 +20,9 @@ from runner import clock
 from runner.cli import main
 from runner.emulator import Emulator
 from runner.manifest.history import Attempt, History
+from runner.manifest.kinds import LINES
 from runner.manifest.lines import Event, outcome_event
-from runner.manifest.state import LINES, ManifestState
+from runner.manifest.state import ManifestState
 
 TOKEN = "sentinel-T0KEN-9b1fd6c0"
 TOLOKER = "1ad097faba0eff85a04fe30bc04d53db"

@@ -44,7 +44,7 @@ _COMMANDS = {
     "preview": "Write every message, as Tolokers would see it, to one HTML page.",
     "status": "Show what the manifest knows: who got what, and what is in doubt.",
     "replies": "Show what Tolokers answered to what we sent.",
-    "resolve": "Settle an unknown outcome by hand.",
+    "resolve": "Settle what is unknown or in doubt by hand.",
     "init": "Write a working set-up: configuration, first message, CI workflow.",
     "schema": "Print a JSON Schema: message (the default), config, manifest or results.",
     "emulator": "Serve a local Toloka for rehearsals, on this machine only; prints its URL.",

@@ -15,7 +15,7 @@ import click
 from runner import __version__
 from runner.cli.settings import Pacing, Settings
 from runner.config import load_token
-from runner.errors import ExitCode, LaterError, ListError
+from runner.errors import ExitCode, LaterError, ListError, SurroundingsError
 from runner.manifest.file import Manifest
 from runner.model import Thread
 from runner.toloka.client import Client
@@ -43,11 +43,11 @@ def open_connection(settings: Settings, pacing: Pacing) -> Iterator[Connection]:
     """Open the target, its emulator before it where it is local, and lock the manifest."""
     stop = threading.Event()
     pace = Pace(pacing.rate, stop)
-    run = {"run": secrets.token_hex(8), "version": __version__, **_who_runs(os.environ)}
+    account_id = settings.target.account_id
     with (
         _signals(stop) as caught,
         open_client(settings, pacing, pace) as (client, target),
-        Manifest.open(settings.manifest, target, run) as manifest,
+        Manifest.open(settings.manifest, target, new_run(), account_id) as manifest,
     ):
         yield Connection(
             settings=settings,
@@ -59,8 +59,26 @@ def open_connection(settings: Settings, pacing: Pacing) -> Iterator[Connection]:
         )
 
 
+def new_run(command: str | None = None) -> dict[str, object]:
+    """Say who writes to the manifest now."""
+    told: dict[str, object] = {"command": command} if command else {}
+    run = {"run": secrets.token_hex(8), "version": __version__}
+    return {**run, **told, **_who_runs(os.environ)}
+
+
 def _warn(said: str) -> None:
     click.echo(f"warning: {said}", err=True)
+
+
+def has_token(settings: Settings) -> bool:
+    """Whether the target can be asked: the local emulator takes any token."""
+    if settings.target.is_local:
+        return True
+    try:
+        load_token(settings.target, os.environ, _warn)
+    except SurroundingsError:
+        return False
+    return True
 
 
 @contextmanager

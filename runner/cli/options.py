@@ -26,10 +26,10 @@ class Where:
 class Speed:
     """How fast and how patiently to talk to Toloka; None is the configuration's, or ours."""
 
-    rate: float | None
-    jobs: int | None
-    timeout: float | None
-    settle: float | None
+    rate: float | None = None
+    jobs: int | None = None
+    timeout: float | None = None
+    settle: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

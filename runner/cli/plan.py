@@ -12,9 +12,10 @@ import click
 from runner import clock
 from runner.cli import options
 from runner.cli.options import FILE, Volume, Where
-from runner.cli.results import append_failure, append_summary, results_file, show_warnings
+from runner.cli.results import append_failure, results_file, show_warnings
 from runner.cli.selection import selection
 from runner.errors import ExitCode, MessagesError
+from runner.files import append_text
 from runner.manifest.file import read_history
 from runner.model import Result
 from runner.plan.plan import Plan
@@ -86,17 +87,18 @@ def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volu
             quota_notes=quota_notes,
         )
         results = planned.results
-        markdown = summary_markdown(
-            planned,
-            results,
-            target=settings.shown_target,
-            quota_notes=quota_notes,
-            warnings=warnings,
-        )
         # The files first: whoever reads what is printed may go away, as `head` does.
         if outputs.out is not None:
             write_results(outputs.out, document)
-        append_summary(outputs.summary, markdown)
+        if outputs.summary is not None:
+            markdown = summary_markdown(
+                planned,
+                results,
+                target=settings.shown_target,
+                quota_notes=quota_notes,
+                warnings=warnings,
+            )
+            append_text(outputs.summary, markdown)
         code = finish(results, ExitCode.DONE)
     if outputs.output_format == "text":
         _show(planned, results, quota_notes, volume)

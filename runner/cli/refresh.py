@@ -18,7 +18,7 @@ def refresh(
     settings: Settings, speed: Speed
 ) -> tuple[RunResult, History, Mapping[tuple[str, int], Activity]]:
     """Settle what is unknown, and find what is going on in our threads; nothing is sent."""
-    pacing = load_pacing(speed, settings.config)
+    pacing = load_pacing(speed, settings)
     with open_connection(settings, pacing) as connection:
         options = RunOptions(
             messages=(), jobs=pacing.jobs, settle_s=pacing.settle_s, catches_up=False

@@ -36,7 +36,7 @@ def replies(where: Where, speed: Speed, since: str | None, output_format: str) -
     """
     begin = _time(since)
     settings = load_settings(where)
-    pacing = load_pacing(speed, settings.config)
+    pacing = load_pacing(speed, settings)
     with open_client(settings, pacing) as (client, target):
         history = read_history(settings.manifest, target)
         query = query_for(history)

@@ -2,47 +2,123 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from runner.cli import options
-from runner.cli.options import Where
-from runner.cli.settings import load_settings
+from runner.cli.connection import has_token, load_threads, new_run, open_client
+from runner.cli.options import Speed, Where
+from runner.cli.settings import Settings, load_pacing, load_settings
 from runner.errors import ExitCode, SurroundingsError
+from runner.lookup.claim import Sharing
+from runner.lookup.replies import query_threads
 from runner.manifest.file import Manifest
-from runner.manifest.history import NotFound
+from runner.manifest.history import Attempt, History, NotFound
+from runner.manifest.told import describe
 from runner.model import Sent, Thread
 from runner.toloka.responses import is_thread_id
+from runner.wording import printable
+
+_ITS_OWN = "its own"
+"""`--sent` without a thread: the one that put a delivery in doubt."""
 
 
 @click.command()
-@click.argument("delivery")
-@click.option("--sent", "thread_id", metavar="THREAD_ID", help="It was sent: this is its thread.")
+@click.argument("delivery", required=False)
+@click.option("--message", metavar="ID", help="All that is in doubt of this message.")
+@click.option(
+    "--sent",
+    is_flag=False,
+    flag_value=_ITS_OWN,
+    metavar="[THREAD_ID]",
+    help="It was sent: this is its thread; without an id, the one that `status` names.",
+)
 @click.option("--not-sent", is_flag=True, help="It was not sent: the next `send` tries it again.")
 @options.where
-def resolve(delivery: str, thread_id: str | None, not_sent: bool, where: Where) -> int:
-    """Settle an unknown outcome by hand.
+def resolve(
+    delivery: str | None, message: str | None, sent: str | None, not_sent: bool, where: Where
+) -> int:
+    """Settle what is unknown or in doubt by hand.
 
     DELIVERY is the id that `status` shows, or its first characters. Look at Toloka's own list of
-    messages first: with --not-sent, what was sent after all is sent again.
+    messages first: with --not-sent, what was sent after all is sent again. Where there is a token,
+    thread ids are looked up in Toloka.
     """
-    if (thread_id is not None) == not_sent:
-        raise click.UsageError("say --sent THREAD_ID or --not-sent")
-    if thread_id is not None and not is_thread_id(thread_id):
+    if (sent is not None) == not_sent or (delivery is None) == (message is None):
+        raise click.UsageError("say DELIVERY or --message ID, and --sent THREAD_ID or --not-sent")
+    if sent not in (None, _ITS_OWN) and not is_thread_id(str(sent)):
         raise click.UsageError("--sent takes a thread id, as in 63c15866757a4a1adad1d632")
+    if message is not None and sent not in (None, _ITS_OWN):
+        raise click.UsageError("--message goes with --sent alone: each delivery has its own thread")
     settings = load_settings(where)
-    with Manifest.open(settings.manifest, settings.target.url, {"command": "resolve"}) as manifest:
-        found = [each for each in manifest.unknown() if each.delivery.startswith(delivery)]
-        if len(found) != 1:
-            raise SurroundingsError(_not_one(delivery, len(found)))
-        if thread_id is not None and thread_id in manifest.history().thread_ids:
-            raise SurroundingsError(f"thread {thread_id} belongs to another delivery already")
-        outcome = Sent(Thread(id=thread_id)) if thread_id is not None else NotFound()
-        manifest.settle(found[0].delivery, outcome, "resolved")
-    click.echo(f"{found[0].message}: {'sent' if thread_id else 'not sent'}, by your word")
+    target, run = settings.target, new_run("resolve")
+    with Manifest.open(settings.manifest, target.url, run, target.account_id) as manifest:
+        history = manifest.history()
+        chosen = _chosen(history, delivery, message)
+        ids = {each.delivery: _thread_id(each, sent, history) for each in chosen if sent}
+        found = _found_in_toloka(settings, chosen, ids)
+        for each in chosen:
+            thread = found.get(each.delivery)
+            manifest.settle(each.delivery, Sent(thread) if thread else NotFound(), "resolved")
+    for each in chosen:
+        word = "sent" if sent else "not sent"
+        click.echo(printable(f"{each.message}: {word}, by your word"))
     return ExitCode.DONE
 
 
-def _not_one(delivery: str, count: int) -> str:
-    if count:
-        return f"{count} deliveries in doubt start with {delivery[:40]}: write more of the id"
-    return f"no delivery in doubt is called {delivery[:40]}: `message-runner status` lists them"
+def _chosen(history: History, delivery: str | None, message: str | None) -> Sequence[Attempt]:
+    if delivery is None:
+        found = [each for each in history.unknown if each.message == message]
+        if not found:
+            raise SurroundingsError(
+                f"nothing of {message} is in doubt: see `message-runner status`"
+            )
+        return found
+    found = [each for each in history.unknown if each.delivery.startswith(delivery)]
+    if len(found) > 1:
+        raise SurroundingsError(
+            f"{len(found)} deliveries in doubt start with {delivery[:40]}: write more of the id"
+        )
+    if not found:
+        raise SurroundingsError(
+            f"no delivery in doubt is called {delivery[:40]}: `message-runner status` lists them"
+        )
+    return found
+
+
+def _thread_id(attempt: Attempt, sent: str | None, history: History) -> str:
+    """The thread that a delivery is said to have made, or to have been written into."""
+    own = history.doubts.get(attempt.delivery, ())
+    if attempt.in_thread is not None:
+        own = (attempt.in_thread,)
+        if sent not in (_ITS_OWN, attempt.in_thread):
+            raise SurroundingsError(f"this reply goes into thread {attempt.in_thread}")
+        return attempt.in_thread
+    if sent == _ITS_OWN and len(own) != 1:
+        raise SurroundingsError(f"say which thread it is: {describe(attempt, history)}")
+    thread_id = own[0] if sent == _ITS_OWN else str(sent)
+    if thread_id in history.thread_ids:
+        raise SurroundingsError(f"thread {thread_id} belongs to another delivery already")
+    return thread_id
+
+
+def _found_in_toloka(
+    settings: Settings, chosen: Sequence[Attempt], ids: dict[str, str]
+) -> dict[str, Thread]:
+    """Look threads up in Toloka, where there is a token."""
+    by_delivery = {each.delivery: each for each in chosen}
+    plain = {delivery: Thread(id=thread_id) for delivery, thread_id in ids.items()}
+    if not ids or not has_token(settings):
+        return plain
+    with open_client(settings, load_pacing(Speed(), settings)) as (client, _):
+        for delivery, thread_id in ids.items():
+            threads = load_threads(client, query_threads([thread_id], with_later=False))
+            if not threads:
+                raise SurroundingsError(f"Toloka's list has no thread {thread_id}")
+            attempt = by_delivery[delivery]
+            is_reply = attempt.action == "reply"
+            if not is_reply and delivery not in Sharing([attempt]).of(threads[0]):
+                raise SurroundingsError(f"thread {thread_id} went to others: see its recipients")
+            plain[delivery] = Thread(id=thread_id, created="" if is_reply else threads[0].created)
+    return plain

@@ -62,15 +62,10 @@ def results_file(
         raise
 
 
-def append_summary(path: Path | None, markdown: str) -> None:
-    """Append Markdown to the file of `--summary`, if there is one."""
-    if path is not None:
-        append_text(path, markdown)
-
-
 def append_failure(path: Path | None, problems: Sequence[Problem]) -> None:
     """Append what is wrong, as Markdown, to the file of `--summary`."""
-    _beside(lambda: append_summary(path, failure_markdown(problems)))
+    if path is not None:
+        _beside(lambda: append_text(path, failure_markdown(problems)))
 
 
 def show_warnings(warnings: Sequence[Problem]) -> None:

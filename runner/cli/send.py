@@ -26,6 +26,7 @@ from runner.plan.planfile import find_moved, read_plan_file
 from runner.prepare import Prepared, Selection, prepare
 from runner.report.progress import Progress
 from runner.report.text import loud_lines, run_lines, summary_line
+from runner.send.lists import Lister
 from runner.send.run import Run, RunOptions
 from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
@@ -113,7 +114,7 @@ def _send(
     with results_file(results, where, dry_run=False) as (settings, finish):
         settings.refuse_silent_ci()
         prepared = prepare(selection, settings.config)
-        pacing = load_pacing(speed, settings.config)
+        pacing = load_pacing(speed, settings)
         with open_connection(settings, pacing) as connection:
             volume.log(f"target: {settings.shown_target}")
             planned, warnings = prepared.plan(connection.manifest.history())
@@ -166,6 +167,7 @@ def _carry_out(
         jobs=connection.pacing.jobs,
         settle_s=connection.pacing.settle_s,
         catches_up=not connection.settings.target.is_local,
+        other_messages=prepared.find_others,
         limit=limit,
         only=only,
         planned=planned,
@@ -187,6 +189,7 @@ def _carry_out_test(
         connection.manifest,
         connection.client.deliver,
         connection.pace,
+        lister=Lister(connection.manifest, connection.client, connection.pace),
         jobs=connection.pacing.jobs,
         on_progress=progress,
     )

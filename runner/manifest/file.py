@@ -10,7 +10,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
@@ -18,19 +18,23 @@ from typing import BinaryIO
 from runner.errors import SurroundingsError
 from runner.files import surroundings
 from runner.manifest.appender import Appender, sync_folder
-from runner.manifest.history import Attempt, History, Seen, Settled
+from runner.manifest.history import Attempt, History, Settled
+from runner.manifest.kinds import LINES
 from runner.manifest.lines import (
     Event,
+    adoption_events,
+    anchor_values,
+    doubt_events,
     intent_event,
     line_of,
     new_event,
     outcome_event,
-    seen_event,
 )
 from runner.manifest.lock import MANIFEST, find_file, locked
 from runner.manifest.reading import DamageError, read_state
-from runner.manifest.state import LINES, VERSION, ManifestState
-from runner.model import Delivery, Message, Sent
+from runner.manifest.state import VERSION, ManifestState
+from runner.model import Delivery, Message, Place, Sent, Thread
+from runner.toloka.anchor import Anchor
 from runner.wording import shown
 
 _MOST = 2 * 1024**3
@@ -72,16 +76,21 @@ class Manifest:
         self._lock = threading.Lock()
         self._history: History | None = None
         self._has_begun = False
-        self.server_ahead_s: float | None = None
-        """How far Toloka's clock is ahead of ours, once an answer has told."""
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path, target: str | None, run: Mapping[str, object]) -> Iterator[Manifest]:
+    def open(
+        cls,
+        path: Path,
+        target: str | None,
+        run: Mapping[str, object],
+        acts_under: str | None = None,
+    ) -> Iterator[Manifest]:
         """Lock, repair a torn last line, read, and check that it is this target's.
 
         `target` None takes the manifest of any target, and one has to be there. `run` says who
         sends; it is written with the first event, so that a run with nothing to do leaves no trace.
+        `acts_under` is the shared account that is acted under, and has to be the manifest's.
         Raises `SurroundingsError` at once if another run holds the lock.
         """
         with locked(path) as stream:
@@ -93,10 +102,19 @@ class Manifest:
             target = target or state.target
             if target is None:
                 raise SurroundingsError(f"there is no manifest at {shown(path)}")
+            if state.target is None:
+                state.acts_under = acts_under
+            elif state.acts_under != acts_under:
+                raise SurroundingsError(
+                    f"{shown(path)} is the manifest of {_account(state.acts_under)}, and this run "
+                    f"acts under {_account(acts_under)}: name another with --manifest"
+                )
             appender = Appender(stream)
+            manifest = cls(path, target, run, state, appender)
             try:
-                yield cls(path, target, run, state, appender)
+                yield manifest
             finally:
+                manifest._end()
                 appender.close()
 
     def history(self) -> History:
@@ -106,34 +124,68 @@ class Manifest:
                 self._history = self._state.history()
             return self._history
 
-    def unknown(self) -> tuple[Attempt, ...]:
-        """The attempts in doubt by now."""
-        return self.history().unknown
+    def note_anchor(self, anchor: Anchor) -> None:
+        """Record from which thread on this run's deliveries are looked for."""
+        self._write(new_event("anchor", run=self._run.get("run"), **anchor_values(anchor)))
 
-    def intend(self, delivery: Delivery, *, is_test: bool = False) -> str:
+    def intend(
+        self, delivery: Delivery, place: Place | None = None, *, is_test: bool = False
+    ) -> str:
         """Record that a delivery is about to be tried; gives its fresh random id."""
-        delivery_id = secrets.token_hex(16)
-        self._write(
-            intent_event(delivery_id, delivery, is_test=is_test, server_ahead_s=self.server_ahead_s)
-        )
+        delivery_id, run = secrets.token_hex(16), self._run.get("run")
+        self._write(intent_event(delivery_id, delivery, run=run, place=place, is_test=is_test))
         return delivery_id
+
+    def catch_up(
+        self,
+        *,
+        cursor: Anchor,
+        rest: Mapping[str, str],
+        adopted: Iterable[tuple[Delivery, Sent]] = (),
+        doubts: Iterable[tuple[Delivery, Thread]] = (),
+        unknown_doubts: Mapping[str, Iterable[str]] | None = None,
+        shows_ours: bool = False,
+        is_part: bool = False,
+    ) -> list[str]:
+        """Record in one piece what a look found, and from where the next one begins.
+
+        Gives the ids of the adopted deliveries. Where nothing is new, nothing is written.
+        """
+        history = self.history()
+        ids, events = adoption_events(adopted)
+        events += [
+            {**intent_event(secrets.token_hex(16), delivery), "event": "doubt", "threads": [it.id]}
+            for delivery, it in doubts
+        ]
+        events += doubt_events(unknown_doubts or {}, history)
+        if shows_ours and not history.is_shown:
+            events.append(new_event("shown"))
+        known = {thread for thread, _ in history.rest} if rest else set()
+        new = [f"{thread}:{marks}" for thread, marks in rest.items() if thread not in known]
+        if not (events or new or is_part or history.has_gap or cursor != history.cursor):
+            return ids
+        values: dict[str, object] = {**anchor_values(cursor)}
+        if new:
+            values["rest"] = " ".join(new)
+        if is_part:
+            values["part"] = True
+        self._write(*events, looked=values)
+        return ids
+
+    def note_shown(self) -> None:
+        """Record that the list shows what this account composed."""
+        self._write(new_event("shown"))
+
+    def doubt(self, delivery_id: str, threads: Iterable[str]) -> None:
+        """Record that threads put an unknown outcome in doubt."""
+        self._write(*doubt_events({delivery_id: threads}, self.history()))
 
     def adopt(self, adopted: Iterable[tuple[Delivery, Sent]]) -> list[str]:
         """Record what we sent though the manifest did not know; gives the ids of the deliveries.
 
         Each `Delivery` names whom its thread reached.
         """
-        ids: list[str] = []
-        events: list[Event] = []
-        for delivery, sent in adopted:
-            delivery_id = secrets.token_hex(16)
-            ids.append(delivery_id)
-            outcome = outcome_event(delivery_id, sent, "adopted")
-            intent = {**intent_event(delivery_id, delivery), "adopted": True}
-            if "created" in outcome:
-                # If only this line reached the disk, its thread must be found from here on.
-                intent |= {"at": outcome["created"], "server_at": outcome["created"]}
-            events += [intent, outcome]
+        ids, events = adoption_events(adopted)
         self._write(*events)
         return ids
 
@@ -149,10 +201,6 @@ class Manifest:
             )
         )
 
-    def note_seen(self, seen: Iterable[Seen]) -> None:
-        """Record threads of ours that no delivery claims: they need not be listed again."""
-        self._write(*map(seen_event, seen))
-
     def note_folders(self, attempt: Attempt, folders: Sequence[str]) -> None:
         """Record that a thread was put into folders."""
         thread_id, delivery = attempt.thread_id, attempt.delivery
@@ -160,10 +208,18 @@ class Manifest:
             new_event("folders", thread_id=thread_id, delivery=delivery, folders=list(folders))
         )
 
-    def settle(self, delivery_id: str, outcome: Settled, how: str = "answer") -> None:
-        """Record what became of an intent, and how that was learned."""
+    def settle(
+        self,
+        delivery_id: str,
+        outcome: Settled,
+        how: str = "answer",
+        left_out: Sequence[str] = (),
+    ) -> None:
+        """Record what became of an intent, how that was learned, and whom the answer leaves out."""
         # The outcome first: if the disk takes no more, what was sent counts more than who sent it.
-        self._write(outcome_event(delivery_id, outcome, how))
+        event = outcome_event(delivery_id, outcome, how)
+        ids = {"delivery": delivery_id, "recipients_ids": list(left_out)}
+        self._write(event, *([new_event("left_out", **ids)] if left_out else []))
         if isinstance(outcome, Sent):
             self.check_account(outcome.thread.account)
 
@@ -185,14 +241,33 @@ class Manifest:
                 f"belongs to {account}: use that account's token, or another --manifest"
             )
 
-    def _write(self, *events: Event) -> None:
-        if not events:
+    def _write(self, *events: Event, **last: Mapping[str, object]) -> None:
+        """Write events; a `last` one, by its name, says which deliveries stand before it."""
+        if not (events or last):
             return
         with surroundings(self.path, MANIFEST):
             self._begin()
+            self._append(events, last)
+
+    def _append(self, events: Sequence[Event], last: Mapping[str, Mapping[str, object]]) -> None:
+        if not last:
             self._appender.append(b"".join(map(line_of, events)))
+            with self._lock:
+                self._take(events)
+            return
+        # Nobody writes at the same time: what stands before it must be what it counts.
         with self._lock:
             self._take(events)
+            sums = {"deliveries": self._state.count, "checksum": self._state.checksum}
+            lasts = [new_event(name, **sums, **values) for name, values in last.items()]
+            self._appender.append(b"".join(map(line_of, (*events, *lasts))))
+            self._take(lasts)
+
+    def _end(self) -> None:
+        """Write that the run has come to its end: until then, lines may be missing."""
+        if self._has_begun:
+            with suppress(SurroundingsError):
+                self._write(end={"run": self._run.get("run")})
 
     def _begin(self) -> None:
         """Write the first line of a new manifest, and the line that says who sends."""
@@ -201,8 +276,9 @@ class Manifest:
                 return
             events = [new_event("run", **self._run)]
             if self._state.target is None:
-                account = {} if self._account is None else {"account": self._account}
-                first = {"version": VERSION, "target": self._target, **account}
+                known = {"account": self._account, "acts_under": self._state.acts_under}
+                known = {name: value for name, value in known.items() if value is not None}
+                first = {"version": VERSION, "target": self._target, **known}
                 events.insert(0, new_event("manifest", **first))
             # Whoever comes next must find them there: nothing stands above the first line.
             self._appender.append(b"".join(map(line_of, events)))
@@ -213,6 +289,10 @@ class Manifest:
         for event in events:
             LINES[str(event["event"])].take(self._state, event)
         self._history = None
+
+
+def _account(acts_under: str | None) -> str:
+    return f"account {acts_under}" if acts_under else "the token's own account"
 
 
 def _read(stream: BinaryIO, path: Path, target: str | None) -> tuple[ManifestState, int]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple, cast
 
 from runner import clock
-from runner.model import Action, NoRecipients, Rejected, SelectType, Sent, Thread
+from runner.model import Action, NoRecipients, Place, Rejected, SelectType, Sent, Thread
+from runner.toloka.anchor import BEGINNING, Anchor
 
 Identity = tuple[str, int]
 """A message id and its revision."""
@@ -41,8 +42,12 @@ class Attempt:
     action: Action = "compose"
     in_thread: str | None = None
     """The thread that a reply goes into."""
-    server_at: datetime | None = None
-    """`at` by Toloka's clock, where the run that wrote it knew, as long as it is in doubt."""
+    run: str | None = None
+    """The run that tried it; like what follows, known as long as it is looked for."""
+    anchor: Anchor = BEGINNING
+    place: Place | None = None
+    was_looked_for: bool = False
+    """Whether a look of a later run has begun at its anchor: the next ones begin at the cursor."""
     outcome: Settled | None = None
 
     @property
@@ -58,15 +63,13 @@ class Attempt:
         return self.outcome.thread.id if isinstance(self.outcome, Sent) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """A thread of ours on Toloka's list that no delivery claimed then: somebody's, or forgotten."""
+class Pending(NamedTuple):
+    """What an intent without an outcome is looked for by."""
 
-    thread_id: str
-    created: str
-    digest: str
-    select_type: str
-    recipients_ids: tuple[str, ...] = ()
+    run: str | None
+    anchor: Anchor
+    place: Place | None
+    was_looked_for: bool = False
 
 
 class Kind(NamedTuple):
@@ -112,14 +115,25 @@ class History:
     """By delivery id, in the order in which they were made, tests left out."""
     tests: Mapping[str, Row] = field(default_factory=dict, repr=False)
     """They claim their threads, and change nobody's state."""
-    server_at: Mapping[str, datetime] = field(default_factory=dict, repr=False)
-    """When deliveries in doubt were tried, by Toloka's clock."""
+    pending: Mapping[str, Pending] = field(default_factory=dict, repr=False)
+    """The intents that are looked for, tests included, in the order in which they were made."""
+    doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The threads that put a delivery in doubt."""
+    doubted: frozenset[tuple[str, Identity]] = frozenset()
+    """The threads that were in doubt for a message, whatever somebody said of them since."""
+    resolved: frozenset[str] = frozenset()
+    """Deliveries of which a person said what became: no look has to show their threads."""
+    cursor: Anchor | None = None
+    """Where the next look begins; None where lines were lost, or there was no look."""
+    is_whole: bool = True
+    """Whether the last look was whole, and the last run has its end."""
+    is_shown: bool = False
+    """Whether Toloka's list has shown a thread that this account composed."""
+    remembered: tuple[str, ...] = field(default=(), repr=False)
     suppressed: Mapping[Identity, frozenset[str]] = field(default_factory=dict)
     """The Tolokers who were left out of a message and revision for good."""
     folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The folders that threads were put into, by thread id."""
-    seen: tuple[Seen, ...] = ()
-    """What catching up saw and could not give to any message then."""
     target: str | None = None
     account: str | None = None
     _reached: dict[Identity, Mapping[str | None, Attempt]] = field(
@@ -133,8 +147,66 @@ class History:
 
     @cached_property
     def unknown(self) -> tuple[Attempt, ...]:
-        """The attempts in doubt."""
+        """The attempts whose outcome is unknown or in doubt, tests left out."""
         return tuple(self._attempt(each) for each, row in self.rows.items() if row.outcome is None)
+
+    @cached_property
+    def open(self) -> tuple[Attempt, ...]:
+        """The attempts that are looked for, tests included, in the order of their intents."""
+        return tuple(map(self._attempt, self.pending))
+
+    def is_in_doubt(self, delivery: str) -> bool:
+        """Whether a thread that nobody claims may be a delivery's. A reply's own thread is no claim."""
+        threads = self.doubts.get(delivery, ())
+        row = self._row(delivery)
+        return any(row.kind.action == "reply" or each not in self.thread_ids for each in threads)
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether lines may be missing: what is sent may have been sent before."""
+        return self.cursor is None or not self.is_whole
+
+    @cached_property
+    def must_show(self) -> Mapping[str, datetime | None]:
+        """The threads that an answer or a look gave, and when they were made by Toloka's clock."""
+        return {
+            row.outcome: row.created
+            for rows in (self.rows, self.tests)
+            for delivery, row in rows.items()
+            if isinstance(row.outcome, str)
+            and row.kind.action == "compose"
+            and delivery not in self.resolved
+        }
+
+    @cached_property
+    def replies(self) -> Mapping[str, Sequence[str]]:
+        """The digests of the replies that were sent, by thread."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for row in self.rows.values():
+            if row.kind.action == "reply" and isinstance(row.outcome, str):
+                found[str(row.whom)].append(row.digest)
+        return dict(found)
+
+    @property
+    def rest(self) -> Iterator[tuple[str, str]]:
+        """Threads of ours that no delivery claimed when they were seen, with their marks."""
+        for line in self.remembered:
+            for each in line.split():
+                thread, _, marks = each.partition(":")
+                yield thread, marks
+
+    @cached_property
+    def first_revisions(self) -> Mapping[str, int]:
+        """The lowest revision of each message that was tried."""
+        found: dict[str, int] = {}
+        for message, revision in self._by_identity:
+            found[message] = min(revision, found.get(message, revision))
+        return found
+
+    @cached_property
+    def identities(self) -> Collection[Identity]:
+        """The messages and revisions that were tried."""
+        return self._by_identity.keys()
 
     @cached_property
     def thread_ids(self) -> frozenset[str]:
@@ -220,8 +292,9 @@ class History:
 
     def _attempt(self, delivery: str) -> Attempt:
         """Build the value of a row."""
-        row = self.rows[delivery]
+        row = self._row(delivery)
         kind, outcome = row.kind, row.outcome
+        pending = self.pending.get(delivery, Pending(None, BEGINNING, None))
         if isinstance(outcome, str):
             created = clock.written(row.created) if row.created else ""
             outcome = Sent(Thread(id=outcome, created=created))
@@ -239,6 +312,12 @@ class History:
             recipients_filter=row.whom if kind.select_type == "FILTER" else None,
             digest=row.digest,
             at=row.at,
-            server_at=self.server_at.get(delivery),
+            run=pending.run,
+            anchor=pending.anchor,
+            place=pending.place,
+            was_looked_for=pending.was_looked_for,
             outcome=outcome,
         )
+
+    def _row(self, delivery: str) -> Row:
+        return self.rows.get(delivery) or self.tests[delivery]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import timedelta
 
 from runner import clock
-from runner.manifest.history import Seen, Settled
-from runner.model import Delivery, Direct, Filtered, InThread, NoRecipients, Rejected, Sent
+from runner.manifest.history import History, Settled
+from runner.model import Delivery, Direct, Filtered, InThread, NoRecipients, Place, Rejected, Sent
+from runner.toloka.anchor import Anchor
 
 Event = Mapping[str, object]
 
@@ -28,12 +29,14 @@ def intent_event(
     delivery_id: str,
     delivery: Delivery,
     *,
+    run: object = None,
+    place: Place | None = None,
     is_test: bool = False,
-    server_ahead_s: float | None = None,
 ) -> Event:
     """Build the line that says: this is about to be tried.
 
-    The time by Toloka's clock goes beside ours, because another machine may have to look for it.
+    `run` leads to the anchor from which on it is looked for; `place` is what stands in the thread
+    of a reply before it.
     """
     message, recipients = delivery.message, delivery.recipients
     event: dict[str, object] = {
@@ -52,18 +55,19 @@ def intent_event(
         event["recipients_ids"] = list(recipients.ids)
     if isinstance(recipients, Filtered):
         event["recipients_filter"] = recipients.tree
+    if place is not None:
+        event["place"] = [place.ours, place.alike]
     if is_test:
         event["test"] = True
-    now = clock.now()
-    if server_ahead_s is not None:
-        event["server_at"] = clock.written(now + timedelta(seconds=server_ahead_s))
-    return event | {"digest": message.digest, "at": clock.written(now)}
+    if run is not None:
+        event["run"] = run
+    return event | {"digest": message.digest, "at": clock.written(clock.now())}
 
 
 def outcome_event(delivery_id: str, outcome: Settled, how: str) -> Event:
     """Build the line that says what became of an intent. `how` tells the way that was learned."""
     if isinstance(outcome, Sent):
-        created = {"created": with_zone(outcome.created)} if outcome.created else {}
+        created = _created(outcome.created)
         thread_id = outcome.thread.id
         return new_event("sent", delivery=delivery_id, thread_id=thread_id, **created, how=how)
     if isinstance(outcome, Rejected):
@@ -74,21 +78,38 @@ def outcome_event(delivery_id: str, outcome: Settled, how: str) -> Event:
     return new_event("not_found", delivery=delivery_id, how=how)
 
 
-def seen_event(seen: Seen) -> Event:
-    """Build the line that says: this thread is on Toloka's list, and no delivery claims it."""
-    ids = {"recipients_ids": list(seen.recipients_ids)} if seen.recipients_ids else {}
-    return new_event(
-        "seen",
-        thread_id=seen.thread_id,
-        created=with_zone(seen.created),
-        digest=seen.digest,
-        recipients_select_type=seen.select_type,
-        **ids,
-    )
+def adoption_events(
+    adopted: Iterable[tuple[Delivery, Sent]],
+) -> tuple[list[str], list[Event]]:
+    """Build the lines that say whom threads reached without a delivery, and give its fresh ids."""
+    ids: list[str] = []
+    events: list[Event] = []
+    for delivery, sent in adopted:
+        ids.append(secrets.token_hex(16))
+        # Its thread may be of any time, so it has no run, and no anchor.
+        events.append({**intent_event(ids[-1], delivery), "adopted": True})
+        events.append(outcome_event(ids[-1], sent, "adopted"))
+    return ids, events
 
 
-def with_zone(created: str) -> str:
-    """Toloka's times are UTC without a zone; ours say so."""
+def doubt_events(doubts: Mapping[str, Iterable[str]], history: History) -> list[Event]:
+    """Build the lines that put intents in doubt, for the threads that are new."""
+    known = history.doubts
+    new = {each: set(threads) - set(known.get(each, ())) for each, threads in doubts.items()}
+    return [
+        new_event("doubt", delivery=each, threads=sorted(threads))
+        for each, threads in new.items()
+        if threads
+    ]
+
+
+def anchor_values(anchor: Anchor) -> dict[str, str]:
+    """Give an anchor's key; the beginning of the list has none."""
+    return {} if anchor.is_beginning else {"created": clock.written(anchor.created)}
+
+
+def _created(created: str) -> dict[str, str]:
+    """Toloka's times are UTC without a zone; ours say so. What cannot be read is left out."""
     with suppress(ValueError):
-        return clock.written(clock.read(created))
-    return clock.written(clock.now())
+        return {"created": clock.written(clock.read(created))}
+    return {}

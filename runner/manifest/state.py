@@ -6,21 +6,18 @@ copies of a manifest are merged. No line becomes a value of its own: there may b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import GenericAlias
 from typing import Any, NamedTuple
+from zlib import crc32
 
-from runner import clock
-from runner.manifest.history import History, Identity, Kind, NotFound, Row, Seen, Settled
-from runner.model import Action, NoRecipients, Rejected, SelectType
+from runner.manifest.history import History, Identity, Kind, NotFound, Pending, Row, Settled
+from runner.model import NoRecipients, Rejected
+from runner.toloka.anchor import Anchor
 
 VERSION = 1
 """What every manifest begins with."""
-TEXTS = list[str]
-Wanted = type | GenericAlias | tuple[str, ...]
-"""What a key holds: a type, texts, or one of some words."""
 # `sent`, of which the thread is kept, beats everything, whatever the order of the lines.
 _STRENGTH: Mapping[type, int] = {NotFound: 0, Rejected: 1, NoRecipients: 2, str: 3}
 Checked = Mapping[str, Any]
@@ -28,11 +25,10 @@ Checked = Mapping[str, Any]
 
 
 class Orphan(NamedTuple):
-    """An outcome whose intent has not been read yet, with the number of its line."""
+    """An outcome whose intent has not been read yet: until it is, it claims nothing."""
 
     outcome: str | Settled
     created: datetime | None
-    line: int
 
 
 @dataclass(slots=True)
@@ -43,13 +39,30 @@ class ManifestState:
     """By delivery id, tests included."""
     tests: set[str] = field(default_factory=set)
     orphans: dict[str, Orphan] = field(default_factory=dict)
-    server_at: dict[str, datetime] = field(default_factory=dict)
-    """Of what is in doubt."""
+    pending: dict[str, Pending] = field(default_factory=dict)
+    """The intents without an outcome, in their order."""
+    anchors: dict[str, Anchor] = field(default_factory=dict)
+    """By the id of the run."""
+    doubts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    doubted: set[tuple[str, Identity]] = field(default_factory=set)
+    adoptable: set[str] = field(default_factory=set)
+    """Deliveries that are no intents: threads in doubt for a message."""
+    left_out: dict[str, set[str]] = field(default_factory=dict)
+    resolved: set[str] = field(default_factory=set)
+    cursor: Anchor | None = None
+    is_part: bool = False
+    is_ended: bool = True
+    is_shown: bool = False
+    remembered: list[str] = field(default_factory=list)
+    count: int = 0
+    checksum: int = 0
+    """Over the deliveries so far, to tell whether lines were lost."""
     suppressed: dict[Identity, set[str]] = field(default_factory=dict)
     folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    seen: dict[str, Seen] = field(default_factory=dict)
     target: str | None = None
     account: str | None = None
+    acts_under: str | None = None
+    """The shared account that is acted under."""
     kinds: dict[tuple[object, ...], tuple[Kind, str]] = field(default_factory=dict)
     """Each kind, with its first digest."""
     line: int = 0
@@ -58,13 +71,21 @@ class ManifestState:
     def history(self) -> History:
         """What the manifest knows by now."""
         rows = self.rows.copy()
+        for delivery in self._allayed():
+            del rows[delivery]
         return History(
             tests={each: rows.pop(each) for each in self.tests},
             rows=rows,
-            server_at=self.server_at.copy(),
+            pending=self.pending.copy(),
+            doubts=self.doubts.copy(),
+            doubted=frozenset(self.doubted),
+            resolved=frozenset(self.resolved),
+            cursor=self.cursor,
+            is_whole=self.is_ended and not self.is_part,
+            is_shown=self.is_shown,
+            remembered=tuple(self.remembered),
             suppressed={identity: frozenset(ids) for identity, ids in self.suppressed.items()},
             folders=self.folders.copy(),
-            seen=tuple(self.seen.values()),
             target=self.target,
             account=self.account,
         )
@@ -73,182 +94,43 @@ class ManifestState:
         self, delivery: str, outcome: str | Settled, created: datetime | None = None
     ) -> None:
         """Take in what became of a delivery; what is sent is given by its thread."""
+        self.add_up("outcome", delivery, outcome if isinstance(outcome, str) else "")
         row = self.rows.get(delivery)
         known = row or self.orphans.get(delivery)
         if known and known.outcome and _STRENGTH[type(outcome)] < _STRENGTH[type(known.outcome)]:
             return
         if row is None:
-            self.orphans[delivery] = Orphan(outcome, created, self.line)
+            # Its intent may be lost, and others with it.
+            self.orphans[delivery] = Orphan(outcome, created)
+            self.cursor = None
         else:
             self.rows[delivery] = Row(row.kind, row.whom, row.digest, row.at, outcome, created)
-            self.server_at.pop(delivery, None)
+            self.pending.pop(delivery, None)
 
+    def add_up(self, *parts: str) -> None:
+        """Count a line about a delivery, whatever its place."""
+        self.count += 1
+        self.checksum = (self.checksum + crc32(" ".join(parts).encode())) % 2**64
 
-def check_event(event: Checked) -> None:
-    """Hold an event against `LINES`; raises `ValueError`, `KeyError` or `TypeError`."""
-    kind = LINES.get(event["event"])
-    if kind is None:
-        raise ValueError(f"unknown event {ascii(event['event'])[:40]}: written by a later version?")
-    for key, wanted in kind.needed.items():
-        value = event[key]
-        if value == "" or (type(value) is not wanted and not _holds(value, wanted)):
-            raise ValueError(_complaint(key, wanted))
-    for key, wanted in kind.optional.items():
-        value = event.get(key)
-        # What is empty says nothing.
-        if value and type(value) is not wanted and not _holds(value, wanted):
-            raise ValueError(_complaint(key, wanted))
+    def knows(self, event: Checked) -> bool:
+        """Whether an event was written with the same deliveries before it."""
+        return (event["deliveries"], event["checksum"]) == (self.count, self.checksum)
 
+    def narrow(self, delivery: str) -> None:
+        """Take out of a delivery whom Toloka left out: they got nothing, and that is final."""
+        row, ids = self.rows.get(delivery), self.left_out.get(delivery)
+        if row is None or not ids:
+            return
+        out = tuple(key for key in row.keys if key in ids)
+        kept = tuple(key for key in row.keys if key not in ids)
+        self.rows[delivery] = row._replace(whom=kept)
+        nobody = NoRecipients("Toloka's answer does not name them")
+        self.rows[f"{delivery}-left-out"] = row._replace(whom=out, outcome=nobody, created=None)
 
-def _holds(value: object, wanted: Wanted) -> bool:
-    """Whether a value is what is wanted, where that is more than a type."""
-    if wanted is TEXTS:
-        return type(value) is list and all(type(each) is str for each in value)
-    return type(wanted) is tuple and value in wanted
-
-
-def _complaint(key: str, wanted: Wanted) -> str:
-    if isinstance(wanted, tuple):
-        return f"an unknown word under {key!r}: written by a later version?"
-    names = {str: "text", int: "whole number", dict: "filter"}
-    name = names.get(wanted) if isinstance(wanted, type) else "list of texts"
-    return f"no {name} under {key!r}"
-
-
-def _take_about(state: ManifestState, event: Checked) -> None:
-    """What the manifest is about: its target, its account."""
-    if event.get("version", VERSION) != VERSION:
-        raise ValueError("written by a later version")
-    target, account = event.get("target", state.target), event.get("account", state.account)
-    if state.target not in (None, target):
-        raise ValueError("it names two targets")
-    if state.account not in (None, account):
-        raise ValueError("it names two accounts")
-    state.target, state.account = target, account
-
-
-def _take_nothing(_state: ManifestState, _event: Checked) -> None:
-    """A line for people: who ran it."""
-
-
-def _take_intent(state: ManifestState, event: Checked) -> None:
-    delivery, row = event["delivery"], _row_of(state, event)
-    known = state.rows.setdefault(delivery, row)
-    if known is not row:
-        if known[:4] != row[:4]:
-            raise ValueError("two intents with one delivery id")
-        return
-    if event.get("test") is True:
-        state.tests.add(delivery)
-    orphan = state.orphans.pop(delivery, None)
-    if orphan is not None:
-        state.settle(delivery, orphan.outcome, orphan.created)
-    elif "server_at" in event:
-        state.server_at[delivery] = _moment(event, "server_at")
-
-
-def _row_of(state: ManifestState, event: Checked) -> Row:
-    action: Action = event.get("action") or "compose"
-    select_type: SelectType | None = event.get("recipients_select_type") or None
-    whom = event.get("recipients_filter") or None
-    if action == "reply":
-        select_type, whom = None, event.get("thread_id") or None
-    elif select_type == "DIRECT":
-        whom = tuple(event.get("recipients_ids") or ())
-        whom = whom[0] if len(whom) == 1 else whom
-    # What many rows have in common is kept once, the digest too unless each has its own.
-    common = (event["message"], event["revision"], event["source"], action, select_type)
-    digest = event["digest"]
-    kind, known = state.kinds.get(common) or state.kinds.setdefault(common, (Kind(*common), digest))
-    return Row(kind, whom, known if known == digest else digest, _moment(event, "at"))
-
-
-def _take_sent(state: ManifestState, event: Checked) -> None:
-    created = _moment(event, "created") if event.get("created") else None
-    state.settle(event["delivery"], event["thread_id"], created)
-
-
-def _take_rejected(state: ManifestState, event: Checked) -> None:
-    status, code = event.get("status") or None, event.get("code") or None
-    outcome = Rejected(status=status, code=code, detail=event.get("detail") or "")
-    state.settle(event["delivery"], outcome)
-
-
-def _take_no_recipients(state: ManifestState, event: Checked) -> None:
-    state.settle(event["delivery"], NoRecipients(event.get("detail") or ""))
-
-
-def _take_not_found(state: ManifestState, event: Checked) -> None:
-    state.settle(event["delivery"], NotFound())
-
-
-def _take_suppressed(state: ManifestState, event: Checked) -> None:
-    identity = (event["message"], event["revision"])
-    state.suppressed.setdefault(identity, set()).update(event.get("recipients_ids") or ())
-
-
-def _take_folders(state: ManifestState, event: Checked) -> None:
-    known = state.folders.get(event["thread_id"], ())
-    folders = tuple(dict.fromkeys((*known, *(event.get("folders") or ()))))
-    state.folders[event["thread_id"]] = folders
-
-
-def _take_seen(state: ManifestState, event: Checked) -> None:
-    _moment(event, "created")
-    state.seen[event["thread_id"]] = Seen(
-        thread_id=event["thread_id"],
-        created=event["created"],
-        digest=event["digest"],
-        select_type=event["recipients_select_type"],
-        recipients_ids=tuple(event.get("recipients_ids") or ()),
-    )
-
-
-def _moment(event: Checked, key: str) -> datetime:
-    try:
-        return clock.read(event[key])
-    except (ValueError, TypeError, OverflowError):
-        raise ValueError(f"no time under {key!r}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class LineKind:
-    """What one kind of line holds, and how it is taken in. Times are read as they are taken."""
-
-    take: Callable[[ManifestState, Checked], None]
-    needed: Mapping[str, Wanted] = field(default_factory=dict)
-    optional: Mapping[str, Wanted] = field(default_factory=dict)
-
-
-LINES: Mapping[str, LineKind] = {
-    "manifest": LineKind(_take_about, {"version": int, "target": str}, {"account": str}),
-    "account": LineKind(_take_about, {"account": str}),
-    "run": LineKind(_take_nothing),
-    "intent": LineKind(
-        _take_intent,
-        {"delivery": str, "message": str, "revision": int, "source": str, "digest": str},
-        {
-            "action": ("compose", "reply"),
-            "recipients_select_type": ("DIRECT", "FILTER", "ALL"),
-            "recipients_ids": TEXTS,
-            "recipients_filter": dict,
-            "thread_id": str,
-        },
-    ),
-    "sent": LineKind(_take_sent, {"delivery": str, "thread_id": str}),
-    "rejected": LineKind(
-        _take_rejected, {"delivery": str}, {"status": int, "code": str, "detail": str}
-    ),
-    "no_recipients": LineKind(_take_no_recipients, {"delivery": str}, {"detail": str}),
-    "not_found": LineKind(_take_not_found, {"delivery": str}),
-    "suppressed": LineKind(
-        _take_suppressed, {"message": str, "revision": int}, {"recipients_ids": TEXTS}
-    ),
-    "folders": LineKind(_take_folders, {"thread_id": str}, {"folders": TEXTS}),
-    "seen": LineKind(
-        _take_seen,
-        {"thread_id": str, "created": str, "digest": str, "recipients_select_type": str},
-        {"recipients_ids": TEXTS},
-    ),
-}
-"""Every kind of line: a new one is an entry here, and what uses it."""
+    def _allayed(self) -> list[str]:
+        """The doubts about threads that some delivery claims by now."""
+        open_ones = [each for each in self.adoptable if self.rows[each].outcome is None]
+        if not open_ones:
+            return []
+        claimed = {row.outcome for row in self.rows.values() if isinstance(row.outcome, str)}
+        return [each for each in open_ones if claimed.issuperset(self.doubts[each])]

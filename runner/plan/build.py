@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from runner.manifest.history import Attempt, History
+from runner.manifest.told import reason
 from runner.model import (
     MAX_RECIPIENTS,
     Delivery,
@@ -46,15 +47,19 @@ def build_plan(
         _plan_spec(tuple(group), history, now, known, answered)
         for _, group in groupby(messages, key=lambda each: (each.id, each.revision))
     )
-    edges = (
+    edges = [
         edge
         for each in planned
         for message in each.messages
         for edge in (message.not_before, message.not_after)
-        if edge is not None and edge >= now
-    )
+        if edge is not None
+    ]
     return Plan(
-        messages=planned, history=history, answered=answered, changes_at=min(edges, default=None)
+        messages=planned,
+        history=history,
+        answered=answered,
+        changed_at=max((edge for edge in edges if edge <= now), default=None),
+        changes_at=min((edge for edge in edges if edge > now), default=None),
     )
 
 
@@ -70,7 +75,7 @@ def _plan_spec(
     reached = history.reached((messages[0].id, messages[0].revision))
     for message in messages:
         if reached:
-            skipped += _find_done(message, reached)
+            skipped += _find_done(message, reached, history)
         due = _find_due(message, history, reached, answered)
         held = _held_back(message, now)
         if held:
@@ -170,7 +175,7 @@ def _without_suppressed(
     return kept, left_out
 
 
-def _find_done(message: Message, reached: Reached) -> Iterator[Result]:
+def _find_done(message: Message, reached: Reached, history: History) -> Iterator[Result]:
     """Report the attempts that concern today's recipients, each Toloker or thread once."""
     recipients = message.recipients
     wanted: Iterable[str | None] = reached
@@ -186,17 +191,21 @@ def _find_done(message: Message, reached: Reached) -> Iterator[Result]:
             attempts[attempt.delivery] = attempt
             groups[attempt.delivery].append(key or "")
     for delivery, attempt in attempts.items():
-        status, reason = _state_of(attempt, message)
+        status, why = _state_of(attempt, message, history)
         part = Direct(tuple(groups[delivery])) if isinstance(recipients, Direct) else recipients
         found = Delivery(message=message, recipients=part)
-        done = result_of(found, status, delivery_id=delivery, error=reason)
+        done = result_of(found, status, delivery_id=delivery, error=why)
         thread_id = attempt.thread_id or attempt.in_thread
         yield replace(done, digest=attempt.digest, thread_id=thread_id)
 
 
-def _state_of(attempt: Attempt, message: Message) -> tuple[Status, str | None]:
+def _state_of(attempt: Attempt, message: Message, history: History) -> tuple[Status, str | None]:
     if attempt.outcome is None:
-        return "unknown", "an earlier run did not learn what became of it"
+        is_doubtful = history.is_in_doubt(attempt.delivery)
+        return "in_doubt" if is_doubtful else "unknown", reason(attempt, history)
     if isinstance(attempt.outcome, NoRecipients):
         return "no_recipients", attempt.outcome.detail
-    return "already_sent" if attempt.digest == message.digest else "edited", None
+    if attempt.digest == message.digest:
+        return "already_sent", None
+    again = f"`revision: {message.revision + 1}` would do so"
+    return "edited", f"who has it is not written to again; {again}"

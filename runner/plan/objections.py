@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from runner.errors import Fault
 from runner.manifest.history import History
@@ -11,17 +12,33 @@ from runner.plan.plan import Plan, PlannedMessage, Policy
 
 Objection = tuple[Message, Fault]
 """What does not pass, with the message that it is about."""
+Twins = Mapping[tuple[str, str | None], tuple[str, ...]]
+"""Message ids, by a digest and a Toloker (None for a whole filter)."""
 
 
-def find_objections(plan: Plan, policy: Policy, is_gone: Callable[[str], bool]) -> list[Objection]:
+def find_objections(
+    plan: Plan,
+    policy: Policy,
+    is_gone: Callable[[str], bool],
+    may_repeat: Collection[str] = (),
+) -> list[Objection]:
     """Say what of a plan the manifest or the policy does not let pass.
 
-    `is_gone` tells whether a message id of the manifest has no file any more.
+    `is_gone` tells whether a message id of the manifest has no file any more; `may_repeat` are the
+    ids of the messages that may have the words of another one.
     """
+    twins = _find_twins(plan)
     return [
         (planned.message, fault)
         for planned in plan.messages
-        for fault in _find_faults(planned, plan.history, policy, is_gone)
+        for fault in (
+            *_find_faults(planned, plan.history, policy, is_gone),
+            *(
+                ()
+                if planned.message.id in may_repeat
+                else _find_same_words(planned, plan.history, twins, is_gone)
+            ),
+        )
     ]
 
 
@@ -40,8 +57,7 @@ def _find_faults(
             f"{recipients.select_type or 'a reply'}",
             f"write `revision: {message.revision + 1}` to send it anew",
         )
-    if any(each.message.digest in history.by_digest for each in planned.deliveries):
-        yield from _find_renamed(planned, history, is_gone)
+    yield from _find_lower_revision(planned, history)
     if isinstance(recipients, InThreads) and recipients.message not in history.threads:
         name = recipients.message
         if is_gone(name):
@@ -51,26 +67,59 @@ def _find_faults(
         yield from _find_policy_breaches(planned, policy)
 
 
-def _find_renamed(
-    planned: PlannedMessage, history: History, is_gone: Callable[[str], bool]
+def _find_lower_revision(planned: PlannedMessage, history: History) -> Iterator[Fault]:
+    message = planned.message
+    revisions = [revision for name, revision in history.identities if name == message.id]
+    newest = max(revisions, default=0)
+    if newest > message.revision and planned.deliveries:
+        yield Fault(
+            ("revision",),
+            f"revision {newest} of {message.id} went out, and this is revision {message.revision}",
+            f"write `revision: {newest}`, or `revision: {newest + 1}` to send it anew",
+        )
+
+
+def _find_twins(plan: Plan) -> Twins:
+    """What is planned with the same words to the same person: under which ids."""
+    found: dict[tuple[str, str | None], dict[str, None]] = defaultdict(dict)
+    for delivery in plan.deliveries:
+        if delivery.message.action == "compose":
+            for key in delivery.keys:
+                found[delivery.message.digest, key][delivery.message.id] = None
+    return {place: tuple(ids) for place, ids in found.items() if len(ids) > 1}
+
+
+def _find_same_words(
+    planned: PlannedMessage, history: History, twins: Twins, is_gone: Callable[[str], bool]
 ) -> Iterator[Fault]:
-    """A renamed file would mail everybody again: the old name has to be kept as `id`."""
+    """A renamed or copied file would mail everybody again: the old name has to be kept as `id`."""
     for delivery in planned.deliveries:
-        for other in _others_with_content(delivery, history):
-            if is_gone(other):
-                yield Fault(
-                    ("id",),
-                    f'this went to some of the same people as "{other}", whose file is gone',
-                    f"if the file was renamed, write `id: {other}`; "
-                    "if it is a new message, change its text",
-                )
-                return
+        message = delivery.message
+        others = _others_with_content(delivery, history)
+        # Of two that are planned, the later one is the copy.
+        others += [
+            ids[0]
+            for key in delivery.keys
+            if (ids := twins.get((message.digest, key), (message.id,)))[0] != message.id
+        ]
+        if others:
+            gone = ", whose file is gone" if is_gone(others[0]) else ""
+            yield Fault(
+                ("id",),
+                f'these words go to some of the same people as those of "{others[0]}"{gone}',
+                f"if the file was renamed or copied, write `id: {others[0]}`, and `revision: "
+                f"{message.revision + 1}` to send it again; if both are meant, write "
+                "`lint: {same-words: the reason}`",
+            )
+            return
 
 
 def _others_with_content(delivery: Delivery, history: History) -> list[str]:
     """The other messages that went to some of the same people with the same content."""
     digest, keys = delivery.message.digest, delivery.keys
     others = set()
+    if delivery.message.action == "reply":
+        return []
     for identity in history.by_digest.get(digest, ()):
         known = history.reached(identity)
         if any(key in known and known[key].digest == digest for key in keys):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from runner.manifest.history import History
@@ -72,13 +72,14 @@ class PlannedMessage:
 class Plan:
     """What `send` would do, from what was known: the manifest's history, and who answered.
 
-    `answered` is None where Toloka was not asked, `changes_at` the next time at which a message
-    may begin or stop to be sent.
+    `answered` is None where Toloka was not asked; `changed_at` and `changes_at` are the last and
+    the next time at which a message begins or stops to be sent.
     """
 
     messages: tuple[PlannedMessage, ...]
     history: History = field(default_factory=History)
     answered: Answered | None = None
+    changed_at: datetime | None = None
     changes_at: datetime | None = None
 
     @property
@@ -98,7 +99,10 @@ class Plan:
 
     def still_holds(self, history: History, answered: Answered | None, now: datetime) -> bool:
         """Whether planning the same messages again would come to the same."""
-        if history is not self.history or (self.changes_at is not None and now >= self.changes_at):
+        is_later = self.changes_at is not None and now >= self.changes_at
+        # Toloka's clock may be behind ours.
+        is_earlier = self.changed_at is not None and now < self.changed_at
+        if history is not self.history or is_later or is_earlier:
             return False
         return answered == self.answered or not any(
             isinstance(message.recipients, InThreads)
@@ -133,3 +137,19 @@ def result_of(
         delivery=delivery_id,
         error=error,
     )
+
+
+def keys_of(delivery: Delivery) -> set[Key]:
+    """What a delivery reaches at most once."""
+    return {(delivery.message.id, delivery.message.revision, key) for key in delivery.keys}
+
+
+def narrowed(delivery: Delivery, keys: set[Key]) -> Delivery | None:
+    """The part of a delivery that reaches these keys; None for no part."""
+    if not keys:
+        return None
+    if not delivery.people or len(keys) == len(delivery.people):
+        return delivery
+    wanted = {key for _, _, key in keys}
+    ids = tuple(toloker for toloker in delivery.people if toloker in wanted)
+    return replace(delivery, recipients=Direct(ids))

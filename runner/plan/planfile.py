@@ -185,7 +185,7 @@ def _find_gone(file: PlanFile, plan: Plan) -> list[tuple[Message | None, Fault]]
     done = {
         (result.message, result.revision, key)
         for result in plan.skipped
-        if result.status in ("already_sent", "edited", "unknown", "no_recipients")
+        if result.status in ("already_sent", "edited", "unknown", "in_doubt", "no_recipients")
         for key in result.recipients_ids
         or (result.thread_id if result.action == "reply" else None,)
     }

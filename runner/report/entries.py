@@ -19,8 +19,8 @@ SHOWN = 5
 
 _OPERATORS = {"EQ": "=", "NE": "≠", "GT": ">", "GTE": "≥", "LT": "<", "LTE": "≤"}
 _SKIPPED = {
-    "edited": "edited since it was sent; who has it is not written to again",
-    "unknown": "unknown whether it was sent; the next send looks first",
+    "edited": "edited since it was sent",
+    "unknown": "unknown whether it was sent",
     "draft": "a draft, not sent",
     "outside_window": "not sent now",
     "no_recipients": "a filter that matched nobody",

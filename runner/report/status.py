@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from runner import clock
 from runner.lookup.conversation import Activity
 from runner.manifest.history import Attempt, History
+from runner.manifest.told import describe
 from runner.model import NoRecipients, Rejected, Sent
 from runner.wording import printable
 
@@ -76,10 +77,10 @@ def status_lines(history: History, activity: Activities) -> Iterator[str]:
 
 
 def unknown_lines(history: History) -> Iterator[str]:
-    """Name every delivery in doubt, with the id that `resolve` takes."""
-    for attempt in history.attempts:
-        if attempt.is_unknown:
-            yield f"unknown: {printable(attempt.message)}, delivery {printable(attempt.delivery)}"
+    """Name every delivery that is unknown or in doubt, and what settles it."""
+    for attempt in history.unknown:
+        word = "in doubt" if history.is_in_doubt(attempt.delivery) else "unknown"
+        yield f"{word}: {printable(describe(attempt, history))}"
 
 
 def _asked(activity: Activity | None) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ _WORDS = {
     "not_tried": "not tried",
     "draft": "held back as a draft",
 }
-_LOUD = ("adopted", "edited", "unknown", "rejected", "not_tried")
+_LOUD = ("adopted", "edited", "in_doubt", "unknown", "rejected", "not_tried")
 
 
 def plan_lines(plan: Plan, *, verbose: bool) -> Iterator[str]:
@@ -92,7 +92,9 @@ def loud_lines(results: Sequence[Result], *, verbose: bool) -> Iterator[str]:
         for result in results:
             if result.status == status:
                 groups[result.message, result.error].append(result)
-        few = first_few(list(groups), verbose=verbose)
+        # Each of these is settled by a command of its own.
+        is_all = verbose or status in ("in_doubt", "unknown")
+        few = first_few(list(groups), verbose=is_all)
         for message, error in few:
             found = groups[message, error]
             who = _whom(found, verbose=verbose)

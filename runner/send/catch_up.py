@@ -1,199 +1,197 @@
-"""Asking Toloka's list during a run: catching up, unknown outcomes, answers to reply to."""
+"""How every `send` begins: what the list has and the manifest does not is found, adopted, in doubt."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import cached_property
 
 from runner import clock
-from runner.errors import ListError
-from runner.lookup import evidence
+from runner.errors import SurroundingsError
+from runner.lookup import replies
+from runner.lookup.absence import LOOKS
+from runner.lookup.adopt import Adoption, Doubt, Messages, find_adoptions
+from runner.lookup.claim import Sharing, claim, find_doubts
+from runner.lookup.look import Look, marks_of
 from runner.manifest.file import Manifest
-from runner.manifest.history import Attempt, History, NotFound
-from runner.model import InThread, Message, Thread
+from runner.manifest.history import Attempt, History
+from runner.model import Delivery, InThread, Message, Place, Sent, Thread
 from runner.plan.build import build_plan
 from runner.plan.plan import Answered
-from runner.toloka.pace import Pace, Stopped
-
-_POLL_S = 0.1
-
-
-class Lists(Protocol):
-    """Toloka's list of threads."""
-
-    @property
-    def server_ahead_s(self) -> float: ...
-
-    def threads(self, query: Mapping[str, str]) -> Iterator[Thread]: ...
+from runner.send.lists import Lister
+from runner.toloka.anchor import BEGINNING, Anchor
+from runner.wording import shown
 
 
-@dataclass(slots=True)
+@dataclass
 class CatchUp:
-    """Looks at what is not known, and remembers what it saw.
+    """Looks at what the manifest does not know, and records it.
 
-    `failed` says why the list could not be had, `near` which thread nearly matches a delivery.
+    `all_messages` gives those under the messages root, asked only where a thread is held against
+    them; `mine` are those that this run could send.
     """
 
     manifest: Manifest
-    lists: Lists
-    pace: Pace
+    lister: Lister
     settle_s: float
-    started_s: float = field(default_factory=time.monotonic)
-    adopted: set[str] = field(default_factory=set)
+    mine: Sequence[Message] = ()
+    all_messages: Callable[[], Iterable[Message]] = tuple
+    adopted: dict[str, str] = field(default_factory=dict)
+    """When the threads of adopted deliveries were made, by delivery id."""
     found: set[str] = field(default_factory=set)
-    near: dict[str, Thread] = field(default_factory=dict)
-    unseen: frozenset[str] = frozenset()
     answered: Answered | None = None
-    failed: str | None = None
+    threads: dict[str, Thread] = field(default_factory=dict)
+    """The threads that replies go into, as they were when they were looked at."""
+    known_replies: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What the manifest knew then to stand in them."""
 
-    def look_first(self, messages: Sequence[Message], *, catches_up: bool) -> None:
-        """List once: adopt what the manifest does not know, find what an earlier run left."""
+    @property
+    def failed(self) -> str | None:
+        return self.lister.failed
+
+    @cached_property
+    def messages(self) -> Messages:
+        """What unclaimed threads are held against."""
+        mine = {(each.id, each.revision) for each in self.mine}
+        return Messages((*self.mine, *self.all_messages()), mine)
+
+    def catch_up(self) -> None:
+        """Look from the cursor on, or from the beginning; record what was found, and how far."""
         history = self.manifest.history()
-        unknown = self.manifest.unknown()
-        starts = [evidence.since_unknown(_composes(unknown), self.lists.server_ahead_s)]
-        if catches_up:
-            starts.append(evidence.since_newest(history))
-        begin = min((start for start in starts if start), default=None)
-        if begin is not None:
-            threads = self._list(evidence.query_since(begin))
-            for thread in threads:
-                self.manifest.check_account(thread.account)
-            ahead_s = self.lists.server_ahead_s
-            self._take(evidence.look_for(unknown, threads, history.thread_ids, ahead_s))
-            if catches_up and self.failed is None:
-                self._catch_up(messages, threads)
-            self.manifest.server_ahead_s = self.lists.server_ahead_s
+        unknown = [each for each in history.open if each.action == "compose"]
+        begin = min(
+            (each.anchor for each in unknown if not each.was_looked_for),
+            default=history.cursor or BEGINNING,
+        )
+        begin = min(begin, history.cursor or BEGINNING)
+        look = self._look(history, unknown, begin)
+        if self.failed is not None:
+            self._remember_part(look, history)
+            return
+        self._check_account(look, history)
+        claimed = claim(unknown, look.kept.values())
+        for delivery_id, thread in claimed.items():
+            self.manifest.settle(delivery_id, Sent(thread), "found")
+            self.found.add(delivery_id)
+        taken = {thread.id for thread in claimed.values()}
+        left = [thread for thread in look.kept.values() if thread.id not in taken]
+        hits = self._ask_again(look, history)
         if self.failed is None:
-            self._look_into_threads(messages, catches_up=catches_up)
+            self._record(look, (*left, *hits))
 
-    def look_for_unknown(self, failed_at_s: Mapping[str, float], *, absence_counts: bool) -> None:
-        """Look at once; what is not there is looked for again after the settling time.
-
-        `failed_at_s` is when this run saw each failure, monotonic. Raises `Stopped`.
-        """
-        self._look_again()
-        unknown = self.manifest.unknown()
-        if not unknown:
-            return
-        last_s = max(failed_at_s.get(each.delivery, self.started_s) for each in unknown)
-        self._wait_until(last_s + self.settle_s)
-        if not self._look_again():
-            return
-        for attempt in self.manifest.unknown():
-            if absence_counts and attempt.delivery not in self.near.keys() | self.unseen:
-                self.manifest.settle(attempt.delivery, NotFound(), "looked")
-
-    def _catch_up(self, messages: Sequence[Message], threads: Sequence[Thread]) -> None:
-        """Adopt what carries a message of this run; remember the rest for the others.
-
-        What is remembered is not listed again: the next run begins after it, whatever messages it
-        was given.
-        """
-        history = self.manifest.history()
-        known = {each.thread_id for each in history.seen}
-        new = [
-            each
-            for each in evidence.find_seen(threads, history.thread_ids)
-            if each.thread_id not in known
-        ]
-        adopted = list(evidence.find_adoptions(messages, (*history.seen, *new), history))
-        self._adopt(adopted)
-        taken = {each.sent.thread.id for each in adopted}
-        left = [each for each in new if each.thread_id not in taken and each.created]
-        self.manifest.note_seen(left)
-
-    def _look_into_threads(self, messages: Sequence[Message], *, catches_up: bool) -> None:
+    def look_into_threads(self) -> None:
         """Read the threads that replies go into: what we wrote there, and who answered."""
         history = self.manifest.history()
-        targets, with_later = evidence.reply_targets(messages, history)
-        targets |= {each.in_thread for each in self.manifest.unknown() if each.in_thread}
+        unknown = [each for each in history.open if each.action == "reply"]
+        targets, with_later = replies.reply_targets(self.mine, history)
+        targets |= {each.in_thread for each in unknown if each.in_thread}
+        self.answered = {}
         if not targets:
-            self.answered = {}
             return
-        listed = self._list(evidence.query_threads(targets, with_later=with_later))
+        listed = self.lister.threads(replies.query_threads(targets, with_later=with_later))
         if self.failed is not None:
+            self.answered = None
             return
-        by_id = {thread.id: thread for thread in listed}
-        self.answered = evidence.answered_threads(targets, listed)
-        self._take(self._replies(by_id))
-        if catches_up:
-            self._adopt_replies(messages, by_id)
+        self.threads = {thread.id: thread for thread in listed}
+        self.answered = replies.answered_threads(targets, listed)
+        looked = replies.look_for_replies(unknown, self.threads, history.replies)
+        for delivery_id, seen in looked.items():
+            if seen.sent is not None:
+                self.manifest.settle(delivery_id, seen.sent, "found")
+                self.found.add(delivery_id)
+        self.known_replies = self.manifest.history().replies
 
-    def _adopt_replies(self, messages: Sequence[Message], by_id: Mapping[str, Thread]) -> None:
+    def adopt_replies(self) -> None:
+        """Take planned replies that stand in their threads for ours, where lines were lost."""
         history = self.manifest.history()
-        planned = build_plan(messages, history, now=clock.now(), answered=self.answered)
+        planned = build_plan(self.mine, history, now=clock.now(), answered=self.answered)
         due = [each for each in planned.deliveries if isinstance(each.recipients, InThread)]
-        claimed = evidence.claimed_posts(history)
-        self._adopt(evidence.find_adopted_replies(due, by_id, claimed))
+        self._adopt(replies.find_adopted_replies(due, self.threads, history.replies))
+        self.known_replies = self.manifest.history().replies
 
-    def _look_again(self) -> bool:
-        """Look for everything in doubt; gives whether the list could be had."""
-        unknown = self.manifest.unknown()
-        self.near.clear()
-        self.unseen = frozenset()
-        self.failed = None
-        begin = evidence.since_unknown(_composes(unknown), self.lists.server_ahead_s)
-        if begin is not None:
-            threads = self._list(evidence.query_since(begin))
-            claimed, ahead_s = self.manifest.history().thread_ids, self.lists.server_ahead_s
-            self._take(evidence.look_for(unknown, threads, claimed, ahead_s))
-        replied = {each.in_thread for each in unknown if each.in_thread}
-        if replied and self.failed is None:
-            listed = self._list(evidence.query_threads(replied, with_later=False))
-            self._take(self._replies({thread.id: thread for thread in listed}))
-        return self.failed is None
+    def place_of(self, delivery: Delivery) -> Place | None:
+        """What stood in a reply's thread when it was looked at, less what is known to be ours."""
+        recipients = delivery.recipients
+        if not isinstance(recipients, InThread) or recipients.thread_id not in self.threads:
+            return None
+        thread = self.threads[recipients.thread_id]
+        return replies.place_of(thread, delivery.message.digest, self.known_replies)
 
-    def _replies(self, threads: Mapping[str, Thread]) -> evidence.Look:
-        history: History = self.manifest.history()
-        return evidence.look_for_replies(
-            self.manifest.unknown(),
-            threads,
-            evidence.claimed_posts(history),
-            self.lists.server_ahead_s,
+    def is_behind(self, delivery: Delivery) -> bool:
+        """Whether the list shows a reply's thread without something that we know to be in it."""
+        recipients = delivery.recipients
+        is_shown = isinstance(recipients, InThread) and recipients.thread_id in self.threads
+        return is_shown and self.place_of(delivery) is None
+
+    def _look(self, history: History, unknown: Sequence[Attempt], begin: Anchor) -> Look:
+        sharing = Sharing(unknown)
+        look = Look(
+            begin,
+            self.lister.pace.now_s(),
+            must_show=history.must_show,
+            claimed=history.thread_ids,
+            matters=lambda thread, marks: self.messages.may_be(marks) or any(sharing.of(thread)),
         )
+        self.lister.look(look, begin)
+        if history.has_gap and self.failed is None:
+            # What was asked for just before the lines were lost may be shown only now.
+            self.lister.pace.wait_until(look.begun_s + LOOKS * self.settle_s)
+            self.lister.look(look, look.begin_again())
+        return look
 
-    def _list(self, query: Mapping[str, str]) -> list[Thread]:
-        """List threads; what cannot be had is noted. Raises `Stopped` soon after a signal."""
-        outcome: Future[list[Thread]] = Future()
+    def _check_account(self, look: Look, history: History) -> None:
+        """Refuse a token whose account has no thread at all, where the manifest knows some."""
+        if look.count or not history.must_show:
+            return
+        # The list may only be late.
+        self.lister.pace.wait_until(look.begun_s + LOOKS * self.settle_s)
+        page = self.lister.threads({})
+        if self.failed is None and not page:
+            raise SurroundingsError(
+                f"{shown(self.manifest.path)} knows {len(history.must_show):,} threads, and the "
+                "token's account has none: use the token of the account that sent them, or another "
+                "--manifest"
+            )
 
-        def fetch() -> None:
-            try:
-                outcome.set_result(list(self.lists.threads(query)))
-            except BaseException as error:  # noqa: BLE001  (raised again by `result`)
-                outcome.set_exception(error)
+    def _ask_again(self, look: Look, history: History) -> list[Thread]:
+        """Ask for the remembered threads that may carry a message of this run."""
+        known = look.kept.keys() | history.thread_ids
+        found: list[Thread] = []
+        for thread_id, marks in history.rest:
+            if self.failed is None and self.messages.may_be(marks) and thread_id not in known:
+                found += self.lister.threads(replies.query_threads([thread_id], with_later=False))
+        return found
 
-        # An answer may take long, and a signal must not have to wait for it.
-        threading.Thread(target=fetch, daemon=True).start()
-        while not outcome.done():
-            wait([outcome], timeout=_POLL_S)
-            if self.pace.stop.is_set() and not outcome.done():
-                raise Stopped
-        try:
-            return outcome.result()
-        except ListError as error:
-            self.failed = str(error)
-            return []
+    def _record(self, look: Look, left: Sequence[Thread]) -> None:
+        """Write down in one piece what was caught up: adopted, in doubt, remembered, how far."""
+        history = self.manifest.history()
+        results = list(find_adoptions(left, self.messages, history))
+        adoptions = [each for each in results if isinstance(each, Adoption)]
+        taken = {each.sent.thread.id for each in adoptions}
+        unclaimed = [thread for thread in left if thread.id not in taken]
+        doubts = find_doubts((each for each in history.open if each.action == "compose"), unclaimed)
+        rest = look.rest | {thread.id: marks_of(thread) for thread in unclaimed}
+        ids = self.manifest.catch_up(
+            adopted=[(each.delivery, each.sent) for each in adoptions],
+            doubts=[(each.delivery, each.thread) for each in results if isinstance(each, Doubt)],
+            unknown_doubts=doubts,
+            cursor=max(history.cursor or BEGINNING, look.cursor),
+            rest=rest,
+            shows_ours=look.shows_ours,
+        )
+        self._note(ids, adoptions)
 
-    def _take(self, look: evidence.Look) -> None:
-        for delivery_id, sent in look.found.items():
-            self.manifest.settle(delivery_id, sent, "found")
-            self.found.add(delivery_id)
-        self.near.update(look.near)
-        self.unseen |= look.unseen
+    def _remember_part(self, look: Look, history: History) -> None:
+        """Keep what a list that broke off showed: the next run goes on from there."""
+        if look.cursor > (history.cursor or BEGINNING):
+            rest = look.rest | {each.id: marks_of(each) for each in look.kept.values()}
+            self.manifest.catch_up(cursor=look.cursor, rest=rest, is_part=True)
 
-    def _adopt(self, adoptions: Iterable[evidence.Adoption]) -> None:
+    def _adopt(self, found: Iterable[Adoption]) -> None:
+        adoptions = list(found)
         pairs = [(each.delivery, each.sent) for each in adoptions]
-        self.adopted.update(self.manifest.adopt(pairs))
+        self._note(self.manifest.adopt(pairs), adoptions)
 
-    def _wait_until(self, moment_s: float) -> None:
-        while (left_s := moment_s - time.monotonic()) > 0:
-            if self.pace.stop.wait(min(left_s, _POLL_S)):
-                raise Stopped
-
-
-def _composes(unknown: Iterable[Attempt]) -> list[Attempt]:
-    return [attempt for attempt in unknown if attempt.action == "compose"]
+    def _note(self, ids: Sequence[str], adoptions: Sequence[Adoption]) -> None:
+        for delivery_id, each in zip(ids, adoptions, strict=True):
+            self.adopted[delivery_id] = each.sent.created

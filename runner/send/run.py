@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from runner import clock
 from runner.errors import ExitCode, SurroundingsError
 from runner.manifest.file import Manifest
-from runner.model import Delivery, Direct, InThread, Message, Outcome, Rejected, Result, Unknown
+from runner.manifest.told import describe
+from runner.model import Delivery, InThread, Message, Outcome, Rejected, Result, Unknown
 from runner.plan.build import build_plan
-from runner.plan.plan import Key, Plan, Policy, result_of
+from runner.plan.plan import Key, Plan, Policy, keys_of, narrowed, result_of
 from runner.plan.quota import fit
-from runner.send.catch_up import CatchUp, Lists
+from runner.send.catch_up import CatchUp
 from runner.send.folders import file_threads, find_unfiled
+from runner.send.lists import Lister, Lists
 from runner.send.sender import Deliver, Sender
 from runner.send.tally import Halt, RunResult, Tally, exit_code
+from runner.send.unknown import UnknownOutcomes
 from runner.send.workers import ATTEMPTS, Workers
 from runner.toloka.pace import Pace, Stopped
 
@@ -27,6 +32,9 @@ class Toloka(Lists, Protocol):
     @property
     def deliver(self) -> Deliver: ...
 
+    @property
+    def server_ahead_s(self) -> float: ...
+
     def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Outcome: ...
 
 
@@ -35,12 +43,14 @@ class RunOptions:
     """What a run is asked to do. `limit` counts deliveries; None is no limit.
 
     `only` are the message ids, revisions and Tolokers (threads) that a reviewed plan lets pass.
+    `other_messages` gives those under the messages root that were not selected.
     """
 
     messages: tuple[Message, ...]
     jobs: int
     settle_s: float
     catches_up: bool
+    other_messages: Callable[[], Iterable[Message]] = tuple
     limit: int | None = None
     policy: Policy = field(default_factory=Policy)
     only: frozenset[Key] | None = None
@@ -66,7 +76,11 @@ class Run:
         self._toloka = toloka
         self._pace = pace
         self._on_progress = on_progress
-        self._catch_up = CatchUp(manifest, toloka, pace, options.settle_s)
+        self._lister = Lister(manifest, toloka, pace)
+        self._catch_up = CatchUp(
+            manifest, self._lister, options.settle_s, options.messages, options.other_messages
+        )
+        self._unknown = UnknownOutcomes(manifest, self._lister, options.settle_s)
         self._tally = Tally()
         self._workers = Workers(self._tally, pace, jobs=options.jobs)
         self._last_plan = options.planned
@@ -76,6 +90,7 @@ class Run:
         self._left_by_quota = 0
         self._quota_notes: tuple[str, ...] = ()
         self._is_filing = False
+        self._is_anchored = False
         self._unfiled = 0
 
     def carry_out(self) -> RunResult:
@@ -86,14 +101,15 @@ class Run:
         """
         options, tally = self._options, self._tally
         try:
-            self._catch_up.look_first(options.messages, catches_up=options.catches_up)
+            self._look_first()
             plan = self._plan()
             options.check(plan)
             self._leave_out()
-            self._planned = {key for each in plan.deliveries for key in _keys(each)}
+            self._planned = {key for each in plan.deliveries for key in keys_of(each)}
             # A reply that turns out not to have been sent is tried again in this run.
             self._planned |= {
-                (each.message, each.revision, each.in_thread) for each in self._manifest.unknown()
+                (each.message, each.revision, each.in_thread)
+                for each in self._manifest.history().unknown
             }
             for _ in range(ATTEMPTS):
                 if not self._round():
@@ -102,7 +118,7 @@ class Run:
         except Stopped:
             pass
         except SurroundingsError as error:
-            if not (tally.tried or self._catch_up.adopted or self._catch_up.found):
+            if not (tally.tried or self._catch_up.adopted or self._found):
                 raise
             # Something was done already, and has to be reported all the same.
             self._workers.stop(Halt.SURROUNDINGS, str(error))
@@ -110,31 +126,51 @@ class Run:
 
     def refresh(self) -> RunResult:
         """Settle what is in doubt without sending anything; repeating is safe."""
-        try:
-            self._catch_up.look_first((), catches_up=False)
-            if self._manifest.unknown() and self._catch_up.failed is None:
-                self._catch_up.look_for_unknown({}, absence_counts=True)
-        except Stopped:
-            pass
+        with suppress(Stopped):
+            self._unknown.settle({}, self._tally.last_success_s)
         return self._report()
+
+    def _look_first(self) -> None:
+        """Catch up with what the list has, and read the threads that replies go into."""
+        history, catches_up = self._manifest.history(), self._options.catches_up
+        if catches_up:
+            self._catch_up.catch_up()
+        if self._lister.failed is None:
+            self._catch_up.look_into_threads()
+        if self._lister.failed is None and catches_up and history.has_gap:
+            self._catch_up.adopt_replies()
+
+    @property
+    def _found(self) -> set[str]:
+        return self._catch_up.found | self._unknown.found
 
     def _round(self) -> bool:
         """Send what is due and settle what is in doubt; gives whether another round may help."""
         # Without the list, what a lost manifest forgot would be sent again.
-        if self._catch_up.failed is not None and self._options.catches_up:
+        if self._lister.failed is not None and self._options.catches_up:
             return False
         due = self._due()
-        if due:
+        if due and self._has_anchor():
             total = self._tally.done + len(due)
             self._tried += len(due)
-            sender = Sender(self._toloka.deliver, self._manifest, self._workers)
+            place_of = self._catch_up.place_of
+            sender = Sender(self._toloka.deliver, self._manifest, self._workers, place_of)
             sender.send(due, lambda: self._on_progress(self._tally.done, total))
         if self._must_stop():
             return False
         tally = self._tally
-        if self._manifest.unknown():
-            self._catch_up.look_for_unknown(tally.failed_at_s, absence_counts=tally.echoes_exactly)
+        if self._lister.failed is None:
+            self._unknown.settle(tally.failed_at_s, tally.last_success_s)
         return not self._must_stop() and tally.halt is None and bool(self._due())
+
+    def _has_anchor(self) -> bool:
+        """Ask for the newest page before the first compose: from there on it is looked for."""
+        if not self._is_anchored:
+            anchor = self._lister.newest()
+            if anchor is not None:
+                self._manifest.note_anchor(anchor)
+                self._is_anchored = True
+        return self._is_anchored
 
     def _must_stop(self) -> bool:
         halt = self._tally.halt
@@ -142,7 +178,7 @@ class Run:
 
     def _plan(self) -> Plan:
         """What is due now; planned again only where something has changed."""
-        history, answered, now = self._manifest.history(), self._catch_up.answered, clock.now()
+        history, answered, now = self._manifest.history(), self._catch_up.answered, self._now()
         last = self._last_plan
         if last is None or not last.still_holds(history, answered, now):
             last = build_plan(
@@ -155,9 +191,14 @@ class Run:
             self._last_plan = last
         return last
 
+    def _now(self) -> datetime:
+        """The time by Toloka's clock, as the last answer told it: windows go by it."""
+        return clock.now() + timedelta(seconds=self._toloka.server_ahead_s)
+
     def _due(self) -> tuple[Delivery, ...]:
         """What is planned now, less what was refused or tried often enough, within the limits."""
         planned = self._not_refused(self._plan().deliveries, self._tally.postponed)
+        planned = [each for each in planned if not self._catch_up.is_behind(each)]
         fits = fit(planned, self._manifest.history(), clock.now())
         self._left_by_quota = len(fits.later)
         self._quota_notes = fits.quota_notes
@@ -171,9 +212,9 @@ class Run:
         self, deliveries: Sequence[Delivery], postponed: Sequence[Delivery] = ()
     ) -> list[Delivery]:
         """What has not been refused in this run, and need not wait for the next one."""
-        refused = {key for each, _, _ in self._tally.refused for key in _keys(each)}
-        refused |= {key for each in postponed for key in _keys(each)}
-        parts = (_narrowed(each, self._allowed(each) - refused) for each in deliveries)
+        refused = {key for each, _, _ in self._tally.refused for key in keys_of(each)}
+        refused |= {key for each in postponed for key in keys_of(each)}
+        parts = (narrowed(each, self._allowed(each) - refused) for each in deliveries)
         return [part for part in parts if part is not None]
 
     def _allowed(self, delivery: Delivery) -> set[Key]:
@@ -181,14 +222,14 @@ class Run:
 
         A reply to a thread that this very run made was in no plan.
         """
-        keys = _keys(delivery)
+        keys = keys_of(delivery)
         if isinstance(delivery.recipients, InThread):
             keys &= self._planned
         return keys if self._options.only is None else keys & self._options.only
 
     def _leave_out(self) -> None:
         """Record who is suppressed, so that taking them off the list releases no old mail."""
-        if self._catch_up.failed is not None:
+        if self._lister.failed is not None:
             return
         known = self._manifest.history().suppressed
         for planned in self._plan().messages:
@@ -226,7 +267,7 @@ class Run:
         ]
         left = self._not_refused(plan.deliveries)
         results += [result_of(each, "not_tried", error=self._why_left()) for each in left]
-        new = [_narrowed(each, _keys(each) - self._allowed(each)) for each in plan.deliveries]
+        new = [narrowed(each, keys_of(each) - self._allowed(each)) for each in plan.deliveries]
         why = "it was in no plan yet"
         results += [result_of(each, "waiting", error=why) for each in new if each is not None]
         return RunResult(
@@ -242,16 +283,14 @@ class Run:
         if result.status in ("already_sent", "edited"):
             if delivery in self._tally.tried:
                 return replace(result, status="sent")
-            if delivery in looked.adopted or delivery in looked.found:
+            if delivery in looked.adopted:
+                told = f"its thread is of {looked.adopted[delivery]}"
+                return replace(result, status="adopted", error=told)
+            if delivery in self._found:
                 return replace(result, status="adopted")
-        if result.status == "unknown":
-            outcome = self._tally.outcomes.get(delivery)
-            why = outcome.detail if isinstance(outcome, Unknown) else result.error
-            near = looked.near.get(delivery)
-            beside = (
-                f"; thread {near.id} nearly matches: see `message-runner resolve`" if near else ""
-            )
-            return replace(result, error=f"{why}{beside}")
+        outcome = self._tally.outcomes.get(delivery)
+        if result.status in ("unknown", "in_doubt") and isinstance(outcome, Unknown):
+            return replace(result, error=f"{outcome.detail}; {result.error}")
         return result
 
     def _why_left(self) -> str:
@@ -261,8 +300,8 @@ class Run:
         # What was left over before the filing was not left over because of it.
         if tally.halt is not None and not self._is_filing:
             return tally.halt_reason
-        if self._catch_up.failed:
-            return f"Toloka's list could not be had: {self._catch_up.failed}"
+        if self._lister.failed:
+            return f"Toloka's list could not be had: {self._lister.failed}"
         if self._left_by_quota:
             return "Toloka's daily limit"
         if self._left_by_limit:
@@ -274,44 +313,31 @@ class Run:
         yield from self._quota_notes
         if tally.halt is not None:
             yield f"stopped: {tally.halt_reason}"
-        if self._catch_up.failed:
-            yield f"Toloka's list of threads could not be had: {self._catch_up.failed}"
-        if not tally.echoes_exactly:
+        if self._lister.failed:
+            yield f"Toloka's list of threads could not be had: {self._lister.failed}"
+        if tally.changed_words is not None:
             yield (
-                "Toloka gave a thread back that differs from what was sent: "
-                "what is not on its list is not taken for unsent in this run"
+                f"warning: Toloka gave thread {tally.changed_words} back with other words than were "
+                "sent; see what its Tolokers read, and say with `message-runner resolve` what "
+                "became of what is in doubt"
             )
         if self._unfiled and (tally.unfiled or tally.halt is not None):
             why = getattr(tally.unfiled[0], "detail", "") if tally.unfiled else tally.halt_reason
             yield f"threads that could not be put into their folders: {self._unfiled}: {why}"
         told = {result.delivery for result in results}
-        others = [each for each in self._manifest.unknown() if each.delivery not in told]
-        if others:
-            yield f"unknown outcomes of messages that were not selected: {len(others)}"
+        history = self._manifest.history()
+        for each in history.unknown:
+            if each.delivery not in told:
+                yield f"of a message that was not selected: {describe(each, history)}"
 
     def _exit_code(self, is_left: bool) -> ExitCode:
         tally = self._tally
-        other_reasons = self._left_by_quota or self._catch_up.failed or tally.postponed
+        other_reasons = self._left_by_quota or self._lister.failed or tally.postponed
         only_limit = self._left_by_limit and not other_reasons
         unfiled_for_now = any(not isinstance(each, Rejected) for each in tally.unfiled)
         return exit_code(
             tally.halt,
-            unknown=bool(self._manifest.unknown()),
+            unknown=bool(self._manifest.history().unknown),
             later=unfiled_for_now or (is_left and not only_limit),
             refused=bool(tally.refused or self._unfiled),
         )
-
-
-def _keys(delivery: Delivery) -> set[Key]:
-    return {(delivery.message.id, delivery.message.revision, key) for key in delivery.keys}
-
-
-def _narrowed(delivery: Delivery, keys: set[Key]) -> Delivery | None:
-    """The part of a delivery that reaches these keys; None for no part."""
-    if not keys:
-        return None
-    if not delivery.people or len(keys) == len(delivery.people):
-        return delivery
-    wanted = {key for _, _, key in keys}
-    ids = tuple(toloker for toloker in delivery.people if toloker in wanted)
-    return replace(delivery, recipients=Direct(ids))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from runner.lookup.evidence import echoes
+from runner.lookup.look import digest_of_thread
 from runner.manifest.history import Settled
 from runner.model import (
     Busy,
     Delivery,
     Direct,
+    InThread,
     NoRecipients,
     NotConnected,
     Outcome,
+    Place,
     Rejected,
     Sent,
     Unknown,
@@ -35,19 +36,35 @@ class Deliver(Protocol):
 class Log(Protocol):
     """Where intents and outcomes are on disk once the call returns."""
 
-    def intend(self, delivery: Delivery, *, is_test: bool = False) -> str: ...
-    def settle(self, delivery_id: str, outcome: Settled) -> None: ...
+    def intend(self, delivery: Delivery, place: Place | None, *, is_test: bool) -> str: ...
+    def settle(
+        self,
+        delivery_id: str,
+        outcome: Settled,
+        how: str = "answer",
+        left_out: Sequence[str] = (),
+    ) -> None: ...
 
 
 class Sender:
-    """Sends deliveries; what happened is in the workers' tally. `is_test` marks the intents."""
+    """Sends deliveries; what happened is in the workers' tally. `is_test` marks the intents.
+
+    `place_of` tells what stands in the thread of a reply before it.
+    """
 
     def __init__(
-        self, deliver: Deliver, log: Log, workers: Workers, *, is_test: bool = False
+        self,
+        deliver: Deliver,
+        log: Log,
+        workers: Workers,
+        place_of: Callable[[Delivery], Place | None] = lambda _delivery: None,
+        *,
+        is_test: bool = False,
     ) -> None:
         self._try_once = deliver
         self._log = log
         self._workers = workers
+        self._place_of = place_of
         self._is_test = is_test
 
     def send(self, deliveries: Sequence[Delivery], on_poll: Callable[[], object]) -> None:
@@ -60,8 +77,10 @@ class Sender:
     def _deliver(self, delivery: Delivery) -> Sequence[Delivery]:
         """Try a delivery, and record what came of it; gives the parts that it was split into."""
         tally = self._workers.tally
-        delivery_id = self._log.intend(delivery, is_test=self._is_test)
+        place = self._place_of(delivery)
+        delivery_id = self._log.intend(delivery, place, is_test=self._is_test)
         tally.tried[delivery_id] = delivery
+        begun_s = self._workers.pace.now_s()
         try:
             outcome = self._workers.call(lambda: self._try_once(delivery))
         except Stopped:
@@ -70,6 +89,8 @@ class Sender:
             # That a filter matches nobody is final; of ids it says that one of them is wrong.
             outcome = Rejected(status=409, code=_BAD_RECIPIENTS, detail=outcome.detail)
         parts = self._record(delivery, delivery_id, outcome)
+        if isinstance(outcome, Sent):
+            tally.last_success_s = max(tally.last_success_s, begun_s)
         tally.outcomes[delivery_id] = outcome
         tally.done += 1
         return parts
@@ -79,11 +100,11 @@ class Sender:
         match outcome:
             case Unknown():
                 # The intent stays without an outcome: that is how the log says unknown.
-                tally.failed_at_s[delivery_id] = time.monotonic()
+                tally.failed_at_s[delivery_id] = self._workers.pace.now_s()
             case Sent():
-                if not echoes(delivery, outcome):
-                    tally.echoes_exactly = False
-                self._log.settle(delivery_id, outcome)
+                if _has_changed(delivery, outcome):
+                    tally.changed_words = outcome.thread.id
+                self._log.settle(delivery_id, outcome, left_out=_left_out(delivery, outcome))
             case NoRecipients():
                 self._log.settle(delivery_id, outcome)
             case Rejected():
@@ -110,6 +131,22 @@ class Sender:
         if not parts:
             self._workers.tally.refused.append((delivery, delivery_id, outcome))
         return parts
+
+
+def _left_out(delivery: Delivery, sent: Sent) -> list[str]:
+    """Whom the answer leaves out of those whom it names."""
+    named = set(sent.thread.recipients_ids)
+    # An answer that names none of them tells of others, or of nothing.
+    is_told = not named.isdisjoint(delivery.people)
+    return [toloker for toloker in delivery.people if toloker not in named] if is_told else []
+
+
+def _has_changed(delivery: Delivery, sent: Sent) -> bool:
+    """Whether the words that came back are not those that were sent."""
+    if isinstance(delivery.recipients, InThread):
+        ours = [post for post in sent.thread.posts if post.is_ours]
+        return bool(ours) and ours[-1].text != delivery.message.text
+    return digest_of_thread(sent.thread) != delivery.message.digest
 
 
 def _parts(delivery: Delivery, answer: Rejected) -> list[Delivery]:

@@ -31,7 +31,10 @@ class Tally:
     """When each unknown outcome was seen to fail, monotonic."""
     unfiled: list[Outcome] = field(default_factory=list)
     """Why threads could not be put into their folders."""
-    echoes_exactly: bool = True
+    last_success_s: float = float("-inf")
+    """When the last delivery that was sent had begun, monotonic."""
+    changed_words: str | None = None
+    """A thread whose words came back otherwise than they were sent."""
     halt: Halt | None = None
     halt_reason: str = ""
     done: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from runner.errors import LaterError
 from runner.manifest.file import Manifest
 from runner.model import (
     Busy,
@@ -19,6 +20,7 @@ from runner.model import (
     Unknown,
 )
 from runner.plan.plan import result_of
+from runner.send.lists import Lister
 from runner.send.sender import Deliver, Sender
 from runner.send.tally import RunResult, Tally, exit_code
 from runner.send.workers import Workers
@@ -54,10 +56,18 @@ def carry_out_trial(
     deliver: Deliver,
     pace: Pace,
     *,
+    lister: Lister,
     jobs: int,
     on_progress: Callable[[int, int], None],
 ) -> RunResult:
-    """Send each delivery once. Repeating sends again: a test is a test."""
+    """Send each delivery once. Repeating sends again: a test is a test.
+
+    Raises `LaterError` where the list cannot be had: a lost test could not be told from a message.
+    """
+    anchor = lister.newest()
+    if anchor is None:
+        raise LaterError(f"Toloka's list of threads could not be had: {lister.failed}")
+    manifest.note_anchor(anchor)
     tally = Tally()
     sender = Sender(deliver, manifest, Workers(tally, pace, jobs=jobs), is_test=True)
     sender.send(deliveries, lambda: on_progress(tally.done, len(deliveries)))

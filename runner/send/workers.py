@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -29,13 +28,13 @@ class Workers:
 
     def __init__(self, tally: Tally, pace: Pace, *, jobs: int) -> None:
         self.tally = tally
-        self._pace = pace
+        self.pace = pace
         self._jobs = jobs
         self._in_flight = 0
         self._changed = threading.Condition()
         self._failures = 0
         self._busy = 0
-        self._connected_at_s = time.monotonic()
+        self._connected_at_s = self.pace.now_s()
         self._crash: BaseException | None = None
 
     def work(
@@ -49,14 +48,14 @@ class Workers:
         Returns when nothing more will be done, or soon after a stop.
         """
         queue = deque(items)
-        self._connected_at_s = time.monotonic()
+        self._connected_at_s = self.pace.now_s()
         workers = [
             threading.Thread(target=self._work, args=(queue, do), daemon=True)
             for _ in range(min(self._jobs, len(queue)))
         ]
         for worker in workers:
             worker.start()
-        wait_for(workers, self._pace.stop, on_poll)
+        wait_for(workers, self.pace.stop, on_poll)
         queue.clear()
         if self._crash is not None:
             raise self._crash
@@ -82,7 +81,7 @@ class Workers:
             if attempt == ATTEMPTS or self.tally.halt is not None:
                 self._note_given_up(outcome)
                 return outcome
-            self._pace.pause(wait_s)
+            self.pace.pause(wait_s)
 
     def stop(self, halt: Halt, reason: str) -> None:
         """Begin nothing more; the first reason stays."""
@@ -111,7 +110,7 @@ class Workers:
 
     def _take(self, queue: deque[Item]) -> Item | None:
         with self._changed:
-            while self.tally.halt is None and not self._pace.stop.is_set():
+            while self.tally.halt is None and not self.pace.stop.is_set():
                 if queue:
                     self._in_flight += 1
                     return queue.popleft()
@@ -124,7 +123,7 @@ class Workers:
     def _note(self, outcome: Outcome) -> None:
         """Count failures running; a server that takes nothing is not asked for ever."""
         with self._changed:
-            now_s = time.monotonic()
+            now_s = self.pace.now_s()
             if not isinstance(outcome, NotConnected):
                 self._connected_at_s = now_s
             if isinstance(outcome, (Unknown, NotConnected)):

@@ -106,6 +106,8 @@ class Client:
         listed = ThreadList(get=self._get, mask=self._mask, timeout_s=list_timeout_s)
         self.threads: Callable[[Mapping[str, str]], Iterator[Thread]] = listed.threads
         """Lists threads by id, page after page; raises `ListError` when one cannot be had."""
+        self.newest: Callable[[], Sequence[Thread]] = listed.newest
+        """Lists the newest page of threads, by id; raises `ListError`."""
         self._reading = threading.Lock()
         self._sessions: list[requests.Session] = []
         # Two schemes, told apart by the token's shape as toloka-kit does.

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
+import re
+import unicodedata
+from base64 import b85encode
 
 from runner.model import Texts
 from runner.toloka.filters import normal_form
+
+MARK = 5
+"""Characters of a mark: four bytes of a hash."""
+_SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
+_DIRECTIONS = re.compile("[\u200e\u200f]")
 
 
 def digest_of(
@@ -30,9 +39,39 @@ def digest_of_reply(text: Texts) -> str:
     return _hashed({"action": "reply"}, text=text)
 
 
+def folded(texts: Texts) -> dict[str, str]:
+    """Give texts in a form that survives what servers do to them, for telling what may be ours.
+
+    Entities are decoded, compatible characters are one (NFKC), white space and case do not count.
+    """
+    return {language: _folded(text) for language, text in texts.items()}
+
+
+def topic_mark(topic: Texts) -> str:
+    """Mark a topic by its folded form."""
+    return toloker_mark(json.dumps(folded(topic), sort_keys=True))
+
+
+def toloker_mark(toloker: str) -> str:
+    """Mark a Toloker."""
+    return b85encode(hashlib.blake2b(toloker.encode(), digest_size=4).digest()).decode()
+
+
+def _folded(text: str) -> str:
+    plain = unicodedata.normalize("NFKC", html.unescape(text)).casefold()
+    return "".join(_DIRECTIONS.sub("", plain).split())
+
+
+def _plain(text: str) -> str:
+    return _SPACES.sub(" ", _DIRECTIONS.sub("", text.replace("\r\n", "\n"))).strip()
+
+
 def _hashed(content: dict[str, object], **texts: Texts) -> str:
-    """Line ends and white space around a text do not count: not every server keeps them."""
+    """What not every server keeps does not count.
+
+    That is line ends, white space around a text, the kind of a space, and marks of direction.
+    """
     for name, said in texts.items():
-        content[name] = {each: text.replace("\r\n", "\n").strip() for each, text in said.items()}
+        content[name] = {each: _plain(text) for each, text in said.items()}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()

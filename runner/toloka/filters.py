@@ -230,7 +230,7 @@ def wrapped(tree: object) -> object:
 def normal_form(tree: object) -> object:
     """Give one spelling to filters that mean the same, for comparing them and for digests.
 
-    The order of conditions stays. Applying it again changes nothing.
+    The order of conditions does not count. Applying it again changes nothing.
     """
     if not isinstance(tree, Mapping):
         return tree
@@ -251,4 +251,6 @@ def _joined(joint: str, nodes: list[object]) -> object:
     for node in nodes:
         inner = _nodes_under(joint, node)
         flat += [node] if inner is None else inner
-    return flat[0] if len(flat) == 1 else {joint: flat}
+    if len(flat) == 1:
+        return flat[0]
+    return {joint: sorted(flat, key=lambda node: json.dumps(node, sort_keys=True))}

@@ -69,17 +69,35 @@ class ThreadList:
         while True:
             after = {"id_gt": last} if last else {}
             page, limit = self._page({**query, **after, "sort": "id"}, limit)
-            threads = [thread_of(item, self.mask) for item in page.items]
-            yield from (thread for thread in threads if thread is not None)
+            threads = list(self._read(page))
+            yield from threads
             if not page.has_more:
                 return
-            end = threads[-1] if threads else None
-            if end is None or end.id <= last:
+            if not threads or threads[-1].id <= last:
                 raise ListError("the list of threads does not go on after a page")
             if time.monotonic() > until_s:
                 raise ListError(_ENDLESS.format(self.timeout_s / 60))
             # Short pages become long again.
-            limit, last = min(2 * limit, LIST_LIMIT), end.id
+            limit, last = min(2 * limit, LIST_LIMIT), threads[-1].id
+
+    def newest(self) -> list[Thread]:
+        """List the newest page of threads, by id; raises `ListError`."""
+        threads: list[Thread] = []
+        while len(threads) < LIST_LIMIT:
+            before = {"id_lt": threads[-1].id} if threads else {}
+            page, _ = self._page({**before, "sort": "-id"}, LIST_LIMIT - len(threads))
+            threads += self._read(page)
+            if not page.has_more or not page.items:
+                break
+        return threads
+
+    def _read(self, page: Page) -> Iterator[Thread]:
+        for item in page.items:
+            thread = thread_of(item, self.mask)
+            if thread is None:
+                # It may be the very thread that somebody looks for.
+                raise ListError("the list of threads holds something that is no thread")
+            yield thread
 
     def _page(self, query: Mapping[str, str], limit: int) -> tuple[Page, int]:
         """Get one page of the list, and its length: a shorter one where it is too long to read."""
@@ -116,7 +134,7 @@ def page_in(status: int, content: bytes, max_weight: int = MAX_WEIGHT) -> Page:
         is_final = 300 <= status < 500 and status not in (408, 429)
         kind = ListError if is_final else PassingError
         raise kind(f"HTTP {status} where a list of threads was asked for")
-    items, has_more = data["items"], data.get("has_more", False)
+    items, has_more = data["items"], data.get("has_more")
     if not isinstance(items, list):
         raise ListError("the list of threads holds no items")
     if not isinstance(has_more, bool):

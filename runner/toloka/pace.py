@@ -71,6 +71,16 @@ class Pace:
             self._left_at.append(now_s)
             self._next_s = max(self._next_s, now_s - _CATCH_UP_S) + self._spacing_s
 
+    def now_s(self) -> float:
+        """The time that waiting goes by, monotonic."""
+        return time.monotonic()
+
+    def wait_until(self, moment_s: float) -> None:
+        """Wait until a moment, monotonic; raises `Stopped`."""
+        while (left_s := moment_s - self.now_s()) > 0:
+            if self.stop.wait(min(left_s, _STEP_S)):
+                raise Stopped
+
     def pause(self, seconds: float) -> None:
         """Let nothing leave for so long; a longer pause that is already on stays."""
         self._paused_until_s = max(self._paused_until_s, time.monotonic() + seconds)

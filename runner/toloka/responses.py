@@ -89,7 +89,7 @@ def thread_of(data: object, mask: Mask = lambda text: text) -> Thread | None:
     details = _typed(data.get("compose_details"), dict)
     answerable = data.get("answerable")
     select_type = _typed(details.get("recipients_select_type"), str)
-    people = (_typed(each, dict) for each in _typed(data.get("interlocutors"), list))
+    people = [_typed(each, dict) for each in _typed(data.get("interlocutors"), list)]
     ours = next((each.get("id") for each in people if each.get("myself") is True), None)
     account = _name(ours, mask)
     # The newest comes first there.
@@ -104,6 +104,7 @@ def thread_of(data: object, mask: Mask = lambda text: text) -> Thread | None:
         select_type=select_type if select_type in get_args(SelectType) else None,
         recipients_ids=_names(details.get("recipients_ids"), mask),
         recipients_filter=None if tree is None or not _is_sound(tree) else tree,
+        tolokers=_names([each.get("id") for each in people if each.get("role") == "USER"], mask),
         parent_id=_name(data.get("parent_id"), mask),
         account=account,
         folders=_names(data.get("folders"), mask),

@@ -40,6 +40,9 @@ from runner.spec.schema import SCHEMA_NAMES, load_schema, schema_text
 THREAD_ID = "[0-9a-f]{24}"
 TO_ALL = "topic: {EN: Hi}\ntext: {EN: News}\nrecipients_select_type: ALL\n"
 
+LINES = ["manifest", "run", "anchor", "intent", "sent", "account", "end"]
+"""What one sent message leaves in the manifest."""
+
 
 def check_results(project: Project, name: str = "results.json") -> dict[str, list[str]]:
     """Check a results file against its schema; gives the messages by status."""
@@ -240,7 +243,10 @@ def test_a_plan_tells_what_the_manifest_knows(project: Project, emulator: Emulat
     shown = project.run("plan", "--target", emulator.url, "--results", "results.json")
     assert shown.code == 0
     assert "would send 1 thread to 1 Toloker" in shown.out
-    assert "edited since it was sent; who has it is not written to again (2 Tolokers)" in shown.out
+    assert (
+        "edited since it was sent (2 Tolokers): who has it is not written to again; `revision: 2` would do so"
+        in shown.out
+    )
     assert check_results(project) == {"planned": ["a"], "edited": ["a"]}
     document = project.results()
     assert (document["dry_run"], document["has_changes"], document["target"]) == (
@@ -261,7 +267,7 @@ def test_one_thread_is_printed_as_the_recipe_prints_it(project: Project) -> None
     assert re.fullmatch(f"{THREAD_ID} Thank you!", first)
     assert summary == "1 sent on the local emulator; manifest: results/local.jsonl"
     assert "nothing leaves this machine" in shown.err
-    assert check_manifest(project) == ["manifest", "run", "intent", "sent", "account"]
+    assert check_manifest(project) == LINES
     assert check_results(project) == {"sent": ["thank-you"]}
     (entry,) = project.results()["deliveries"]
     assert (entry["thread_id"], entry["recipients_ids"]) == (first.split()[0], [TOLOKER])
@@ -273,7 +279,7 @@ def test_one_thread_is_printed_as_the_recipe_prints_it(project: Project) -> None
         == "Nothing new was sent: 1 already sent on the local emulator; manifest: results/local.jsonl\n"
     )
     assert check_results(project) == {"already_sent": ["thank-you"]}
-    assert check_manifest(project) == ["manifest", "run", "intent", "sent", "account"]
+    assert check_manifest(project) == LINES
 
 
 def test_several_threads_are_grouped_and_all_of_them_shown_when_asked(
@@ -386,7 +392,7 @@ def test_a_run_in_ci_says_who_sends(project: Project) -> None:
     (run,) = [event for event in project.events() if event["event"] == "run"]
     assert (run["commit"], run["actor"]) == ("c0ffee", "ann")
     assert run["ci_run"] == "https://github.com/a/b/actions/runs/7"
-    assert check_manifest(project) == ["manifest", "run", "intent", "sent", "account"]
+    assert check_manifest(project) == LINES
 
 
 def test_a_remote_target_needs_its_own_token(project: Project, emulator: Emulator) -> None:
@@ -467,6 +473,10 @@ def test_the_emulator_serves_until_it_is_stopped(project: Project) -> None:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         assert re.fullmatch(r"http://127\.0\.0\.1:[0-9]+", url)
+        # Nothing was sent after the failure, and nothing was ever shown: nobody knows.
+        assert project.send(url, "--settle", "0.1").code == 5
+        unknown = ("--target", url, "--message", "a", "--not-sent")
+        assert project.run("resolve", *unknown).code == 0
         shown = project.send(url, "--settle", "0.1")
         assert shown.code == 0, shown.err
         with urllib.request.urlopen(f"{url}/emulator/threads", timeout=10) as answer:

@@ -69,7 +69,7 @@ def test_a_refused_token_is_2(
     assert shown.code == 2
     assert f"HTTP {kind}" in shown.err
     # Every other call would be refused alike, so one is enough.
-    assert len(calls(emulator)) == (1 if on == "list" else 2)
+    assert len(calls(emulator)) == (1 if on == "list" else 4)
     assert threads(emulator) == []
     control(emulator, "faults", {"faults": []})
     assert sent(project, emulator).code == 0
@@ -154,9 +154,13 @@ def test_what_was_not_accepted_is_tried_again_after_looking(
 ) -> None:
     control(emulator, "faults", {"faults": ["kind=500,at=1"]})
     project.write("messages/a.yaml", THANKS)
+    assert sent(project, emulator, *SETTLE).code == 5
+    # It is believed once the list has shown something of this account, and by a later run.
+    form = {"topic": {"EN": "x"}, "text": {"EN": "x"}, "recipients_select_type": "DIRECT"}
+    control(emulator, "put", {**form, "recipients_ids": ["x"], "answerable": True})
     shown = sent(project, emulator, *SETTLE)
     assert shown.code == 0, shown.err
-    assert reached(emulator) == [TOLOKER]
+    assert sorted(reached(emulator)) == sorted([TOLOKER, "x"])
     names = [call["path"].rsplit("/")[-1] for call in calls(emulator)]
     second = len(names) - 1 - names[::-1].index("compose")
     assert "message-threads" in names[names.index("compose") + 1 : second], (
@@ -168,7 +172,7 @@ def test_what_was_not_accepted_is_tried_again_after_looking(
 def test_what_stays_unknown_is_5_and_is_settled_by_the_next_run(
     project: Project, emulator: Emulator
 ) -> None:
-    control(emulator, "faults", {"faults": ["kind=accepted-then-500", "kind=500,on=list,after=1"]})
+    control(emulator, "faults", {"faults": ["kind=accepted-then-500", "kind=500,on=list,after=3"]})
     project.write("messages/a.yaml", THANKS)
     shown = sent(project, emulator, *SETTLE)
     assert shown.code == 5
@@ -176,7 +180,7 @@ def test_what_stays_unknown_is_5_and_is_settled_by_the_next_run(
     assert "list" in shown.err
     control(emulator, "faults", {"faults": []})
     status = project.run("status", "--target", emulator.url)
-    assert "unknown: a, delivery " in status.out
+    assert "unknown: a to " in status.out
     shown = sent(project, emulator, *SETTLE)
     assert shown.code == 0
     assert reached(emulator) == [TOLOKER]
@@ -241,7 +245,8 @@ def test_a_server_that_fails_on_and_on_is_an_outage(project: Project, emulator: 
     control(emulator, "faults", {"faults": ["kind=503"]})
     project.write("messages/a.yaml", direct(*tolokers(6000)))
     shown = sent(project, emulator, "--jobs", "1", *SETTLE)
-    assert shown.code == 75, shown.err
+    assert shown.code == 5, shown.err
+    assert "stopped: HTTP 503" in shown.err
     assert len(calls(emulator, "compose")) == 20
     assert threads(emulator) == []
     control(emulator, "faults", {"faults": []})
@@ -258,12 +263,16 @@ def _echo(request: Request) -> Raw:
 
 
 def _echo_on_compose(request: Request) -> Raw:
-    return _echo(request) if request.method == "POST" else answer(200, {"items": []})
+    return (
+        _echo(request)
+        if request.method == "POST"
+        else answer(200, {"items": [], "has_more": False})
+    )
 
 
 def _thread_that_echoes(request: Request) -> Raw:
     if request.method == "GET":
-        return answer(200, {"items": []})
+        return answer(200, {"items": [], "has_more": False})
     said = request.headers["Authorization"]
     return answer(
         201,
@@ -290,7 +299,7 @@ def test_a_server_that_echoes_the_token_does_not_get_it_printed_or_kept(
 def test_a_redirect_does_not_carry_the_token_to_another_host(
     project: Project, start_scripted: StartScripted
 ) -> None:
-    other = start_scripted([answer(200, {"items": []})])
+    other = start_scripted([answer(200, {"items": [], "has_more": False})])
     here = start_scripted([answer(307, b"", {"Location": f"{other.url}/x"})])
     project.write("messages/a.yaml", THANKS)
     assert sent(project, here.url, "--settle", "0").code == 75
@@ -338,4 +347,4 @@ def test_the_manifest_of_another_account_is_refused(project: Project, emulator: 
     project.write("messages/b.yaml", direct("y"))
     shown = sent(project, emulator, TOLOKA_ACT_UNDER_ACCOUNT_ID="other")
     assert shown.code == 2
-    assert f"is the manifest of account {emulator.account}" in shown.err
+    assert "is the manifest of the token's own account" in shown.err

@@ -243,13 +243,16 @@ def test_an_edited_row_is_told_and_not_sent_again(project: Project, emulator: Em
     sent_ok(project, emulator)
     project.write("messages/a.csv", "toloker_id,name,amount\nann,Ann,5\nbob,Bob,60\n")
     dry = planned(project, emulator)
-    edited = "edited since it was sent; who has it is not written to again (1 Toloker)"
+    edited = "edited since it was sent (1 Toloker): who has it is not written to again; `revision: 2` would do so"
     assert (dry.code, dry.out.splitlines()[:3]) == (
         0,
         ["a (messages/a.yaml)", "  already sent (1 Toloker)", f"  {edited}"],
     )
     done = project.send(emulator)
-    assert (done.code, done.err.splitlines()[-1]) == (0, "edited: a to bob")
+    assert (done.code, done.err.splitlines()[-1]) == (
+        0,
+        "edited: a to bob: who has it is not written to again; `revision: 2` would do so",
+    )
     assert texts(emulator) == {"ann": "Ann gets 5.", "bob": "Bob gets 6."}
     project.write("messages/a.yaml", per_row("a.csv", revision=2))
     assert sent_ok(project, emulator) == {"sent": 2}

@@ -52,7 +52,7 @@ def test_no_second_holds_more_than_the_rate(tmp_path: Path) -> None:
         write_many(it, 130)
         it.jobs = 64
         assert it.send("--rate", "40").code == 0
-        assert calls_by_status(it) == {200: 1, 201: 130}
+        assert calls_by_status(it) == {200: 3, 201: 130}
         it.check_all_reached()
 
 
@@ -64,7 +64,7 @@ def test_a_low_rate_is_kept_from_the_first_request_on(tmp_path: Path) -> None:
         times = arrivals(it)
         # A call may arrive a little late, and so closer to the one that comes eight later.
         apart = [later - first for first, later in zip(times, times[8:], strict=False)]
-        assert len(apart) == 1 + 12 - 8
+        assert len(apart) == 3 + 12 - 8
         assert min(apart) > 0.9
 
 
@@ -77,8 +77,8 @@ def test_connections_are_used_again(tmp_path: Path) -> None:
         write_many(it, 60)
         it.jobs = 5
         assert it.send().code == 0
-        # One for each worker, and one for the list.
-        assert control(it.emulator, "stats")["connections"] <= it.jobs + 1
+        # One for each worker, and one for each time that the list was asked.
+        assert control(it.emulator, "stats")["connections"] <= it.jobs + 3
 
 
 # Too many requests
@@ -95,7 +95,7 @@ def test_busy_is_waited_for(tmp_path: Path, fault: str) -> None:
         assert summary(it) == {"sent": 3}
         assert it.calls("compose") == 5
         it.check_all_reached()
-        first, again = arrivals(it)[2:4]
+        first, again = arrivals(it)[4:6]
         if "retry_after=1" in fault:
             assert again - first >= 1.0
 
@@ -199,12 +199,13 @@ def test_twenty_failures_running_are_an_outage(tmp_path: Path, kind: str) -> Non
         write_many(it, 60)
         it.jobs = 4
         result = it.send("--results", "results.json")
-        assert result.code == ExitCode.LATER
+        # What failed last is believed by a later run only; what was accepted is found.
+        assert result.code == (ExitCode.LATER if "accepted" in kind else ExitCode.UNKNOWN)
         assert "stopped: " in result.err
         # Those on their way when the twentieth failed still come, and a slow machine tells late of
         # the two that succeeded; but not everybody is tried.
         assert 22 <= it.calls("compose") < 50
-        assert it.unknown() == []
+        assert bool(it.unknown()) == ("accepted" not in kind)
         sent = summary(it)["sent"]
         assert sent == len(threads(it.emulator)) == len(it.claimed())
         it.faults()
@@ -470,4 +471,4 @@ def test_a_long_run_off_a_terminal_says_how_far_it_is(tmp_path: Path) -> None:
         write_many(it, 7)
         result = it.send("--rate", "1")
         assert result.code == 0
-        assert re.search(r"^[4-6] of 7, 1 a second, \d s left$", result.err, re.MULTILINE)
+        assert re.search(r"^[2-6] of 7, [01] a second, \d+ s left$", result.err, re.MULTILINE)

@@ -82,6 +82,9 @@ class Dying:
     def threads(self, query: Mapping[str, str]) -> Iterator[Thread]:
         return self.wire.threads(query)
 
+    def newest(self) -> Sequence[Thread]:
+        return self.wire.newest()
+
     def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Outcome:
         return self.wire.add_to_folders(thread_id, folders)
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from support import COMMAND, TOKEN, Result, call_command, control, threads
@@ -95,7 +96,7 @@ class World:
         pace = Pace(285.0)
         client = Client(self.url, TOKEN, timeout_s=self.timeout_s, pace=pace)
         try:
-            with Manifest.open(self.manifest, self.url, {"run": "0"}) as manifest:
+            with Manifest.open(self.manifest, self.url, {"run": token_hex(8)}) as manifest:
                 yield manifest, client, pace
         finally:
             client.close()
@@ -189,14 +190,18 @@ class World:
             "answerable": True,
         }
         form = {name: value for name, value in {**form, **changes}.items() if value is not None}
+        thread: str = self.post("message-threads/compose", form)["id"]
+        return thread
+
+    def post(self, path: str, body: object) -> Any:
+        """Call the API behind the runner's back."""
         request = urllib.request.Request(
-            f"{self.emulator.url}/api/v1/message-threads/compose",
-            json.dumps(form).encode(),
+            f"{self.emulator.url}/api/v1/{path}",
+            json.dumps(body).encode(),
             {"Authorization": f"OAuth {TOKEN}", "Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=20) as answer:
-            thread: str = json.load(answer)["id"]
-        return thread
+            return json.load(answer)
 
     def edit_store(self, statement: str, *values: object) -> None:
         """Change the server's memory by hand."""
@@ -238,10 +243,11 @@ class World:
         assert sorted(self.claimed()) == sorted(ours)
 
     def check_sends_nothing_more(self) -> None:
-        """One more run makes no compose call, and reads at most one page."""
-        before = self.calls("compose"), self.calls("list")
+        """One more run makes no compose call, and reads a page, or two where it may be late."""
+        composes, lists = self.calls("compose"), self.calls("list")
         assert self.run().exit_code == ExitCode.DONE
-        assert (self.calls("compose"), self.calls("list")) == (before[0], before[1] + 1)
+        assert self.calls("compose") == composes
+        assert self.calls("list") <= lists + 2
 
 
 def reached_by(held: Iterable[Mapping[str, Any]]) -> Reached:

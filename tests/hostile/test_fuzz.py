@@ -20,9 +20,9 @@ from support import TOKEN
 from runner.config import load_config
 from runner.errors import ListError, MessagesError, Problem, SurroundingsError
 from runner.lookup.conversation import find_answers
-from runner.lookup.evidence import find_seen
+from runner.lookup.look import digest_of_thread, is_composed, marks_of
 from runner.manifest.file import read_history
-from runner.manifest.lines import line_of, outcome_event, seen_event
+from runner.manifest.lines import line_of, outcome_event
 from runner.masking import Mask
 from runner.model import Busy, NotConnected, Outcome, Rejected, Sent, Thread, Unknown
 from runner.plan.planfile import read_plan_file
@@ -362,9 +362,11 @@ def test_any_answer_has_an_outcome_that_can_be_recorded(
     lines = [_EVENTS[0], _EVENTS[2]]
     outcome = outcome_event(_DELIVERY, answer, "answer")
     threads = [answer.thread] if isinstance(answer, Sent) else []
-    # What a list shows and nothing of ours claims is recorded, too.
-    seen = map(seen_event, find_seen(threads, frozenset()))
-    path.write_bytes(b"".join(map(line_of, [*lines, outcome, *seen])))
+    # What a list shows and nothing of ours claims is digested and remembered, too.
+    for thread in filter(is_composed, threads):
+        assert len(digest_of_thread(thread)) == 7 + 64
+        assert len(marks_of(thread)) % 5 == 0
+    path.write_bytes(b"".join(map(line_of, [*lines, outcome])))
     history = read_history(path, "https://toloka.dev")
     (attempt,) = history.attempts
     assert type(attempt.outcome) is type(answer)

@@ -426,7 +426,7 @@ def test_nothing_is_kept_of_a_thread_that_could_not_be_written_or_compared() -> 
 def test_a_clock_beyond_all_clocks_is_not_believed(
     date: str, project: Project, toloka: Toloka, server: Scripted
 ) -> None:
-    toloka.list_says = answer(200, {"items": []}, {"Date": date})
+    toloka.list_says = answer(200, {"items": [], "has_more": False}, {"Date": date})
     write_messages(project, ["message"])
     shown, _ = send(project, server.url)
     assert shown.code == 0, shown.err
@@ -561,9 +561,13 @@ def test_a_list_that_cannot_be_had_ends_the_run_before_anything_is_sent(
     def run_one(command: str, name: str) -> tuple[str, str, Project, Result, Cost]:
         copy = Project(tmp_path / f"{command} {name}")
         shutil.copytree(project.root, copy.root)
+        account = name.replace(" ", "_")
+        manifest = copy.manifest(server)  # type: ignore[arg-type]
+        head = kept.replace(b'"version":1,', f'"version":1,"acts_under":"{account}",'.encode(), 1)
+        manifest.write_bytes(head)
         # What is big must end for its size, and what is slow for its time.
         quick = ("--timeout", "20" if name in BIG_LISTS else "0.2")
-        shown, cost = run(copy, command, server.url, *quick, account=name.replace(" ", "_"))
+        shown, cost = run(copy, command, server.url, *quick, account=account)
         return command, name, copy, shown, cost
 
     runs = [("send --results results.json", name) for name in one_in(3, LISTS)]
@@ -577,13 +581,14 @@ def test_a_list_that_cannot_be_had_ends_the_run_before_anything_is_sent(
         assert "Toloka's list of threads could not be had" in shown.err
         assert said in shown.err, (command, name, shown)
         check_cheap(cost)
-        assert copy.manifest(server).read_bytes() == kept  # type: ignore[arg-type]
+        assert copy.manifest(server).read_bytes().endswith(kept.partition(b"\n")[2])  # type: ignore[arg-type]
         if command.startswith("send"):
             assert statuses(copy) == ["already_sent", "not_tried"]
     assert toloka.posts == ["sent"]
     # What is refused for good is asked for once, and what may pass three times.
     assert (lists.asked["refused_for_good"], lists.asked["a_bomb"]) == (2, 6)
     lists.is_good = True
+    done[0][2].manifest(server).write_bytes(kept)  # type: ignore[arg-type]
     shown, _ = run(done[0][2], "send", server.url)
     assert shown.code == 0, shown
     assert toloka.posts == ["sent", "Thank you!"]

@@ -208,7 +208,11 @@ print(len(list(client.threads({}))))
 
 def test_a_netrc_does_not_replace_the_token(start_scripted: StartScripted, tmp_path: Path) -> None:
     def serve(request: Request) -> Raw:
-        return answer(201, THREAD) if request.method == "POST" else answer(200, {"items": []})
+        return (
+            answer(201, THREAD)
+            if request.method == "POST"
+            else answer(200, {"items": [], "has_more": False})
+        )
 
     server = start_scripted(serve)
     for name in (".netrc", "_netrc"):
@@ -252,7 +256,7 @@ def test_a_redirect_is_not_followed_and_carries_the_token_nowhere(
 
 
 def test_a_redirected_list_is_not_followed(start_scripted: StartScripted) -> None:
-    other = start_scripted([answer(200, {"items": []})])
+    other = start_scripted([answer(200, {"items": [], "has_more": False})])
     here = start_scripted([answer(302, b"", {"Location": f"{other.url}/api/v1/message-threads"})])
     client = Client(here.url, TOKEN, timeout_s=5)
     with pytest.raises(ListError):

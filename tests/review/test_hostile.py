@@ -287,7 +287,7 @@ def test_a_manifest_out_of_a_pull_request_cannot_harm_where_it_is_shown(project:
     project.write("results/local.jsonl", lines)
     shown = project.run("status")
     check_output(shown)
-    assert "delivery d" in shown.out + shown.err
+    assert "resolve d" in shown.out + shown.err
 
 
 # --- What the server says -------------------------------------------------------------------------

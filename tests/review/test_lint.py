@@ -10,6 +10,8 @@ import pytest
 from support import Project, calls, direct, reached
 
 from runner.emulator import Emulator
+from runner.render.lint import RULES
+from runner.spec.schema import load_schema
 
 ERRORS = ("contact-details", "project-link")
 WARNINGS = ("html", "translation-parity", "untranslated", "answerable-question")
@@ -58,6 +60,13 @@ def waived(name: str) -> str:
 
 
 # --- Severity, waivers, configuration -------------------------------------------------------------
+
+
+def test_every_rule_is_known_to_both_schemas_and_has_a_breach_here() -> None:
+    ids = {rule.id for rule in RULES}
+    for name in ("message", "config"):
+        assert set(load_schema(name)["properties"]["lint"]["properties"]) == ids, name
+    assert set(BAD) == ids
 
 
 def test_each_rule_finds_what_it_is_there_for(project: Project) -> None:

@@ -142,7 +142,10 @@ def test_what_was_edited_or_comes_late_is_said(project: Project) -> None:
         ["late", "send, already sent", "1 by id (late)", "EN", "1"],
     ]
     said = shown(markdown)
-    assert "- edited since it was sent; who has it is not written to again (1 Toloker)" in said
+    assert (
+        "- edited since it was sent (1 Toloker): who has it is not written to again; `revision: 2` would do so"
+        in said
+    )
     assert f"- late: first sent on {long_ago[:10]}" in said
 
 

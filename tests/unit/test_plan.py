@@ -150,7 +150,11 @@ def test_what_is_in_doubt_is_held_back() -> None:
     planned = plan(message(["a", "b"]), attempts=[attempt("a")])
     assert due(planned) == [("b",)]
     assert settled(planned) == [("unknown", ("a",))]
-    assert planned.skipped[0].error == "an earlier run did not learn what became of it"
+    assert planned.skipped[0].error == (
+        "it is not known whether it was sent, and the next send looks first; "
+        "tried at 2026-11-22T11:00:00.000Z; say `message-runner resolve delivery-a --sent "
+        "THREAD_ID` or `message-runner resolve delivery-a --not-sent`"
+    )
     planned = plan(message(Everyone()), attempts=[attempt(select_type="ALL")])
     assert (due(planned), settled(planned)) == ([], [("unknown", None)])
 
@@ -299,16 +303,36 @@ def test_a_renamed_file_asks_for_its_old_id() -> None:
     planned = plan(message(["b", "c"]), attempts=attempts)
     ((_, fault),) = objections(planned, lambda name: name == "old")
     assert fault.pointer == ("id",)
-    assert fault.what == 'this went to some of the same people as "old", whose file is gone'
-    assert (
-        fault.hint
-        == "if the file was renamed, write `id: old`; if it is a new message, change its text"
+    assert fault.what == (
+        'these words go to some of the same people as those of "old", whose file is gone'
     )
+    assert fault.hint == (
+        "if the file was renamed or copied, write `id: old`, and `revision: 2` to send it again; "
+        "if both are meant, write `lint: {same-words: the reason}`"
+    )
+    # Whatever became of the other file.
+    ((_, fault),) = objections(planned, lambda _: False)
+    assert fault.what == 'these words go to some of the same people as those of "old"'
+    assert find_objections(planned, Policy(), lambda _: True, {"m"}) == []
+
+
+def test_a_copy_in_the_same_plan_names_the_other() -> None:
+    twins = [message(["a", "b"]), message(["b"], id="copy"), message(["c"], id="other")]
+    ((which, fault),) = objections(build_plan(twins, History(), now=NOW))
+    assert (which.id, fault.pointer) == ("copy", ("id",))
+    assert fault.what == 'these words go to some of the same people as those of "m"'
+
+
+def test_a_lower_revision_than_one_that_went_out_is_a_fault() -> None:
+    attempts = [attempt("a", outcome=sent(), revision=3)]
+    ((_, fault),) = objections(plan(message(["a", "b"], revision=2), attempts=attempts))
+    assert fault.pointer == ("revision",)
+    assert fault.what == "revision 3 of m went out, and this is revision 2"
+    assert fault.hint == "write `revision: 3`, or `revision: 4` to send it anew"
 
 
 def test_no_renaming_is_suspected_where_nobody_would_get_it_twice() -> None:
     attempts = [attempt("a", outcome=sent(), message="old")]
-    assert objections(plan(message(["a"]), attempts=attempts)) == []
     refused = [attempt("a", outcome=REJECTED, message="old")]
     for planned in (
         plan(message(["b"]), attempts=attempts),
@@ -326,7 +350,9 @@ def test_a_renamed_filter_asks_for_its_old_id() -> None:
 
 
 def test_the_policy_forbids() -> None:
-    planned = plan(message(Everyone(), id="x"), message(["a", "b", "c"]), message(["a"], id="y"))
+    planned = plan(
+        message(Everyone(), id="x"), message(["a", "b", "c"]), message(["a"], id="y", digest="y")
+    )
     faults = objections(planned, policy=Policy(allow_all=False, max_recipients=2))
     assert [(each.id, fault.what) for each, fault in faults] == [
         ("x", "the policy forbids messages to ALL"),

@@ -1,0 +1,277 @@
+"""Every kind of line that a manifest holds: what its keys must hold, and how it is taken in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import GenericAlias
+
+from runner import clock
+from runner.manifest.history import Kind, NotFound, Pending, Row
+from runner.manifest.state import VERSION, Checked, ManifestState
+from runner.model import Action, NoRecipients, Place, Rejected, SelectType
+from runner.toloka.anchor import BEGINNING, Anchor
+
+_SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
+TEXTS = list[str]
+NUMBERS = list[int]
+Wanted = type | GenericAlias | tuple[str, ...]
+"""What a key holds: a type, a list of texts or of numbers, or one of some words."""
+
+
+def check_event(event: Checked) -> None:
+    """Hold an event against `LINES`; raises `ValueError`, `KeyError` or `TypeError`."""
+    kind = LINES.get(event["event"])
+    if kind is None:
+        raise ValueError(f"unknown event {ascii(event['event'])[:40]}: written by a later version?")
+    for key, wanted in kind.needed.items():
+        value = event[key]
+        if value == "" or (type(value) is not wanted and not _holds(value, wanted)):
+            raise ValueError(_complaint(key, wanted))
+    for key, wanted in kind.optional.items():
+        value = event.get(key)
+        # What is empty says nothing.
+        if value and type(value) is not wanted and not _holds(value, wanted):
+            raise ValueError(_complaint(key, wanted))
+
+
+def _holds(value: object, wanted: Wanted) -> bool:
+    """Whether a value is what is wanted, where that is more than a type."""
+    if wanted in (TEXTS, NUMBERS):
+        inner = str if wanted is TEXTS else int
+        return type(value) is list and all(type(each) is inner for each in value)
+    return type(wanted) is tuple and value in wanted
+
+
+def _complaint(key: str, wanted: Wanted) -> str:
+    if isinstance(wanted, tuple):
+        return f"an unknown word under {key!r}: written by a later version?"
+    names = {str: "text", int: "whole number", dict: "filter"}
+    lists = "list of texts" if wanted is TEXTS else "list of numbers"
+    name = names.get(wanted) if isinstance(wanted, type) else lists
+    return f"no {name} under {key!r}"
+
+
+def _take_about(state: ManifestState, event: Checked) -> None:
+    """What the manifest is about: its target, its account."""
+    if event.get("version", VERSION) != VERSION:
+        raise ValueError("written by a later version")
+    target, account = event.get("target", state.target), event.get("account", state.account)
+    if state.target not in (None, target):
+        raise ValueError("it names two targets")
+    if state.account not in (None, account):
+        raise ValueError("it names two accounts")
+    state.target, state.account = target, account
+    state.acts_under = event.get("acts_under", state.acts_under)
+
+
+def _take_intent(state: ManifestState, event: Checked) -> None:
+    delivery, row = event["delivery"], _row_of(state, event)
+    state.add_up("intent", delivery)
+    known = state.rows.setdefault(delivery, row)
+    if known is not row:
+        if (known.kind, known.digest, known.at) != (row.kind, row.digest, row.at):
+            raise ValueError("two intents with one delivery id")
+        return
+    if event.get("test") is True:
+        state.tests.add(delivery)
+    orphan = state.orphans.pop(delivery, None)
+    if orphan is not None:
+        state.rows[delivery] = row._replace(outcome=orphan.outcome, created=orphan.created)
+        state.narrow(delivery)
+    else:
+        run = event.get("run") or None
+        # Without its anchor, it may have been at any time.
+        anchor = state.anchors.get(run or "", BEGINNING)
+        state.pending[delivery] = Pending(run, anchor, _place_of(event.get("place")))
+
+
+def _place_of(numbers: Sequence[int] | None) -> Place | None:
+    if not numbers:
+        return None
+    if len(numbers) != 2:
+        raise ValueError("no two numbers under 'place'")
+    return Place(ours=numbers[0], alike=numbers[1])
+
+
+def _take_anchor(state: ManifestState, event: Checked) -> None:
+    state.anchors[event["run"]] = _anchor(event)
+
+
+def _take_looked(state: ManifestState, event: Checked) -> None:
+    # What was remembered is so, whatever else is missing.
+    if event.get("rest"):
+        state.remembered.append(event["rest"])
+    state.cursor = _anchor(event) if state.knows(event) else None
+    state.is_part = event.get("part") is True
+    if state.cursor is not None and not state.is_part:
+        for delivery, pending in state.pending.items():
+            state.pending[delivery] = pending._replace(was_looked_for=True)
+
+
+def _take_shown(state: ManifestState, _event: Checked) -> None:
+    state.is_shown = True
+
+
+def _take_run(state: ManifestState, _event: Checked) -> None:
+    state.is_ended = False
+
+
+def _take_end(state: ManifestState, event: Checked) -> None:
+    state.is_ended = state.knows(event)
+
+
+def _take_doubt(state: ManifestState, event: Checked) -> None:
+    """A thread that may be a delivery's: of an intent, or of a message that has none for it."""
+    delivery, threads = event["delivery"], tuple(event["threads"])
+    state.doubts[delivery] = tuple(dict.fromkeys((*state.doubts.get(delivery, ()), *threads)))
+    if "message" in event:
+        state.rows.setdefault(delivery, _row_of(state, event))
+        state.adoptable.add(delivery)
+        identity = (event["message"], event["revision"])
+        state.doubted.update((thread, identity) for thread in threads)
+        orphan = state.orphans.pop(delivery, None)
+        if orphan is not None:
+            state.rows[delivery] = state.rows[delivery]._replace(outcome=orphan.outcome)
+
+
+def _take_left_out(state: ManifestState, event: Checked) -> None:
+    ids = state.left_out.setdefault(event["delivery"], set())
+    ids.update(event["recipients_ids"])
+    state.narrow(event["delivery"])
+
+
+def _anchor(event: Checked) -> Anchor:
+    return Anchor(_moment(event, "created")) if event.get("created") else BEGINNING
+
+
+def _row_of(state: ManifestState, event: Checked) -> Row:
+    action: Action = event.get("action") or "compose"
+    select_type: SelectType | None = event.get("recipients_select_type") or None
+    whom = event.get("recipients_filter") or None
+    if action == "reply":
+        select_type, whom = None, event.get("thread_id") or None
+    elif select_type == "DIRECT":
+        whom = tuple(event.get("recipients_ids") or ())
+        whom = whom[0] if len(whom) == 1 else whom
+    # What many rows have in common is kept once, the digest too unless each has its own.
+    common = (event["message"], event["revision"], event["source"], action, select_type)
+    digest = event["digest"]
+    kind, known = state.kinds.get(common) or state.kinds.setdefault(common, (Kind(*common), digest))
+    return Row(kind, whom, known if known == digest else digest, _moment(event, "at"))
+
+
+def _take_sent(state: ManifestState, event: Checked) -> None:
+    created = _moment(event, "created") if event.get("created") else None
+    if event.get("how") == "resolved":
+        state.resolved.add(event["delivery"])
+    state.settle(event["delivery"], event["thread_id"], created)
+
+
+def _take_rejected(state: ManifestState, event: Checked) -> None:
+    status, code = event.get("status") or None, event.get("code") or None
+    outcome = Rejected(status=status, code=code, detail=event.get("detail") or "")
+    state.settle(event["delivery"], outcome)
+
+
+def _take_no_recipients(state: ManifestState, event: Checked) -> None:
+    state.settle(event["delivery"], NoRecipients(event.get("detail") or ""))
+
+
+def _take_not_found(state: ManifestState, event: Checked) -> None:
+    state.settle(event["delivery"], NotFound())
+
+
+def _take_suppressed(state: ManifestState, event: Checked) -> None:
+    identity = (event["message"], event["revision"])
+    state.suppressed.setdefault(identity, set()).update(event.get("recipients_ids") or ())
+
+
+def _take_folders(state: ManifestState, event: Checked) -> None:
+    known = state.folders.get(event["thread_id"], ())
+    folders = tuple(dict.fromkeys((*known, *(event.get("folders") or ()))))
+    state.folders[event["thread_id"]] = folders
+
+
+def _moment(event: Checked, key: str) -> datetime:
+    try:
+        return clock.read(event[key])
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError(f"no time under {key!r}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class LineKind:
+    """What one kind of line holds, and how it is taken in. Times are read as they are taken."""
+
+    take: Callable[[ManifestState, Checked], None]
+    needed: Mapping[str, Wanted] = field(default_factory=dict)
+    optional: Mapping[str, Wanted] = field(default_factory=dict)
+
+
+LINES: Mapping[str, LineKind] = {
+    "manifest": LineKind(
+        _take_about,
+        {"version": int, "target": str},
+        {"account": str, "acts_under": str},
+    ),
+    "account": LineKind(_take_about, {"account": str}),
+    "run": LineKind(_take_run),
+    "end": LineKind(_take_end, {"deliveries": int, "checksum": int}),
+    "anchor": LineKind(_take_anchor, {"run": str}, {"created": str}),
+    "looked": LineKind(
+        _take_looked,
+        {"deliveries": int, "checksum": int},
+        {"created": str, "rest": str},
+    ),
+    "shown": LineKind(_take_shown),
+    "intent": LineKind(
+        _take_intent,
+        {
+            "delivery": str,
+            "message": str,
+            "revision": int,
+            "source": str,
+            "digest": str,
+        },
+        {
+            "action": ("compose", "reply"),
+            "recipients_select_type": _SELECT_TYPES,
+            "recipients_ids": TEXTS,
+            "recipients_filter": dict,
+            "thread_id": str,
+            "run": str,
+            "place": NUMBERS,
+        },
+    ),
+    "sent": LineKind(_take_sent, {"delivery": str, "thread_id": str}),
+    "rejected": LineKind(
+        _take_rejected,
+        {"delivery": str},
+        {"status": int, "code": str, "detail": str},
+    ),
+    "no_recipients": LineKind(_take_no_recipients, {"delivery": str}, {"detail": str}),
+    "not_found": LineKind(_take_not_found, {"delivery": str}),
+    "suppressed": LineKind(
+        _take_suppressed,
+        {"message": str, "revision": int},
+        {"recipients_ids": TEXTS},
+    ),
+    "folders": LineKind(_take_folders, {"thread_id": str}, {"folders": TEXTS}),
+    "doubt": LineKind(
+        _take_doubt,
+        {"delivery": str, "threads": TEXTS},
+        {
+            "message": str,
+            "revision": int,
+            "source": str,
+            "digest": str,
+            "recipients_select_type": _SELECT_TYPES,
+            "recipients_ids": TEXTS,
+            "recipients_filter": dict,
+        },
+    ),
+    "left_out": LineKind(_take_left_out, {"delivery": str, "recipients_ids": TEXTS}),
+}
+"""Every kind of line: a new one is an entry here, and what uses it."""
