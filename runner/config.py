@@ -39,7 +39,6 @@ _MAX_TOKEN_FILE = 2 * _MAX_TOKEN
 _ACCOUNT = re.compile(r"[!-~]{1,200}")
 _NETLOC = re.compile(r"(\[[0-9a-f:.]+\]|[\w-]+(\.[\w-]+)*\.?)(:[0-9]+)?", re.ASCII | re.IGNORECASE)
 _BASE_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
-_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,7 +293,7 @@ def load_variables(
         above.update(_variables_in(path))
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
-        if not equals or not _VARIABLE_NAME.fullmatch(name):
+        if not equals or not name.isidentifier():
             raise SurroundingsError(
                 f'--var takes NAME=VALUE, with a name of letters, digits and _: not "{name[:60]}"'
             )
@@ -311,7 +310,7 @@ def _variables_in(path: Path) -> Mapping[str, object]:
     if not isinstance(data, dict):
         raise SurroundingsError(f"--var-file: {file.place()}: expected lines like name: value")
     for name in data:
-        if not _VARIABLE_NAME.fullmatch(name):
+        if not name.isidentifier():
             where = file.place((name,), at_key=True)
             raise SurroundingsError(
                 f"--var-file: {where}: a variable's name has letters, digits and _ only"

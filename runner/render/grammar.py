@@ -211,7 +211,8 @@ def named(node: nodes.Node) -> str | None:
         return f"{named(node.node) or 'this'}.{node.arg.value}"
     if isinstance(node, nodes.Filter) and node.node is not None:
         return named(node.node)
-    literals = (each.value for each in node.find_all(nodes.Const))
+    literals = [each.value for each in node.find_all(nodes.Const)]
+    literals += [node.value] if isinstance(node, nodes.Const) else []
     if any(isinstance(each, str) and "{" in each for each in literals):
         return None
     return "this"
