@@ -17,7 +17,7 @@ from runner.errors import Fault, MessagesError, Pointer, Problem, SurroundingsEr
 from runner.manifest.history import History
 from runner.model import InThread, Message, Rejected
 from runner.plan.build import build_plan
-from runner.plan.objections import find_objections
+from runner.plan.objections import find_objections, find_renamed
 from runner.plan.plan import Plan, Policy
 from runner.render.lint import Level, find_lint
 from runner.render.messages import Renderer
@@ -120,6 +120,10 @@ class Prepared:
         may_repeat = {spec.id for spec in self.specs if "same-words" in spec.lint}
         objections = find_objections(plan, self.policy, self.is_gone, may_repeat)
         problems = [self.problem(message, fault) for message, fault in objections]
+        if not problems:
+            renamed = find_renamed(plan, self.is_gone)
+            warnings = [self.problem(message, fault) for message, fault in renamed]
+            problems += [replace(each, severity="warning") for each in warnings]
         for planned in plan.messages:
             if planned.deliveries:
                 problems += self.lint.get(planned.message.id, ())

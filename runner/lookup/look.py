@@ -36,7 +36,7 @@ class Look:
 
     `missing` begins as the threads that it must show, and ends as those that it did not. Of the
     threads that we composed and no delivery claims, those that `matters` picks, by themselves and
-    their marks, are `kept`, and `rest` has the marks of the others.
+    their marks, are `kept`, and `rest` has the others as they are remembered.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Look:
             thread: created for thread, created in must_show.items() if anchor.reaches(created)
         }
         self.kept: dict[str, Thread] = {}
-        self.rest: dict[str, str] = {}
+        self.rest: list[str] = []
         self.count = 0
         self.shows_ours = False
         self._claimed = claimed
@@ -82,7 +82,7 @@ class Look:
         if self._matters(thread, marks):
             self.kept[thread.id] = thread
         else:
-            self.rest[thread.id] = marks
+            self.rest.append(f"{thread.id}:{marks}")
 
     @property
     def is_whole(self) -> bool:
@@ -95,8 +95,13 @@ class Look:
         return max(self._reached, anchor_of(self._newest))
 
 
+def remembered(thread: Thread) -> str:
+    """Give a thread as it is remembered: its id and its marks."""
+    return f"{thread.id}:{marks_of(thread)}"
+
+
 def marks_of(thread: Thread) -> str:
-    """Four bytes each of a hash of the folded topic and of each Toloker: five characters each."""
+    """Four bytes each of a hash of the folded topic and of each Toloker: six characters each."""
     return topic_mark(thread.topic) + "".join(map(toloker_mark, people_of(thread)))
 
 

@@ -140,7 +140,7 @@ class Manifest:
         self,
         *,
         cursor: Anchor,
-        rest: Mapping[str, str],
+        rest: Sequence[str],
         adopted: Iterable[tuple[Delivery, Sent]] = (),
         doubts: Iterable[tuple[Delivery, Thread]] = (),
         unknown_doubts: Mapping[str, Iterable[str]] | None = None,
@@ -160,8 +160,7 @@ class Manifest:
         events += doubt_events(unknown_doubts or {}, history)
         if shows_ours and not history.is_shown:
             events.append(new_event("shown"))
-        known = {thread for thread, _ in history.rest} if rest else set()
-        new = [f"{thread}:{marks}" for thread, marks in rest.items() if thread not in known]
+        new = history.not_remembered(rest)
         if not (events or new or is_part or history.has_gap or cursor != history.cursor):
             return ids
         values: dict[str, object] = {**anchor_values(cursor)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from runner import clock
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType, Sent, Thread
 from runner.toloka.anchor import BEGINNING, Anchor
 
+_WORD = re.compile(r"[^ ]+")
+_LATELY = 300
+_LATELY_CHARACTERS = 1_000_000
 Identity = tuple[str, int]
 """A message id and its revision."""
 
@@ -115,6 +119,8 @@ class History:
     """By delivery id, in the order in which they were made, tests left out."""
     tests: Mapping[str, Row] = field(default_factory=dict, repr=False)
     """They claim their threads, and change nobody's state."""
+    topics: Mapping[Identity, str] = field(default_factory=dict, repr=False)
+    """The mark of the topic of each message and revision, or of its first row."""
     pending: Mapping[str, Pending] = field(default_factory=dict, repr=False)
     """The intents that are looked for, tests included, in the order in which they were made."""
     doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -191,9 +197,18 @@ class History:
     def rest(self) -> Iterator[tuple[str, str]]:
         """Threads of ours that no delivery claimed when they were seen, with their marks."""
         for line in self.remembered:
-            for each in line.split():
-                thread, _, marks = each.partition(":")
+            for each in _WORD.finditer(line):
+                thread, _, marks = each[0].partition(":")
                 yield thread, marks
+
+    def not_remembered(self, rest: Sequence[str]) -> list[str]:
+        """Leave out what is remembered already, as far as it was seen lately.
+
+        What is remembered twice does no harm, and all of it may be a million.
+        """
+        lately = " ".join(self.remembered[-_LATELY:])[-_LATELY_CHARACTERS:].split()
+        known = set(lately)
+        return [each for each in rest if each not in known]
 
     @cached_property
     def first_revisions(self) -> Mapping[str, int]:

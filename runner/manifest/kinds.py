@@ -69,6 +69,8 @@ def _take_about(state: ManifestState, event: Checked) -> None:
 def _take_intent(state: ManifestState, event: Checked) -> None:
     delivery, row = event["delivery"], _row_of(state, event)
     state.add_up("intent", delivery)
+    if "topic" in event:
+        state.topics.setdefault(row.kind, event["topic"])
     known = state.rows.setdefault(delivery, row)
     if known is not row:
         if (known.kind, known.digest, known.at) != (row.kind, row.digest, row.at):
@@ -242,6 +244,7 @@ LINES: Mapping[str, LineKind] = {
             "recipients_filter": dict,
             "thread_id": str,
             "run": str,
+            "topic": str,
             "place": NUMBERS,
         },
     ),

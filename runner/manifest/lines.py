@@ -11,6 +11,7 @@ from runner import clock
 from runner.manifest.history import History, Settled
 from runner.model import Delivery, Direct, Filtered, InThread, NoRecipients, Place, Rejected, Sent
 from runner.toloka.anchor import Anchor
+from runner.toloka.digest import topic_mark
 
 Event = Mapping[str, object]
 
@@ -55,6 +56,8 @@ def intent_event(
         event["recipients_ids"] = list(recipients.ids)
     if isinstance(recipients, Filtered):
         event["recipients_filter"] = recipients.tree
+    if message.topic:
+        event["topic"] = topic_mark(message.topic)
     if place is not None:
         event["place"] = [place.ours, place.alike]
     if is_test:

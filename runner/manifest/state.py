@@ -39,6 +39,8 @@ class ManifestState:
     """By delivery id, tests included."""
     tests: set[str] = field(default_factory=set)
     orphans: dict[str, Orphan] = field(default_factory=dict)
+    topics: dict[Kind, str] = field(default_factory=dict)
+    """The mark of the first topic of each kind."""
     pending: dict[str, Pending] = field(default_factory=dict)
     """The intents without an outcome, in their order."""
     anchors: dict[str, Anchor] = field(default_factory=dict)
@@ -76,6 +78,7 @@ class ManifestState:
         return History(
             tests={each: rows.pop(each) for each in self.tests},
             rows=rows,
+            topics={kind[:2]: mark for kind, mark in self.topics.items()},
             pending=self.pending.copy(),
             doubts=self.doubts.copy(),
             doubted=frozenset(self.doubted),

@@ -9,6 +9,7 @@ from runner.errors import Fault
 from runner.manifest.history import History
 from runner.model import Delivery, Everyone, InThreads, Message
 from runner.plan.plan import Plan, PlannedMessage, Policy
+from runner.toloka.digest import topic_mark
 
 Objection = tuple[Message, Fault]
 """What does not pass, with the message that it is about."""
@@ -112,6 +113,29 @@ def _find_same_words(
                 "`lint: {same-words: the reason}`",
             )
             return
+
+
+def find_renamed(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
+    """Say which new messages may be old ones whose file was renamed and changed: to warn of.
+
+    They have the topic of a message whose file is gone, and some of its people.
+    """
+    known, topics = {message for message, _ in plan.history.identities}, plan.history.topics
+    found: list[Objection] = []
+    for planned in plan.messages:
+        message = planned.message
+        if message.id in known or not message.topic:
+            continue
+        mark = topic_mark(message.topic)
+        keys = {key for each in planned.deliveries for key in each.keys}
+        for identity, other in topics.items():
+            again = keys & plan.history.reached(identity).keys() if other == mark else set()
+            if again and is_gone(identity[0]):
+                what = f'this may be "{identity[0]}", whose file is gone: the topic is the same'
+                hint = f"if the file was renamed, write `id: {identity[0]}`"
+                found.append((message, Fault(("id",), what, hint)))
+                break
+    return found
 
 
 def _others_with_content(delivery: Delivery, history: History) -> list[str]:

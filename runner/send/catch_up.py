@@ -12,7 +12,7 @@ from runner.lookup import replies
 from runner.lookup.absence import LOOKS
 from runner.lookup.adopt import Adoption, Doubt, Messages, find_adoptions
 from runner.lookup.claim import Sharing, claim, find_doubts
-from runner.lookup.look import Look, marks_of
+from runner.lookup.look import Look, remembered
 from runner.manifest.file import Manifest
 from runner.manifest.history import Attempt, History
 from runner.model import Delivery, InThread, Message, Place, Sent, Thread
@@ -170,7 +170,7 @@ class CatchUp:
         taken = {each.sent.thread.id for each in adoptions}
         unclaimed = [thread for thread in left if thread.id not in taken]
         doubts = find_doubts((each for each in history.open if each.action == "compose"), unclaimed)
-        rest = look.rest | {thread.id: marks_of(thread) for thread in unclaimed}
+        rest = [*look.rest, *map(remembered, unclaimed)]
         ids = self.manifest.catch_up(
             adopted=[(each.delivery, each.sent) for each in adoptions],
             doubts=[(each.delivery, each.thread) for each in results if isinstance(each, Doubt)],
@@ -184,7 +184,7 @@ class CatchUp:
     def _remember_part(self, look: Look, history: History) -> None:
         """Keep what a list that broke off showed: the next run goes on from there."""
         if look.cursor > (history.cursor or BEGINNING):
-            rest = look.rest | {each.id: marks_of(each) for each in look.kept.values()}
+            rest = [*look.rest, *map(remembered, look.kept.values())]
             self.manifest.catch_up(cursor=look.cursor, rest=rest, is_part=True)
 
     def _adopt(self, found: Iterable[Adoption]) -> None:

@@ -7,12 +7,12 @@ import html
 import json
 import re
 import unicodedata
-from base64 import b85encode
+from base64 import b64encode
 
 from runner.model import Texts
 from runner.toloka.filters import normal_form
 
-MARK = 5
+MARK = 6
 """Characters of a mark: four bytes of a hash."""
 _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 _DIRECTIONS = re.compile("[\u200e\u200f]")
@@ -49,12 +49,12 @@ def folded(texts: Texts) -> dict[str, str]:
 
 def topic_mark(topic: Texts) -> str:
     """Mark a topic by its folded form."""
-    return toloker_mark(json.dumps(folded(topic), sort_keys=True))
+    return toloker_mark("\n".join(f"{each} {text}" for each, text in sorted(folded(topic).items())))
 
 
 def toloker_mark(toloker: str) -> str:
     """Mark a Toloker."""
-    return b85encode(hashlib.blake2b(toloker.encode(), digest_size=4).digest()).decode()
+    return b64encode(hashlib.blake2b(toloker.encode(), digest_size=4).digest())[:MARK].decode()
 
 
 def _folded(text: str) -> str:

@@ -57,7 +57,7 @@ def classify(
         return Sent(thread) if thread else Unknown(f"HTTP {status} without a thread id")
     code, detail, fields = _complaint(status, data, mask)
     if status == 429:
-        return Busy(_interval(data), _retry_after_s(headers.get("Retry-After")), detail)
+        return Busy(_interval(data), _retry_after_s(headers), detail)
     if 300 <= status < 500 and status != 408:
         if code == "INCORRECT_RECIPIENTS":
             return NoRecipients(detail)
@@ -150,14 +150,17 @@ def _interval(data: object) -> str:
     return interval if interval in ("MIN", "HOUR", "DAY") else ""
 
 
-def _retry_after_s(value: str | None) -> float | None:
-    """Read `Retry-After`, seconds or a date (RFC 9110, 10.2.3)."""
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Read `Retry-After`: seconds, or a date (RFC 9110, 10.2.3), which goes by the server's own."""
+    value = headers.get("Retry-After")
     if value is None:
         return None
     if value.strip().isdecimal() and len(value.strip()) < 10:
         return float(value)
     try:
-        return max(0.0, (parsedate_to_datetime(value) - clock.now()).total_seconds())
+        date = headers.get("Date")
+        now = parsedate_to_datetime(date) if date else clock.now()
+        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
     except (ValueError, TypeError, OverflowError):
         return None
 

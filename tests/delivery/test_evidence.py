@@ -380,7 +380,13 @@ def test_a_file_that_is_moved_does_not_mail_everybody_again(tmp_path: Path) -> N
         assert 'those of "news"' in result.err
         assert "`id: news`" in result.err
         assert it.calls("compose") == 1
-        (it.root / "messages" / "old" / "april.yaml").unlink()
+        # With a typo mended on the way, the words are others, and the topic tells.
+        april = it.root / "messages" / "old" / "april.yaml"
+        april.write_text(april.read_text().replace("April", "Apryl"))
+        path.unlink()
+        assert 'this may be "news", whose file is gone' in it.command("plan").err
+        it.write("news", "t1", "t2", text="May")
+        april.unlink()
         # The new text under the old id is an edit, and says how it would be sent.
         result = it.send()
         assert (result.code, it.calls("compose")) == (0, 1)

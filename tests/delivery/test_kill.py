@@ -66,6 +66,13 @@ def check_finishes(it: World) -> None:
     it.check_sends_nothing_more()
 
 
+def send_one(it: World, *faults: str) -> None:
+    """Send the first of the messages: a new manifest looks twice, and waits, before it sends."""
+    write_messages(it)
+    assert it.send("--limit", "1").code == 0
+    it.faults(*faults)
+
+
 def test_killed_before_the_first_intent(tmp_path: Path) -> None:
     with world(tmp_path, "on=list,times=1,kind=slow,seconds=20") as it:
         write_messages(it)
@@ -136,11 +143,12 @@ def test_killed_while_lines_are_flushed(tmp_path: Path, seed: int) -> None:
 
 
 def test_killed_while_it_waits_for_the_list_to_settle(tmp_path: Path) -> None:
-    with world(tmp_path, "every=2,kind=accepted-then-reset", list_lag_ms=300) as it:
+    with world(tmp_path, list_lag_ms=300) as it:
         it.settle_s = 0.6
-        write_messages(it)
+        send_one(it, "every=2,kind=accepted-then-reset")
+        before = it.calls("list")
         process = it.start("--settle", "30")
-        kill_when(it, process, lambda: it.calls("list") >= 2, "the first look")
+        kill_when(it, process, lambda: it.calls("list") >= before + 3, "the first look")
         it.faults()
         check_finishes(it)
 
@@ -268,11 +276,15 @@ def test_a_signal_ends_a_run_that_waits_for_the_list(tmp_path: Path, fault: str)
 @pytest.mark.parametrize("fault", ["kind=429,retry_after=60", "kind=accepted-then-500"])
 def test_a_signal_ends_a_run_that_waits(tmp_path: Path, fault: str) -> None:
     # For a pause of the server's, and for the list to settle.
-    with world(tmp_path, fault, list_lag_ms=400) as it:
+    with world(tmp_path, list_lag_ms=400) as it:
         it.settle_s = 0.7
-        write_messages(it)
+        send_one(it, fault)
+        composed, listed = composes(it), it.calls("list")
         process = it.start("--settle", "60", "--jobs", "12")
-        begun = {"429": lambda: composes(it) > 0, "acc": lambda: it.calls("list") > 1}
+        begun = {
+            "429": lambda: composes(it) > composed,
+            "acc": lambda: it.calls("list") > listed + 2,
+        }
         wait_for(begun[fault[5:8]], "the wait")
         process.send_signal(signal.SIGINT)
         assert ended(process).code == ExitCode.INTERRUPTED

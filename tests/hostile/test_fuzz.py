@@ -32,6 +32,7 @@ from runner.render.templates import Refused, Source, Templates
 from runner.spec.datafile import load_ids, load_rows
 from runner.spec.specs import load_specs
 from runner.spec.yamlfile import parse_yaml, read_yaml
+from runner.toloka.digest import MARK
 from runner.toloka.listing import page_in
 from runner.toloka.responses import classify, is_thread_id, thread_of
 
@@ -365,7 +366,7 @@ def test_any_answer_has_an_outcome_that_can_be_recorded(
     # What a list shows and nothing of ours claims is digested and remembered, too.
     for thread in filter(is_composed, threads):
         assert len(digest_of_thread(thread)) == 7 + 64
-        assert len(marks_of(thread)) % 5 == 0
+        assert len(marks_of(thread)) % MARK == 0
     path.write_bytes(b"".join(map(line_of, [*lines, outcome])))
     history = read_history(path, "https://toloka.dev")
     (attempt,) = history.attempts

@@ -26,8 +26,9 @@ from runner.model import (
     Thread,
 )
 from runner.plan.build import build_plan
-from runner.plan.objections import Objection, find_objections
+from runner.plan.objections import Objection, find_objections, find_renamed
 from runner.plan.plan import Plan, Policy
+from runner.toloka.digest import topic_mark
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
@@ -314,6 +315,19 @@ def test_a_renamed_file_asks_for_its_old_id() -> None:
     ((_, fault),) = objections(planned, lambda _: False)
     assert fault.what == 'these words go to some of the same people as those of "old"'
     assert find_objections(planned, Policy(), lambda _: True, {"m"}) == []
+
+
+def test_a_renamed_file_with_other_words_is_warned_of() -> None:
+    old = attempt("a", "b", outcome=sent(), message="old", digest="sha256:two")
+    history = replace(history_of(old), topics={("old", 1): topic_mark({"EN": "hello "})})
+    new = build_plan([message(["b", "c"])], history, now=NOW)
+    ((_, fault),) = find_renamed(new, lambda name: name == "old")
+    assert (fault.pointer, fault.hint) == (("id",), "if the file was renamed, write `id: old`")
+    assert find_renamed(new, lambda _: False) == []
+    others = build_plan([message(["c"])], history, now=NOW)
+    assert find_renamed(others, lambda _: True) == []
+    topic = build_plan([message(["b"], topic={"EN": "Else"})], history, now=NOW)
+    assert find_renamed(topic, lambda _: True) == []
 
 
 def test_a_copy_in_the_same_plan_names_the_other() -> None:
