@@ -3,7 +3,7 @@
     python .ci/generate.py           writes them
     python .ci/generate.py --check   writes nothing; names what is not up to date, and fails
 
-The filter table says which keys, operators and values there are; the schema says it to editors.
+The languages are those of ISO 639-1. The filter table says which keys, operators and values there are; the schema says it to editors.
 Titles and descriptions of a key are words of the schema, and stay. A table of schemas/README.md
 stands behind its `<!-- table: NAME -->`; its words are the schema's descriptions and examples.
 """
@@ -26,6 +26,7 @@ from runner.toloka.filter_table import (
     Rule,
     wanted,
 )
+from runner.toloka.languages import CODES
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
 WIDTH = 100
@@ -108,6 +109,9 @@ def conditions() -> Iterator[Json]:
 
 def message_schema(schema: Json) -> Json:
     """The schema of a message, with the part about filters as the filter table has it."""
+    for key in ("topic", "text"):
+        (words,) = schema["properties"][key]["patternProperties"].values()
+        schema["properties"][key]["patternProperties"] = {f"^({'|'.join(CODES)})$": words}
     old = schema["definitions"]
     keys = {f"{category}_{key}" for category, rules in TABLE.items() for key in rules}
     mine = {

@@ -131,7 +131,7 @@ def _check_root(project: Path, root: Path) -> None:
 
 def _read_config(path: Path) -> YamlFile:
     try:
-        file = read_yaml(path, shown(path))
+        file = read_yaml(path, shown(path), {"variables": "printed"})
     except MessagesError as error:
         raise SurroundingsError(str(error)) from error
     faults = find_config_faults(file.data if file.data is not None else {})
@@ -303,7 +303,7 @@ def load_variables(
 
 def _variables_in(path: Path) -> Mapping[str, object]:
     try:
-        file = read_yaml(path, shown(path))
+        file = read_yaml(path, shown(path), "printed")
     except MessagesError as error:
         raise SurroundingsError(f"--var-file: {error}") from error
     data = {} if file.data is None else file.data

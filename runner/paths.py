@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,11 +14,17 @@ from runner.wording import shown, why
 CONFIG_NAME = "runner.yaml"
 MESSAGES_NAME = "messages"
 SPEC_SUFFIXES = (".yaml", ".yml")
+_LIKE_SPECS = (".yaml.txt", ".yml.txt", ".json")
+_MESSAGE_IN_JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{.*"(?:topic|text)"\s*:', re.DOTALL)
+_LIKE_CONFIG = frozenset({CONFIG_NAME, "runner.yml", "runner.yaml.txt", "runner.yml.txt"})
+# Windows has no file of these names, whatever their ending.
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])\.", re.IGNORECASE)
 
 
 def find_project(start: Path) -> Path | None:
     """Find the nearest folder, from `start` upwards, with a `runner.yaml` or a `messages/`."""
     for folder in (start, *start.parents):
+        _check_config_name(folder)
         config = folder / CONFIG_NAME
         # A link that leads nowhere counts too: whoever broke it must not switch the policy off.
         if config.is_file() or config.is_symlink() or (folder / MESSAGES_NAME).is_dir():
@@ -25,11 +32,22 @@ def find_project(start: Path) -> Path | None:
     return None
 
 
-def find_specs(paths: Sequence[Path]) -> list[Path]:
+def _check_config_name(folder: Path) -> None:
+    """Refuse a file that somebody takes for the configuration: with it a policy would be ignored."""
+    for name in sorted(_names(folder)):
+        if name != CONFIG_NAME and name.casefold() in _LIKE_CONFIG:
+            where = shown(folder / name)
+            raise SurroundingsError(f"{where} is not read: call it {CONFIG_NAME}, or otherwise")
+
+
+def find_specs(
+    paths: Sequence[Path], warn: Callable[[Problem], object] = lambda _: None
+) -> list[Path]:
     """List the spec files that these files and folders name, each once, in a stable order.
 
     In folders, names that start with `_` or `.` are passed over; a file given by name never is.
-    Raises `SurroundingsError` for a path that is not there or when nothing is found.
+    `warn` is told of files in the folders that only look like specs, or have a name that not every
+    system can hold. Raises `SurroundingsError` for a path that is not there or when nothing is found.
     """
     found: dict[Path, None] = {}
     names = cache(_names)
@@ -37,7 +55,7 @@ def find_specs(paths: Sequence[Path]) -> list[Path]:
         if path.is_symlink() and path.exists():
             _check(path, path.absolute().parent)
         if path.is_dir():
-            found.update(dict.fromkeys(_specs_below(path)))
+            found.update(dict.fromkeys(_specs_below(path, warn)))
         elif path.is_file():
             listed = as_listed(path.absolute(), names)
             _check(listed, listed.parent)
@@ -52,14 +70,48 @@ def find_specs(paths: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
-def _specs_below(folder: Path) -> Iterator[Path]:
+def _specs_below(folder: Path, warn: Callable[[Problem], object]) -> Iterator[Path]:
     for here, folders, names in os.walk(folder.absolute(), onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith(("_", ".")))
-        for name in sorted(names):
-            if name.lower().endswith(SPEC_SUFFIXES) and not name.startswith(("_", ".")):
-                path = Path(here, name)
-                _check(path, folder)
-                yield path
+        ours = sorted(name for name in names if not name.startswith(("_", ".")))
+        specs = [name for name in ours if name.lower().endswith(SPEC_SUFFIXES)]
+        for name, what, hint in (*_unread(here, ours), *_unportable(specs)):
+            where = Place(shown(Path(here, name)))
+            warn(Problem(where, what, hint, rule="name", severity="warning"))
+        for name in specs:
+            path = Path(here, name)
+            _check(path, folder)
+            yield path
+
+
+def _unread(folder: str, names: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    for name in names:
+        if name.lower().endswith(_LIKE_SPECS):
+            path = Path(folder, name)
+            if not name.lower().endswith(".json") or _holds_a_message(path):
+                hint = "call it .yaml, which takes JSON too, or begin its name with _"
+                yield name, "this file is not read: a message is a .yaml or .yml file", hint
+
+
+def _holds_a_message(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as stream:
+            return _MESSAGE_IN_JSON.match(stream.read(10_000)) is not None
+    except OSError:
+        return False
+
+
+def _unportable(names: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    seen: dict[str, str] = {}
+    for name in names:
+        hint = "rename it; an `id:` keeps the name that it was sent under"
+        if _DEVICE.match(name):
+            yield name, "Windows has no file of this name", hint
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            yield name, f"Windows and macOS take this file and {other} for one", hint
 
 
 def _refuse(error: OSError) -> None:

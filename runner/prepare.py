@@ -21,7 +21,8 @@ from runner.plan.objections import find_objections, find_renamed
 from runner.plan.plan import Plan, Policy
 from runner.render.lint import Level, find_lint
 from runner.render.messages import Renderer
-from runner.spec.datafile import load_ids
+from runner.spec.datafile import DEFAULT_COLUMN
+from runner.spec.idlist import load_ids
 from runner.spec.specs import MessageSpec, find_ids, load_specs
 from runner.wording import shown
 
@@ -43,20 +44,29 @@ class Selection:
 class Checked:
     """What the selected files hold, and everything that is wrong with them.
 
-    `faults` make a file unusable; `lint` are the breaches of house rules, by message id.
+    `faults` make a file unusable; `warnings` are of files that are not read; `lint` are the breaches
+    of house rules, by message id.
     """
 
     files: tuple[str, ...]
     specs: tuple[MessageSpec, ...]
     messages: tuple[Message, ...]
     faults: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
     lint: Mapping[str, tuple[Problem, ...]]
+    policy: Policy
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Every problem and warning, in the order of the files."""
         return tuple(
-            sorted({*self.faults, *(each for some in self.lint.values() for each in some)})
+            sorted(
+                {
+                    *self.faults,
+                    *self.warnings,
+                    *(each for some in self.lint.values() for each in some),
+                }
+            )
         )
 
     @property
@@ -70,12 +80,15 @@ def check(selection: Selection, config: Config) -> Checked:
     Raises `SurroundingsError` when nothing is found.
     """
     below, above = load_variables(config, selection.var_files, selection.assignments)
-    files = _find_files(selection, config)
+    policy = load_policy(config)
+    warnings: list[Problem] = []
+    files = _find_files(selection, config, warnings.append)
     levels = cast("Mapping[str, Level]", config.section("lint"))
     messages: list[Message] = []
     lint: dict[str, tuple[Problem, ...]] = {}
     with Renderer(config.messages_root, below=below, above=above) as renderer:
-        specs, problems = load_specs(files, config.messages_root, renderer.expect)
+        others = _find_unselected(files, config) if selection.paths else []
+        specs, problems = load_specs(files, config.messages_root, renderer.expect, others=others)
         faults = list(problems)
         for spec in specs:
             try:
@@ -90,7 +103,11 @@ def check(selection: Selection, config: Config) -> Checked:
         specs=specs,
         messages=tuple(messages),
         faults=tuple(faults),
+        warnings=tuple(
+            replace(each, severity="error") if selection.strict else each for each in warnings
+        ),
         lint=lint,
+        policy=policy,
     )
 
 
@@ -100,6 +117,7 @@ class Prepared:
 
     specs: tuple[MessageSpec, ...]
     messages: tuple[Message, ...]
+    warnings: tuple[Problem, ...]
     lint: Mapping[str, tuple[Problem, ...]]
     policy: Policy
     is_gone: Callable[[str], bool]
@@ -119,8 +137,11 @@ class Prepared:
         """
         may_repeat = {spec.id for spec in self.specs if "same-words" in spec.lint}
         objections = find_objections(plan, self.policy, self.is_gone, may_repeat)
-        problems = [self.problem(message, fault) for message, fault in objections]
-        if not problems:
+        problems = [
+            *self.warnings,
+            *(self.problem(message, fault) for message, fault in objections),
+        ]
+        if not objections:
             renamed = find_renamed(plan, self.is_gone)
             warnings = [self.problem(message, fault) for message, fault in renamed]
             problems += [replace(each, severity="warning") for each in warnings]
@@ -163,8 +184,9 @@ def prepare(selection: Selection, config: Config) -> Prepared:
     return Prepared(
         specs=checked.specs,
         messages=checked.messages,
+        warnings=checked.warnings,
         lint=checked.lint,
-        policy=load_policy(config),
+        policy=checked.policy,
         is_gone=_gone_ids(checked.specs, config.messages_root),
         find_others=partial(_find_others, selection, config, checked.specs),
     )
@@ -184,22 +206,28 @@ def _find_others(
 def load_policy(config: Config) -> Policy:
     """Load the policy and the suppression list; raises `SurroundingsError`."""
     policy = config.section("policy")
-    name = config.data.get("suppress")
-    suppressed: tuple[str, ...] = ()
-    if isinstance(name, str):
-        try:
-            path = paths.find_data_file(name, config.project / paths.CONFIG_NAME, config.project)
-            suppressed = load_ids(path, "")
-        except MessagesError as error:
-            raise SurroundingsError(str(error)) from error
-        except ValueError as error:
-            where = config.file.place(("suppress",)) if config.file else paths.CONFIG_NAME
-            raise SurroundingsError(f"{where}: error: `suppress`: {error}") from error
+    given = config.data.get("suppress", [])
+    suppressed: list[str] = []
+    for index, name in enumerate([given] if isinstance(given, str) else cast("list[str]", given)):
+        pointer: Pointer = ("suppress",) if isinstance(given, str) else ("suppress", index)
+        suppressed += _load_suppressed(config, name, pointer)
     return Policy(
         allow_all=policy.get("allow_all", True) is True,
         max_recipients=cast("int | None", policy.get("max_recipients")),
-        suppressed=frozenset(suppressed),
+        suppressed=frozenset(map(str.casefold, suppressed)),
     )
+
+
+def _load_suppressed(config: Config, name: str, pointer: Pointer) -> tuple[str, ...]:
+    column = str(config.data.get("suppress_column", DEFAULT_COLUMN))
+    try:
+        path = paths.find_data_file(name, config.project / paths.CONFIG_NAME, config.project)
+        return load_ids(path, column)
+    except MessagesError as error:
+        raise SurroundingsError(str(error)) from error
+    except ValueError as error:
+        where = config.file.place(pointer) if config.file else paths.CONFIG_NAME
+        raise SurroundingsError(f"{where}: error: `suppress`: {error}") from error
 
 
 def _gone_ids(specs: Iterable[MessageSpec], root: Path | None) -> Callable[[str], bool]:
@@ -219,15 +247,26 @@ def _gone_ids(specs: Iterable[MessageSpec], root: Path | None) -> Callable[[str]
     return is_gone
 
 
-def _find_files(selection: Selection, config: Config) -> list[Path]:
+def _find_unselected(files: Iterable[Path], config: Config) -> list[Path]:
+    """The files below the messages root that were not selected, as far as they can be listed."""
+    try:
+        every = paths.find_specs([config.messages_root] if config.messages_root else [])
+    except (MessagesError, SurroundingsError):
+        return []
+    return [path for path in every if path not in set(files)]
+
+
+def _find_files(
+    selection: Selection, config: Config, warn: Callable[[Problem], object]
+) -> list[Path]:
     if selection.paths:
-        return paths.find_specs(selection.paths)
+        return paths.find_specs(selection.paths, warn)
     if config.messages_root is None or not config.messages_root.is_dir():
         raise SurroundingsError(
             f"there is no {paths.MESSAGES_NAME}/ folder here or above, and no file was named: "
             f"put messages into {paths.MESSAGES_NAME}/, or name a file"
         )
-    return paths.find_specs([config.messages_root])
+    return paths.find_specs([config.messages_root], warn)
 
 
 def _pointer(field_path: str) -> Pointer:

@@ -7,6 +7,7 @@ import math
 import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path, PurePath
 
 QUOTED_CHARACTERS = 60
@@ -57,6 +58,12 @@ def quoted(value: object) -> str:
     return kind(value)
 
 
+def named_character(char: str) -> str:
+    """Name a character as in 'a no-break space (U+00A0)'."""
+    name = unicodedata.name(char, "control character").lower()
+    return f"{'an' if name[0] in 'aeio' else 'a'} {name} (U+{ord(char):04X})"
+
+
 def plain(text: str) -> str:
     """Show a word of the author's without quotes: cut short, nothing that moves a cursor."""
     return quoted(text)[1:-1]
@@ -70,7 +77,7 @@ def kind(value: object) -> str:
         return "nothing"
     if isinstance(value, str):
         return "text" if value else "an empty text"
-    if isinstance(value, (int, float)):
+    if isinstance(value, (int, float, Decimal)):
         return "a number"
     return "a mapping" if isinstance(value, Mapping) else "a list"
 

@@ -30,7 +30,7 @@ from runner.send.lists import Lister
 from runner.send.run import Run, RunOptions
 from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
-from runner.toloka.filter_table import is_identifier
+from runner.toloka.ids import is_identifier
 from runner.wording import plural, printable, shown
 
 # Different refusals that are shown without -v.

@@ -164,7 +164,11 @@ def _without_suppressed(
     for delivery in due:
         message = delivery.message
         before = history.suppressed.get((message.id, message.revision), frozenset())
-        out = tuple(each for each in delivery.people if each in policy.suppressed or each in before)
+        out = tuple(
+            each
+            for each in delivery.people
+            if each.casefold() in policy.suppressed or each in before
+        )
         if not out:
             kept.append(delivery)
             continue

@@ -27,7 +27,7 @@ Answered = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What the configuration forbids. `suppressed` Tolokers are written to by no DIRECT message."""
+    """What the configuration forbids. `suppressed` Tolokers, case folded, are written to by no DIRECT message."""
 
     allow_all: bool = True
     max_recipients: int | None = None

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from runner.errors import Severity
 from runner.model import Message, Texts
 from runner.render.parity import URL
+from runner.toloka.languages import BETTER_KNOWN_AS_COUNTRY
 from runner.wording import quoted
 
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
@@ -61,6 +62,7 @@ _USUAL_PLACEHOLDERS = frozenset(
 _CONFLICT = re.compile(r"^(?:<{7}|>{7}|\|{7})(?: .{0,60})?$", re.MULTILINE)
 _ODD_RUN = re.compile(r"[^\x00-\x7f]{2,40}")
 _ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
+_CYRILLIC = re.compile("[\u0400-\u04ff]")
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _OVERRIDES = frozenset("\u202d\u202e")
 
@@ -238,6 +240,18 @@ def find_bidi(read: Reading) -> Iterator[Finding]:
         if odd or closers:
             name = f"U+{ord(odd):04X}" if odd else "a mark that is not closed"
             yield Finding(key, f"holds {name}, which turns text around", odd)
+
+
+def find_countries(read: Reading) -> Iterator[Finding]:
+    """Find codes of languages that most people know as those of countries."""
+    for language in read.message.text:
+        known = BETTER_KNOWN_AS_COUNTRY.get(language)
+        key = f"text.{language}"
+        if known is None or (language == "UK" and _CYRILLIC.search(read.texts[key])):
+            continue
+        name, country, meant = known
+        what = f"is in {name} by its code {language}, which {country} has too (there it is {meant})"
+        yield Finding(key, what)
 
 
 def find_braces(read: Reading) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from runner.render.house_rules import (
     find_bidi,
     find_braces,
     find_conflicts,
+    find_countries,
     find_mojibake,
     find_placeholders,
     find_project_links,
@@ -174,6 +175,12 @@ RULES = (
         why="every language should say the same",
         find=_find_disparity,
         compares=True,
+    ),
+    Rule(
+        id="language",
+        level="warning",
+        why="a language has its code of ISO 639-1, whatever country it is for",
+        find=find_countries,
     ),
     Rule(
         id="answerable-question",

@@ -24,7 +24,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 
 from runner.render.mistakes import NeedsLocale, Unusable
-from runner.render.numbers import Number, is_number
+from runner.render.numbers import Number, check_size, is_number
 from runner.render.values import Cell, check_shown
 from runner.wording import quoted
 
@@ -212,6 +212,7 @@ def _amount(value: object, name: str) -> tuple[Decimal, int]:
         raise Unusable(_unfit(value, name, "a number"), _COLUMNS if isinstance(value, str) else "")
     if not isinstance(value, (int, Number)):
         raise Unusable("this quotient does not end", "say how many places: |round(2)")
+    check_size(value)
     amount = Decimal(value)
     exponent = amount.as_tuple().exponent
     return amount, max(-exponent, 0) if isinstance(exponent, int) else 0

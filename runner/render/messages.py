@@ -21,7 +21,7 @@ from runner.model import (
     Texts,
 )
 from runner.render.partials import PARTIALS_NAME
-from runner.render.rows import Complaints, find_repeated, values_of
+from runner.render.rows import Complaints, find_odd, find_repeated, values_of
 from runner.render.templates import (
     MARKER,
     Braced,
@@ -31,20 +31,19 @@ from runner.render.templates import (
     Source,
     Templates,
 )
-from runner.spec.datafile import Row, load_ids
+from runner.render.texts import find_text_problems
+from runner.spec.idlist import load_ids
 from runner.spec.specs import MessageSpec
+from runner.spec.table import Row
 from runner.toloka.digest import digest_of, digest_of_reply
-from runner.toloka.filter_table import is_identifier
 from runner.toloka.filters import converted, find_filter_faults, wrapped
+from runner.toloka.ids import ID_HINT, ODD, ODD_HINT, distinct, odd_among, sent_as, why_no_id
 from runner.wording import kind
 
 # Each costs a look through its template's file.
 _MAX_PROBLEMS = 100
 _MAX_TEMPLATES = 3_000
-# The template process stops at as many.
-_MAX_CHARACTERS = 1_000_000
 _THREAD_ID = re.compile(r"[0-9a-f]{24}")
-_BAD_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 class Renderer(AbstractContextManager["Renderer"]):
@@ -104,7 +103,7 @@ class Renderer(AbstractContextManager["Renderer"]):
         seen: dict[str, int] = {}
         # The rows that were read and are not rendered yet.
         rows: deque[Row] = deque()
-        for rendered in self._rendered(spec, sources, values_of(path, rows, problems)):
+        for rendered in self._rendered(spec, sources, values_of(spec, path, rows, problems)):
             row = rows.popleft()
             try:
                 message = _Rendering(spec, rendered, row.number).message()
@@ -119,6 +118,7 @@ class Renderer(AbstractContextManager["Renderer"]):
         if not seen and not problems:
             where = spec.file.place(("for_each",))
             problems.append(Problem(where, "the file has no rows", "add a row, or a `draft: true`"))
+        problems += find_odd(spec, path, seen)
         if problems:
             raise MessagesError(problems)
 
@@ -214,9 +214,10 @@ class _Rendering:
             if isinstance(text, str):
                 if isinstance(text, Braced):
                     self.braces_from[f"{key}.{language}"] = text.came_with
-                rendered[language] = str(text)
+                text = str(text).removesuffix("\n") if key == "topic" else str(text)
+                rendered[language] = text
                 source = Source(self.spec.file, (key, language), template)
-                self.problems.extend(_find_text_problems(source, text))
+                self.problems.extend(find_text_problems(source, text))
         return rendered
 
     def _recipients(self) -> Recipients:
@@ -233,15 +234,24 @@ class _Rendering:
             ids = self._loaded_ids(spec.recipients_file)
             pointer: Pointer = ("recipients_file",)
         else:
-            ids = tuple(dict.fromkeys(self._ids()))
+            # Ids are compared without case, and sent as they are.
+            ids = self._listed_ids()
             pointer = ("recipients_ids",)
         if not ids and not self.problems:
             self._complain(pointer, "the list of recipients is empty", "name somebody")
         return Direct(ids)
 
+    def _listed_ids(self) -> tuple[str, ...]:
+        ids = [*self._ids()]
+        for index in odd_among(ids) if "odd-id" not in self.spec.lint else ():
+            where = self.spec.file.place(("recipients_ids", index))
+            self.problems.append(Problem(where, ODD, ODD_HINT, "odd-id"))
+        return distinct(ids)
+
     def _loaded_ids(self, path: Path) -> tuple[str, ...]:
         try:
-            return load_ids(path, self.spec.recipients_column)
+            may_be_odd = "odd-id" in self.spec.lint
+            return load_ids(path, self.spec.recipients_column, may_be_odd=may_be_odd)
         except MessagesError as error:
             self.problems.extend(error.problems)
             return ()
@@ -264,7 +274,7 @@ class _Rendering:
                 value = self._rendered(pointer, template)
                 yield from () if value is None else self._checked_id(pointer, value)
             else:
-                yield template  # The schema has checked it.
+                yield sent_as(template)  # The schema has checked it.
 
     def _id_list(self, expression: str) -> Iterator[str]:
         pointer: Pointer = ("recipients_ids",)
@@ -280,11 +290,10 @@ class _Rendering:
         if not isinstance(value, str):
             what = f"a recipient id is text, and this is {kind(value)}"
             self._complain(pointer, what, "put the id in quotes where it is defined")
-        elif not is_identifier(value):
-            what = "this recipient id is empty, or holds white space or a control character"
-            self._complain(pointer, what, "one id, nothing around it")
+        elif why := why_no_id(value):
+            self._complain(pointer, f"this is not an id: {why}", ID_HINT)
         else:
-            yield value
+            yield sent_as(value)
 
     def _rendered(self, pointer: Pointer, template: str) -> object:
         """The value of a text outside topic and text; None once it has been complained of."""
@@ -324,18 +333,3 @@ class _Rendering:
         if not isinstance(value, str) or not MARKER.search(value):
             return value
         return self._rendered(pointer, value)
-
-
-def _find_text_problems(source: Source, rendered: str) -> list[Problem]:
-    name = ".".join(map(str, source.pointer))
-    if not rendered.strip():
-        what = f"{name} is empty once it is rendered"
-        return [Problem(source.place(), what, "write something, or drop the language")]
-    if len(rendered) > _MAX_CHARACTERS:
-        what = f"{name} is {len(rendered):,} characters long"
-        return [Problem(source.place(), what, f"write no more than {_MAX_CHARACTERS:,}")]
-    bad = _BAD_IN_TEXT.search(rendered)
-    if bad:
-        what = f"{name} holds the control character U+{ord(bad.group()):04X}"
-        return [Problem(source.place(), what, "remove it")]
-    return []

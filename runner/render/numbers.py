@@ -50,8 +50,6 @@ class Number(Decimal):
 
     def __new__(cls, value: Decimal | str, text: str | None = None) -> Number:
         made = super().__new__(cls, value)
-        if not made.is_finite() or abs(made.adjusted()) > _MAX_PLACES:
-            raise Unusable(_TOO_LARGE)
         made.text = format(Decimal(made), "f") if text is None else text
         return made
 
@@ -185,15 +183,20 @@ def rounded(value: object, precision: object = 0, method: object = "common") -> 
 
 def plain_number(value: object) -> object:
     """Check a number that leaves the sandbox, and give it as JSON knows it."""
-    if isinstance(value, int):
+    if isinstance(value, (int, Number)):
         check_size(value)
+    if isinstance(value, int):
         return value
     if isinstance(value, Number):
         return int(value) if value == value.to_integral_value() else float(value)
     raise Unusable("this quotient does not end", "say how many places: |round(2)")
 
 
-def check_size(value: int) -> None:
+def check_size(value: int | Number) -> None:
     """Refuse a number that nobody can read; raises `Unusable`."""
-    if value.bit_length() > _MAX_BITS:
+    if isinstance(value, int):
+        is_large = value.bit_length() > _MAX_BITS
+    else:
+        is_large = not value.is_finite() or abs(value.adjusted()) > _MAX_PLACES
+    if is_large:
         raise Unusable(_TOO_LARGE)

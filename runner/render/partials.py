@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runner import paths
 from runner.files import TooLargeError, read_bounded
+from runner.spec.characters import UNFIT, why_unfit
 from runner.wording import shown
 
 PARTIALS_NAME = "_partials"
@@ -29,7 +30,11 @@ def read_partial(root: Path | None, name: str) -> dict[str, str | list[str]]:
         return {"wrong": f"{shown(path)} cannot be read: {error.strerror}"}
     except UnicodeDecodeError:
         return {"wrong": f"{shown(path)} is not UTF-8"}
-    return {"text": text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")}
+    text = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
+    if bad := UNFIT.search(text):
+        line = text.count("\n", 0, bad.start()) + 1
+        return {"wrong": f"{shown(path)}:{line}: {'; '.join(why_unfit(bad.group()))}"}
+    return {"text": text}
 
 
 def _names(root: Path | None) -> list[str]:

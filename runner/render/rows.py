@@ -9,12 +9,14 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from runner.errors import MessagesError, Problem
+from runner.errors import MessagesError, Place, Problem
 from runner.files import read_bounded
 from runner.model import Direct, Message
 from runner.render.partials import MAX_PARTIAL_BYTES
-from runner.spec.datafile import Row, load_rows
+from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.specs import MessageSpec
+from runner.spec.table import Row, load_rows
+from runner.toloka.ids import ODD, ODD_HINT, odd_among
 from runner.wording import shown
 
 # A mistake in a template is in every row: of so many nobody counts further.
@@ -22,14 +24,18 @@ _MAX_BAD_ROWS = 5_000
 _MAX_KINDS = 100
 # Words of the template are in quotes, and numbers as they are.
 _QUOTED_IN_ERRORS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?""")
+# How a template names a column.
+_NAMED = re.compile(r"\brow(?:\.(\w+)|\[\s*['\"]([^'\"]+)['\"]\s*\])")
 
 
 def values_of(
-    path: Path, rows: deque[Row], problems: list[Problem]
+    spec: MessageSpec, path: Path, rows: deque[Row], problems: list[Problem]
 ) -> Iterator[Mapping[str, object]]:
     """Read rows for their values; where the file is wrong, its rows end and the problem is noted."""
+    names = frozenset(one or other for one, other in _NAMED.findall(spec.file.source))
+    needs = DEFAULT_COLUMN if DEFAULT_COLUMN in names else ""
     try:
-        for row in load_rows(path):
+        for row in load_rows(path, names, needs=needs):
             rows.append(row)
             yield row.values
     except MessagesError as error:
@@ -97,3 +103,10 @@ def find_repeated(
             yield Problem(
                 spec.file.place(("recipients_ids",)), what, "a message reaches each Toloker once"
             )
+
+
+def find_odd(spec: MessageSpec, path: Path, seen: Mapping[str, int]) -> Iterator[Problem]:
+    """Complain of ids that are unlike those of nearly all the other rows."""
+    ids = [*seen]
+    for index in odd_among(ids) if "odd-id" not in spec.lint else ():
+        yield Problem(Place(shown(path), seen[ids[index]]), ODD, ODD_HINT, "odd-id")

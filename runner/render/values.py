@@ -84,9 +84,9 @@ def check_shown(value: object, name: str) -> None:
         return
     if not is_number(value):
         _refuse(value, name)
-    elif isinstance(value, int):
+    elif isinstance(value, (int, Number)):
         check_size(value)
-    elif not isinstance(value, Number):
+    else:
         plain_number(value)
 
 

@@ -21,8 +21,9 @@ from runner.spec.sentences import (
     keys_ruled_out,
     translated,
 )
-from runner.toloka.filter_table import is_code, is_identifier, is_template
+from runner.toloka.filter_table import is_code, is_template
 from runner.toloka.filters import find_filter_faults
+from runner.toloka.ids import ID_HINT, why_no_id
 from runner.wording import either, kind, nearest, quoted
 
 if TYPE_CHECKING:
@@ -123,15 +124,13 @@ def _of_filter(data: Data) -> list[Fault]:
 
 
 def _of_recipients(data: Data) -> Iterator[Fault]:
-    ids, hint = data["recipients_ids"], "write the id as it is in Toloka, without spaces"
+    ids = data["recipients_ids"]
     for index, item in enumerate(ids if isinstance(ids, list) else ()):
         at = ("recipients_ids", index)
         if isinstance(item, bool) or not isinstance(item, (str, int, float)):
-            yield Fault(at, f"{kind(item)} where a Toloker id should be", hint)
-        elif item == "":
-            yield Fault(at, "an empty text where a Toloker id should be", hint)
-        elif isinstance(item, str) and not is_identifier(item) and not is_template(item):
-            yield Fault(at, f"{quoted(item)} is not a Toloker id", hint)
+            yield Fault(at, f"{kind(item)} where a Toloker id should be", ID_HINT)
+        elif isinstance(item, str) and not is_template(item) and (why := why_no_id(item)):
+            yield Fault(at, f"{quoted(item)} is not an id: {why}", ID_HINT)
 
 
 def _of_folders(data: Data) -> Iterator[Fault]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from runner.errors import Fault, Pointer
-from runner.toloka.filter_table import is_code, is_template
+from runner.toloka.filter_table import is_template
+from runner.toloka.languages import meant_by
 from runner.wording import either, kind, nearest, plain, quoted
 
 if TYPE_CHECKING:
@@ -181,10 +182,13 @@ def _type(breach: Breach) -> Iterator[Fault]:
         return
     shown = quoted(value) if isinstance(value, float) else kind(value)
     what = f"{breach.name} is {shown}, not {either([_KINDS[name] for name in names])}"
-    yield Fault(breach.at, what, _hint_on_quotes(value, names[0]) or breach.hint)
+    yield Fault(breach.at, what, _hint_on_quotes(breach, names[0]) or breach.hint)
 
 
-def _hint_on_quotes(value: object, wanted: str) -> str:
+def _hint_on_quotes(breach: Breach, wanted: str) -> str:
+    value = breach.value
+    if isinstance(value, (list, Mapping)) and breach.at[:1] in (("topic",), ("text",)):
+        return f"put the text in quotes, or under `{breach.at[1]}: |`" if len(breach.at) > 1 else ""
     if wanted == "string" and isinstance(value, (bool, int, float)):
         return "put it in quotes"
     if not isinstance(value, str):
@@ -263,8 +267,8 @@ def _hint_on_key(key: str, known: tuple[str, ...], found: Data) -> str:
 
 
 def _language(key: str) -> tuple[str, str]:
-    right = f"write {key.upper()}" if is_code(key.upper()) else ""
-    hint = right or "a language is two upper-case letters, such as EN"
+    meant = meant_by(key)
+    hint = f"write {meant}" if meant else "a language is two upper-case letters, such as EN"
     return f"{quoted(key)} is not a language code", hint
 
 

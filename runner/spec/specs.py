@@ -13,17 +13,26 @@ from typing import cast
 
 from runner import clock, paths
 from runner.errors import MessagesError, Place, Problem
+from runner.files import read_bounded
 from runner.model import SelectType, Texts
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.schema import find_message_faults
-from runner.spec.yamlevents import Shape
-from runner.spec.yamlfile import YamlFile, read_yaml
+from runner.spec.yamlevents import Leaf, Shape
+from runner.spec.yamlfile import MAX_BYTES, YamlFile, read_yaml
 from runner.wording import shown
 
-_FILTER_SHAPE: dict[str, Shape | bool] = {"key": True}
+_FILTER_SHAPE: dict[str, Shape | Leaf] = {"key": "id"}
 _FILTER_SHAPE.update({"and": _FILTER_SHAPE, "or": _FILTER_SHAPE})
 # An id is the text in the file: 0123 and 1e5 are ids, not numbers.
-_TEXT_SHAPE: Shape = {"recipients_ids": True, "thread_id": True, "recipients_filter": _FILTER_SHAPE}
+_TEXT_SHAPE: Shape = {
+    "recipients_ids": "id",
+    "thread_id": "id",
+    "recipients_filter": _FILTER_SHAPE,
+    "topic": "words",
+    "text": "words",
+    "variables": "printed",
+}
+_HAS_ID = re.compile(rb"\bid['\"]?\s*:")
 _ID = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 
 
@@ -67,10 +76,13 @@ def load_specs(
     files: Sequence[Path],
     messages_root: Path | None,
     notice: Callable[[MessageSpec], object] = lambda _: None,
+    *,
+    others: Sequence[Path] = (),
 ) -> tuple[tuple[MessageSpec, ...], tuple[Problem, ...]]:
     """Load and check spec files; gives the good ones and the problems of all the others.
 
-    `notice` is told of each good one as soon as it is there.
+    `notice` is told of each good one as soon as it is there. `others` are files that are not loaded,
+    and may not have an id that these have.
     """
     problems: list[Problem] = []
     specs: list[MessageSpec] = []
@@ -87,19 +99,29 @@ def load_specs(
         if other is not spec:
             what = f'the id "{spec.id}" is already that of {other.source}'
             problems.append(Problem(spec.file.place(("id",)), what, "two messages need two ids"))
+    for path in others:
+        message_id = _id_in(path, messages_root) if first else ""
+        if message_id in first:
+            what = f'the id "{message_id}" is also that of {shown(path)}'
+            where = first[message_id].file.place(("id",))
+            problems.append(Problem(where, what, "two messages need two ids"))
     return tuple(specs), tuple(problems)
 
 
 def find_ids(messages_root: Path) -> frozenset[str]:
     """Every id that some file below the messages root has, whether or not the file is valid."""
-    ids = set()
-    for path in paths.find_specs([messages_root]):
-        ids.add(_default_id(path, "", messages_root)[0])
-        with suppress(MessagesError):
+    return frozenset(_id_in(path, messages_root) for path in paths.find_specs([messages_root]))
+
+
+def _id_in(path: Path, messages_root: Path | None) -> str:
+    """The id that a file gives its message, valid or not."""
+    with suppress(MessagesError, OSError):
+        # Reading YAML takes its time, and few files say their id.
+        if _HAS_ID.search(read_bounded(path, MAX_BYTES)):
             data = read_yaml(path, "", _TEXT_SHAPE).data
             if isinstance(data, dict) and isinstance(data.get("id"), str):
-                ids.add(data["id"])
-    return frozenset(ids)
+                return str(data["id"])
+    return _default_id(path, "", messages_root)[0]
 
 
 def _load(path: Path, messages_root: Path | None) -> MessageSpec:

@@ -6,18 +6,27 @@ keys (https://yaml.org/spec/1.2.2/#103-core-schema).
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Protocol
+from typing import Literal, Protocol
 
 import yaml
 from yaml.scanner import ScannerError
 
 from runner.errors import MessagesError, Place, Pointer, Problem
-from runner.spec.yamlsyntax import explain
+from runner.model import Written
+from runner.spec.characters import PAIR, as_written, put_together, stranger_in, with_stand_ins
+from runner.spec.coreschema import core_value
+from runner.spec.yamlsyntax import (
+    Cause,
+    explain,
+    find_after_colon,
+    find_cut,
+    find_directive,
+    hint_for_words,
+)
 
 try:
     from yaml import CSafeLoader as _Parser
@@ -33,8 +42,13 @@ MAX_NODES = 250_000
 # Aliases make a small file large: this is how many values they may add up to.
 MAX_ALIASED_NODES = 10_000
 
-Shape = Mapping[str, "Shape | bool"]
-"""Which values are taken as the text that was written: `{"recipients_ids": True}`."""
+Leaf = Literal["id", "words", "printed"]
+Shape = Mapping[str, "Shape | Leaf"]
+"""What values are: `{"recipients_ids": "id"}`.
+
+An `id` is taken as the text that was written. Of `words`, which people read, no comment may cut
+anything off; of what a template may have `printed`, none that looks like text.
+"""
 
 
 class _Mark(Protocol):
@@ -43,17 +57,7 @@ class _Mark(Protocol):
     index: int
 
 
-_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_CONSTANTS: Mapping[str, bool | None] = {
-    "": None, "~": None, "null": None, "Null": None, "NULL": None,
-    "true": True, "True": True, "TRUE": True,
-    "false": False, "False": False, "FALSE": False,
-}  # fmt: skip
 _KEY_HINT = "put text that starts with {{ in quotes; a key has no brackets and no `?`"
-_NUMBER_STARTS = frozenset("0123456789+-.")
-_MAX_DIGITS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class _Frame:
 
     value: dict[str, object] | list[object]
     pointer: Pointer
-    shape: Shape | bool
+    shape: Shape | Leaf | None
     anchor: str | None
     nodes_before: int
     start: int
@@ -80,15 +84,18 @@ class _Frame:
 class Builder:
     """Turns parser events into values without recursion, and counts what it makes."""
 
-    def __init__(self, path: str, source: str, shape: Shape, *, keep_marks: bool) -> None:
+    def __init__(self, path: str, source: str, shape: Shape | Leaf, *, keep_marks: bool) -> None:
         self.marks = Marks()
         self._path = path
         self._source = source
+        self._has_pairs = "\\u" in source and PAIR.search(source) is not None
         self._shape = shape
         self._keep_marks = keep_marks
         self._problems: list[Problem] = []
         self._stack: list[_Frame] = []
         self._anchors: dict[str, tuple[object, int]] = {}
+        self._unused: dict[str, yaml.NodeEvent] = {}
+        self._has_begun = False
         self._nodes = 0
         self._aliased = 0
         self._last: yaml.Event | None = None
@@ -96,23 +103,20 @@ class Builder:
 
     def build(self) -> object:
         """Build the document's value; raises `MessagesError` with every problem it can name."""
-        documents = 0
+        if directive := find_directive(self._source):
+            raise self._because(directive)
+        source = with_stand_ins(self._source) if self._has_pairs else self._source
         try:
-            for event in yaml.parse(self._source, Loader=_Parser):
-                if isinstance(event, yaml.DocumentStartEvent):
-                    documents += 1
-                    if documents > 1:
-                        raise self._stop(
-                            event, "a second document starts here", "one file holds one"
-                        )
-                else:
-                    self._take(event)
+            for event in yaml.parse(source, Loader=_Parser):
+                self._take(event)
         except yaml.MarkedYAMLError as error:
             raise self._seen_too_late() or self._syntax_error(error) from error
         except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
             raise MessagesError(
                 [Problem(Place(self._path), "this is not YAML", rule="yaml")]
             ) from error
+        for event in self._unused.values():
+            self._complain_of_anchor(event)
         if self._problems:
             raise MessagesError(self._problems)
         return self._root
@@ -120,59 +124,78 @@ class Builder:
     def _take(self, event: yaml.Event) -> None:
         self._last = event
         if isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)):
-            self._nodes += 1
-            if self._nodes > MAX_NODES:
-                raise self._stop(event, f"holds more than {MAX_NODES:,} values", "use a data file")
-        if isinstance(event, yaml.ScalarEvent):
-            self._scalar(event)
-        elif isinstance(event, yaml.MappingStartEvent):
-            self._open(event, {})
-        elif isinstance(event, yaml.SequenceStartEvent):
-            self._open(event, [])
+            self._begin(event)
         elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             self._close(event)
         elif isinstance(event, yaml.AliasEvent):
             self._alias(event)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            if self._has_begun:
+                raise self._stop(event, "a second document starts here", "one file holds one")
+            self._has_begun = True
+
+    def _begin(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise self._stop(event, f"holds more than {MAX_NODES:,} values", "use a data file")
+        if event.tag is not None or event.anchor is not None:
+            self._properties(event)
+        if isinstance(event, yaml.ScalarEvent):
+            self._scalar(event)
+        else:
+            self._open(event, {} if isinstance(event, yaml.MappingStartEvent) else [])
+
+    def _properties(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+        """Refuse a tag, and remember an anchor until something refers to it."""
+        if event.tag is not None:
+            what = f"the tag {event.tag[:60]} is not used here"
+            self._complain(event, what, self._hint_for_words(event, "remove it"))
+        if event.anchor is not None:
+            if event.anchor in self._unused:
+                self._complain_of_anchor(self._unused[event.anchor])
+            self._unused[event.anchor] = event
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
-        if event.style == '"' and not event.value.isascii():
-            start, end = _index(event.start_mark), _index(event.end_mark)
-            if half := _HALF.search(self._source, start, end):
-                raise self._not_yaml(half.start(), start)
+        text = event.value
+        if self._has_pairs or (event.style == '"' and not text.isascii()):
+            text = self._whole_characters(event)
         frame = self._stack[-1] if self._stack else None
         if frame is not None and isinstance(frame.value, dict) and frame.key is None:
-            self._key(frame, event)
+            self._key(frame, event, text)
             return
-        plain = event.implicit[0]
-        if event.tag is not None and event.tag not in ("!", "tag:yaml.org,2002:str"):
-            self._complain(event, f"the tag {event.tag[:60]} is not used here", "remove it")
-        text = event.value
-        if plain and event.style in (None, "") and self._shape_here() is not True:
-            value = self._resolved(event, text)
-        else:
-            value = text
+        value: object = text
+        if event.style in (None, ""):
+            shape = self._shape_here()
+            if shape != "id":
+                value, wrong = core_value(text)
+                if shape == "printed":
+                    value = _as_written(value, text)
+                if wrong:
+                    self._complain(event, wrong, "put text in quotes")
+            start, end = _index(event.start_mark), _index(event.end_mark)
+            may_cut = shape == "words" or (shape == "printed" and isinstance(value, str))
+            if (
+                may_cut and (cause := find_cut(self._source, start, end, always=shape == "words"))
+            ) or (not text.isascii() and (cause := find_after_colon(self._source, start, end))):
+                self._note(*cause)
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, 1)
         self._put(event, value)
 
-    def _resolved(self, event: yaml.ScalarEvent, text: str) -> object:
-        if text in _CONSTANTS:
-            return _CONSTANTS[text]
-        if text[0] not in _NUMBER_STARTS:
-            return text
-        if _INT.fullmatch(text) and len(text) <= _MAX_DIGITS:
-            return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
-        if _FLOAT.fullmatch(text):
-            number = float(text)
-            if math.isfinite(number) and len(text) <= _MAX_DIGITS:
-                return number
-            self._complain(event, "this number is too large", "put text in quotes")
-        elif _NOT_FINITE.fullmatch(text):
-            self._complain(event, f"{text} is not a number that JSON knows", "put text in quotes")
-        return text
+    def _whole_characters(self, event: yaml.ScalarEvent) -> str:
+        """The text with each character that was escaped in two halves; half a one is an error."""
+        start, end = _index(event.start_mark), _index(event.end_mark)
+        written = self._source[start:end]
+        has_pairs = PAIR.search(written) is not None
+        if event.style != '"':
+            return as_written(event.value) if has_pairs else event.value
+        if half := _HALF.search(PAIR.sub(lambda pair: "_" * len(pair[0]), written)):
+            raise self._because(explain(self._source, start + half.start(), start))
+        return put_together(event.value) if has_pairs else event.value
 
-    def _key(self, frame: _Frame, event: yaml.ScalarEvent) -> None:
-        key = event.value
+    def _key(self, frame: _Frame, event: yaml.ScalarEvent, key: str) -> None:
+        if stranger := stranger_in(key):
+            self._complain(event, *stranger)
         if key == "<<" and event.style in (None, ""):
             self._complain(event, "merge keys (<<) are not part of YAML 1.2", "write the keys out")
         elif isinstance(frame.value, dict) and key in frame.value:
@@ -184,10 +207,8 @@ class Builder:
     def _open(self, event: yaml.NodeEvent, value: dict[str, object] | list[object]) -> None:
         frame = self._stack[-1] if self._stack else None
         if frame is not None and isinstance(frame.value, dict) and frame.key is None:
-            raise self._stop(event, "a key must be plain text", _KEY_HINT)
-        tag = getattr(event, "tag", None)
-        if tag is not None and tag != "!":
-            self._complain(event, f"the tag {tag[:60]} is not used here", "remove it")
+            hint = self._hint_for_words(event, _KEY_HINT)
+            raise self._stop(event, "a key must be plain text", hint)
         if len(self._stack) >= MAX_DEPTH:
             raise self._stop(event, f"nested more than {MAX_DEPTH} levels deep", "flatten it")
         pointer = self._pointer_here() if self._keep_marks else ()
@@ -209,10 +230,11 @@ class Builder:
             raise self._stop(
                 event,
                 f"the alias *{str(event.anchor)[:60]} names nothing that is complete above it",
-                "put text that starts with * in quotes",
+                self._hint_for_words(event, "put text that starts with * in quotes"),
             )
+        self._unused.pop(event.anchor, None)
         value, size = self._anchors[event.anchor]
-        if self._shape_here() is True and not _is_text(value):
+        if self._shape_here() == "id" and not _is_text(value):
             # Where the anchor is, nothing says that 0123 is an id and not the number 123.
             self._complain(event, f"what *{event.anchor[:60]} names is not text", "quote it there")
         self._aliased += size
@@ -243,26 +265,41 @@ class Builder:
             return (*frame.pointer, len(frame.value))
         return (*frame.pointer, frame.key or "")
 
-    def _shape_here(self) -> Shape | bool:
+    def _shape_here(self) -> Shape | Leaf | None:
         if not self._stack:
             return self._shape
         frame = self._stack[-1]
-        if isinstance(frame.shape, bool) or isinstance(frame.value, list):
+        if isinstance(frame.value, list) or not isinstance(frame.shape, Mapping):
             return frame.shape
-        return frame.shape.get(frame.key or "", False)
+        return frame.shape.get(frame.key or "")
+
+    def _complain_of_anchor(self, event: yaml.NodeEvent) -> None:
+        name = f"&{str(event.anchor)[:60]}"
+        what = f"nothing refers to the anchor {name}"
+        hint = f"remove {name}, or quote it if it is text"
+        self._complain(event, what, self._hint_for_words(event, hint))
+
+    def _hint_for_words(self, event: yaml.Event, hint: str) -> str:
+        return hint_for_words(self._source, _index(event.start_mark)) or hint
 
     def _complain(self, event: yaml.Event, what: str, hint: str) -> None:
-        self._problems.append(self._problem(event, what, hint))
+        self._note(_index(event.start_mark), what, hint)
+
+    def _note(self, index: int, what: str, hint: str) -> None:
+        self._problems.append(self._problem(index, what, hint))
         if len(self._problems) >= MAX_PROBLEMS:
             raise MessagesError(self._problems)
 
-    def _problem(self, event: yaml.Event, what: str, hint: str) -> Problem:
-        mark = event.start_mark
-        where = Place(self._path, mark.line + 1, mark.column + 1) if mark else Place(self._path)
-        return Problem(where, what, hint, rule="yaml")
+    def _problem(self, index: int, what: str, hint: str) -> Problem:
+        start = self._source.rfind("\n", 0, index) + 1
+        line = self._source.count("\n", 0, index) + 1
+        return Problem(Place(self._path, line, index - start + 1), what, hint, rule="yaml")
 
     def _stop(self, event: yaml.Event, what: str, hint: str) -> MessagesError:
-        return MessagesError([*self._problems, self._problem(event, what, hint)])
+        return self._because((_index(event.start_mark), what, hint))
+
+    def _because(self, cause: Cause) -> MessagesError:
+        return MessagesError([*self._problems, self._problem(*cause)])
 
     def _seen_too_late(self) -> MessagesError | None:
         """Say what is wrong with deep nesting, where a parser gave up while it looked ahead.
@@ -289,13 +326,13 @@ class Builder:
             begun = _index(error.context_mark)
         elif self._stack and self._source[self._stack[-1].start] in "[{":
             begun = self._stack[-1].start
-        return self._not_yaml(at, begun)
+        return self._because(explain(self._source, at, begun))
 
-    def _not_yaml(self, at: int, begun: int) -> MessagesError:
-        index, what, hint = explain(self._source, at, begun)
-        before = self._source[:index].rpartition("\n")[2]
-        where = Place(self._path, self._source.count("\n", 0, index) + 1, len(before) + 1)
-        return MessagesError([*self._problems, Problem(where, what, hint, rule="yaml")])
+
+def _as_written(value: object, text: str) -> object:
+    """Keep the digits of a number that a template may print."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return Written(text, value) if is_number and str(value) != text else value
 
 
 def _index(mark: _Mark | None) -> int:

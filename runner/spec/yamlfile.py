@@ -6,7 +6,6 @@ The values are dict, list, str, int, float, bool and None, read by the core sche
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +14,8 @@ from pathlib import Path
 
 from runner.errors import Fault, MessagesError, Place, Pointer, Problem
 from runner.files import TooLargeError, read_bounded
-from runner.spec.yamlevents import Builder, Marks, Shape
+from runner.spec.characters import UNFIT, why_unfit
+from runner.spec.yamlevents import Builder, Leaf, Marks, Shape
 
 MAX_BYTES = 8 * 1024 * 1024
 # A place costs no more than this, whatever the file holds: nobody's message has so many lines, and
@@ -24,7 +24,6 @@ _MAX_LINES = 5_000
 _MAX_SEARCHED = 1_000_000
 _NEAR = 1_000
 _BLOCK = 65_536
-_NOT_ALLOWED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class YamlFile:
     path: str
     source: str = field(repr=False)
     data: object
-    text_shape: Shape = field(default_factory=dict, repr=False)
+    text_shape: Shape | Leaf = field(default_factory=dict, repr=False)
 
     @cached_property
     def _marks(self) -> Marks:
@@ -92,7 +91,7 @@ class YamlFile:
         return [0, *accumulate(counts)]
 
 
-def read_yaml(path: Path, shown: str, text_shape: Shape | None = None) -> YamlFile:
+def read_yaml(path: Path, shown: str, text_shape: Shape | Leaf | None = None) -> YamlFile:
     """Read one YAML document; raises `MessagesError` with every problem it can name.
 
     `shown` is the path that problems print.
@@ -110,13 +109,11 @@ def read_yaml(path: Path, shown: str, text_shape: Shape | None = None) -> YamlFi
         raise _one(Place(shown), f"cannot be read: {error.strerror}") from error
 
 
-def parse_yaml(source: str, shown: str, text_shape: Shape | None = None) -> YamlFile:
+def parse_yaml(source: str, shown: str, text_shape: Shape | Leaf | None = None) -> YamlFile:
     """Parse YAML text; raises `MessagesError` with every problem it can name."""
-    bad = _NOT_ALLOWED.search(source)
-    if bad:
+    if bad := UNFIT.search(source):
         where = YamlFile(shown, source, None)._place_at(bad.start())
-        code = f"U+{ord(bad.group()):04X}"
-        raise _one(where, f"the character {code} is not allowed in YAML", "remove it")
+        raise _one(where, *why_unfit(bad.group()))
     shape = text_shape or {}
     builder = Builder(shown, source, shape, keep_marks=False)
     return YamlFile(shown, source, builder.build(), shape)

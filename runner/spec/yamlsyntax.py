@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import re
 
+from runner.spec.characters import space_after_colon
 from runner.wording import quoted
 
 _ESCAPE = re.compile(r"\\(?:[xuU][0-9A-Fa-f]{0,8}|.)")
 _FENCE = re.compile(r"\n(?:---|\.\.\.)")
 # With these something else than text begins.
 _SIGNS = frozenset("@`%*&!|>")
-
+_WORDS = re.compile(r"( +)['\"]?([A-Z]{2})['\"]?:[ \t]+(\S.*)")
+_SECTION = re.compile(r"['\"]?(?:topic|text)['\"]?:")
+_DIRECTIVE = re.compile(r"(?:\A|\n\.\.\.[^\n]*\n)(?:[ \t]*(?:#[^\n]*)?\r?\n)*(%)")
+_COMMENT = re.compile(r"[ \t]+#(\S?)")
+_COMMENT_BELOW = re.compile(r"[ \t]*\r?\n(?:[ \t]*\r?\n)*( +)#")
+_MAX_ABOVE = 20_000
+_MAX_WRITTEN = 160
+_QUOTES = "put it in quotes"
 
 Cause = tuple[int, str, str]
 """The place of a mistake, what it is, and what would be right."""
@@ -26,19 +34,99 @@ def explain(source: str, at: int, begun: int) -> Cause:
         return cause
     if found == "\t":
         return at, "a tab stands where only spaces may", "indent with spaces"
-    for place in (begun, at):
-        if source[place : place + 1] in _SIGNS:
-            return place, f"text cannot start with {source[place]}", "put it in quotes"
-    line = source.count("\n", 0, at) + 1
-    if opening in ("[", "{"):
-        if source.count("\n", begun, at) or not source[at:].strip():
-            hint = "close it, or check the quotes and commas of that line"
-            return begun, f"the bracket that opens here is still open in line {line}", hint
-    elif begun < at:
+    cause = _after_colon(source, at) or _sign(source, begun) or _sign(source, at)
+    if cause is None and opening in ("[", "{"):
+        cause = _in_brackets(source, at, begun)
+    elif cause is None and begun < at:
         hint = "write `key: text`, and check for a quote left open above"
-        return begun, "no colon follows this key", hint
-    what = f"{quoted(found)} cannot stand here" if found.strip() else "something is missing here"
-    return at, what, _advice(source[:at].rpartition("\n")[2], found)
+        cause = begun, "no colon follows this key", hint
+    if cause is None:
+        what = (
+            f"{quoted(found)} cannot stand here" if found.strip() else "something is missing here"
+        )
+        cause = at, what, _advice(source[:at].rpartition("\n")[2], found)
+    return cause[0], cause[1], hint_for_words(source, cause[0]) or cause[2]
+
+
+def _sign(source: str, at: int) -> Cause | None:
+    sign = source[at : at + 1]
+    return (at, f"text cannot start with {sign}", _QUOTES) if sign in _SIGNS else None
+
+
+def _in_brackets(source: str, at: int, begun: int) -> Cause | None:
+    if not source.count("\n", begun, at) and source[at:].strip():
+        return None
+    line = source.count("\n", 0, at) + 1
+    hint = "close it, check the quotes and commas of that line, and quote text that holds a #"
+    return begun, f"the bracket that opens here is still open in line {line}", hint
+
+
+def find_directive(source: str) -> Cause | None:
+    """Find a line that is an order to the parser: very many of them would keep it busy."""
+    found = _DIRECTIVE.search(source)
+    if found is None:
+        return None
+    return found.start(1), "a line that starts with % is an order to the parser", "remove it"
+
+
+def find_cut(source: str, start: int, end: int, *, always: bool) -> Cause | None:
+    """Find the comment that cuts a plain text off, which ends at `end`.
+
+    One after `# ` is taken for a comment, unless `always`; then one below the text that is
+    indented like more of it counts too.
+    """
+    found = _COMMENT.match(source, end)
+    sign = found.start(1) - 1 if found and (always or found[1]) else -1
+    if always and found is None and (found := _COMMENT_BELOW.match(source, end)):
+        line = source[source.rfind("\n", 0, start) + 1 : start]
+        is_deeper = len(found[1]) > len(line) - len(line.lstrip(" "))
+        sign = found.end() - 1 if is_deeper else -1
+    if sign < 0:
+        return None
+    hint = "put the text in quotes, or the comment on a line of its own"
+    what = "the text ends before this #, which begins a comment"
+    return sign, what, hint_for_words(source, sign) or hint
+
+
+def find_after_colon(source: str, start: int, end: int) -> Cause | None:
+    """Find a no-break space behind the colon of what was meant as a key, and begins a plain text."""
+    begin = source.rfind("\n", 0, start) + 1
+    found = space_after_colon(source[begin:end])
+    return (begin + found[0], found[1], found[2]) if found else None
+
+
+def hint_for_words(source: str, at: int) -> str:
+    """Say how the text of a language is written right, if that is what stands at this spot."""
+    start = source.rfind("\n", 0, at) + 1
+    end = source.find("\n", at)
+    line = source[start : end if end >= 0 else len(source)].rstrip()
+    deep = len(line) - len(line.lstrip(" "))
+    written: re.Match[str] | None = _WORDS.fullmatch(line)
+    if written and at < start + written.start(3):
+        return ""
+    for above in reversed(source[max(0, start - _MAX_ABOVE) : start].split("\n")):
+        if written is None and (found := _WORDS.fullmatch(above)) and len(found[1]) < deep:
+            written, line = found, ""
+        if above.strip() and not above.startswith((" ", "#")):
+            return _way_to_write(written, line) if written and _SECTION.match(above) else ""
+    return ""
+
+
+def _way_to_write(written: re.Match[str], line: str) -> str:
+    language, text = written[2], written[3].rstrip()
+    if text[0] in "|>" and not line:
+        return ""
+    if not line or len(text) > _MAX_WRITTEN:
+        return f"put the text in quotes, or under `{language}: |`"
+    plain = not {'"', "\\"} & set(text)
+    safe = f'"{text}"' if plain else "'" + text.replace("'", "''") + "'"
+    return f"put the text in quotes, {language}: {safe}, or under `{language}: |`"
+
+
+def _after_colon(source: str, at: int) -> Cause | None:
+    """Look for a no-break space behind a colon in the line of a spot, and in the one above."""
+    start = source.rfind("\n", 0, at) + 1
+    return find_after_colon(source, start, at) or find_after_colon(source, start - 1, start - 1)
 
 
 def _in_quotes(source: str, at: int, begun: int) -> Cause | None:

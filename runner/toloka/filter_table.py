@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Container, Mapping
 from typing import Literal, NamedTuple, TypeVar
 
@@ -29,9 +28,6 @@ class Rule(NamedTuple):
     words: tuple[str, ...] = ()
     example: str = ""
 
-
-# White space, control characters, and halves of a character, which no UTF-8 can hold.
-_UNFIT = re.compile("[\\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _NUMBER = Rule(ORDER, "number", example="10.5")
 _INTEGER = Rule(ORDER, "integer", example="10")
@@ -133,11 +129,6 @@ def fits(value: object, rule: Rule) -> bool:
 def is_template(value: object) -> bool:
     """Tell whether a value is text that rendering would change."""
     return isinstance(value, str) and ("{{" in value or "{%" in value)
-
-
-def is_identifier(text: str) -> bool:
-    """Tell whether a text can be the id of a Toloker, a skill or a thread."""
-    return bool(text) and _UNFIT.search(text) is None
 
 
 def is_code(text: str) -> bool:

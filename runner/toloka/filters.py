@@ -19,7 +19,6 @@ from runner.toloka.filter_table import (
     fits,
     integral,
     is_code,
-    is_identifier,
     is_one_of,
     is_template,
     number_in,
@@ -27,6 +26,7 @@ from runner.toloka.filter_table import (
     takes_number,
     wanted,
 )
+from runner.toloka.ids import is_identifier
 from runner.wording import either, kind, nearest, plain, quoted
 
 __all__ = ["converted", "find_filter_faults", "normal_form", "takes_number", "wrapped"]

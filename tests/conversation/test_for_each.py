@@ -10,7 +10,8 @@ from support import Project, reached, threads
 
 from runner.emulator import Emulator
 from runner.errors import MessagesError
-from runner.spec.datafile import MAX_BYTES, MAX_JSON_BYTES, MAX_ROWS, load_rows
+from runner.spec.datafile import MAX_BYTES, MAX_JSON_BYTES
+from runner.spec.table import MAX_ROWS, load_rows
 
 from .talk import SECRET, complaints, per_row, planned, sent_ok, spec, texts
 
@@ -91,7 +92,7 @@ def test_a_quoted_line_end_arrives_and_lines_are_still_counted(
         3,
         [
             "messages/a.csv:5:1: error: the row has 2 fields and the header 3; "
-            "put a field that holds a comma in double quotes",
+            "write each field, an empty one too",
         ],
     )
     project.write("messages/a.csv", good)
@@ -102,21 +103,22 @@ def test_a_quoted_line_end_arrives_and_lines_are_still_counted(
 EMPTY = "error: the file has no rows; add a row, or a `draft: true`"
 # What stands in the data file, and the one complaint that it makes.
 BAD_FILES: dict[str, tuple[str, str | bytes, str]] = {
-    "blank": ("csv", f"toloker_id,,name,amount\n{SECRET},x,y,z\n", "1:1: error: a column of the header has no name; name every column"),
+    "blank": ("csv", f"toloker_id,,name,amount\n{SECRET},x,y,z\n", "2:1: error: a column of the header has no name, and this row has something in it; name every column"),
     "duplicate": ("csv", f"toloker_id,{SECRET}, {SECRET} \na,b,c\n", "1:1: error: two columns of the header have one name; give each its own"),
-    "short": ("csv", f"toloker_id,name,amount\na,b,1\n{SECRET},{SECRET}\n", "3:1: error: the row has 2 fields and the header 3; put a field that holds a comma in double quotes"),
-    "long": ("csv", f"toloker_id,name,amount\na,b,1,{SECRET}\n", "2:1: error: the row has 4 fields and the header 3; put a field that holds a comma in double quotes"),
+    "short": ("csv", f"toloker_id,name,amount\na,b,1\n{SECRET},{SECRET}\n", "3:1: error: the row has 2 fields and the header 3; write each field, an empty one too"),
+    "long": ("csv", f"toloker_id,name,amount\na,b,1,{SECRET}\n", "2:1: error: the row has 4 fields and the header 3; put a field that holds the separator in double quotes"),
     "nothing": ("csv", "", "1:1: error: the file has no header; name the columns in the first line"),
     "unnamed": ("csv", f",,\n{SECRET},b,1\n", "1:1: error: the file has no header; name the columns in the first line"),
     "quotes": ("csv", f'toloker_id,name,amount\n"{SECRET}"x,b,1\n', '2:1: error: this is not CSV: a quote is not closed, or stands inside a field; close it, or write it twice: "the ""best"" one"'),
-    "nul-character": ("csv", f"toloker_id,name,amount\na,{SECRET}\0,1\n", "2:1: error: the line holds a NUL character; save it as plain UTF-8"),
-    "latin": ("csv", f"toloker_id,name,amount\na,{SECRET}é,1\n".encode("latin-1"), "1:1: error: this is not UTF-8; save the file as UTF-8"),
+    "nul-character": ("csv", f"toloker_id,name,amount\na,{SECRET}\0,1\n", "2:9: error: the character U+0000 is not allowed here; remove it"),
+    "latin": ("csv", f"toloker_id,name,amount\na,{SECRET}é,1\n".encode("latin-1"), "2:9: error: this is not UTF-8, and looks like a Windows code page; save it as UTF-8 (in Excel: CSV UTF-8)"),
     "no-list": ("json", f'{{"name": "{SECRET}"}}', "1:1: error: this is not a list; write a JSON list of objects: [{...}, ...]"),
     "no-object": ("json", f'[{{"toloker_id": "a", "name": "b", "amount": 1}}, "{SECRET}"]', "1:1: error: item 2 is not an object; write {...} for each row"),
     "no-json": ("json", f'[\n{{"name": "{SECRET}"\n"x"]', "3:1: error: this is not JSON from here on; check the quotes, commas and brackets"),
     "twice": ("json", f'[{{"{SECRET}": 1, "{SECRET}": 2}}]', "1:1: error: an object has one name twice"),
     "endless": ("json", "[{\"amount\": Infinity}]", "1:1: error: Infinity is not JSON"),
     "lines": ("jsonl", f'{{"toloker_id": "a", "name": "b", "amount": 1}}\n\n["{SECRET}"]\n', "3:1: error: this line is not an object; write {...} on each line"),
+    "bell": ("csv", f"toloker_id,name,amount\na,{SECRET}\x07,1\n", "2:9: error: the character U+0007 is not allowed here; remove it"),
     "torn": ("jsonl", f'{{"toloker_id": "a", "name": "b", "amount": 1}}\n{{"name": "{SECRET}\n', "2:17: error: this is not JSON from here on; check the quotes, commas and brackets"),
 }  # fmt: skip
 
@@ -142,10 +144,9 @@ ROW = "(row messages/a.csv:4)"
 BAD_ROWS = {
     "{{ row.nmae }}": (f"x,{SECRET},1", f'2:22: error: template: there is no "nmae" in this {ROW}; check the name'),
     "{{ row.name }}": ("x,,1", f"2:15: error: text.EN is empty once it is rendered {ROW}; write something, or drop the language"),
-    "{{ row.name }}!": (f"x,{SECRET}\x07,1", f"2:15: error: text.EN holds the control character U+0007 {ROW}; remove it"),
     "Hi {{ 1 // (row.amount | int) }}": (f"x,{SECRET},0", f"2:18: error: template: this divides by zero {ROW}"),
     "Hi {{ row.amount + 1 }}": (f"x,{SECRET},{SECRET}", f"2:18: error: template: this cannot be computed: TypeError {ROW}; check the values"),
-    "Hi": (f"{SECRET} x,n,1", f"4:18: error: this recipient id is empty, or holds white space or a control character {ROW}; one id, nothing around it"),
+    "Hi": (f"{SECRET} x,n,1", f"4:18: error: this is not an id: it holds a space (U+0020) {ROW}; an id has 1 to 64 letters, digits, - and _, and nothing around it"),
 }  # fmt: skip
 
 

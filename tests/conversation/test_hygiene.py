@@ -147,7 +147,7 @@ def test_a_reply_too_cannot_choose_its_reader(project: Project, emulator: Emulat
     ("data", "said"),
     [
         (None, "runner.yaml:1:11: error: `suppress`: there is no such file"),
-        (f"ann\n{SECRET} x\n", "never.txt:2:1: error: this is not a Toloker id"),
+        (f"ann\n{SECRET} x\n", "never.txt:2:1: error: this is not an id: it holds a space"),
         (b"\xff", "never.txt:1:1: error: this is not UTF-8"),
     ],
 )

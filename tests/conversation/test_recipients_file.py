@@ -50,16 +50,17 @@ def test_a_long_file_is_cut_into_hundreds_and_one_more_id_is_sent_alone(
 
 
 NOT_AN_ID = (
-    "error: this is not a Toloker id: it is empty, or holds white space; one id, nothing around it"
+    "error: this is not an id: it holds a space (U+0020); "
+    "an id has 1 to 64 letters, digits, - and _, and nothing around it"
 )
 BAD: dict[str, tuple[str, str | bytes, list[str]]] = {
     "a": ("txt", f"ann\n{SECRET} x\nbob\nc d\n", [f"a.txt:2:1: {NOT_AN_ID}", f"a.txt:4:1: {NOT_AN_ID}"]),
     "b": ("txt", "\n\n", ["b.yaml:4:18: error: the list of recipients is empty; name somebody"]),
-    "c": ("csv", f"{SECRET}\nann\n", ["c.csv:1:1: error: the header has no such column; name the column in `recipients_column`"]),
-    "d": ("csv", f"toloker_id,x\n,{SECRET}\n", [f"d.csv:2:1: {NOT_AN_ID}"]),
+    "c": ("csv", f"ann\n{SECRET} x\n", ["c.csv:1:1: error: the header has no column toloker_id; name it as the header does"]),
+    "d": ("csv", f"toloker_id,x\n,{SECRET}\n", [f"d.csv:2:1: {NOT_AN_ID}".replace("holds a space (U+0020)", "is empty")]),
     "e": ("csv", "toloker_id\n", ["e.yaml:4:18: error: the list of recipients is empty; name somebody"]),
-    "f": ("txt", f"{SECRET}\xe9".encode("latin-1"), ["f.txt:1:1: error: this is not UTF-8; save the file as UTF-8"]),
-    "g": ("txt", f"{SECRET}\u2028x\n", [f"g.txt:1:1: {NOT_AN_ID}"]),
+    "f": ("txt", f"{SECRET}\xe9".encode("latin-1"), ["f.txt:1:7: error: this is not UTF-8, and looks like a Windows code page; save it as UTF-8 (in Excel: CSV UTF-8)"]),
+    "g": ("txt", f"{SECRET}\u2028x\n", ["g.txt:1:7: error: a line separator (U+2028) out of a word processor; make it a line end"]),
 }  # fmt: skip
 
 
@@ -72,7 +73,7 @@ def test_a_bad_file_is_complained_of_at_its_line_and_never_quoted(project: Proje
     # A column that the file does not have, and ids beside the file.
     project.write("messages/h.yaml", from_file("h.csv", recipients_column="worker"))
     project.write("messages/h.csv", f"toloker_id\n{SECRET}\n")
-    no_column = "the header has no such column; name the column in `recipients_column`"
+    no_column = "the header has no column worker; the column toloker_id holds ids: name that one"
     project.write("messages/i.yaml", from_file("i.txt", recipients_ids=["ann"]))
     project.write("messages/j.yaml", from_file("j.json"))
     wanted += [
@@ -80,7 +81,7 @@ def test_a_bad_file_is_complained_of_at_its_line_and_never_quoted(project: Proje
         "messages/i.yaml:5:1: error: `recipients_ids` does not go with `recipients_file`; "
         "keep one of them",
         'messages/j.yaml:4:18: error: `recipients_file` cannot be "j.json"; '
-        "name a .txt file with one id a line, or a .csv file",
+        "name a .txt file with one id a line, or a .csv or .tsv file",
     ]
     done = project.run("validate")
     assert done.code == 3

@@ -41,11 +41,11 @@ BYTES: dict[str, tuple[bytes, str]] = {
     ),
     "bytes-escape-character.yaml": (
         THANKS.encode().replace(b"Amazing", b"\x1b[2JAmazing"),
-        "4:8: the character U+001B is not allowed in YAML; remove it",
+        "4:8: the character U+001B is not allowed here; remove it",
     ),
     "bytes-nul.yaml": (
         b"topic:\n  EN: x\0y\n",
-        "2:8: the character U+0000 is not allowed in YAML; remove it",
+        "2:8: the character U+0000 is not allowed here; remove it",
     ),
     "bytes-utf-16.yaml": (
         THANKS.encode("utf-16"),

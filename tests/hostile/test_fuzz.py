@@ -29,8 +29,9 @@ from runner.plan.planfile import read_plan_file
 from runner.render.messages import Renderer
 from runner.render.sandbox import Refusal, Sandbox
 from runner.render.templates import Refused, Source, Templates
-from runner.spec.datafile import load_ids, load_rows
+from runner.spec.idlist import load_ids
 from runner.spec.specs import load_specs
+from runner.spec.table import load_rows
 from runner.spec.yamlfile import parse_yaml, read_yaml
 from runner.toloka.digest import MARK
 from runner.toloka.listing import page_in

@@ -100,7 +100,15 @@ REFUSED: dict[str, tuple[str | bytes | Callable[[], str | bytes], str]] = {
         lambda: THANKS + "x" + ": x" * 1_000_000 + "\n",
         '":" cannot stand here',
     ),
-    "unknown version": ("%YAML 9.9\n---\n" + THANKS, "text cannot start with %"),
+    "unknown version": ("%YAML 9.9\n---\n" + THANKS, "a line that starts with % is an order"),
+    "many directives": (
+        lambda: "".join(f"%TAG !{n}! tag:x{n}\n" for n in range(80_000)) + "---\n" + THANKS,
+        "a line that starts with % is an order",
+    ),
+    "directives below": (
+        lambda: THANKS + "...\n" + "\n# x\n" * 500_000 + "%TAG ! x\n" * 80_000,
+        "a line that starts with % is an order",
+    ),
     "tabs": (lambda: THANKS + "\t" * 1_000_000, "a tab stands where only spaces may"),
     "/etc/passwd": (FILE + "/etc/passwd\n", '`recipients_file` cannot be "/etc/passwd"'),
     "passwd from here": (FILE + "../../../../../etc/passwd\n", "`recipients_file` cannot be"),

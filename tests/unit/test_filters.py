@@ -259,7 +259,7 @@ def good_conditions(draw: st.DrawFn, templates: bool = True) -> dict[str, object
     if draw(st.integers(0, 3)) == 0:
         operator = draw(st.sampled_from(ORDER))
         value: object = draw(st.integers(0, 100) | st.floats(0, 100))
-        key = draw(st.text("abc012-_.", min_size=1))
+        key = draw(st.text("abc012-_", min_size=1, max_size=64))
         condition: dict[str, object] = {"category": "skill", "key": key, "operator": operator}
         if operator != "EQ" or draw(st.booleans()):
             condition["value"] = value

@@ -78,7 +78,7 @@ def test_nothing_is_wrong_with_a_right_message(data: object) -> None:
     assert list(Draft7Validator(load_schema("message")).iter_errors(data)) == []
 
 
-NO_ID = "write the id as it is in Toloka, without spaces"
+NO_ID = "an id has 1 to 64 letters, digits, - and _, and nothing around it"
 IDS = "write a list of Toloker ids, each after a dash, or one {{ expression }} that gives a list"
 TYPES = "write DIRECT, FILTER or ALL"
 REPLIES = "remove it, a reply has only `text`; or remove `reply_to`"
@@ -113,9 +113,9 @@ WRONG: list[tuple[object, Pointer, str, str]] = [
     (message(recipients_column="id"), ("recipients_column",), "`recipients_column` does not go with `recipients_ids`", "remove it: it names a column of `recipients_file`"),
     (message(recipients_ids=None), ("recipients_ids",), "`recipients_ids` has no value", IDS),
     (message(recipients_ids={}), ("recipients_ids",), "`recipients_ids` is a mapping, not a list or text", IDS),
-    (message(recipients_ids=["a\u0085"]), ("recipients_ids", 0), '"a\\x85" is not a Toloker id', NO_ID),
+    (message(recipients_ids=["a\u0085"]), ("recipients_ids", 0), '"a\\x85" is not an id: it holds a control character (U+0085)', NO_ID),
     (message(recipients_ids=["a", ["b"]]), ("recipients_ids", 1), "a list where a Toloker id should be", NO_ID),
-    (message(for_each="rows.yaml"), ("for_each",), '`for_each` cannot be "rows.yaml"', "name a .csv, .json or .jsonl file"),
+    (message(for_each="rows.yaml"), ("for_each",), '`for_each` cannot be "rows.yaml"', "name a .csv, .tsv, .json or .jsonl file"),
     (filtered(recipients_filter={**CONDITION, "operator": "GT"}), ("recipients_filter", "operator"), "country takes EQ or NE, not GT", "write operator: EQ"),
     (filtered(recipients_filter=None), ("recipients_filter",), "nothing where a condition should be", "write a condition, {category: profile, key: country, operator: EQ, value: US}, or a list of them under `and` or `or`"),
     # Languages.
@@ -372,7 +372,7 @@ def target(**settings: object) -> dict[str, object]:
         ({"policy": None}, ("policy",), "`policy` has no value", "write each as name: value, such as allow_all: false"),
         ({"lint": {"html": "Warn"}}, ("lint", "html"), '`lint.html` cannot be "Warn"', "did you mean warning? There are off, warning, error"),
         ({"lint": {"html": False}}, ("lint", "html"), "`lint.html` cannot be false", "write off, warning or error"),
-        ({"suppress": "a.csv"}, ("suppress",), '`suppress` cannot be "a.csv"', "name a .txt file with one id a line"),
+        ({"suppress": "a.xls"}, ("suppress",), '`suppress` cannot be "a.xls"', "name a .txt file with one id a line, a .csv or .tsv file, or a list of such files"),
     ],
 )  # fmt: skip
 def test_one_mistake_in_the_configuration_is_one_sentence(

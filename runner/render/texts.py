@@ -1,0 +1,30 @@
+"""What is wrong with a topic or a text once it is rendered."""
+
+from __future__ import annotations
+
+import re
+
+from runner.errors import Problem
+from runner.render.templates import Source
+
+# The template process stops at as many.
+_MAX_CHARACTERS = 1_000_000
+_BAD_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def find_text_problems(source: Source, rendered: str) -> list[Problem]:
+    """Say what Toloka or a Toloker could not take; `source` is where it is written."""
+    name = ".".join(map(str, source.pointer))
+    if not rendered.strip():
+        what = f"{name} is empty once it is rendered"
+        return [Problem(source.place(), what, "write something, or drop the language")]
+    if len(rendered) > _MAX_CHARACTERS:
+        what = f"{name} is {len(rendered):,} characters long"
+        return [Problem(source.place(), what, f"write no more than {_MAX_CHARACTERS:,}")]
+    if source.pointer[0] == "topic" and "\n" in rendered:
+        return [Problem(source.place(), f"{name} holds a line end", "write it on one line")]
+    bad = _BAD_IN_TEXT.search(rendered)
+    if bad:
+        what = f"{name} holds the control character U+{ord(bad.group()):04X}"
+        return [Problem(source.place(), what, "remove it")]
+    return []

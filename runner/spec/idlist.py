@@ -1,0 +1,84 @@
+"""Lists of ids: one reader for recipients and for whom nobody may write to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from runner.errors import MessagesError, Place, Problem
+from runner.spec.datafile import DataError, guarded, has_suffix, lines_of
+from runner.spec.table import load_rows
+from runner.toloka.ids import ID_HINT, ODD, distinct, odd_among, sent_as, why_no_id
+from runner.wording import shown
+
+MAX_IDS = 1_000_000
+_MAX_BAD_IDS = 20
+
+
+class _Listed(NamedTuple):
+    """An id, the line it stands on, and whether its author says that it is right as it is."""
+
+    id: str
+    line: int
+    is_as_is: bool
+
+
+def load_ids(path: Path, column: str, *, may_be_odd: bool = False) -> tuple[str, ...]:
+    """Load ids as they are sent, each once: one a line, or one column of a table.
+
+    Raises `MessagesError`, at the lines of the data file.
+    """
+    reading = _Reading(path, column)
+    guarded(path, reading.read)
+    if not may_be_odd:
+        reading.find_odd()
+    if reading.problems:
+        raise MessagesError(reading.problems)
+    return distinct(each.id for each in reading.found)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One list, on its way in."""
+
+    path: Path
+    column: str
+    found: list[_Listed] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def read(self) -> None:
+        for line, text in _entries(self.path, self.column):
+            if len(self.found) >= MAX_IDS:
+                raise DataError(line, f"more than {MAX_IDS:,} ids", "split the message in two")
+            self._take(line, text)
+            if len(self.problems) >= _MAX_BAD_IDS:
+                return
+
+    def _take(self, line: int, text: str) -> None:
+        listed, sign, reason = (part.strip() for part in text.partition("#"))
+        if why := why_no_id(listed, self.column) if listed or not sign else "":
+            self._complain(line, f"this is not an id: {why}", ID_HINT)
+        elif listed:
+            self.found.append(_Listed(sent_as(listed), line, reason == "as is"))
+        elif not why_no_id(reason):
+            # `#ID` may be an id that is taken out, and a spreadsheet's or a chat's way to write it.
+            hint = "write more than one word, or remove the #"
+            self._complain(line, "nobody knows whether this is a comment or an id", hint)
+
+    def find_odd(self) -> None:
+        odd = [self.found[index] for index in odd_among([each.id for each in self.found])]
+        for each in [each for each in odd if not each.is_as_is][:_MAX_BAD_IDS]:
+            self._complain(each.line, ODD, "mend it, or write `# as is` after it", "odd-id")
+
+    def _complain(self, line: int, what: str, hint: str, rule: str = "spec") -> None:
+        self.problems.append(Problem(Place(shown(self.path), line), what, hint, rule))
+
+
+def _entries(path: Path, column: str) -> Iterator[tuple[int, str]]:
+    if has_suffix(path, ".txt"):
+        lines = enumerate(lines_of(path), start=1)
+        return ((number, line) for number, line in lines if line.strip())
+    rows = load_rows(path, frozenset({column}), needs=column)
+    return ((row.number, str(row.values[column])) for row in rows)

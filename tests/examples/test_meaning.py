@@ -1,0 +1,242 @@
+"""Each rule on what a file means: what it refuses, in which words, and what honest files it lets pass.
+
+A row is a name, the files of a project, and what `validate --strict` says of them: the beginnings of
+its lines, or nothing where all is well. A message that is not among the files is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from support import THANKS, TOLOKER, Project
+
+Files = Mapping[str, str | bytes]
+Row = tuple[str, Files, tuple[str, ...]]
+
+ME = "messages/m.yaml"
+WAY = "put the text in quotes"
+
+
+def topic(written: str) -> Files:
+    """A message with this topic, as it is written after `EN: `."""
+    return {ME: THANKS.replace('"Thank you!"', written)}
+
+
+def extra(written: str) -> Files:
+    """A message with more lines."""
+    return {ME: THANKS + written}
+
+
+YAML: list[Row] = [
+    ("separator in a spec", extra("# note\u2028revision: 7\n"), (f"{ME}:9:7: error: a line separator (U+2028) out of a word processor; make it a line end",)),
+    ("separator in a list", extra("# note\x85revision: 7\n"), (f"{ME}:9:7: error: a line separator (U+0085)",)),
+    ("separator in a text", topic('"Hello\u2029you"'), (f"{ME}:2:13: error: a line separator (U+2029)",)),
+    ("vertical tab", extra("# note\x0brevision: 7\n"), (f"{ME}:9:7: error: a line separator (U+000B)",)),
+    ("carriage return", extra("# note\rrevision: 7\n"), (f"{ME}:9:7: error: a carriage return (U+000D) stands alone; save the file with plain line ends",)),
+    ("separator in the configuration", {"runner.yaml": "# note\u2028target: production\n"}, ("runner.yaml:1:7: error: a line separator (U+2028)",)),
+    ("escaped separator", topic(r'"Hello\u2028you"'), ()),
+    ("lines of Windows", {ME: THANKS.replace("\n", "\r\n")}, ()),
+    ("emoji in halves", topic(r'"Hello \ud83d\ude00"'), ()),
+    ("duplicate key", extra("answerable: true\n"), (f'{ME}:9:1: error: duplicate key "answerable"; keep one of the two',)),
+    ("unused anchor", topic("&Co are here"), (f"{ME}:2:7: error: nothing refers to the anchor &Co; {WAY}, EN: \"&Co are here\", or under `EN: |`",)),
+    ("unused anchor of a list", extra("variables: {a: &a [1], b: 2}\n"), (f"{ME}:9:16: error: nothing refers to the anchor &a; remove &a, or quote it if it is text",)),
+    ("anchor that is named twice", extra("variables: {a: &a 1, b: &a 2, c: *a}\n"), (f"{ME}:9:16: error: nothing refers to the anchor &a",)),
+    ("anchor that is used", extra("variables: {a: &a cats, b: *a}\n"), ()),
+    ("merge key", extra("variables: {a: &a {b: 1}, c: {<<: *a}}\n"), (f"{ME}:9:31: error: merge keys (<<)",)),
+    ("tag of nothing", topic("! Attention"), (f"{ME}:2:7: error: the tag ! is not used here; {WAY}, EN: \"! Attention\", or under `EN: |`",)),
+    ("tag of text", extra("variables: {a: !!str 5}\n"), (f"{ME}:9:16: error: the tag tag:yaml.org,2002:str is not used here; remove it",)),
+    ("directive", {ME: "%YAML 1.2\n---\n" + THANKS}, (f"{ME}:1:1: error: a line that starts with % is an order to the parser; remove it",)),
+    ("document mark", {ME: "---\n" + THANKS}, ()),
+    ("second document", extra("---\n" + THANKS), (f"{ME}:9:1: error: a second document starts here; one file holds one",)),
+    ("no-break space in a key", extra("variables: {a\xa0b: 1}\n"), (f"{ME}:9:13: error: a no-break space (U+00A0) stands in this word",)),
+    ("Cyrillic letter in a key", {ME: THANKS.replace("text:", "t\u0435xt:")}, (f"{ME}:3:1: error: a cyrillic small letter ie (U+0435) stands among Latin letters; write it all in Latin letters: text",)),
+    ("Cyrillic letter in a language", topic('"Hi"\n  RU: "Hi"\n  \u0415N: "Hi"'), (f"{ME}:4:3: error: a cyrillic capital letter ie (U+0415) stands among Latin letters; write it all in Latin letters: EN",)),
+    ("keys in other scripts", extra("variables: {labels: {имя: 1, שם: 2, user_имя: 3, Größe: 4}}\n"), ()),
+    ("no-break space after a colon", {ME: THANKS.replace('EN: "Thank', 'EN:\xa0"Thank')}, (f"{ME}:2:6: error: a no-break space (U+00A0) follows the colon, and YAML takes it for text; write a plain space",)),
+    ("comment in a topic", topic("Pool #5 is open"), (f"{ME}:2:12: error: the text ends before this #, which begins a comment; {WAY}, EN: \"Pool #5 is open\", or under `EN: |`",)),
+    ("comment with a space in a topic", topic("Thank you # in English"), (f"{ME}:2:17: error: the text ends before this #",)),
+    ("nothing but a comment", topic("#5 is open"), (f"{ME}:2:7: error: the text ends before this #",)),
+    ("comment below a topic", topic("Pool\n    #5 is open"), (f"{ME}:3:5: error: the text ends before this #, which begins a comment; {WAY}, or under `EN: |`",)),
+    ("comment in brackets", {ME: THANKS.replace('\n  EN: "Thank you!"', " {EN: Pool #5\n  }")}, (f"{ME}:1:18: error: the text ends before this #",)),
+    ("comment in a variable", extra("variables:\n  ticket: number #12\n"), (f"{ME}:10:18: error: the text ends before this #, which begins a comment; put the text in quotes, or the comment on a line of its own",)),
+    ("comment in a shared variable", {"runner.yaml": "variables:\n  ticket: number #12\n"}, ("runner.yaml:2:18: error: the text ends before this #",)),
+    ("number sign in quotes", topic('"Pool #5 is open"'), ()),
+    ("number sign in a block", topic("| # as it is\n    Pool #5 is open"), ()),
+    ("number sign inside a word", topic("Pool#5 is open"), ()),
+    ("comment after a quote", topic('"Pool"  # in English'), ()),
+    ("comment between the languages", topic('Pool\n  # Russian follows\n  #and more'), ()),
+    ("comments elsewhere", extra("variables:\n  team: cats  # see wiki\n  n: 5 #five\ndraft: true #yet\n"), ()),
+    ("bracket", topic("[Update] More tasks"), (f"{ME}:2:16: error: \"M\" cannot stand here; {WAY}, EN: \"[Update] More tasks\", or under `EN: |`",)),
+    ("bracket alone", topic("[Update]"), (f"{ME}:2:7: error: `topic.EN` is a list, not text; {WAY}, or under `EN: |`",)),
+    ("brace", topic("{name}, hello"), (f"{ME}:2:13: error: \",\" cannot stand here; {WAY}, EN: \"{{name}}, hello\", or under `EN: |`",)),
+    ("star", topic("*Important*"), (f"{ME}:2:7: error: text cannot start with *; {WAY}, EN: \"*Important*\", or under `EN: |`",)),
+    ("at sign", topic("@all"), (f"{ME}:2:7: error: text cannot start with @; {WAY}, EN: \"@all\", or under `EN: |`",)),
+    ("colon", topic("Hello: world"), (f"{ME}:2:12: error: \":\" cannot stand here; {WAY}, EN: \"Hello: world\", or under `EN: |`",)),
+    ("colon in the second line", topic("Hello,\n    note: world"), (f"{ME}:3:9: error: \":\" cannot stand here; {WAY}, or under `EN: |`",)),
+    ("dash", topic("- one"), (f"{ME}:2:7: error: \"-\" cannot stand here; {WAY}, EN: \"- one\", or under `EN: |`",)),
+    ("quoted word", topic('"Cats" are open'), (f"{ME}:2:14: error: \"a\" cannot stand here; {WAY}, EN: '\"Cats\" are open', or under `EN: |`",)),
+    ("template", topic("{{ name }}, hello"), (f"{ME}:2:8: error: a key must be plain text; {WAY}, EN: \"{{{{ name }}}}, hello\", or under `EN: |`",)),
+    ("line end in a topic", topic("|\n    Hello\n    you"), (f"{ME}:3:5: error: topic.EN holds a line end; write it on one line",)),
+    ("one final line end of a topic", topic("|\n    Hello"), ()),
+    ("link in quotes", topic('"[our guide](https://example.com) #1"'), ()),
+    ("wrong indentation keeps its hint", topic('"Hi"\n   RU: "x"'), (f"{ME}:3:4: error: \"R\" cannot stand here; check the indentation of this line and the ones above",)),
+]  # fmt: skip
+
+
+def renamed(path: str) -> Files:
+    """Another message, with another topic, in this file."""
+    return {path: THANKS.replace("Thank you!", "Hello")}
+
+
+HINT = "rename it; an `id:` keeps the name that it was sent under"
+FILES: list[Row] = [
+    ("runner.yml", {"runner.yml": "target: local\n"}, ("runner.yml is not read: call it runner.yaml, or otherwise",)),
+    ("Runner.yaml", {"Runner.yaml": "target: local\n", "runner.yaml": ""}, ("Runner.yaml is not read",)),
+    ("runner.yaml.txt", {"runner.yaml.txt": "target: local\n"}, ("runner.yaml.txt is not read",)),
+    ("runner.toml of somebody else", {"runner.toml": "", "runner.yaml": "target: local\n"}, ()),
+    ("message saved as text", renamed("messages/a.yaml.txt"), ("messages/a.yaml.txt:1:1: error: this file is not read: a message is a .yaml or .yml file; call it .yaml, which takes JSON too, or begin its name with _",)),
+    ("message in JSON", {"messages/a.json": '{"topic": {}}'}, ("messages/a.json:1:1: error: this file is not read",)),
+    ("other files", {"messages/README.md": "", "messages/rows.json": "[]", "messages/_old.yaml.txt": ""}, ()),
+    ("name of a device", renamed("messages/con.yaml"), (f"messages/con.yaml:1:1: error: Windows has no file of this name; {HINT}",)),
+    ("name like a device's", renamed("messages/console.yaml"), ()),
+    ("names that differ in case", renamed("messages/M.yaml"), (f"{ME}:1:1: error: Windows and macOS take this file and M.yaml for one; {HINT}",)),
+    ("one id twice", {**renamed("messages/a.yaml"), **extra("id: a\n")}, (f'{ME}:9:5: error: the id "a" is already that of messages/a.yaml; two messages need two ids',)),
+    ("id that is not a path's", {**renamed("messages/a.yaml"), **extra("id: b\n")}, ()),
+    ("country's code", topic('"Hi"\n  UA: "Hi"'), (f'{ME}:3:3: error: "UA" is not a language code; write UK', f"{ME}:4:1: error: `text` has no UA")),
+    ("small letters", topic('"Hi"\n  ru: "Hi"'), (f'{ME}:3:3: error: "ru" is not a language code; write RU', f"{ME}:4:1: error: `text` has no RU")),
+    ("language with its country", topic('"Hi"\n  PT-BR: "Hi"'), (f'{ME}:3:3: error: "PT-BR" is not a language code; write PT',)),
+    ("language that is none", topic('"Hi"\n  XX: "Hi"'), (f'{ME}:3:3: error: "XX" is not a language code; a language is two upper-case', f"{ME}:4:1: error: `text` has no XX")),
+    ("language better known as a country", {ME: THANKS.replace("EN:", "BR:")}, (f"{ME}:4:8: error: text.BR is in Breton by its code BR, which Brazil has too (there it is PT)",)),
+    ("waived", {ME: THANKS.replace("EN:", "BR:") + "lint: {language: they speak Breton}\n"}, ()),
+    ("Ukrainian in Latin letters", {ME: THANKS.replace("EN:", "UK:")}, (f"{ME}:4:8: error: text.UK is in Ukrainian by its code UK, which the United Kingdom has too (there it is EN)",)),
+    ("Ukrainian", {ME: THANKS.replace("EN:", "UK:").replace("Amazing", "Чудово")}, ()),
+    ("separator in a partial", {"messages/_partials/a": "x\u2028y", **topic('"{% include \'a\' %}"')}, (f"{ME}:2:8: error: template: messages/_partials/a:1: a line separator (U+2028)",)),
+]  # fmt: skip
+
+FROM_FILE = THANKS.replace(f"recipients_ids:\n  - {TOLOKER}", "recipients_file: ids.txt")
+FROM_TABLE = FROM_FILE.replace("ids.txt", "ids.csv")
+IDS = "messages/ids.txt"
+TABLE = "messages/ids.csv"
+NO_ID = "error: this is not an id: it"
+SHEET = "error: this id is unlike nine in ten of its list: did a spreadsheet touch it?"
+MANY = [f"{number:032x}" for number in range(1, 20)]
+
+
+def listed(text: str | bytes) -> Files:
+    """A message to the ids in this list."""
+    return {ME: FROM_FILE, IDS: text}
+
+
+def column(text: str | bytes, extra: str = "") -> Files:
+    """A message to the ids in a table."""
+    return {ME: FROM_TABLE + extra, TABLE: text}
+
+
+def never(text: str, extra: str = "suppress: optout.txt\n") -> Files:
+    """A list of those whom nobody may write to."""
+    return {"runner.yaml": extra, "optout.txt": text}
+
+
+PEOPLE: list[Row] = [
+    ("id in quotes with a comma", never(f'"{TOLOKER}",\n'), (f"optout.txt:1:1: {NO_ID} holds a quotation mark (U+0022); an id has 1 to 64 letters, digits, - and _, and nothing around it",)),
+    ("id with a semicolon", never(f"a\n{TOLOKER};\n"), (f"optout.txt:2:1: {NO_ID} holds a semicolon (U+003B)",)),
+    ("id that is commented out", never(f"#{TOLOKER}\n"), ("optout.txt:1:1: error: nobody knows whether this is a comment or an id; write more than one word, or remove the #",)),
+    ("id that is commented out with a reason", never(f"# {TOLOKER} # left us\n"), ()),
+    ("two ids on a line", never("a,b\n"), (f"optout.txt:1:1: {NO_ID} holds a comma (U+002C)",)),
+    ("two ids and a space", never("a b\n"), (f"optout.txt:1:1: {NO_ID} holds a space (U+0020)",)),
+    ("zero-width space", never("a\u200b\n"), (f"optout.txt:1:1: {NO_ID} holds a zero width space (U+200B)",)),
+    ("no-break space inside", never("a\xa0b\n"), (f"optout.txt:1:1: {NO_ID} holds a no-break space (U+00A0)",)),
+    ("two byte order marks", never("\ufeffa\n\ufeffb\n"), ("optout.txt:2:1: error: a byte order mark (U+FEFF) that does not begin the file; remove it",)),
+    ("Cyrillic letter in an id", never("\u0430b\n"), (f"optout.txt:1:1: {NO_ID} holds a cyrillic small letter a (U+0430)",)),
+    ("separator in a list", never("# note\u2028a\n"), ("optout.txt:1:7: error: a line separator (U+2028)",)),
+    ("list as people write it", never(f"\ufeff# Who asked not to be written to:\n\n  {'b' * 32}  # 3 May\r\nC-1_d#by phone\n#\n"), ()),
+    ("several lists", {**never("a\n", "suppress: [optout.txt, b.csv]\nsuppress_column: who\n"), "b.csv": "name;Who\nAnn;b\n"}, ()),
+    ("bad line in the second list", {**never("a\n", "suppress: [optout.txt, b.csv]\nsuppress_column: who\n"), "b.csv": "who\nN/A\n"}, (f"b.csv:2:1: {NO_ID} holds a solidus (U+002F)",)),
+    ("list that is not there", never("a\n", "suppress: [optout.txt, gone.txt]\n"), ("runner.yaml:1:24: error: `suppress`: there is no such file",)),
+    *((f"recipient {word}", {ME: THANKS.replace(f"- {TOLOKER}", f"- {word!r}")}, (f"{ME}:7:5: error: \"{word[:60]}{'…' * (len(word) > 60)}\" is not an id: it {why}",)) for word, why in (("N/A", "holds a solidus"), ("#REF!", "holds a number sign"), ("1.23E+31", "holds a full stop"), ("[abc]", "holds a left square bracket"), ("Total", "is a word"), ("NA", "is a word"), ("nan", "is a word"), ("null", "is a word"), ("None", "is a word"), ("toloker_id", "is a word"), ("a" * 65, "has more than 64 characters"))),
+    ("word in a file", listed("a\nTotal\n"), (f"{IDS}:2:1: {NO_ID} is a word",)),
+    ("column's own name", column("who\na\nWho\n", "recipients_column: who\n"), (f"{TABLE}:3:1: {NO_ID} is a word",)),
+    ("empty cell of a column", column("toloker_id,name\na,Ann\n,Bob\n"), (f"{TABLE}:3:1: {NO_ID} is empty",)),
+    ("thread that is no id", {ME: "thread_id: a b\ntext: {EN: Hi}\n"}, (f"{ME}:1:12: error: `thread_id` cannot be \"a b\"",)),
+    ("skill that is no id", {ME: THANKS.replace("DIRECT", "FILTER").replace(f"recipients_ids:\n  - {TOLOKER}", "recipients_filter: {category: skill, key: a.b, operator: GTE, value: 1}")}, (f"{ME}:6:43: error: \"a.b\" is not a skill id",)),
+    ("31 digits among 32", listed("".join(f"{each}\n" for each in MANY) + "a" * 31), (f"{IDS}:20:1: {SHEET}; mend it, or write `# as is` after it",)),
+    ("31 digits as they are", listed("".join(f"{each}\n" for each in MANY) + "a" * 31 + "  # as is"), ()),
+    ("31 digits that are waived", {**listed("".join(f"{each}\n" for each in MANY) + "a" * 31), ME: FROM_FILE + "lint: {odd-id: an older id}\n"}, ()),
+    ("31 digits among few", listed(f"{MANY[0]}\n{'a' * 31}\n"), ()),
+    ("ids of another kind", listed("".join(f"winner-{number}\n" for number in range(20))), ()),
+]  # fmt: skip
+
+ROWS = [*YAML, *FILES, *PEOPLE]
+
+
+def test_an_odd_id_is_told_where_it_is_written(project: Project) -> None:
+    ids = "".join(f"  - {each}\n" for each in (*MANY, "a" * 31))
+    project.write(ME, THANKS.replace(f"  - {TOLOKER}\n", ids))
+    rows = "".join(f"{each},x\n" for each in (*MANY, "a" * 31))
+    project.write("messages/rows.csv", "toloker_id,name\n" + rows)
+    project.write(
+        "messages/r.yaml",
+        THANKS.replace(f"  - {TOLOKER}", "  - '{{ row.toloker_id }}'") + "for_each: rows.csv\n",
+    )
+    shown = project.run("validate")
+    assert shown.code == 3
+    for place in (f"{ME}:26:5", "messages/rows.csv:21:1"):
+        assert f"{place}: {SHEET}; mend it, or write `lint: {{odd-id: why}}`" in shown.out
+
+
+def test_ids_are_compared_without_case_and_sent_in_small_letters(project: Project) -> None:
+    large = TOLOKER.upper()
+    project.write("runner.yaml", "suppress: optout.txt\n")
+    project.write("optout.txt", "BOB\n")
+    project.write(ME, THANKS.replace(TOLOKER, f"{large}\n  - {TOLOKER}\n  - Ann\n  - ann\n  - bob"))
+    assert project.run("send", "--results", "results.json").code == 0
+    found = {each["status"]: each["recipients_ids"] for each in project.results()["deliveries"]}
+    assert found == {"sent": [TOLOKER, "Ann"], "suppressed": ["bob"]}
+
+
+def test_a_bad_line_in_a_suppression_list_stops_everything(project: Project) -> None:
+    project.write(ME, THANKS)
+    for path, content in never(f"{TOLOKER};\n").items():
+        project.write(path, content)
+    for command in ("validate", "plan", "send"):
+        shown = project.run(command)
+        assert (shown.code, "optout.txt:1:1: error:" in shown.err) == (2, True), command
+
+
+def test_one_id_is_one_message_whichever_file_is_named(project: Project) -> None:
+    project.write("messages/bonus.yaml", THANKS)
+    project.write("messages/copy.yaml", THANKS + "id: bonus\n")
+    for name, place, other in (
+        ("bonus", "messages/bonus.yaml:1:1", "messages/copy.yaml"),
+        ("copy", "messages/copy.yaml:9:5", "messages/bonus.yaml"),
+    ):
+        shown = project.run("send", f"messages/{name}.yaml")
+        said = f'{place}: error: the id "bonus" is also that of {other}; two messages need two ids'
+        assert shown.code == 3
+        assert said in shown.err
+
+
+def test_what_only_looks_like_a_message_is_a_warning_in_every_command(project: Project) -> None:
+    project.write(ME, THANKS)
+    project.write("messages/a.yaml.txt", THANKS)
+    for command in ("validate", "plan", "send"):
+        shown = project.run(command)
+        assert shown.code == 0
+        assert "messages/a.yaml.txt:1:1: warning: this file is not read" in shown.out + shown.err
+        assert project.run(command, "--strict").code == 3
+
+
+@pytest.mark.parametrize(("name", "files", "said"), ROWS, ids=[row[0] for row in ROWS])
+def test_a_file_means_what_its_author_means(
+    name: str, files: Files, said: tuple[str, ...], project: Project
+) -> None:
+    for path, content in {ME: THANKS, **files}.items():
+        project.write(path, content)
+    shown = project.run("validate", "--strict")
+    lines = (shown.out + shown.err).splitlines()
+    found = [line for line in lines if "error: " in line.lower()]
+    assert len(found) == len(said), found
+    for line, begin in zip(found, said, strict=True):
+        assert begin in line, name
+    assert (shown.code == 0) == (not said)
