@@ -168,8 +168,7 @@ class Builder:
             shape = self._shape_here()
             if shape != "id":
                 value, wrong = core_value(text)
-                if shape == "printed":
-                    value = _as_written(value, text)
+                value = _as_written(value, text, shape)
                 if wrong:
                     self._complain(event, wrong, "put text in quotes")
             start, end = _index(event.start_mark), _index(event.end_mark)
@@ -329,10 +328,11 @@ class Builder:
         return self._because(explain(self._source, at, begun))
 
 
-def _as_written(value: object, text: str) -> object:
+def _as_written(value: object, text: str, shape: Shape | Leaf | None) -> object:
     """Keep the digits of a number that a template may print."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return Written(text, value) if is_number and str(value) != text else value
+    is_odd = shape == "printed" and is_number and str(value) != text
+    return Written(text, value) if is_odd else value
 
 
 def _index(mark: _Mark | None) -> int:
