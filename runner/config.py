@@ -31,6 +31,7 @@ BUILT_IN_URLS: Mapping[str, str] = {
 LOCAL = "local"
 STATE_FOLDER = ".message-runner"
 RESULTS_FOLDER = "results"
+_HEADS = "refs/heads/"
 TOKEN_VARIABLE = "TOLOKA_TOKEN"  # noqa: S105  (the variable's name, not a token)
 ACCOUNT_VARIABLE = "TOLOKA_ACT_UNDER_ACCOUNT_ID"
 _MAX_TOKEN = 4096
@@ -60,6 +61,18 @@ class Target:
     def is_loopback(self) -> bool:
         """Whether it runs on this machine, whoever started it."""
         return self.url is None or is_loopback(urlsplit(self.url).hostname or "")
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsBranch:
+    """Where machines share the manifest: the full name of a ref, and of a remote that has it."""
+
+    ref: str
+    remote: str
+
+    @property
+    def shown(self) -> str:
+        return f"{self.ref.removeprefix(_HEADS)} of {self.remote}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,13 +239,26 @@ def is_loopback(host: str) -> bool:
 
 
 def manifest_path(config: Config, target: Target, flag: Path | None) -> Path:
-    """The manifest of a target: `results/<host>.jsonl`, with the port where it is not the usual."""
-    if flag is not None:
-        return flag
-    if target.url is None:
-        return config.project / RESULTS_FOLDER / f"{LOCAL}.jsonl"
-    host = urlsplit(target.url).netloc.replace("[", "").replace("]", "").replace(":", "-")
-    return config.project / RESULTS_FOLDER / f"{host}.jsonl"
+    """The manifest of a target where it is a file: `results/<host>.jsonl`."""
+    return flag or config.project / RESULTS_FOLDER / f"{host_of(target)}.jsonl"
+
+
+def host_of(target: Target) -> str:
+    """What a target's manifest is named after: its host, with the port where it is not the usual."""
+    netloc = LOCAL if target.url is None else urlsplit(target.url).netloc
+    return netloc.replace("[", "").replace("]", "").replace(":", "-")
+
+
+def results_branch(config: Config, target: Target, flag: Path | None) -> ResultsBranch | None:
+    """The branch that a remote target's manifest is on; None where it is a file."""
+    section = config.section("results")
+    if flag is not None or target.url is None or not section:
+        return None
+    if ("branch" in section) == ("ref" in section):
+        where = config.file.place(("results",)) if config.file else paths.CONFIG_NAME
+        raise SurroundingsError(f"{where}: error: `results` takes one of `branch` and `ref`")
+    ref = section.get("ref") or f"{_HEADS}{section['branch']}"
+    return ResultsBranch(str(ref), str(section.get("remote", "origin")))
 
 
 def load_token(

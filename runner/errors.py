@@ -87,6 +87,20 @@ class LaterError(RunnerError):
     exit_code = ExitCode.LATER
 
 
+class MovedError(RunnerError):
+    """A run on another machine was quicker: everything has to be read and planned again."""
+
+    exit_code = ExitCode.LATER
+
+
+class StoppedError(RunnerError):
+    """A signal ended the program before it had begun."""
+
+    def __init__(self, code: ExitCode) -> None:
+        self.exit_code = code  # type: ignore[misc]
+        super().__init__("stopped before anything was sent")
+
+
 class MessagesError(RunnerError):
     """The messages or the policy say no, and nothing was sent: exit 3."""
 

@@ -137,14 +137,12 @@ class Prepared:
         """
         may_repeat = {spec.id for spec in self.specs if "same-words" in spec.lint}
         objections = find_objections(plan, self.policy, self.is_gone, may_repeat)
-        problems = [
-            *self.warnings,
-            *(self.problem(message, fault) for message, fault in objections),
-        ]
-        if not objections:
+        problems = [self.problem(message, fault) for message, fault in objections]
+        if not problems:
             renamed = find_renamed(plan, self.is_gone)
             warnings = [self.problem(message, fault) for message, fault in renamed]
             problems += [replace(each, severity="warning") for each in warnings]
+        problems += self.warnings
         for planned in plan.messages:
             if planned.deliveries:
                 problems += self.lint.get(planned.message.id, ())

@@ -45,6 +45,8 @@ _COMMANDS = {
     "status": "Show what the manifest knows: who got what, and what is in doubt.",
     "replies": "Show what Tolokers answered to what we sent.",
     "resolve": "Settle what is unknown or in doubt by hand.",
+    "unlock": "End a run that is open on the results branch.",
+    "stop": "Stop all sending to a target, from whatever machine, until it is lifted.",
     "init": "Write a working set-up: configuration, first message, CI workflow.",
     "schema": "Print a JSON Schema: message (the default), config, manifest or results.",
     "emulator": "Serve a local Toloka for rehearsals, on this machine only; prints its URL.",

@@ -13,13 +13,17 @@ from dataclasses import dataclass
 import click
 
 from runner import __version__
+from runner.cli.manifests import Patience, open_manifest, worst
 from runner.cli.settings import Pacing, Settings
 from runner.config import load_token
-from runner.errors import ExitCode, LaterError, ListError, SurroundingsError
-from runner.manifest.file import Manifest
+from runner.errors import ExitCode, LaterError, ListError, StoppedError, SurroundingsError
+from runner.manifest.lease import Lease
+from runner.manifest.manifest import Manifest
+from runner.manifest.times import TIMES
 from runner.model import Thread
+from runner.toloka.bounded import Permit
 from runner.toloka.client import Client
-from runner.toloka.pace import Pace
+from runner.toloka.pace import Pace, Stopped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,20 +39,37 @@ class Connection:
 
     def exit_code(self, code: ExitCode) -> ExitCode:
         """A signal comes before every other reason to end."""
-        return ExitCode(128 + self.signals[0]) if self.signals else code
+        if self.signals:
+            return ExitCode(128 + self.signals[0])
+        return ExitCode(worst(code, self.manifest.lost))
 
 
 @contextmanager
-def open_connection(settings: Settings, pacing: Pacing) -> Iterator[Connection]:
-    """Open the target, its emulator before it where it is local, and lock the manifest."""
+def open_connection(
+    settings: Settings, pacing: Pacing, *, until_s: float | None = None, at_once: bool = False
+) -> Iterator[Connection]:
+    """Open the target, its emulator before it where it is local, and lock the manifest.
+
+    `until_s` is until when to wait for the turn on a results branch, which is taken `at_once` or by
+    the first line that is written.
+    """
     stop = threading.Event()
     pace = Pace(pacing.rate, stop)
-    account_id = settings.target.account_id
+    patience = Patience.until(stop, until_s, at_once=at_once)
+    lease = Lease(TIMES, stop, kills=True) if settings.branch else None
     with (
         _signals(stop) as caught,
-        open_client(settings, pacing, pace) as (client, target),
-        Manifest.open(settings.manifest, target, new_run(), account_id) as manifest,
+        open_client(settings, pacing, pace, lease) as (client, target),
+        _or_interrupted(caught),
+        open_manifest(settings, target, new_run(), patience, lease) as (manifest, beat),
     ):
+
+        def beat_and_look() -> None:
+            beat()
+            if manifest.lost is not None:
+                stop.set()
+
+        pace.beat = beat_and_look
         yield Connection(
             settings=settings,
             client=client,
@@ -57,6 +78,17 @@ def open_connection(settings: Settings, pacing: Pacing) -> Iterator[Connection]:
             manifest=manifest,
             signals=caught,
         )
+
+
+@contextmanager
+def _or_interrupted(signals: list[int]) -> Iterator[None]:
+    """Say what ended a wait for the turn."""
+    try:
+        yield
+    except Stopped:
+        # Where no signal was, another run ended this one.
+        code = ExitCode(128 + signals[0]) if signals else ExitCode.LATER
+        raise StoppedError(code) from None
 
 
 def new_run(command: str | None = None) -> dict[str, object]:
@@ -86,6 +118,7 @@ def open_client(
     settings: Settings,
     pacing: Pacing,
     pace: Callable[[], object] | None = None,
+    permit: Permit | None = None,
 ) -> Iterator[tuple[Client, str]]:
     """Open the target, and give its client and the name that the manifest has for it."""
     pace = pace or Pace(pacing.rate)
@@ -105,6 +138,7 @@ def open_client(
         timeout_s=pacing.timeout_s,
         account_id=target.account_id,
         pace=pace,
+        permit=permit,
     )
     yield client, target.url
     client.close()

@@ -11,12 +11,12 @@ import click
 
 from runner import clock
 from runner.cli import options
+from runner.cli.manifests import read_truth
 from runner.cli.options import FILE, Volume, Where
 from runner.cli.results import append_failure, results_file, show_warnings
 from runner.cli.selection import selection
 from runner.errors import ExitCode, MessagesError
 from runner.files import append_text
-from runner.manifest.file import read_history
 from runner.model import Result
 from runner.plan.plan import Plan
 from runner.plan.planfile import plan_document
@@ -26,7 +26,6 @@ from runner.report.harmless import json_text
 from runner.report.results import write_results
 from runner.report.summary import summary_markdown
 from runner.report.text import plan_lines, summary_line
-from runner.wording import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,16 +73,16 @@ def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volu
     with results_file(outputs.results, where, dry_run=True) as (settings, finish):
         try:
             prepared = prepare(selection, settings.config)
-            history = read_history(settings.manifest, settings.target.url)
-            planned, warnings = prepared.plan(history)
+            truth = read_truth(settings, settings.target.url, may_lack=True)
+            planned, warnings = prepared.plan(truth.history)
         except MessagesError as error:
             append_failure(outputs.summary, error.problems)
             raise
-        quota_notes = fit(planned.deliveries, history, clock.now()).quota_notes
+        quota_notes = fit(planned.deliveries, truth.history, clock.now()).quota_notes
         document = plan_document(
             planned,
             target=settings.target_name,
-            manifest=shown(settings.manifest),
+            manifest=truth.told,
             quota_notes=quota_notes,
         )
         results = planned.results
@@ -102,7 +101,7 @@ def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volu
         code = finish(results, ExitCode.DONE)
     if outputs.output_format == "text":
         _show(planned, results, quota_notes, volume)
-    volume.log(f"target: {settings.shown_target}\nmanifest: {shown(settings.manifest)}")
+    volume.log(f"target: {settings.shown_target}\nmanifest: {truth.told}")
     show_warnings(warnings)
     if outputs.output_format == "json":
         click.echo(json_text(document))

@@ -8,13 +8,13 @@ import click
 
 from runner import clock
 from runner.cli import options
+from runner.cli.manifests import read_truth
 from runner.cli.options import FILE, Volume, Where
 from runner.cli.results import show_warnings
 from runner.cli.selection import selection
 from runner.cli.settings import load_settings
 from runner.errors import ExitCode
 from runner.files import write_whole
-from runner.manifest.file import read_history
 from runner.paths import SPEC_SUFFIXES
 from runner.prepare import Selection, prepare
 from runner.report.page import build_page
@@ -45,8 +45,9 @@ def preview(selection: Selection, output: Path, where: Where, volume: Volume) ->
         raise click.UsageError(f"--output {shown(output)} looks like a message: name an .html file")
     settings, now = load_settings(where), clock.now()
     prepared = prepare(selection, settings.config)
-    planned, warnings = prepared.plan(read_history(settings.manifest, settings.target.url))
-    target, manifest = settings.shown_target, shown(settings.manifest)
+    truth = read_truth(settings, settings.target.url, may_lack=True)
+    planned, warnings = prepared.plan(truth.history)
+    target, manifest = settings.shown_target, truth.told
     page = build_page(planned, target=target, manifest=manifest, at=now, verbose=volume.verbose)
     write_whole(output, [page.encode()])
     show_warnings(warnings)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from runner.cli.connection import load_threads, open_connection
+from runner.cli.connection import open_connection
 from runner.cli.options import Speed
 from runner.cli.settings import Settings, load_pacing
+from runner.errors import LaterError
 from runner.lookup.conversation import Activity, find_activity, query_for
 from runner.manifest.history import History
+from runner.send.lists import Lister
 from runner.send.run import Run, RunOptions
 from runner.send.tally import RunResult
 
@@ -19,7 +21,7 @@ def refresh(
 ) -> tuple[RunResult, History, Mapping[tuple[str, int], Activity]]:
     """Settle what is unknown, and find what is going on in our threads; nothing is sent."""
     pacing = load_pacing(speed, settings)
-    with open_connection(settings, pacing) as connection:
+    with open_connection(settings, pacing, at_once=True) as connection:
         options = RunOptions(
             messages=(), jobs=pacing.jobs, settle_s=pacing.settle_s, catches_up=False
         )
@@ -27,6 +29,9 @@ def refresh(
         history = connection.manifest.history()
         query = query_for(history)
         is_stopped = bool(connection.signals)
-        threads = load_threads(connection.client, query) if query and not is_stopped else []
+        lister = Lister(connection.manifest, connection.client, connection.pace)
+        threads = lister.threads(query) if query and not is_stopped else []
+        if lister.failed is not None:
+            raise LaterError(f"Toloka's list of threads could not be had: {lister.failed}")
     code = connection.exit_code(report.exit_code)
     return replace(report, exit_code=code), history, find_activity(history, threads)

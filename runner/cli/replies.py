@@ -9,11 +9,11 @@ import click
 from runner import clock
 from runner.cli import options
 from runner.cli.connection import load_threads, open_client
+from runner.cli.manifests import read_truth
 from runner.cli.options import Speed, Where
 from runner.cli.settings import load_pacing, load_settings
 from runner.errors import ExitCode
 from runner.lookup.conversation import find_answers, query_for
-from runner.manifest.file import read_history
 from runner.report.answers import answer_lines, answers_csv, answers_document
 from runner.report.harmless import json_text
 from runner.wording import plural
@@ -38,7 +38,8 @@ def replies(where: Where, speed: Speed, since: str | None, output_format: str) -
     settings = load_settings(where)
     pacing = load_pacing(speed, settings)
     with open_client(settings, pacing) as (client, target):
-        history = read_history(settings.manifest, target)
+        truth = read_truth(settings, target)
+        history = truth.history
         query = query_for(history)
         threads = load_threads(client, query) if query else []
     answers = find_answers(history, threads, begin)
@@ -50,6 +51,8 @@ def replies(where: Where, speed: Speed, since: str | None, output_format: str) -
         for line in answer_lines(answers):
             click.echo(line)
         click.echo(plural(len(answers), "answer"), err=True)
+        if settings.branch is not None:
+            click.echo(f"manifest: {truth.told}", err=True)
     return ExitCode.DONE
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 
 import click
 
 from runner.cli import options
 from runner.cli.connection import has_token, load_threads, new_run, open_client
+from runner.cli.manifests import Patience, open_manifest
 from runner.cli.options import Speed, Where
 from runner.cli.settings import Settings, load_pacing, load_settings
 from runner.errors import ExitCode, SurroundingsError
 from runner.lookup.claim import Sharing
 from runner.lookup.replies import query_threads
-from runner.manifest.file import Manifest
 from runner.manifest.history import Attempt, History, NotFound
 from runner.manifest.told import describe
 from runner.model import Sent, Thread
@@ -52,15 +53,17 @@ def resolve(
     if message is not None and sent not in (None, _ITS_OWN):
         raise click.UsageError("--message goes with --sent alone: each delivery has its own thread")
     settings = load_settings(where)
-    target, run = settings.target, new_run("resolve")
-    with Manifest.open(settings.manifest, target.url, run, target.account_id) as manifest:
+    run, patience = new_run("resolve"), Patience.until(threading.Event(), at_once=True)
+    with open_manifest(settings, settings.target.url, run, patience) as (manifest, beat):
         history = manifest.history()
         chosen = _chosen(history, delivery, message)
         ids = {each.delivery: _thread_id(each, sent, history) for each in chosen if sent}
-        found = _found_in_toloka(settings, chosen, ids)
+        found = _found_in_toloka(settings, chosen, ids, beat)
         for each in chosen:
             thread = found.get(each.delivery)
             manifest.settle(each.delivery, Sent(thread) if thread else NotFound(), "resolved")
+    if manifest.lost is not None:
+        raise manifest.lost
     for each in chosen:
         word = "sent" if sent else "not sent"
         click.echo(printable(f"{each.message}: {word}, by your word"))
@@ -104,7 +107,10 @@ def _thread_id(attempt: Attempt, sent: str | None, history: History) -> str:
 
 
 def _found_in_toloka(
-    settings: Settings, chosen: Sequence[Attempt], ids: dict[str, str]
+    settings: Settings,
+    chosen: Sequence[Attempt],
+    ids: dict[str, str],
+    beat: Callable[[], object],
 ) -> dict[str, Thread]:
     """Look threads up in Toloka, where there is a token."""
     by_delivery = {each.delivery: each for each in chosen}
@@ -113,6 +119,7 @@ def _found_in_toloka(
         return plain
     with open_client(settings, load_pacing(Speed(), settings)) as (client, _):
         for delivery, thread_id in ids.items():
+            beat()
             threads = load_threads(client, query_threads([thread_id], with_later=False))
             if not threads:
                 raise SurroundingsError(f"Toloka's list has no thread {thread_id}")

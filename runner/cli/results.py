@@ -15,7 +15,7 @@ from runner.files import append_text
 from runner.model import Result
 from runner.report.results import results_document, write_results
 from runner.report.summary import failure_markdown
-from runner.wording import printable, shown
+from runner.wording import printable
 
 Finish = Callable[[Sequence[Result], int], int]
 """Writes what a run came to, and gives its exit code back."""
@@ -50,7 +50,7 @@ def results_file(
     except SurroundingsError as error:
         write((), error.exit_code)
         raise
-    target, manifest = settings.target_name, shown(settings.manifest)
+    target, manifest = settings.target_name, settings.shown_manifest
     write((), ExitCode.BUG)
     try:
         yield settings, write

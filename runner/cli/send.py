@@ -15,12 +15,14 @@ import click
 
 from runner.cli import options
 from runner.cli.connection import Connection, open_connection
+from runner.cli.manifests import LOCK_TIMEOUT_S
 from runner.cli.options import FILE, Speed, Volume, Where
 from runner.cli.plan import Outputs, show_plan
 from runner.cli.results import results_file, show_warnings
 from runner.cli.selection import selection
-from runner.cli.settings import Settings, load_pacing
-from runner.errors import ExitCode, MessagesError, Place, Problem
+from runner.cli.settings import Pacing, Settings, load_pacing
+from runner.errors import ExitCode, MessagesError, MovedError, Place, Problem, SurroundingsError
+from runner.manifest.times import now_s
 from runner.plan.plan import Key, Plan
 from runner.plan.planfile import find_moved, read_plan_file
 from runner.prepare import Prepared, Selection, prepare
@@ -45,6 +47,7 @@ class Scope:
     limit: int | None
     test_to: str | None
     yes: bool
+    lock_timeout: float
 
 
 @click.command()
@@ -74,6 +77,13 @@ class Scope:
             help="Send every message to this Toloker only, as a test that changes nobody's state.",
         ),
         click.option("-y", "--yes", is_flag=True, help="Do not ask on a terminal."),
+        click.option(
+            "--lock-timeout",
+            type=click.FloatRange(0),
+            default=LOCK_TIMEOUT_S,
+            metavar="SECONDS",
+            help="How long to wait for another run on the results branch; default 600.",
+        ),
     ),
 )
 @options.volume
@@ -115,26 +125,49 @@ def _send(
         settings.refuse_silent_ci()
         prepared = prepare(selection, settings.config)
         pacing = load_pacing(speed, settings)
-        with open_connection(settings, pacing) as connection:
-            volume.log(f"target: {settings.shown_target}")
-            planned, warnings = prepared.plan(connection.manifest.history())
-            show_warnings(warnings)
-            only = None
-            if scope.plan_path is not None:
-                only = _reviewed(settings, prepared, planned, scope.plan_path)
-            if not (scope.yes or _agreed(settings, planned, scope.test_to)):
-                click.echo("nothing was sent", err=True)
-                return finish((), ExitCode.SURROUNDINGS)
-            with closing(Progress(sys.stderr, is_quiet=volume.quiet)) as progress:
-                if scope.test_to is not None:
-                    report = _carry_out_test(connection, prepared, scope.test_to, progress)
-                else:
-                    report = _carry_out(connection, prepared, planned, scope.limit, only, progress)
+        connection, report = _carry_through(settings, pacing, prepared, scope, volume)
+        if report is None:
+            click.echo("nothing was sent", err=True)
+            return finish((), ExitCode.SURROUNDINGS)
         # The file first: whoever reads what is printed may go away, as `head` does.
         try:
             return finish(report.results, connection.exit_code(report.exit_code))
         finally:
             _show_report(settings, prepared, report, volume)
+
+
+def _carry_through(
+    settings: Settings, pacing: Pacing, prepared: Prepared, scope: Scope, volume: Volume
+) -> tuple[Connection, RunResult | None]:
+    """Run, anew as often as another machine is quicker and the time to wait is not up."""
+    until_s = now_s() + scope.lock_timeout
+    while True:
+        try:
+            with open_connection(settings, pacing, until_s=until_s) as connection:
+                volume.log(f"target: {settings.shown_target}")
+                return connection, _run(connection, prepared, scope, volume)
+        except MovedError as error:
+            volume.log(f"{error}; reading it again")
+
+
+def _run(
+    connection: Connection, prepared: Prepared, scope: Scope, volume: Volume
+) -> RunResult | None:
+    """Plan, ask, and send; None where somebody said no."""
+    settings, history = connection.settings, connection.manifest.history()
+    if history.stopped is not None:
+        raise SurroundingsError(f"{history.stopped}; `message-runner stop --lift` ends that")
+    planned, warnings = prepared.plan(history)
+    show_warnings(warnings)
+    only = None
+    if scope.plan_path is not None:
+        only = _reviewed(settings, prepared, planned, scope.plan_path)
+    if not (scope.yes or _agreed(settings, planned, scope.test_to)):
+        return None
+    with closing(Progress(sys.stderr, is_quiet=volume.quiet)) as progress:
+        if scope.test_to is not None:
+            return _carry_out_test(connection, prepared, scope.test_to, progress)
+        return _carry_out(connection, prepared, planned, scope.limit, only, progress)
 
 
 def _reviewed(settings: Settings, prepared: Prepared, planned: Plan, path: Path) -> frozenset[Key]:
@@ -213,7 +246,7 @@ def _show_report(settings: Settings, prepared: Prepared, report: RunResult, volu
         click.echo(printable(line), err=True)
     place = " on the local emulator" if settings.target.is_local else ""
     said = summary_line(report.results, dry_run=False)
-    click.echo(f"{said}{place}; manifest: {shown(settings.manifest)}")
+    click.echo(f"{said}{place}; manifest: {settings.shown_manifest}")
 
 
 def _agreed(settings: Settings, planned: Plan, test_to: str | None) -> bool:

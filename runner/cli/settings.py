@@ -9,9 +9,19 @@ from pathlib import Path
 from typing import cast
 
 from runner.cli.options import Speed, Where
-from runner.config import Config, Target, choose_target, load_config, manifest_path
+from runner.config import (
+    Config,
+    ResultsBranch,
+    Target,
+    choose_target,
+    load_config,
+    manifest_path,
+    results_branch,
+)
 from runner.errors import SurroundingsError
+from runner.wording import shown
 
+_LONGEST_TIMEOUT_S = 60
 _OURS = {"rate": 285.0, "jobs": 64, "timeout": 30.0, "settle": 30.0}
 _NEAR = {**_OURS, "settle": 1.0}
 """What runs on this machine is quick to show what it has."""
@@ -24,6 +34,8 @@ class Settings:
     config: Config
     target: Target
     manifest: Path
+    branch: ResultsBranch | None = None
+    """Where the manifest is instead, if machines share it."""
 
     @property
     def target_name(self) -> str:
@@ -34,6 +46,11 @@ class Settings:
     def shown_target(self) -> str:
         """The target as people read it."""
         return self.target.url or "the local emulator on this machine; nothing leaves this machine"
+
+    @property
+    def shown_manifest(self) -> str:
+        """The manifest as printed: its path, or its branch."""
+        return f"the branch {self.branch.shown}" if self.branch else shown(self.manifest)
 
     def refuse_silent_ci(self) -> None:
         """Refuse to send from a CI job that names no target: it would believe that it sent."""
@@ -60,7 +77,10 @@ def load_settings(where: Where) -> Settings:
     config = load_config(where.config, Path.cwd())
     target = choose_target(config, where.target, os.environ)
     return Settings(
-        config=config, target=target, manifest=manifest_path(config, target, where.manifest)
+        config=config,
+        target=target,
+        manifest=manifest_path(config, target, where.manifest),
+        branch=results_branch(config, target, where.manifest),
     )
 
 
@@ -70,6 +90,10 @@ def load_pacing(speed: Speed, settings: Settings) -> Pacing:
     ours = _NEAR if settings.target.is_loopback else _OURS
     defaults = cast("Mapping[str, float]", settings.config.section("defaults"))
     number = {**ours, **defaults, **flags}
+    if settings.branch is not None and number["timeout"] > _LONGEST_TIMEOUT_S:
+        raise SurroundingsError(
+            f"the timeout is {_LONGEST_TIMEOUT_S} seconds at most where machines share a branch"
+        )
     return Pacing(
         rate=number["rate"],
         jobs=int(number["jobs"]),

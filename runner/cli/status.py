@@ -7,15 +7,14 @@ from collections.abc import Mapping
 import click
 
 from runner.cli import options
+from runner.cli.manifests import read_truth
 from runner.cli.options import Speed, Where
 from runner.cli.settings import Settings, load_settings
 from runner.errors import ExitCode
 from runner.lookup.conversation import Activity
-from runner.manifest.file import read_history
-from runner.manifest.history import History
+from runner.manifest.told import Truth
 from runner.report.harmless import json_text
 from runner.report.status import status_document, status_lines, unknown_lines
-from runner.wording import shown
 
 
 @click.command()
@@ -32,15 +31,15 @@ def status(where: Where, refresh: bool, speed: Speed, output_format: str) -> int
     is listed with its thread id.
     """
     settings = load_settings(where)
-    history = read_history(settings.manifest, settings.target.url)
-    if not refresh or history.target is None:
-        _show(settings, history, output_format, {})
+    truth = read_truth(settings, settings.target.url)
+    if not refresh or truth.history.target is None:
+        _show(settings, truth, output_format, {})
         return ExitCode.DONE
     # Imported here because without --refresh nothing of the network is needed.
     from runner.cli import refresh as refreshing
 
     report, history, activity = refreshing.refresh(settings, speed)
-    _show(settings, history, output_format, activity)
+    _show(settings, Truth(history, settings.shown_manifest), output_format, activity)
     for note in report.notes:
         click.echo(note, err=True)
     return report.exit_code
@@ -48,11 +47,11 @@ def status(where: Where, refresh: bool, speed: Speed, output_format: str) -> int
 
 def _show(
     settings: Settings,
-    history: History,
+    truth: Truth,
     output_format: str,
     activity: Mapping[tuple[str, int], Activity],
 ) -> None:
-    target, manifest = settings.target_name, shown(settings.manifest)
+    target, manifest, history = settings.target_name, truth.told, truth.history
     if output_format == "json":
         document = status_document(history, activity, target=target, manifest=manifest)
         click.echo(json_text(document))

@@ -52,6 +52,8 @@ class Attempt:
     place: Place | None = None
     was_looked_for: bool = False
     """Whether a look of a later run has begun at its anchor: the next ones begin at the cursor."""
+    is_being_sent: bool = False
+    """Whether a run on another machine is about to make it, or to tell of it."""
     outcome: Settled | None = None
 
     @property
@@ -142,6 +144,10 @@ class History:
     """The folders that threads were put into, by thread id."""
     target: str | None = None
     account: str | None = None
+    being_sent: frozenset[str] = frozenset()
+    """The deliveries that a run on another machine is about to make, or to tell of."""
+    stopped: str | None = None
+    """Who has stopped all sending, when and why."""
     _reached: dict[Identity, Mapping[str | None, Attempt]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -154,7 +160,11 @@ class History:
     @cached_property
     def unknown(self) -> tuple[Attempt, ...]:
         """The attempts whose outcome is unknown or in doubt, tests left out."""
-        return tuple(self._attempt(each) for each, row in self.rows.items() if row.outcome is None)
+        return tuple(
+            self._attempt(each)
+            for each, row in self.rows.items()
+            if row.outcome is None and each not in self.being_sent
+        )
 
     @cached_property
     def open(self) -> tuple[Attempt, ...]:
@@ -331,6 +341,7 @@ class History:
             anchor=pending.anchor,
             place=pending.place,
             was_looked_for=pending.was_looked_for,
+            is_being_sent=delivery in self.being_sent,
             outcome=outcome,
         )
 

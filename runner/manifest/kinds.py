@@ -9,9 +9,10 @@ from types import GenericAlias
 
 from runner import clock
 from runner.manifest.history import Kind, NotFound, Pending, Row
-from runner.manifest.state import VERSION, Checked, ManifestState
+from runner.manifest.state import VERSION, Checked, ManifestState, RunLine
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType
 from runner.toloka.anchor import BEGINNING, Anchor
+from runner.wording import printable
 
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
 TEXTS = list[str]
@@ -116,12 +117,39 @@ def _take_shown(state: ManifestState, _event: Checked) -> None:
     state.is_shown = True
 
 
-def _take_run(state: ManifestState, _event: Checked) -> None:
+def _take_run(state: ManifestState, event: Checked) -> None:
     state.is_ended = False
+    if not state.is_chained:
+        return
+    before = next(reversed(state.runs), None)
+    if (event["number"], event.get("after")) != (len(state.runs) + 1, before):
+        raise ValueError("the run before it is missing")
+    state.runs[event["run"]] = RunLine(event["at"], event.get("actor") or "somebody")
+    state.over.update(event.get("ends") or ())
+    state.unlocked.update(event.get("unlocks") or ())
 
 
 def _take_end(state: ManifestState, event: Checked) -> None:
     state.is_ended = state.knows(event)
+    state.over.add(event.get("run") or "")
+
+
+def _take_stop(state: ManifestState, event: Checked) -> None:
+    who = event.get("actor") or "somebody"
+    state.stopped = printable(f"{who} stopped all sending at {event['at']}: {event['reason']}")
+
+
+def _take_lift(state: ManifestState, _event: Checked) -> None:
+    state.stopped = None
+
+
+def _take_nothing(_state: ManifestState, _event: Checked) -> None:
+    """A sign of life."""
+
+
+def _take_not_tried(state: ManifestState, event: Checked) -> None:
+    for delivery in event["deliveries"]:
+        state.settle(delivery, NotFound())
 
 
 def _take_doubt(state: ManifestState, event: Checked) -> None:
@@ -219,8 +247,21 @@ LINES: Mapping[str, LineKind] = {
         {"account": str, "acts_under": str},
     ),
     "account": LineKind(_take_about, {"account": str}),
-    "run": LineKind(_take_run),
-    "end": LineKind(_take_end, {"deliveries": int, "checksum": int}),
+    "run": LineKind(
+        _take_run,
+        optional={
+            "run": str,
+            "number": int,
+            "after": str,
+            "ends": TEXTS,
+            "unlocks": TEXTS,
+            "actor": str,
+        },
+    ),
+    "alive": LineKind(_take_nothing),
+    "stop": LineKind(_take_stop, {"reason": str, "at": str}, {"actor": str}),
+    "lift": LineKind(_take_lift),
+    "end": LineKind(_take_end, {"deliveries": int, "checksum": int}, {"run": str}),
     "anchor": LineKind(_take_anchor, {"run": str}, {"created": str}),
     "looked": LineKind(
         _take_looked,
@@ -256,6 +297,7 @@ LINES: Mapping[str, LineKind] = {
     ),
     "no_recipients": LineKind(_take_no_recipients, {"delivery": str}, {"detail": str}),
     "not_found": LineKind(_take_not_found, {"delivery": str}),
+    "not_tried": LineKind(_take_not_tried, {"deliveries": TEXTS}),
     "suppressed": LineKind(
         _take_suppressed,
         {"message": str, "revision": int},

@@ -25,13 +25,13 @@ class DamageError(ValueError):
         super().__init__(reason)
 
 
-def read_state(stream: BinaryIO) -> tuple[ManifestState, int]:
-    """Read the lines of a manifest; gives also how many bytes they are.
+def read_state(stream: BinaryIO, state: ManifestState | None = None) -> tuple[ManifestState, int]:
+    """Read the lines of a manifest, or more of them; gives also how many bytes they are.
 
     A torn last line is left out: it was never promised to be on disk. Raises `DamageError` for any
     other line that is not what a manifest holds.
     """
-    state, end = ManifestState(), 0
+    state, end = state or ManifestState(), 0
     while block := stream.read(_BLOCK) + stream.readline():
         if block.endswith(b"\n") and not block.strip():
             state.line += block.count(b"\n")

@@ -12,7 +12,15 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from runner.manifest.history import History, Identity, Kind, NotFound, Pending, Row, Settled
+from runner.manifest.history import (
+    History,
+    Identity,
+    Kind,
+    NotFound,
+    Pending,
+    Row,
+    Settled,
+)
 from runner.model import NoRecipients, Rejected
 from runner.toloka.anchor import Anchor
 
@@ -31,10 +39,28 @@ class Orphan(NamedTuple):
     created: datetime | None
 
 
+class RunLine(NamedTuple):
+    """A run in the chain of those that share a branch: who it is, and since when."""
+
+    at: str
+    who: str
+
+
 @dataclass(slots=True)
 class ManifestState:
     """What the lines of a manifest say so far; `history` is what is planned with."""
 
+    is_chained: bool = False
+    """Whether it is on a branch: no line is lost there, and runs name the one before them."""
+    mine: str | None = None
+    """The run that writes here, on a branch."""
+    runs: dict[str, RunLine] = field(default_factory=dict)
+    """On a branch, by their ids, in the order in which they came."""
+    over: set[str] = field(default_factory=set)
+    """The runs that have ended, or were taken over."""
+    unlocked: set[str] = field(default_factory=set)
+    """The runs that a person has ended: they send nothing more, as soon as they see it."""
+    stopped: str | None = None
     rows: dict[str, Row] = field(default_factory=dict)
     """By delivery id, tests included."""
     tests: set[str] = field(default_factory=set)
@@ -75,7 +101,10 @@ class ManifestState:
         rows = self.rows.copy()
         for delivery in self._allayed():
             del rows[delivery]
+        is_ended = not self.unended if self.is_chained else self.is_ended
         return History(
+            stopped=self.stopped,
+            being_sent=self._being_sent(),
             tests={each: rows.pop(each) for each in self.tests},
             rows=rows,
             topics={kind[:2]: mark for kind, mark in self.topics.items()},
@@ -84,7 +113,7 @@ class ManifestState:
             doubted=frozenset(self.doubted),
             resolved=frozenset(self.resolved),
             cursor=self.cursor,
-            is_whole=self.is_ended and not self.is_part,
+            is_whole=is_ended and not self.is_part,
             is_shown=self.is_shown,
             remembered=tuple(self.remembered),
             suppressed={identity: frozenset(ids) for identity, ids in self.suppressed.items()},
@@ -92,6 +121,11 @@ class ManifestState:
             target=self.target,
             account=self.account,
         )
+
+    @property
+    def unended(self) -> list[str]:
+        """The runs on a branch that have neither ended nor been taken over."""
+        return [run for run in self.runs if run not in self.over]
 
     def settle(
         self, delivery: str, outcome: str | Settled, created: datetime | None = None
@@ -117,7 +151,9 @@ class ManifestState:
 
     def knows(self, event: Checked) -> bool:
         """Whether an event was written with the same deliveries before it."""
-        return (event["deliveries"], event["checksum"]) == (self.count, self.checksum)
+        return self.is_chained or (
+            (event["deliveries"], event["checksum"]) == (self.count, self.checksum)
+        )
 
     def narrow(self, delivery: str) -> None:
         """Take out of a delivery whom Toloka left out: they got nothing, and that is final."""
@@ -129,6 +165,13 @@ class ManifestState:
         self.rows[delivery] = row._replace(whom=kept)
         nobody = NoRecipients("Toloka's answer does not name them")
         self.rows[f"{delivery}-left-out"] = row._replace(whom=out, outcome=nobody, created=None)
+
+    def _being_sent(self) -> frozenset[str]:
+        """What the open runs of others claim: they say themselves what becomes of it."""
+        runs = {*self.unended} - self.unlocked - {self.mine}
+        if not runs:
+            return frozenset()
+        return frozenset(each for each, pending in self.pending.items() if pending.run in runs)
 
     def _allayed(self) -> list[str]:
         """The doubts about threads that some delivery claims by now."""

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from runner import clock
 from runner.manifest.history import Attempt, History
 
 _SHOWN = 5
 _UNKNOWN = "it is not known whether it was sent, and the next send looks first"
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What could be read of a manifest, and where; `is_known` is whether anything could be."""
+
+    history: History = field(default_factory=History)
+    told: str = ""
+    is_known: bool = True
 
 
 def describe(attempt: Attempt, history: History) -> str:

@@ -206,6 +206,8 @@ def _find_done(message: Message, reached: Reached, history: History) -> Iterator
 def _state_of(attempt: Attempt, message: Message, history: History) -> tuple[Status, str | None]:
     if attempt.outcome is None:
         is_doubtful = history.is_in_doubt(attempt.delivery)
+        if attempt.is_being_sent:
+            return "being_sent", f"run {attempt.run} is sending it"
         return "in_doubt" if is_doubtful else "unknown", reason(attempt, history)
     if isinstance(attempt.outcome, NoRecipients):
         return "no_recipients", attempt.outcome.detail

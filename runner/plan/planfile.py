@@ -21,6 +21,7 @@ from runner.wording import shown, why
 VERSION = 1
 MAX_BYTES = 256 * 1024 * 1024
 _SHOWN = 5
+_DONE = ("already_sent", "edited", "unknown", "in_doubt", "being_sent", "no_recipients")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +186,7 @@ def _find_gone(file: PlanFile, plan: Plan) -> list[tuple[Message | None, Fault]]
     done = {
         (result.message, result.revision, key)
         for result in plan.skipped
-        if result.status in ("already_sent", "edited", "unknown", "in_doubt", "no_recipients")
+        if result.status in _DONE
         for key in result.recipients_ids
         or (result.thread_id if result.action == "reply" else None,)
     }

@@ -35,7 +35,7 @@ class Standing:
 
     @property
     def unknown(self) -> list[Attempt]:
-        return [each for each in self.attempts if each.is_unknown]
+        return [each for each in self.attempts if each.is_unknown and not each.is_being_sent]
 
     @property
     def reached(self) -> int:
@@ -160,7 +160,7 @@ def _deliveries(attempts: Sequence[Attempt]) -> list[dict[str, object]]:
 
 def _status(attempt: Attempt) -> str:
     if attempt.outcome is None:
-        return "unknown"
+        return "being_sent" if attempt.is_being_sent else "unknown"
     if isinstance(attempt.outcome, Sent):
         return "sent"
     if isinstance(attempt.outcome, Rejected):

@@ -13,14 +13,17 @@ from runner.lookup.absence import LOOKS
 from runner.lookup.adopt import Adoption, Doubt, Messages, find_adoptions
 from runner.lookup.claim import Sharing, claim, find_doubts
 from runner.lookup.look import Look, remembered
-from runner.manifest.file import Manifest
 from runner.manifest.history import Attempt, History
+from runner.manifest.manifest import Manifest
 from runner.model import Delivery, InThread, Message, Place, Sent, Thread
 from runner.plan.build import build_plan
 from runner.plan.plan import Answered
 from runner.send.lists import Lister
 from runner.toloka.anchor import BEGINNING, Anchor
-from runner.wording import shown
+from runner.toloka.listing import LIST_LIMIT
+
+_LONG = 10 * LIST_LIMIT
+"""Threads of a look that is worth a push by itself."""
 
 
 @dataclass
@@ -69,6 +72,7 @@ class CatchUp:
             self._remember_part(look, history)
             return
         self._check_account(look, history)
+        self._check_born(look)
         claimed = claim(unknown, look.kept.values())
         for delivery_id, thread in claimed.items():
             self.manifest.settle(delivery_id, Sent(thread), "found")
@@ -148,9 +152,17 @@ class CatchUp:
         page = self.lister.threads({})
         if self.failed is None and not page:
             raise SurroundingsError(
-                f"{shown(self.manifest.path)} knows {len(history.must_show):,} threads, and the "
+                f"{self.manifest.where} knows {len(history.must_show):,} threads, and the "
                 "token's account has none: use the token of the account that sent them, or another "
                 "--manifest"
+            )
+
+    def _check_born(self, look: Look) -> None:
+        """Refuse to begin a branch for an account that has sent: it may have been removed."""
+        if self.manifest.is_unborn and look.shows_ours:
+            raise SurroundingsError(
+                f"there is no {self.manifest.where}, and this account has sent messages: bring the "
+                "branch back, or say `message-runner unlock --rewritten` to begin a new one"
             )
 
     def _ask_again(self, look: Look, history: History) -> list[Thread]:
@@ -178,6 +190,7 @@ class CatchUp:
             cursor=max(history.cursor or BEGINNING, look.cursor),
             rest=rest,
             shows_ours=look.shows_ours,
+            is_long=look.count > _LONG,
         )
         self._note(ids, adoptions)
 

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from runner.errors import ListError
 from runner.lookup.look import Look
-from runner.manifest.file import Manifest
+from runner.manifest.manifest import Manifest
 from runner.model import Thread
 from runner.toloka.anchor import Anchor, anchor_of
 from runner.toloka.pace import Pace, Stopped
@@ -68,6 +68,7 @@ class Lister:
         threading.Thread(target=run, daemon=True).start()
         while not outcome.done():
             wait([outcome], timeout=_POLL_S)
+            self.pace.beat()
             if self.pace.stop.is_set() and not outcome.done():
                 raise Stopped
         try:

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from runner import clock
-from runner.errors import ExitCode, SurroundingsError
-from runner.manifest.file import Manifest
+from runner.errors import ExitCode, LaterError, SurroundingsError
+from runner.manifest.manifest import Manifest
 from runner.manifest.told import describe
 from runner.model import Delivery, InThread, Message, Outcome, Rejected, Result, Unknown
 from runner.plan.build import build_plan
@@ -117,11 +117,12 @@ class Run:
             self._file()
         except Stopped:
             pass
-        except SurroundingsError as error:
+        except (SurroundingsError, LaterError) as error:
             if not (tally.tried or self._catch_up.adopted or self._found):
                 raise
             # Something was done already, and has to be reported all the same.
-            self._workers.stop(Halt.SURROUNDINGS, str(error))
+            is_later = isinstance(error, LaterError)
+            self._workers.stop(Halt.OUTAGE if is_later else Halt.SURROUNDINGS, str(error))
         return self._report()
 
     def refresh(self) -> RunResult:
@@ -154,8 +155,10 @@ class Run:
             total = self._tally.done + len(due)
             self._tried += len(due)
             place_of = self._catch_up.place_of
+            self._manifest.claim(due, place_of)
             sender = Sender(self._toloka.deliver, self._manifest, self._workers, place_of)
             sender.send(due, lambda: self._on_progress(self._tally.done, total))
+            self._manifest.release()
         if self._must_stop():
             return False
         tally = self._tally
@@ -296,7 +299,7 @@ class Run:
     def _why_left(self) -> str:
         tally = self._tally
         if self._pace.stop.is_set():
-            return "the run was stopped"
+            return str(self._manifest.lost or "the run was stopped")
         # What was left over before the filing was not left over because of it.
         if tally.halt is not None and not self._is_filing:
             return tally.halt_reason
@@ -311,8 +314,8 @@ class Run:
     def _notes(self, results: Sequence[Result]) -> Iterator[str]:
         tally = self._tally
         yield from self._quota_notes
-        if tally.halt is not None:
-            yield f"stopped: {tally.halt_reason}"
+        if tally.halt is not None or self._manifest.lost is not None:
+            yield f"stopped: {tally.halt_reason or self._manifest.lost}"
         if self._lister.failed:
             yield f"Toloka's list of threads could not be had: {self._lister.failed}"
         if tally.changed_words is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from runner.errors import LaterError
-from runner.manifest.file import Manifest
+from runner.manifest.manifest import Manifest
 from runner.model import (
     Busy,
     Delivery,
@@ -68,9 +68,11 @@ def carry_out_trial(
     if anchor is None:
         raise LaterError(f"Toloka's list of threads could not be had: {lister.failed}")
     manifest.note_anchor(anchor)
+    manifest.claim(deliveries, is_test=True)
     tally = Tally()
     sender = Sender(deliver, manifest, Workers(tally, pace, jobs=jobs), is_test=True)
     sender.send(deliveries, lambda: on_progress(tally.done, len(deliveries)))
+    manifest.release()
     results = tuple(_results(deliveries, tally))
     statuses = {result.status for result in results}
     return RunResult(

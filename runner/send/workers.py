@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from runner.errors import SurroundingsError
+from runner.errors import LaterError, SurroundingsError
 from runner.model import Busy, NotConnected, Outcome, Unknown
 from runner.send.tally import Halt, Tally
 from runner.toloka.pace import Pace, Stopped, wait_for
@@ -55,7 +55,12 @@ class Workers:
         ]
         for worker in workers:
             worker.start()
-        wait_for(workers, self.pace.stop, on_poll)
+
+        def poll() -> None:
+            self.pace.beat()
+            on_poll()
+
+        wait_for(workers, self.pace.stop, poll)
         queue.clear()
         if self._crash is not None:
             raise self._crash
@@ -99,6 +104,8 @@ class Workers:
                 pass
             except SurroundingsError as error:
                 self.stop(Halt.SURROUNDINGS, str(error))
+            except LaterError as error:
+                self.stop(Halt.OUTAGE, str(error))
             except BaseException as error:  # noqa: BLE001  (a thread's bug is raised by `work`)
                 self._crash = error
                 self.stop(Halt.SURROUNDINGS, "a bug")

@@ -7,10 +7,10 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import requests
@@ -32,7 +32,7 @@ from runner.model import (
     Thread,
     Unknown,
 )
-from runner.toloka.bounded import bounded
+from runner.toloka.bounded import SOCKET_OPTIONS, Permit, bounded
 from runner.toloka.listing import LIST_TIMEOUT_S, PassingError, ThreadList, TooLongError
 from runner.toloka.responses import (
     YEARS,
@@ -85,7 +85,7 @@ class Client:
     """Calls Toloka, one session a thread, without retrying anything.
 
     `pace` is called right before each request leaves. No redirect is followed, `.netrc` is not
-    read, and the token is in no `repr`. An answer takes twice `timeout_s` at most, whatever
+    read, and the token is in no `repr`. `permit` is looked at right before a POST's first byte. An answer takes twice `timeout_s` at most, whatever
     the server does.
     """
 
@@ -97,12 +97,14 @@ class Client:
         timeout_s: float,
         account_id: str | None = None,
         pace: Callable[[], object] = lambda: None,
+        permit: Permit | None = None,
         list_timeout_s: float = LIST_TIMEOUT_S,
     ) -> None:
         self._api = f"{base_url}/api/v1"
         self._mask = Mask(token)
         self._timeout_s = timeout_s
         self._pace = pace
+        self._permit = permit
         listed = ThreadList(get=self._get, mask=self._mask, timeout_s=list_timeout_s)
         self.threads: Callable[[Mapping[str, str]], Iterator[Thread]] = listed.threads
         """Lists threads by id, page after page; raises `ListError` when one cannot be had."""
@@ -114,7 +116,7 @@ class Client:
         scheme = "ApiKey" if _API_KEY.fullmatch(token) else "OAuth"
         account = {"X-Act-Under-Account-ID": account_id} if account_id else {}
         headers = {"Authorization": Secret(f"{scheme} {token}"), **account}
-        self._local = _PerThread(headers, self._sessions)
+        self._local = _PerThread(headers, self._sessions, permit)
         self.server_ahead_s = 0.0
         """How far the server's clock is ahead of ours, by the last answer's `Date`."""
         # Proxies and certificates from the environment: asked once, not for each call.
@@ -145,6 +147,8 @@ class Client:
 
     def _post(self, path: str, payload: Mapping[str, object]) -> Outcome:
         body = json.dumps(payload, ensure_ascii=False, allow_nan=False).encode()
+        if self._permit is not None:
+            self._permit.wait()
         try:
             reply, content = self._call(
                 "POST", path, body=body, max_bytes=_MAX_THREAD_BYTES + _ECHO * len(body)
@@ -233,24 +237,34 @@ class _Session(requests.Session):
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Makes connections whose answers end."""
+    """Makes connections whose answers end, and which send only what may be sent."""
+
+    def __init__(self, permit: Permit | None) -> None:
+        super().__init__()
+        self._permit = permit
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        pool.ConnectionCls = bounded(pool.ConnectionCls)
+        pool.ConnectionCls = bounded(pool.ConnectionCls, cast("Hashable", self._permit))
+        pool.conn_kw["socket_options"] = SOCKET_OPTIONS
         return pool
 
 
 class _PerThread(threading.local):
     """The session of each thread, made when the thread first asks for it."""
 
-    def __init__(self, headers: Mapping[str, str], opened: list[requests.Session]) -> None:
+    def __init__(
+        self,
+        headers: Mapping[str, str],
+        opened: list[requests.Session],
+        permit: Permit | None,
+    ) -> None:
         self.session = _Session()
         # The environment was asked already, and a `.netrc` entry would replace the credentials.
         self.session.trust_env = False
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
-            self.session.mount(scheme, _Adapter())
+            self.session.mount(scheme, _Adapter(permit))
         self.session.headers["User-Agent"] = f"message-runner/{__version__}"
         self.session.headers["Accept"] = "application/json"
         # What is not compressed cannot be a bomb.

@@ -52,6 +52,8 @@ class Pace:
         self._paused_until_s = 0.0
         self._turn = threading.Lock()
         self.stop = stop or threading.Event()
+        self.beat: Callable[[], object] = lambda: None
+        """What whoever waits in a loop calls again and again."""
 
     def __call__(self) -> None:
         """Wait until one call may leave; raises `Stopped`."""
@@ -78,6 +80,7 @@ class Pace:
     def wait_until(self, moment_s: float) -> None:
         """Wait until a moment, monotonic; raises `Stopped`."""
         while (left_s := moment_s - self.now_s()) > 0:
+            self.beat()
             if self.stop.wait(min(left_s, _STEP_S)):
                 raise Stopped
 

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from support import IS_THOROUGH
 
-from runner.manifest.file import Manifest, read_history
+from runner.manifest.file import open_file, read_history
+from runner.manifest.manifest import Manifest
 from runner.model import Direct, Message
 from runner.send.lists import Lister
 from runner.send.run import Run, RunOptions
@@ -98,7 +99,7 @@ class Life:
         pace = VirtualPace(self.toloka)
         mine = [each for each in self.messages if names is None or each.id in names]
         try:
-            with Manifest.open(self.path, TARGET, {"run": f"run-{self.runs}"}) as manifest:
+            with open_file(self.path, TARGET, {"run": f"run-{self.runs}"}) as manifest:
                 if test_to is not None:
                     return self._test(manifest, pace, mine, test_to)
                 options = RunOptions(

@@ -24,7 +24,8 @@ from support import COMMAND, TOKEN, Result, call_command, control, threads
 from runner.config import load_config
 from runner.emulator import Emulator, parse_fault
 from runner.errors import ExitCode, SurroundingsError
-from runner.manifest.file import Manifest, read_history
+from runner.manifest.file import open_file, read_history
+from runner.manifest.manifest import Manifest
 from runner.model import Message
 from runner.prepare import Selection, prepare
 from runner.send.run import Run, RunOptions, Toloka
@@ -96,7 +97,7 @@ class World:
         pace = Pace(285.0)
         client = Client(self.url, TOKEN, timeout_s=self.timeout_s, pace=pace)
         try:
-            with Manifest.open(self.manifest, self.url, {"run": token_hex(8)}) as manifest:
+            with open_file(self.manifest, self.url, {"run": token_hex(8)}) as manifest:
                 yield manifest, client, pace
         finally:
             client.close()

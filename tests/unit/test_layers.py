@@ -19,7 +19,7 @@ OUTSIDE = {"babel", "click", "jinja2", "jsonschema", "requests", "urllib3", "yam
 SHELVES: tuple[tuple[str, ...], ...] = (
     ("model", "clock", "wording", "masking"),
     ("errors",),
-    ("paths", "files"),
+    ("paths", "files", "git"),
     ("toloka",),
     ("spec", "manifest"),
     ("config", "render", "plan", "lookup"),

@@ -23,7 +23,7 @@ from support import tolokers
 
 from runner.errors import SurroundingsError
 from runner.manifest.appender import Appender
-from runner.manifest.file import Manifest, read_history
+from runner.manifest.file import open_file, read_history
 from runner.manifest.history import History, NotFound, Settled
 from runner.manifest.kinds import LINES
 from runner.manifest.lines import Event, intent_event, line_of, new_event, outcome_event
@@ -83,7 +83,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def write(path: Path, *recipients: Sequence[str], outcome: Settled | None = None) -> list[str]:
     """Record deliveries, each with this outcome."""
-    with Manifest.open(path, TARGET, RUN) as manifest:
+    with open_file(path, TARGET, RUN) as manifest:
         ids = [manifest.intend(delivery(list(each))) for each in recipients]
         for each in ids:
             if outcome is not None:
@@ -120,7 +120,7 @@ def test_what_is_written_is_read_back_and_keeps_to_the_schema(
     path: Path, recipients: Recipients | Sequence[str], outcome: Settled | None
 ) -> None:
     one = delivery(recipients)
-    with Manifest.open(path, TARGET, RUN) as manifest:
+    with open_file(path, TARGET, RUN) as manifest:
         name = manifest.intend(one)
         if outcome is not None:
             manifest.settle(name, outcome)
@@ -162,7 +162,7 @@ def test_the_first_lines_name_the_target_the_account_and_who_sends(path: Path) -
 
 def test_everything_else_that_a_manifest_holds_is_read_back(path: Path) -> None:
     one = delivery(["a"])
-    with Manifest.open(path, TARGET, RUN) as manifest:
+    with open_file(path, TARGET, RUN) as manifest:
         (adopted,) = manifest.adopt([(one, sent("t1"))])
         test = manifest.intend(delivery(["me"]), is_test=True)
         manifest.settle(test, sent("t2"))
@@ -181,7 +181,7 @@ def test_everything_else_that_a_manifest_holds_is_read_back(path: Path) -> None:
 
 
 def test_an_intent_is_on_disk_when_the_call_returns_and_every_id_is_fresh(path: Path) -> None:
-    with Manifest.open(path, TARGET, RUN) as manifest:
+    with open_file(path, TARGET, RUN) as manifest:
         names = []
         for number in range(3):
             names.append(manifest.intend(delivery([f"t{number}"])))
@@ -191,13 +191,13 @@ def test_an_intent_is_on_disk_when_the_call_returns_and_every_id_is_fresh(path: 
 
 
 def test_a_run_with_nothing_to_do_leaves_no_trace(path: Path) -> None:
-    with Manifest.open(path, TARGET, RUN) as manifest:
+    with open_file(path, TARGET, RUN) as manifest:
         assert manifest.history() == History()
     # Windows removes no file that is open.
     assert not path.exists() or (os.name == "nt" and path.stat().st_size == 0)
     write(path, "a")
     before = path.read_bytes()
-    with Manifest.open(path, TARGET, RUN) as manifest:
+    with open_file(path, TARGET, RUN) as manifest:
         assert len(manifest.history().attempts) == 1
     assert path.read_bytes() == before
     assert read_history(path.with_name("gone.jsonl"), TARGET) == History()
@@ -229,7 +229,7 @@ def test_the_account_is_recorded_once_when_it_is_known(path: Path) -> None:
 
 
 def test_an_account_that_is_known_before_the_first_line_stands_in_it(path: Path) -> None:
-    with Manifest.open(path, TARGET, RUN) as manifest:
+    with open_file(path, TARGET, RUN) as manifest:
         manifest.check_account("acc")
         assert path.read_bytes() == b""
         manifest.settle(manifest.intend(delivery(["a"])), sent())
@@ -238,7 +238,7 @@ def test_an_account_that_is_known_before_the_first_line_stands_in_it(path: Path)
 
 
 def test_the_history_is_one_value_until_more_is_recorded(path: Path) -> None:
-    with Manifest.open(path, TARGET, RUN) as manifest:
+    with open_file(path, TARGET, RUN) as manifest:
         before = manifest.history()
         assert manifest.history() is before
         name = manifest.intend(delivery(["a"]))
@@ -270,7 +270,7 @@ def test_the_manifest_of_another_target_is_refused(path: Path) -> None:
     assert str(caught.value) == said
     with (
         pytest.raises(SurroundingsError) as caught,
-        Manifest.open(path, "https://other.example", RUN),
+        open_file(path, "https://other.example", RUN),
     ):
         pass
     assert str(caught.value) == said
@@ -279,7 +279,7 @@ def test_the_manifest_of_another_target_is_refused(path: Path) -> None:
 
 def test_another_account_is_refused_but_what_was_sent_is_written(path: Path) -> None:
     write(path, "a", outcome=sent("t1"))
-    with Manifest.open(path, TARGET, RUN) as manifest:
+    with open_file(path, TARGET, RUN) as manifest:
         name = manifest.intend(delivery(["b"]))
         with pytest.raises(SurroundingsError) as caught:
             manifest.settle(name, sent("t2", account="other"))
@@ -317,7 +317,7 @@ def test_a_last_line_without_its_end_is_whole(path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole.rstrip(b"\n"))
     assert len(read_history(path, TARGET).attempts) == 1
-    with Manifest.open(path, TARGET, RUN):
+    with open_file(path, TARGET, RUN):
         pass
     assert path.read_bytes() == whole
 
@@ -378,7 +378,7 @@ def test_any_other_damage_is_refused_with_its_line(
     with pytest.raises(SurroundingsError) as caught:
         read_history(path, TARGET)
     assert str(caught.value) == said
-    with pytest.raises(SurroundingsError), Manifest.open(path, TARGET, RUN):
+    with pytest.raises(SurroundingsError), open_file(path, TARGET, RUN):
         pass
     assert path.read_bytes() == b"".join(whole)
 
@@ -428,7 +428,7 @@ def test_what_cannot_be_written_is_said(path: Path) -> None:
     path.parent.joinpath("file").write_text("")
     with (
         pytest.raises(SurroundingsError, match=r"cannot be"),
-        Manifest.open(path.parent / "file" / "m.jsonl", TARGET, RUN),
+        open_file(path.parent / "file" / "m.jsonl", TARGET, RUN),
     ):
         pass
 
@@ -512,8 +512,8 @@ def test_any_bytes_are_a_book_or_damage_with_a_line(raw: bytes) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from runner.manifest.file import Manifest
-with Manifest.open(Path(sys.argv[1]), sys.argv[2], {"run": "r", "version": "0"}) as manifest:
+from runner.manifest.file import open_file
+with open_file(Path(sys.argv[1]), sys.argv[2], {"run": "r", "version": "0"}) as manifest:
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -535,7 +535,7 @@ def hold(path: Path) -> subprocess.Popen[str]:
 def test_one_process_writes_at_a_time_and_the_other_is_told_who(path: Path) -> None:
     holder = hold(path)
     try:
-        with pytest.raises(SurroundingsError) as caught, Manifest.open(path, TARGET, RUN):
+        with pytest.raises(SurroundingsError) as caught, open_file(path, TARGET, RUN):
             pass
         said = str(caught.value)
         assert said.startswith(
@@ -561,7 +561,7 @@ def test_a_holder_that_was_killed_does_not_block(path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="Windows removes and replaces no file that is open")
 @pytest.mark.parametrize("comes_back", [False, True])
 def test_a_manifest_that_is_removed_or_replaced_takes_no_more(path: Path, comes_back: bool) -> None:
-    with Manifest.open(path, TARGET, RUN) as manifest:
+    with open_file(path, TARGET, RUN) as manifest:
         manifest.intend(delivery(["a"]))
         held = path.read_bytes()
         path.unlink()
@@ -580,7 +580,7 @@ def test_what_lies_beside_the_manifest_is_not_its_lock(path: Path) -> None:
     try:
         path.with_name(f"{path.name}.holder").unlink()
         said = r"is in use by another run \(it has just begun\)"
-        with pytest.raises(SurroundingsError, match=said), Manifest.open(path, TARGET, RUN):
+        with pytest.raises(SurroundingsError, match=said), open_file(path, TARGET, RUN):
             pass
     finally:
         holder.communicate("", timeout=20)
@@ -593,7 +593,7 @@ def test_of_many_runs_at_once_one_gets_the_lock_and_the_others_are_told(path: Pa
         barrier.wait()
         said = "held"
         try:
-            with Manifest.open(path, TARGET, RUN):
+            with open_file(path, TARGET, RUN):
                 barrier.wait()
         except SurroundingsError as error:
             said = str(error)
@@ -620,7 +620,7 @@ def test_two_manifests_do_not_share_a_lock(path: Path) -> None:
 
 def test_many_threads_may_write_and_no_line_is_torn_or_lost(path: Path) -> None:
     ids = tolokers(400)
-    with Manifest.open(path, TARGET, RUN) as manifest, ThreadPoolExecutor(16) as pool:
+    with open_file(path, TARGET, RUN) as manifest, ThreadPoolExecutor(16) as pool:
 
         def record(toloker: str) -> str:
             name = manifest.intend(delivery([toloker]))

@@ -1,0 +1,335 @@
+"""The manifest open for writing, wherever its lines go: what is told, and what it knows by now."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from runner.errors import RunnerError, SurroundingsError
+from runner.manifest.history import Attempt, History, Settled
+from runner.manifest.kinds import LINES
+from runner.manifest.lines import (
+    Event,
+    adoption_events,
+    anchor_values,
+    doubt_events,
+    intent_event,
+    line_of,
+    new_event,
+    outcome_event,
+)
+from runner.manifest.state import VERSION, ManifestState
+from runner.model import Delivery, Message, Place, Sent, Thread
+from runner.toloka.anchor import Anchor
+from runner.toloka.pace import Stopped
+
+PlaceOf = Callable[[Delivery], Place | None]
+"""What stands in the thread of a reply before it."""
+
+
+class Log(Protocol):
+    """Where lines go."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines read it, and go by it."""
+        ...
+
+    @property
+    def lost(self) -> RunnerError | None:
+        """Why nothing more may be sent."""
+        ...
+
+    def append(self, lines: bytes) -> None:
+        """Put lines where they stay; raises `RunnerError`."""
+        ...
+
+    def note(self, lines: bytes) -> None:
+        """Put lines where they stay soon, and not after what is appended later."""
+        ...
+
+
+class Manifest:
+    """A manifest open for writing, for many threads. A call returns once its line is on disk."""
+
+    def __init__(
+        self,
+        where: str,
+        target: str,
+        run: Mapping[str, object],
+        state: ManifestState,
+        log: Log,
+        *,
+        acts_under: str | None = None,
+        is_unborn: bool = False,
+    ) -> None:
+        if state.target is None:
+            state.acts_under = acts_under
+        elif state.acts_under != acts_under:
+            raise SurroundingsError(
+                f"{where} is the manifest of {_account(state.acts_under)}, and this run "
+                f"acts under {_account(acts_under)}: name another with --manifest"
+            )
+        self.where = where
+        """What people know it by."""
+        self.is_unborn = is_unborn
+        """Whether there is no such branch yet, or no more."""
+        self._target = target
+        self._run = run
+        self._state = state
+        self._account = state.account
+        self._log = log
+        self._lock = threading.Lock()
+        self._history: History | None = None
+        self._has_begun = False
+        self._has_news = False
+        self._claimed: dict[int, str] = {}
+
+    @property
+    def lost(self) -> RunnerError | None:
+        """Why this run may send nothing more, where others must know of it first."""
+        return self._log.lost
+
+    def history(self) -> History:
+        """What the manifest knows by now: the same value until something more is recorded."""
+        with self._lock:
+            if self._history is None:
+                self._history = self._state.history()
+            return self._history
+
+    def note_anchor(self, anchor: Anchor) -> None:
+        """Record from which thread on this run's deliveries are looked for."""
+        self._write(new_event("anchor", run=self._run.get("run"), **anchor_values(anchor)))
+
+    def claim(
+        self,
+        deliveries: Iterable[Delivery],
+        place_of: PlaceOf = lambda _: None,
+        *,
+        is_test: bool = False,
+    ) -> None:
+        """Record all that is about to be tried, where other machines must know it before."""
+        if not self._log.is_shared:
+            return
+        run, events = self._run.get("run"), []
+        for each in deliveries:
+            delivery_id = self._claimed[id(each)] = secrets.token_hex(16)
+            place = place_of(each)
+            events.append(intent_event(delivery_id, each, run=run, place=place, is_test=is_test))
+        self._write(*events, at_once=True)
+
+    def intend(
+        self, delivery: Delivery, place: Place | None = None, *, is_test: bool = False
+    ) -> str:
+        """Record that a delivery is about to be tried; gives its fresh random id.
+
+        Raises `Stopped` for one that another run turns out to have made.
+        """
+        delivery_id, run = self._claimed.get(id(delivery)), self._run.get("run")
+        if self._has_news and self._is_reached(delivery):
+            raise Stopped
+        if delivery_id is None:
+            # Until it is known to be written down, it is only claimed.
+            delivery_id = self._claimed[id(delivery)] = secrets.token_hex(16)
+            event = intent_event(delivery_id, delivery, run=run, place=place, is_test=is_test)
+            self._write(event, at_once=True)
+        del self._claimed[id(delivery)]
+        return delivery_id
+
+    def release(self) -> None:
+        """Record what was claimed and has not been tried."""
+        ids, self._claimed = list(self._claimed.values()), {}
+        if ids:
+            self._write(new_event("not_tried", deliveries=ids))
+
+    def begin(self) -> None:
+        """Write the line that says who sends, if it is not there yet."""
+        self._begin()
+
+    def end(self) -> None:
+        """Write that the run has come to its end: until then, lines may be missing."""
+        if self._has_begun:
+            with suppress(RunnerError):
+                self.release()
+                self._write(end={"run": self._run.get("run")})
+
+    def say(self, event: Event) -> None:
+        """Record a person's word."""
+        self._write(event)
+
+    def take_news(self, take: Callable[[], object]) -> None:
+        """Take in what others have written meanwhile."""
+        with self._lock:
+            take()
+            self._history, self._has_news = None, True
+
+    def catch_up(
+        self,
+        *,
+        cursor: Anchor,
+        rest: Sequence[str],
+        adopted: Iterable[tuple[Delivery, Sent]] = (),
+        doubts: Iterable[tuple[Delivery, Thread]] = (),
+        unknown_doubts: Mapping[str, Iterable[str]] | None = None,
+        shows_ours: bool = False,
+        is_part: bool = False,
+        is_long: bool = True,
+    ) -> list[str]:
+        """Record in one piece what a look found, and from where the next one begins.
+
+        Gives the ids of the adopted deliveries. Where nothing is new, nothing is written; a look
+        that was not `is_long` is no news to other machines.
+        """
+        history = self.history()
+        ids, events = adoption_events(adopted)
+        events += [
+            {**intent_event(secrets.token_hex(16), delivery), "event": "doubt", "threads": [it.id]}
+            for delivery, it in doubts
+        ]
+        events += doubt_events(unknown_doubts or {}, history)
+        if shows_ours and not history.is_shown:
+            events.append(new_event("shown"))
+        new = history.not_remembered(rest)
+        is_further = cursor != history.cursor and (is_long or not self._log.is_shared)
+        if not (events or new or is_part or history.has_gap or is_further):
+            return ids
+        values: dict[str, object] = {**anchor_values(cursor)}
+        if new:
+            values["rest"] = " ".join(new)
+        if is_part:
+            values["part"] = True
+        self._write(*events, looked=values)
+        return ids
+
+    def note_shown(self) -> None:
+        """Record that the list shows what this account composed."""
+        self._write(new_event("shown"))
+
+    def doubt(self, delivery_id: str, threads: Iterable[str]) -> None:
+        """Record that threads put an unknown outcome in doubt."""
+        self._write(*doubt_events({delivery_id: threads}, self.history()))
+
+    def adopt(self, adopted: Iterable[tuple[Delivery, Sent]]) -> list[str]:
+        """Record what we sent though the manifest did not know; gives the ids of the deliveries.
+
+        Each `Delivery` names whom its thread reached.
+        """
+        ids, events = adoption_events(adopted)
+        self._write(*events)
+        return ids
+
+    def leave_out(self, message: Message, ids: Sequence[str]) -> None:
+        """Record Tolokers who are left out of a message for good."""
+        self._write(
+            new_event(
+                "suppressed",
+                message=message.id,
+                revision=message.revision,
+                source=message.source,
+                recipients_ids=list(ids),
+            )
+        )
+
+    def note_folders(self, attempt: Attempt, folders: Sequence[str]) -> None:
+        """Record that a thread was put into folders."""
+        thread_id, delivery = attempt.thread_id, attempt.delivery
+        self._write(
+            new_event("folders", thread_id=thread_id, delivery=delivery, folders=list(folders))
+        )
+
+    def settle(
+        self,
+        delivery_id: str,
+        outcome: Settled,
+        how: str = "answer",
+        left_out: Sequence[str] = (),
+    ) -> None:
+        """Record what became of an intent, how that was learned, and whom the answer leaves out."""
+        # The outcome first: if the disk takes no more, what was sent counts more than who sent it.
+        event = outcome_event(delivery_id, outcome, how)
+        ids = {"delivery": delivery_id, "recipients_ids": list(left_out)}
+        self._write(event, *([new_event("left_out", **ids)] if left_out else []))
+        if isinstance(outcome, Sent):
+            self.check_account(outcome.thread.account)
+
+    def check_account(self, account: str | None) -> None:
+        """Record the account as soon as it is known; raises `SurroundingsError` for another.
+
+        A new manifest gets it as it begins.
+        """
+        if not account:
+            return
+        with self._lock:
+            known, self._account = self._account, self._account or account
+            is_news = known is None and self._state.target is not None
+        if is_news:
+            self._write(new_event("account", account=account))
+        if known not in (None, account):
+            raise SurroundingsError(
+                f"{self.where} is the manifest of account {known}, and the token "
+                f"belongs to {account}: use that account's token, or another --manifest"
+            )
+
+    def _write(self, *events: Event, at_once: bool = False, **last: Mapping[str, object]) -> None:
+        """Write events; a `last` one, by its name, says which deliveries stand before it.
+
+        `at_once` is for what others must know before anything else is done.
+        """
+        if not (events or last):
+            return
+        self._begin()
+        if not last:
+            put = self._log.append if at_once else self._log.note
+            put(b"".join(map(line_of, events)))
+            with self._lock:
+                self._take(events)
+            return
+        # Nobody writes at the same time: what stands before it must be what it counts.
+        with self._lock:
+            self._take(events)
+            sums = {"deliveries": self._state.count, "checksum": self._state.checksum}
+            lasts = [new_event(name, **sums, **values) for name, values in last.items()]
+            self._log.note(b"".join(map(line_of, (*events, *lasts))))
+            self._take(lasts)
+
+    def _begin(self) -> None:
+        """Write the first line of a new manifest, and the line that says who sends."""
+        with self._lock:
+            if self._has_begun:
+                return
+            events = [new_event("run", **self._run)]
+            # On a branch, each run's own files begin with it.
+            if self._state.target is None or self._log.is_shared:
+                known = {"account": self._account, "acts_under": self._state.acts_under}
+                known = {name: value for name, value in known.items() if value is not None}
+                first = {"version": VERSION, "target": self._target, **known}
+                events.insert(0, new_event("manifest", **first))
+            # Whoever comes next must find them there: nothing stands above the first line.
+            self._log.append(b"".join(map(line_of, events)))
+            self._take(events)
+            self._has_begun = True
+
+    def _take(self, events: Iterable[Event]) -> None:
+        for event in events:
+            LINES[str(event["event"])].take(self._state, event)
+        self._history = None
+
+    def _is_reached(self, delivery: Delivery) -> bool:
+        reached = self.history().reached((delivery.message.id, delivery.message.revision))
+        return any(key in reached and reached[key].was_sent for key in delivery.keys)
+
+
+def check_target(state: ManifestState, target: str | None, where: str) -> None:
+    """Refuse the manifest of another target."""
+    if state.target is not None and target is not None and state.target != target:
+        raise SurroundingsError(
+            f"{where} is the manifest of {state.target}, not of {target}: "
+            "name another with --manifest, or move this one away"
+        )
+
+
+def _account(acts_under: str | None) -> str:
+    return f"account {acts_under}" if acts_under else "the token's own account"

@@ -1,0 +1,163 @@
+"""The commands on a results branch: several clones, one bare repository, one emulator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import TOKEN, Project, direct, reached, tolokers
+
+from runner.emulator import Emulator
+from runner.emulator.faults import parse_fault
+
+from .world import BRANCH, clone, files_on, git, new_remote
+
+RESULTS = f"results: {{branch: {BRANCH}}}\n"
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    return new_remote(tmp_path)
+
+
+def machine(bare: Path, name: str, *ids: str) -> Project:
+    """A clone with one message, and results on the branch."""
+    project = Project(clone(bare, bare.parent / name))
+    project.write("runner.yaml", RESULTS)
+    project.write("messages/thanks.yaml", direct(*(ids or tolokers(3))))
+    return project
+
+
+def lines(bare: Path) -> list[dict[str, object]]:
+    """Every line on the branch, in the order of the files' names."""
+    return [json.loads(line) for text in files_on(bare).values() for line in text.splitlines()]
+
+
+def test_what_one_machine_sends_every_other_one_knows(bare: Path, emulator: Emulator) -> None:
+    one, other = machine(bare, "one"), machine(bare, "other")
+    first = one.send(emulator)
+    assert first.code == 0, first.err
+    assert reached(emulator) == tolokers(3)
+    for project in (one, other):
+        status = project.run("status", "--target", emulator.url, "--format", "json")
+        assert status.code == 0, status.err
+        document = json.loads(status.out)
+        assert document["manifest"].startswith(f"{BRANCH} of origin, at ")
+        plan = project.run("plan", "--target", emulator.url)
+        assert "Nothing was sent" in plan.out
+        assert "already sent" in plan.out
+    again = other.send(emulator)
+    assert again.code == 0, again.err
+    assert reached(emulator) == tolokers(3)
+    assert not (one.root / "results").exists()
+    assert git(one.root, "status", "--porcelain") == "?? messages/\n?? runner.yaml"
+
+
+def test_a_run_leaves_what_the_contract_says(bare: Path, emulator: Emulator) -> None:
+    assert machine(bare, "one").send(emulator).code == 0
+    found = lines(bare)
+    events = [line["event"] for line in found]
+    assert events[:3] == ["manifest", "run", "looked"] or events[:2] == ["manifest", "run"]
+    assert events.index("intent") < events.index("sent") < events.index("end")
+    assert "[skip ci]" in git(bare, "log", "--format=%s", BRANCH)
+    run = next(line for line in found if line["event"] == "run")
+    assert run["number"] == 1
+    # That the list shows our threads is news, once.
+    assert machine(bare, "two").send(emulator).code == 0
+    assert "shown" in [line["event"] for line in lines(bare)]
+    before = git(bare, "rev-parse", BRANCH)
+    assert machine(bare, "three").send(emulator).code == 0
+    assert git(bare, "rev-parse", BRANCH) == before
+
+
+def test_a_laptop_that_is_offline_says_how_old_its_truth_is(bare: Path, emulator: Emulator) -> None:
+    one, new = machine(bare, "one"), machine(bare, "new")
+    assert one.send(emulator).code == 0
+    bare.rename(bare.with_name("away.git"))
+    stale = one.run("status", "--target", emulator.url)
+    assert stale.code == 0, stale.err
+    assert "minutes ago" in stale.out
+    unknown = new.run("status", "--target", emulator.url)
+    assert unknown.code == 2
+    assert "what was sent is not known" in unknown.err
+    plan = new.run("plan", "--target", emulator.url)
+    assert plan.code == 0
+    assert "what was sent is not known" in plan.err
+    sent = new.send(emulator)
+    assert sent.code == 75
+    assert reached(emulator) == tolokers(3)
+    assert TOKEN not in sent.err
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        "{branch: message-results, remote: --upload-pack=touch hacked}",
+        "{branch: message-results, remote: https://example.org/x.git}",
+        "{branch: message-results, remote: ../other}",
+        "{branch: --force}",
+        "{branch: a..b}",
+        "{branch: main}",
+        "{ref: HEAD}",
+        "{branch: a, ref: refs/b}",
+        "{remote: origin}",
+        "message-results",
+    ],
+)
+def test_a_configuration_cannot_name_what_is_no_remote_or_branch(bare: Path, results: str) -> None:
+    one = machine(bare, "one")
+    one.write("runner.yaml", f"results: {results}\n")
+    result = one.run("plan", "--target", "http://127.0.0.1:9")
+    assert result.code == 2, result.out
+    assert not (one.root / "hacked").exists()
+
+
+def test_the_local_target_and_a_manifest_by_name_stay_files(bare: Path, emulator: Emulator) -> None:
+    one = machine(bare, "one")
+    assert one.run("send").code == 0
+    assert one.manifest().is_file()
+    assert one.send(emulator, "--manifest", "mine.jsonl", "--settle", "0").code == 0
+    assert (one.root / "mine.jsonl").is_file()
+    assert git(bare, "branch", "--list", BRANCH) == ""
+
+
+def test_two_targets_share_a_branch(bare: Path, emulator: Emulator) -> None:
+    one, other = machine(bare, "one"), machine(bare, "other")
+    url = emulator.url.replace("127.0.0.1", "localhost")
+    assert one.send(emulator, "--settle", "0").code == 0
+    assert "already sent" not in other.run("plan", "--target", url).out
+    assert other.send(url, "--settle", "0").code in (0, 2, 3, 5)
+    hosts = {path.split("/")[0] for path in files_on(bare)}
+    assert len(hosts) == 2
+
+
+def test_stop_works_on_a_file_too(bare: Path, emulator: Emulator) -> None:
+    one = machine(bare, "one")
+    one.write("runner.yaml", "")
+    target = ("--target", emulator.url)
+    assert one.run("stop", "--reason", "wrong", *target).code == 0
+    refused = one.send(emulator)
+    assert refused.code == 2
+    assert "wrong" in refused.err
+    assert one.run("stop", "--lift", *target).code == 0
+    assert one.send(emulator, "--settle", "0").code == 0
+    assert one.run("stop", *target).code == 2
+    assert one.run("unlock", "--yes", *target).code == 2
+
+
+def test_a_person_settles_what_is_unknown_for_everybody(
+    bare: Path, start_emulator: Callable[..., Emulator]
+) -> None:
+    emulator = start_emulator(faults=[parse_fault("kind=accepted-then-500")])
+    one, other = machine(bare, "one", "t1"), machine(bare, "other", "t1")
+    target = ("--target", emulator.url)
+    first = one.send(emulator, "--settle", "0", "--jobs", "1")
+    assert first.code in (0, 5), first.err
+    refreshed = other.run("status", "--refresh", "--settle", "0", *target, TOLOKA_TOKEN=TOKEN)
+    assert refreshed.code in (0, 5), refreshed.err
+    status = one.run("status", "--format", "json", *target)
+    (entry,) = json.loads(status.out)["messages"]
+    assert entry["threads"] == 1
+    assert reached(emulator) == ["t1"]
