@@ -12,6 +12,7 @@ from jinja2.environment import TemplateModule
 from jinja2.runtime import Context, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from runner.render.gaps import Gap
 from runner.render.grammar import Checks, OurLexer
 from runner.render.mistakes import NeedsLocale, Unusable
 from runner.render.numbers import Number, calculate, compare, rounded, tidy, to_float, to_int
@@ -141,7 +142,7 @@ def _check_filled_in(value: object) -> None:
 
 
 def _without_address(value: object) -> object:
-    is_odd = callable(value) and not isinstance(value, (jinja2.Undefined, Macro))
+    is_odd = callable(value) and not isinstance(value, (jinja2.Undefined, Macro, Gap))
     return _Function(value) if is_odd else value  # type: ignore[arg-type]  # it is callable
 
 

@@ -20,12 +20,13 @@ from babel.core import get_global
 from babel.dates import format_date, format_time, get_timezone_gmt
 from babel.lists import format_list
 from babel.numbers import NumberPattern, get_currency_precision
-from jinja2 import pass_context
+from jinja2 import Undefined, pass_context
 from jinja2.runtime import Context
 
+from runner.render.gaps import Gap
 from runner.render.mistakes import NeedsLocale, Unusable
 from runner.render.numbers import Number, check_size, is_number
-from runner.render.values import Cell, check_shown
+from runner.render.values import check_shown
 from runner.wording import quoted
 
 # EN is for readers everywhere: days come before months and no comma before "and", as most of the
@@ -219,8 +220,8 @@ def _amount(value: object, name: str) -> tuple[Decimal, int]:
 
 
 def _unfit(value: object, name: str, wanted: str) -> str:
-    if isinstance(value, Cell):
-        return f"|{name} takes {wanted}, and this {value.why}"
+    if isinstance(value, (Gap, Undefined)):
+        str(value)  # It says why it holds nothing.
     what = "text" if isinstance(value, str) else "something else"
     return f"|{name} takes {wanted}, and this is {what}"
 

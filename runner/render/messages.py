@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 
 from runner.errors import MessagesError, Pointer, Problem
 from runner.model import (
@@ -20,12 +21,13 @@ from runner.model import (
     Recipients,
     Texts,
 )
+from runner.render.leaves import find_templates
 from runner.render.partials import PARTIALS_NAME
 from runner.render.rows import Complaints, find_odd, find_repeated, values_of
 from runner.render.templates import (
     MARKER,
     Braced,
-    Kind,
+    Cells,
     Refused,
     Rendered,
     Source,
@@ -38,11 +40,10 @@ from runner.spec.table import Row
 from runner.toloka.digest import digest_of, digest_of_reply
 from runner.toloka.filters import converted, find_filter_faults, wrapped
 from runner.toloka.ids import ID_HINT, ODD, ODD_HINT, distinct, odd_among, sent_as, why_no_id
-from runner.wording import kind
+from runner.wording import kind, quoted
 
 # Each costs a look through its template's file.
 _MAX_PROBLEMS = 100
-_MAX_TEMPLATES = 3_000
 _THREAD_ID = re.compile(r"[0-9a-f]{24}")
 
 
@@ -75,7 +76,7 @@ class Renderer(AbstractContextManager["Renderer"]):
 
     def render(self, spec: MessageSpec) -> tuple[Message, ...]:
         """Render one spec, each row of its `for_each`; raises `MessagesError` with everything."""
-        sources = _find_templates(spec)
+        sources = find_templates(spec)
         if spec.for_each is not None:
             return tuple(self._rows(spec, sources, spec.for_each))
         (rendered,) = self._rendered(spec, sources, [None])
@@ -90,7 +91,7 @@ class Renderer(AbstractContextManager["Renderer"]):
         self,
         spec: MessageSpec,
         sources: Sequence[Source],
-        rows: Iterable[Mapping[str, object] | None],
+        rows: Iterable[Cells | None],
     ) -> Iterator[Rendered]:
         if not sources:
             return ({} for _ in rows)
@@ -100,11 +101,15 @@ class Renderer(AbstractContextManager["Renderer"]):
     def _rows(self, spec: MessageSpec, sources: Sequence[Source], path: Path) -> Iterator[Message]:
         problems: list[Problem] = []
         complaints = Complaints(path, {spec.file.path: spec.file.source})
+        left_out = 0
         seen: dict[str, int] = {}
         # The rows that were read and are not rendered yet.
         rows: deque[Row] = deque()
         for rendered in self._rendered(spec, sources, values_of(spec, path, rows, problems)):
             row = rows.popleft()
+            if rendered.get(("when",)) is False:
+                left_out += 1
+                continue
             try:
                 message = _Rendering(spec, rendered, row.number).message()
             except MessagesError as error:
@@ -115,47 +120,12 @@ class Renderer(AbstractContextManager["Renderer"]):
             if complaints.are_enough or len(problems) >= _MAX_PROBLEMS:
                 break
         problems += complaints.problems()
-        if not seen and not problems:
+        if not seen and not problems and not left_out:
             where = spec.file.place(("for_each",))
             problems.append(Problem(where, "the file has no rows", "add a row, or a `draft: true`"))
         problems += find_odd(spec, path, seen)
         if problems:
             raise MessagesError(problems)
-
-
-def _find_templates(spec: MessageSpec) -> Sequence[Source]:
-    """Find every text of a spec that has to be rendered."""
-    sources: list[Source] = []
-    leaves: dict[str, object] = {
-        "topic": spec.topic,
-        "text": spec.text,
-        "thread_id": spec.thread_id,
-        "recipients_ids": spec.recipients_ids,
-        "recipients_filter": spec.recipients_filter,
-    }
-    for pointer, template in _texts_below((), leaves):
-        if MARKER.search(template) is None:
-            continue
-        is_text = pointer[0] in ("topic", "text")
-        is_list = pointer == ("recipients_ids",)
-        kind: Kind = "text" if is_text else "list" if is_list else "value"
-        sources.append(Source(spec.file, pointer, template, kind))
-        if len(sources) > _MAX_TEMPLATES:
-            what = f"here is template number {_MAX_TEMPLATES + 1:,} of this message"
-            hint = "give a long list by one expression, or in a data file"
-            raise MessagesError([Problem(sources[-1].place(), what, hint)])
-    return sources
-
-
-def _texts_below(pointer: Pointer, value: object) -> Iterator[tuple[Pointer, str]]:
-    if isinstance(value, str):
-        yield pointer, value
-    elif isinstance(value, (list, tuple)):
-        for number, item in enumerate(value):
-            yield from _texts_below((*pointer, number), item)
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _texts_below((*pointer, key), item)
 
 
 @dataclass(slots=True)
@@ -171,8 +141,12 @@ class _Rendering:
     def message(self) -> Message:
         """Render everything; raises `MessagesError`."""
         spec = self.spec
-        topic = self._texts("topic", spec.topic)
-        text = self._texts("text", spec.text)
+        if spec.when is not None and not isinstance(self._result(("when",)), (bool, NoneType)):
+            hint = "compare something, as in row.tasks > 100"
+            self._complain(("when",), "this is neither true nor false", hint)
+        chosen = self._languages()
+        topic = self._texts("topic", {key: spec.topic[key] for key in spec.topic if key in chosen})
+        text = self._texts("text", {key: spec.text[key] for key in spec.text if key in chosen})
         recipients = self._recipients()
         if self.problems:
             raise MessagesError(self.problems)
@@ -205,6 +179,20 @@ class _Rendering:
 
     def _complain(self, pointer: Pointer, what: str, hint: str) -> None:
         self.problems.append(Problem(self.spec.file.place(pointer), what, hint))
+
+    def _languages(self) -> Collection[str]:
+        """Which of the written languages go into this message."""
+        given, written = self.spec.languages, self.spec.text
+        chosen: list[str] = []
+        for index, template in enumerate([given] if isinstance(given, str) else given):
+            pointer: Pointer = ("languages",) if isinstance(given, str) else ("languages", index)
+            value = self._rendered(pointer, template)
+            for each in value if isinstance(value, list) else [] if value is None else [value]:
+                chosen.append(str(each))
+                if each not in written:
+                    what = f"{quoted(each)} is none of the languages here"
+                    self._complain(pointer, what, f"there are {', '.join(written)}")
+        return chosen if given else written
 
     def _texts(self, key: str, templates: Texts) -> Texts:
         rendered: dict[str, str] = {}

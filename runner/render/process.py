@@ -23,10 +23,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from runner.render.gaps import with_gaps
 from runner.render.mistakes import Mistake, NeedsLocale, TooLong, Unusable
 from runner.render.numbers import Number
 from runner.render.sandbox import Refusal, Sandbox
-from runner.render.values import decoded, row_values
+from runner.render.values import decoded
 
 if sys.platform != "win32":  # It has no such limits: there, only our parent's deadline holds.
     import resource
@@ -76,7 +77,7 @@ def serve(sandbox: Sandbox, clock: Callable[[], float] = time.process_time) -> N
     while request := _read():
         common = {**shared, **request["values"]}
         for row in request["rows"]:
-            values = common if row is None else common | {"row": row_values(row)}
+            values = common if row is None else common | {"row": with_gaps(*row)}
             for template, kind in request["templates"]:
                 began_s = clock()
                 answer = _answer(sandbox, template, kind, values)
@@ -84,6 +85,8 @@ def serve(sandbox: Sandbox, clock: Callable[[], float] = time.process_time) -> N
                 if spent_s > SECONDS_IN_ALL:
                     answer = {"faults": [_SPENT]}
                 _say(answer)
+                if kind == "when" and answer.get("value") is False:
+                    break
 
 
 def _read() -> dict[str, Any]:
@@ -102,7 +105,7 @@ def _answer(
 ) -> dict[str, object]:
     try:
         with _limited_time():
-            if kind in ("value", "list"):
+            if kind in ("value", "list", "when"):
                 return {"value": sandbox.value(template, values, takes_list=kind == "list")}
             text = sandbox.text(template, values, language=kind)
             braced = sandbox.braces_from

@@ -13,33 +13,70 @@ from runner.errors import MessagesError, Place, Problem
 from runner.files import read_bounded
 from runner.model import Direct, Message
 from runner.render.partials import MAX_PARTIAL_BYTES
+from runner.render.templates import Cells
+from runner.spec.columns import CellError, Column, converted, is_empty, why_empty
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.specs import MessageSpec
 from runner.spec.table import Row, load_rows
 from runner.toloka.ids import ODD, ODD_HINT, odd_among
-from runner.wording import shown
+from runner.wording import plain, shown
 
 # A mistake in a template is in every row: of so many nobody counts further.
 _MAX_BAD_ROWS = 5_000
 _MAX_KINDS = 100
 # Words of the template are in quotes, and numbers as they are.
 _QUOTED_IN_ERRORS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?""")
+_MAX_BAD_CELLS = 20
 # How a template names a column.
 _NAMED = re.compile(r"\brow(?:\.(\w+)|\[\s*['\"]([^'\"]+)['\"]\s*\])")
 
 
 def values_of(
     spec: MessageSpec, path: Path, rows: deque[Row], problems: list[Problem]
-) -> Iterator[Mapping[str, object]]:
+) -> Iterator[Cells]:
     """Read rows for their values; where the file is wrong, its rows end and the problem is noted."""
-    names = frozenset(one or other for one, other in _NAMED.findall(spec.file.source))
-    needs = DEFAULT_COLUMN if DEFAULT_COLUMN in names else ""
+    names = {one or other for one, other in _NAMED.findall(spec.file.source)} | {*spec.columns}
+    needs = {*spec.columns, *names & {DEFAULT_COLUMN}}
     try:
         for row in load_rows(path, names, needs=needs):
-            rows.append(row)
-            yield row.values
+            cells = _cells_of(spec, path, row, problems)
+            if len(problems) >= _MAX_BAD_CELLS:
+                return
+            if cells is not None:
+                rows.append(row)
+                yield cells
     except MessagesError as error:
         problems += error.problems
+
+
+def _cells_of(spec: MessageSpec, path: Path, row: Row, problems: list[Problem]) -> Cells | None:
+    """The values of a row, and why others have none; None if a cell is not what its column says."""
+    values = dict(row.values)
+    gaps: dict[str, str] = {}
+    before = len(problems)
+    for name, column in spec.columns.items():
+        try:
+            values[name] = _typed(values.get(name), column)
+        except CellError as error:
+            what = f"the cell of {plain(name)} is no {column.type}"
+            problems.append(Problem(Place(shown(path), row.number), what, str(error)))
+    for name, value in values.items():
+        if name in spec.columns and value is None:
+            gaps[name] = ""
+        elif why := why_empty(value):
+            gaps[name] = f"the cell of {plain(name)} {why}"
+    return (values, gaps) if len(problems) == before else None
+
+
+def _typed(value: object, column: Column) -> object:
+    """The value of a cell; None where there is none and need not be one."""
+    if not is_empty(value) or "" in column.no or "" in column.yes:
+        return converted("" if value is None else value, column)
+    if column.default is not None:
+        return column.default
+    if column.required:
+        raise CellError("it is empty: fill it, or say `required: false` or a `default`")
+    return None
 
 
 class Complaints:
@@ -96,7 +133,7 @@ def find_repeated(
     """Complain of a Toloker who was in a row before; `seen` has the first row of each."""
     ids = message.recipients.ids if isinstance(message.recipients, Direct) else ()
     for toloker in ids:
-        first = seen.setdefault(toloker, row.number)
+        first = seen.setdefault(toloker.casefold(), row.number)
         if first != row.number:
             name = shown(path)
             what = f"one Toloker is in two rows: {name}:{first} and {name}:{row.number}"

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runner.errors import Place, Pointer, Problem
+from runner.model import Written
 from runner.render.child import Child, Ended
 from runner.render.partials import read_partial
 from runner.spec.yamlfile import YamlFile
@@ -70,7 +71,10 @@ class _NeedsLocale(Exception):
         self.language = language
 
 
-Kind = Literal["text", "value", "list"]
+Kind = Literal["text", "value", "list", "when"]
+
+Cells = tuple[Mapping[str, object], Mapping[str, str]]
+"""A row's values by column, and of those that cannot be printed why; nothing for one that is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,8 @@ class Source:
     pointer: Pointer
     text: str
     kind: Kind = "text"
+    lead: int = 0
+    """So many characters of the template are ours, and stand in no file."""
 
     @property
     def language_or_kind(self) -> str:
@@ -89,7 +95,7 @@ class Source:
 
     def place(self, offset: int = 0) -> Place:
         """Find the place of a character of the template."""
-        return self.file.text_place(self.pointer, offset)
+        return self.file.text_place(self.pointer, max(offset - self.lead, 0))
 
     def line_place(self, line: int, wanted: str | None = None) -> Place:
         """Find where a template line starts to matter: at `wanted`, else at its first marker."""
@@ -150,9 +156,11 @@ class Templates(AbstractContextManager["Templates"]):
         self,
         sources: Sequence[Source],
         values: Mapping[str, object],
-        rows: Iterable[Mapping[str, object] | None],
+        rows: Iterable[Cells | None],
     ) -> Iterator[Rendered]:
         """Render templates with `values` that beat the shared ones, for each row, which is `row`.
+
+        A row whose `when` is false has nothing else.
 
         Gives the rows' results in order. One with a final refusal is the last, and not complete.
         """
@@ -221,6 +229,8 @@ class Templates(AbstractContextManager["Templates"]):
                 elif refused >= _MAX_REFUSED:
                     answer = Refused(answer.problems, is_final=True)
             yield source.pointer, answer
+            if source.kind == "when" and answer is False:
+                return
             if isinstance(answer, Refused) and answer.is_final:
                 return
 
@@ -282,13 +292,14 @@ def _encoded(value: object) -> str:
 def _as_json(value: object) -> object:
     """Give what JSON does not know: a number as it was written, a date by ISO 8601."""
     if isinstance(value, Decimal):
-        return {"\0number": [format(value, "f"), str(value)]}
+        plain = format(value, "f")
+        return {"\0number": [plain, value.text if isinstance(value, Written) else plain]}
     if isinstance(value, date):
         return value.isoformat()
     raise TypeError(type(value).__name__)
 
 
-def _chunks(rows: Iterable[Mapping[str, object] | None]) -> Iterator[list[str]]:
+def _chunks(rows: Iterable[Cells | None]) -> Iterator[list[str]]:
     """Encode rows, some at a time: neither process shall hold many."""
     chunk: list[str] = []
     size = 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from itertools import islice
 from typing import NoReturn, TypeGuard
 
 import jinja2
 
+from runner.render.gaps import Gap
 from runner.render.mistakes import TooLarge, Unusable
 from runner.render.numbers import Number, check_size, is_number, plain_number
 from runner.wording import kind
@@ -23,23 +23,7 @@ _NO = frozenset(
     ("false", "no", "0", "off", "n", "falsch", "nein", "faux", "non", "falso", "ложь", "нет",
      "yanlış", "hayır", "onwaar", "fałsz")  # noqa: RUF001  # Turkish has that letter
 )  # fmt: skip
-# `#DIV/0!` and its like, in the language of the spreadsheet.
-_FAILED = re.compile(
-    r"#[^\W\d_a-z][^\W_a-z]*(?:/[^\W_a-z]+)?[!?]|#(?:N/A|NV|\u041d/\u0414)|(?i:nan|nat|<na>)"
-)
 _NUMBER_KEY = "\0number"
-
-
-class Cell(str):
-    """A cell of a row that holds nothing to print; `why` says what it holds."""
-
-    __slots__ = ("why",)
-    why: str
-
-    def __new__(cls, text: str, why: str) -> Cell:
-        made = super().__new__(cls, text)
-        made.why = why
-        return made
 
 
 class Series(list[object]):
@@ -57,29 +41,10 @@ def decoded(pairs: Mapping[str, object]) -> object:
     return pairs
 
 
-def row_values(row: Mapping[str, object]) -> dict[str, object]:
-    """Give the values of a row: what is missing is not there, what says nothing is not printed."""
-    return {
-        name: _cell(value) if isinstance(value, str) else value
-        for name, value in row.items()
-        if value is not None
-    }
-
-
-def _cell(text: str) -> str:
-    if not text.strip():
-        return Cell(text, "is an empty cell")
-    if text[0] == "=":
-        return Cell(text, "begins with =, as a formula does")
-    if text[0] in "#nN<" and _FAILED.fullmatch(text):
-        return Cell(text, "holds no value: a program or a spreadsheet failed here")
-    return text
-
-
 def check_shown(value: object, name: str) -> None:
     """Let only text and numbers into a text; raises `Unusable`."""
-    if isinstance(value, Cell):
-        raise Unusable(f"{name} {value.why}", f"fill it, or write {{% if {name} %}}")
+    if isinstance(value, Gap):
+        str(value)  # It says why it holds nothing.
     if isinstance(value, (str, jinja2.Undefined)):
         return
     if not is_number(value):
@@ -146,8 +111,8 @@ def _short(item: object) -> object:
 
 
 def _plain_leaf(item: object) -> object:
-    if isinstance(item, (str, jinja2.Undefined)):
-        return str(item)  # Undefined is strict: it complains.
+    if isinstance(item, (str, jinja2.Undefined, Gap)):
+        return str(item)  # Undefined is strict: it complains, and so does a gap.
     if item is None or isinstance(item, bool):
         return item
     if is_number(item):

@@ -80,5 +80,5 @@ def _entries(path: Path, column: str) -> Iterator[tuple[int, str]]:
     if has_suffix(path, ".txt"):
         lines = enumerate(lines_of(path), start=1)
         return ((number, line) for number, line in lines if line.strip())
-    rows = load_rows(path, frozenset({column}), needs=column)
+    rows = load_rows(path, frozenset({column}), needs=frozenset({column}))
     return ((row.number, str(row.values[column])) for row in rows)

@@ -13,7 +13,7 @@ import pytest
 from support import THANKS, Project, Result, one_in, run_command
 
 from runner.render.messages import Renderer
-from runner.render.templates import Source, Templates
+from runner.render.templates import Cells, Source, Templates
 from runner.spec.specs import load_specs
 from runner.spec.yamlfile import parse_yaml
 
@@ -249,7 +249,7 @@ def test_honest_texts_may_be_many_times_their_rows() -> None:
     words = "Thank you, {{ row.name }}. " + "This was good work. " * 400
     file = parse_yaml(json.dumps([words] * 15), "m.yaml")
     sources = [Source(file, (number,), words) for number in range(15)]
-    rows = ({"name": f"Name {number}"} for number in range(1_000))
+    rows: Iterator[Cells] = (({"name": f"Name {number}"}, {}) for number in range(1_000))
     size = 0
     with Templates(None, {}) as templates:
         for rendered in templates.render(sources, {}, rows):

@@ -51,7 +51,7 @@ def test_each_row_has_an_answer_for_each_template_in_order() -> None:
         request(
             ("{{ shared }}{{ own }}{{ row.a }}", "text"),
             ("{{ row.a }}", "value"),
-            rows=[{"a": 7}, {"a": "é"}],
+            rows=[[{"a": 7}, {}], [{"a": "é"}, {}]],
         ),
         request(("{{ zebra }}", "text")),
     )
