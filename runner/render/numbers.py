@@ -14,6 +14,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, TypeGuard
 
+from jinja2 import Undefined
+
+from runner.render.gaps import Gap
 from runner.render.mistakes import Unusable
 
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -156,6 +159,8 @@ def to_float(value: object, *default: object) -> object:
 def _read(value: object, default: Sequence[object], name: str) -> int | Decimal | Fraction:
     if default:
         raise Unusable(f"|{name} takes nothing but the number", "what is no number is an error")
+    if isinstance(value, (Gap, Undefined)):
+        str(value)  # It says why it holds nothing.
     if is_number(value):
         return value
     if isinstance(value, str) and len(value) <= _MAX_WRITTEN and _JSON_NUMBER.fullmatch(value):
