@@ -308,13 +308,14 @@ def _read_token(path: Path, name: str, warn: Callable[[str], object]) -> masking
 
 def load_variables(
     config: Config, var_files: Sequence[Path], assignments: Sequence[str]
-) -> tuple[Mapping[str, object], Mapping[str, object]]:
+) -> tuple[Mapping[str, object], Mapping[str, object], Mapping[str, str]]:
     """Load what stands below a spec's own variables, and what beats them.
 
-    The first mapping is the configuration's; the second is `--var-file`s, later ones winning,
-    with `--var` on top.
+    The first mapping is the configuration's; the second is `--var-file`s, later ones winning; the
+    third is what `--var` says, which beats all.
     """
     above: dict[str, object] = {}
+    assigned: dict[str, str] = {}
     for path in var_files:
         above.update(_variables_in(path))
     for assignment in assignments:
@@ -323,8 +324,8 @@ def load_variables(
             raise SurroundingsError(
                 f'--var takes NAME=VALUE, with a name of letters, digits and _: not "{name[:60]}"'
             )
-        above[name] = value
-    return config.section("variables"), above
+        assigned[name] = value
+    return config.section("variables"), above, assigned
 
 
 def _variables_in(path: Path) -> Mapping[str, object]:
@@ -335,6 +336,11 @@ def _variables_in(path: Path) -> Mapping[str, object]:
     data = {} if file.data is None else file.data
     if not isinstance(data, dict):
         raise SurroundingsError(f"--var-file: {file.place()}: expected lines like name: value")
+    if [*data] == ["variables"] and isinstance(data["variables"], dict):
+        raise SurroundingsError(
+            f"--var-file: {file.place(('variables',), at_key=True)}: write the names at the left "
+            "margin, without `variables:` around them"
+        )
     for name in data:
         if not name.isidentifier():
             where = file.place((name,), at_key=True)

@@ -34,6 +34,7 @@ from runner.render.templates import (
     Templates,
 )
 from runner.render.texts import find_text_problems
+from runner.render.variables import typed_variables
 from runner.spec.idlist import load_ids
 from runner.spec.specs import MessageSpec
 from runner.spec.table import Row
@@ -50,7 +51,8 @@ _THREAD_ID = re.compile(r"[0-9a-f]{24}")
 class Renderer(AbstractContextManager["Renderer"]):
     """Renders specs; what there is for templates is made when the first one is there.
 
-    `below` are the variables that a spec's own ones beat, `above` those that beat them.
+    `below` are the variables that a spec's own ones beat, `above` those that beat them, and
+    `assigned` is text that beats all, and takes the type of what it beats.
     """
 
     def __init__(
@@ -59,9 +61,11 @@ class Renderer(AbstractContextManager["Renderer"]):
         *,
         below: Mapping[str, object] | None = None,
         above: Mapping[str, object] | None = None,
+        assigned: Mapping[str, str] | None = None,
     ) -> None:
         self._partials = messages_root / PARTIALS_NAME if messages_root else None
         self._above = above or {}
+        self._assigned = assigned or {}
         self._shared = {**(below or {}), **self._above}
         self._templates: Templates | None = None
 
@@ -96,6 +100,7 @@ class Renderer(AbstractContextManager["Renderer"]):
         if not sources:
             return ({} for _ in rows)
         values = {key: each for key, each in spec.variables.items() if key not in self._above}
+        values |= typed_variables(spec, self._assigned, {**self._shared, **values})
         return self._started().render(sources, values, rows)
 
     def _rows(self, spec: MessageSpec, sources: Sequence[Source], path: Path) -> Iterator[Message]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -35,6 +36,14 @@ def read_partial(root: Path | None, name: str) -> dict[str, str | list[str]]:
         line = text.count("\n", 0, bad.start()) + 1
         return {"wrong": f"{shown(path)}:{line}: {'; '.join(why_unfit(bad.group()))}"}
     return {"text": text}
+
+
+def partial_texts(root: Path | None) -> Iterator[str]:
+    """The texts of the partials that there are, as far as they can be read."""
+    for name in _names(root):
+        text = read_partial(root, name).get("text")
+        if isinstance(text, str):
+            yield text
 
 
 def _names(root: Path | None) -> list[str]:
