@@ -14,8 +14,13 @@ _SENDER = """
 import sys
 from runner.toloka.client import Client
 client = Client(sys.argv[1], sys.argv[2], timeout_s=60.0)
-client._post("/message-threads/compose", {"text": "x" * 30_000_000})
+client.add_to_folders("63c15866757a4a1adad1d632", ["x" * 30_000_000])
 """
+
+
+def read_all(taken: socket.socket) -> None:
+    while taken.recv(1024 * 1024):
+        pass
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
@@ -32,9 +37,4 @@ def test_what_the_system_holds_of_a_dead_sender_never_arrives() -> None:
             process.wait(timeout=TIMEOUT_S)
             taken.settimeout(5)
             with pytest.raises(ConnectionResetError):
-                _drain(taken)
-
-
-def _drain(taken: socket.socket) -> None:
-    while taken.recv(1024 * 1024):
-        pass
+                read_all(taken)
