@@ -358,9 +358,9 @@ DATA: dict[str, tuple[str, Callable[[], str], str]] = {
         lambda: '[{"id": [' + '{"":1},' * 590_000 + "{}]}]",
         "item 1 has more than 1,000,000 characters",
     ),
-    "long ids": ("ids.txt", lambda: "y" * 201, "this id has more than 200 characters"),
+    "long ids": ("ids.txt", lambda: "y" * 201, "this is not an id: it has more than 64 characters"),
     "many long ids": ("ids.txt", lambda: ("y" * 60_000 + "\n") * 1_000, "this id has more"),
-    "binary": ("ids.txt", lambda: "\0" * 1_000_000, "the line holds a NUL character"),
+    "binary": ("ids.txt", lambda: "\0" * 1_000_000, "the character U+0000 is not allowed here"),
 }
 
 
