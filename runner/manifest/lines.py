@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 from runner import clock
 from runner.manifest.history import History, Settled
@@ -14,9 +15,10 @@ from runner.model import Delivery, Direct, Filtered, InThread, NoRecipients, Pla
 from runner.toloka.anchor import Anchor
 from runner.toloka.digest import topic_mark
 
+_A_LINE = 1_000
+"""Ids in one line at most."""
 Event = Mapping[str, object]
-_ROWS = 5_000
-"""Deliveries in one line at most."""
+_Item = TypeVar("_Item")
 
 
 def line_of(event: Event) -> bytes:
@@ -79,8 +81,7 @@ def shortened(intents: Iterable[Event]) -> Iterator[Event]:
         is_one = isinstance(ids, list) and len(ids) == 1
         groups[line_of(_common(event)).decode() if is_one else str(event["delivery"])].append(event)
     for group in groups.values():
-        for start in range(0, len(group), _ROWS):
-            some = group[start : start + _ROWS]
+        for some in parts(group):
             if len(some) == 1:
                 yield some[0]
                 continue
@@ -135,6 +136,16 @@ def doubt_events(doubts: Mapping[str, Iterable[str]], history: History) -> list[
         for each, threads in new.items()
         if threads
     ]
+
+
+def rest_events(rest: Sequence[str]) -> list[Event]:
+    """Build the lines that remember threads of ours that no delivery claims: many in each."""
+    return [new_event("rest", threads=" ".join(some)) for some in parts(rest)]
+
+
+def parts(ids: Sequence[_Item]) -> list[list[_Item]]:
+    """Cut what may be very many, so that no line is too long for a file of its own."""
+    return [list(ids[start : start + _A_LINE]) for start in range(0, len(ids), _A_LINE)]
 
 
 def anchor_values(anchor: Anchor) -> dict[str, str]:

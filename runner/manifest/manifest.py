@@ -6,6 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 
 from runner.errors import RunnerError, SurroundingsError
@@ -20,15 +21,15 @@ from runner.manifest.lines import (
     line_of,
     new_event,
     outcome_event,
+    parts,
+    rest_events,
     shortened,
 )
 from runner.manifest.state import VERSION, ManifestState
 from runner.model import Delivery, Message, Place, Sent, Thread
-from runner.toloka.anchor import BEGINNING, Anchor
+from runner.toloka.anchor import Anchor
 from runner.toloka.pace import Stopped
 
-_A_LINE = 10_000
-"""Ids in one line at most."""
 PlaceOf = Callable[[Delivery], Place | None]
 """What stands in the thread of a reply before it."""
 
@@ -87,6 +88,8 @@ class Manifest:
         self._log = log
         self._lock = threading.Lock()
         self._history: History | None = None
+        self._is_dated = False
+        self._facts = 0
         self._has_begun = False
         self._claimed: dict[int, tuple[str, Delivery]] = {}
         self._overtaken: set[str] = set()
@@ -101,8 +104,16 @@ class Manifest:
         """What the manifest knows by now: the same value until something more is recorded."""
         with self._lock:
             if self._history is None:
-                self._history = self._state.history()
+                self._history = replace(self._state.history(), facts=self._facts)
+            elif self._is_dated:
+                self._history = replace(self._history, **self._state.looks())
+            self._is_dated = False
             return self._history
+
+    @property
+    def facts(self) -> int:
+        """A number that is another one as soon as more is known of some delivery."""
+        return self._facts
 
     def note_anchor(self, anchor: Anchor) -> None:
         """Record from which thread on this run's deliveries are looked for."""
@@ -145,11 +156,7 @@ class Manifest:
     def release(self) -> None:
         """Record what was claimed and has not been tried."""
         ids, self._claimed = [each for each, _ in self._claimed.values()], {}
-        self._write(*(new_event("not_tried", deliveries=some) for some in _parts(ids)))
-
-    def begin(self) -> None:
-        """Write the line that says who sends, if it is not there yet."""
-        self._begin()
+        self._write(*(new_event("not_tried", deliveries=some) for some in parts(ids)))
 
     def end(self) -> None:
         """Write that the run has come to its end: until then, lines may be missing."""
@@ -166,7 +173,7 @@ class Manifest:
         """Take in what others have written meanwhile."""
         with self._lock:
             take()
-            self._history = None
+            self._note_fact()
         claimed = [delivery for _, delivery in list(self._claimed.values())]
         self._overtaken |= {each.message.id for each in claimed if self._is_reached(each)}
 
@@ -200,14 +207,9 @@ class Manifest:
         is_further = cursor != history.cursor and (is_long or not self._log.is_shared)
         if not (events or new or is_part or history.has_gap or is_further):
             return ids
-        *more, last = _parts(new) or [[]]
-        # A part moves no cursor: if the last one gets lost, everything is looked at again.
-        before = {**anchor_values(history.cursor or BEGINNING), "part": True}
-        looked: list[dict[str, object]] = [{**before, "rest": " ".join(some)} for some in more]
-        rest_of_it = {"rest": " ".join(last)} if last else {}
-        part = {"part": True} if is_part else {}
-        looked.append({**anchor_values(cursor), **rest_of_it, **part})
-        self._write(*events, last=[("looked", values) for values in looked])
+        events += rest_events(new)
+        values: dict[str, object] = {**anchor_values(cursor), **({"part": True} if is_part else {})}
+        self._write(*events, last=[("looked", values)])
         return ids
 
     def note_shown(self) -> None:
@@ -230,9 +232,7 @@ class Manifest:
     def leave_out(self, message: Message, ids: Sequence[str]) -> None:
         """Record Tolokers who are left out of a message for good."""
         about = {"message": message.id, "revision": message.revision, "source": message.source}
-        self._write(
-            *(new_event("suppressed", **about, recipients_ids=some) for some in _parts(ids))
-        )
+        self._write(*(new_event("suppressed", **about, recipients_ids=some) for some in parts(ids)))
 
     def note_folders(self, attempt: Attempt, folders: Sequence[str]) -> None:
         """Record that a thread was put into folders."""
@@ -286,7 +286,7 @@ class Manifest:
         """
         if not (events or last):
             return
-        self._begin()
+        self.begin()
         if not last:
             put = self._log.append if at_once else self._log.note
             put(b"".join(map(line_of, events)))
@@ -301,8 +301,8 @@ class Manifest:
             self._log.note(b"".join(map(line_of, (*events, *lasts))))
             self._take(lasts)
 
-    def _begin(self) -> None:
-        """Write the first line of a new manifest, and the line that says who sends."""
+    def begin(self) -> None:
+        """Write the first line of a new manifest, and the line that says who sends, once."""
         with self._lock:
             if self._has_begun:
                 return
@@ -320,17 +320,20 @@ class Manifest:
 
     def _take(self, events: Iterable[Event]) -> None:
         for event in events:
-            LINES[str(event["event"])].take(self._state, event)
+            kind = LINES[str(event["event"])]
+            kind.take(self._state, event)
+            self._is_dated = True
+            # A look changes also from where on what is unknown is looked for.
+            if not kind.is_of_run or self._state.pending:
+                self._note_fact()
+
+    def _note_fact(self) -> None:
         self._history = None
+        self._facts += 1
 
     def _is_reached(self, delivery: Delivery) -> bool:
         reached = self.history().reached((delivery.message.id, delivery.message.revision))
         return any(key in reached and reached[key].was_sent for key in delivery.keys)
-
-
-def _parts(ids: Sequence[str]) -> list[list[str]]:
-    """Cut what may be very many, so that no line is too long for a file of its own."""
-    return [list(ids[start : start + _A_LINE]) for start in range(0, len(ids), _A_LINE)]
 
 
 def check_target(state: ManifestState, target: str | None, where: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 
 from runner.errors import MessagesError, Pointer, Problem
 from runner.model import (
@@ -20,37 +21,40 @@ from runner.model import (
     Recipients,
     Texts,
 )
-from runner.render.rows import find_odd, find_repeated, in_row, values_of
+from runner.render.leaves import find_templates
+from runner.render.partials import PARTIALS_NAME
+from runner.render.rows import Complaints, find_faults_of_all, find_repeated, values_of
 from runner.render.templates import (
     MARKER,
-    PARTIALS_NAME,
-    Kind,
+    Braced,
+    Cells,
     Refused,
     Rendered,
     Source,
     Templates,
 )
 from runner.render.texts import find_text_problems
+from runner.render.variables import typed_variables
 from runner.spec.idlist import load_ids
 from runner.spec.specs import MessageSpec
 from runner.spec.table import Row
 from runner.toloka.digest import digest_of, digest_of_reply
 from runner.toloka.filters import converted, find_filter_faults, wrapped
 from runner.toloka.ids import ID_HINT, ODD, ODD_HINT, distinct, odd_among, sent_as, why_no_id
-from runner.wording import kind
+from runner.wording import kind, quoted, shown
 
-# A mistake in a template is in every row: so many rows of it are enough.
-_MAX_BAD_ROWS = 10
-# The same of problems: each costs a look through its template's file.
+# Each costs a look through its template's file.
 _MAX_PROBLEMS = 100
-_MAX_TEMPLATES = 3_000
+# Of all rows of a message together.
+_MAX_CHARACTERS = 200_000_000
 _THREAD_ID = re.compile(r"[0-9a-f]{24}")
 
 
 class Renderer(AbstractContextManager["Renderer"]):
     """Renders specs; what there is for templates is made when the first one is there.
 
-    `below` are the variables that a spec's own ones beat, `above` those that beat them.
+    `below` are the variables that a spec's own ones beat, `above` those that beat them, and
+    `assigned` is text that beats all, and takes the type of what it beats.
     """
 
     def __init__(
@@ -59,11 +63,15 @@ class Renderer(AbstractContextManager["Renderer"]):
         *,
         below: Mapping[str, object] | None = None,
         above: Mapping[str, object] | None = None,
+        assigned: Mapping[str, str] | None = None,
     ) -> None:
         self._partials = messages_root / PARTIALS_NAME if messages_root else None
         self._above = above or {}
+        self._assigned = assigned or {}
         self._shared = {**(below or {}), **self._above}
         self._templates: Templates | None = None
+        self.left_out: dict[str, int] = {}
+        """How many rows of a file `when` left out."""
 
     def __exit__(self, *exception: object) -> None:
         if self._templates is not None:
@@ -72,11 +80,11 @@ class Renderer(AbstractContextManager["Renderer"]):
     def expect(self, spec: MessageSpec) -> None:
         """Get ready for a spec that will be rendered; it need not be."""
         if MARKER.search(spec.file.source):
-            self._started().start()
+            self._started().expect(spec.text.values(), spec.text)
 
     def render(self, spec: MessageSpec) -> tuple[Message, ...]:
         """Render one spec, each row of its `for_each`; raises `MessagesError` with everything."""
-        sources = _find_templates(spec)
+        sources = find_templates(spec)
         if spec.for_each is not None:
             return tuple(self._rows(spec, sources, spec.for_each))
         (rendered,) = self._rendered(spec, sources, [None])
@@ -91,73 +99,48 @@ class Renderer(AbstractContextManager["Renderer"]):
         self,
         spec: MessageSpec,
         sources: Sequence[Source],
-        rows: Iterable[Mapping[str, object] | None],
+        rows: Iterable[Cells | None],
     ) -> Iterator[Rendered]:
         if not sources:
             return ({} for _ in rows)
         values = {key: each for key, each in spec.variables.items() if key not in self._above}
+        values |= typed_variables(spec, self._assigned, {**self._shared, **values})
         return self._started().render(sources, values, rows)
 
     def _rows(self, spec: MessageSpec, sources: Sequence[Source], path: Path) -> Iterator[Message]:
         problems: list[Problem] = []
-        bad_rows = 0
+        complaints = Complaints(path, {spec.file.path: spec.file.source})
+        left_out = characters = 0
         seen: dict[str, int] = {}
-        files = {spec.file.path: spec.file.source}
         # The rows that were read and are not rendered yet.
         rows: deque[Row] = deque()
         for rendered in self._rendered(spec, sources, values_of(spec, path, rows, problems)):
             row = rows.popleft()
+            if rendered.get(("when",)) is False:
+                left_out += 1
+                continue
             try:
                 message = _Rendering(spec, rendered, row.number).message()
             except MessagesError as error:
-                bad_rows += 1
-                problems += [in_row(problem, path, row, files) for problem in error.problems]
+                complaints.add(row, error.problems)
             else:
                 problems += find_repeated(spec, path, row, message, seen)
+                characters += sum(map(len, (*message.topic.values(), *message.text.values())))
                 yield message
-            if bad_rows >= _MAX_BAD_ROWS or len(problems) >= _MAX_PROBLEMS:
+            if characters > _MAX_CHARACTERS:
+                what = f"the texts up to row {row.number:,} have more than {_MAX_CHARACTERS:,} characters"
+                hint = "make them shorter, or split the rows"
+                problems.append(Problem(spec.file.place(("for_each",)), what, hint, "limit"))
                 break
-        if not seen and not problems:
-            where = spec.file.place(("for_each",))
-            problems.append(Problem(where, "the file has no rows", "add a row, or a `draft: true`"))
-        problems += find_odd(spec, path, seen)
+            if complaints.are_enough or len(problems) >= _MAX_PROBLEMS:
+                break
+        self.left_out[shown(path)] = left_out
+        problems += complaints.problems()
+        problems += find_faults_of_all(
+            spec, path, seen, is_empty=not (seen or problems or left_out)
+        )
         if problems:
             raise MessagesError(problems)
-
-
-def _find_templates(spec: MessageSpec) -> Sequence[Source]:
-    """Find every text of a spec that has to be rendered."""
-    sources: list[Source] = []
-    leaves: dict[str, object] = {
-        "topic": spec.topic,
-        "text": spec.text,
-        "thread_id": spec.thread_id,
-        "recipients_ids": spec.recipients_ids,
-        "recipients_filter": spec.recipients_filter,
-    }
-    for pointer, template in _texts_below((), leaves):
-        if MARKER.search(template) is None:
-            continue
-        is_text = pointer[0] in ("topic", "text")
-        is_list = pointer == ("recipients_ids",)
-        kind: Kind = "text" if is_text else "list" if is_list else "value"
-        sources.append(Source(spec.file, pointer, template, kind))
-        if len(sources) > _MAX_TEMPLATES:
-            what = f"here is template number {_MAX_TEMPLATES + 1:,} of this message"
-            hint = "give a long list by one expression, or in a data file"
-            raise MessagesError([Problem(sources[-1].place(), what, hint)])
-    return sources
-
-
-def _texts_below(pointer: Pointer, value: object) -> Iterator[tuple[Pointer, str]]:
-    if isinstance(value, str):
-        yield pointer, value
-    elif isinstance(value, (list, tuple)):
-        for number, item in enumerate(value):
-            yield from _texts_below((*pointer, number), item)
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _texts_below((*pointer, key), item)
 
 
 @dataclass(slots=True)
@@ -168,12 +151,17 @@ class _Rendering:
     rendered: Rendered
     row: int | None = None
     problems: list[Problem] = field(default_factory=list)
+    braces_from: dict[str, str] = field(default_factory=dict)
 
     def message(self) -> Message:
         """Render everything; raises `MessagesError`."""
         spec = self.spec
-        topic = self._texts("topic", spec.topic)
-        text = self._texts("text", spec.text)
+        if spec.when is not None and not isinstance(self._result(("when",)), (bool, NoneType)):
+            hint = "compare something, as in row.tasks > 100"
+            self._complain(("when",), "this is neither true nor false", hint)
+        chosen = self._languages()
+        topic = self._texts("topic", {key: spec.topic[key] for key in spec.topic if key in chosen})
+        text = self._texts("text", {key: spec.text[key] for key in spec.text if key in chosen})
         recipients = self._recipients()
         if self.problems:
             raise MessagesError(self.problems)
@@ -201,10 +189,25 @@ class _Rendering:
             not_after=spec.not_after,
             folders=spec.folders,
             row=self.row,
+            braces_from=self.braces_from,
         )
 
     def _complain(self, pointer: Pointer, what: str, hint: str) -> None:
         self.problems.append(Problem(self.spec.file.place(pointer), what, hint))
+
+    def _languages(self) -> Collection[str]:
+        """Which of the written languages go into this message."""
+        given, written = self.spec.languages, self.spec.text
+        chosen: list[str] = []
+        for index, template in enumerate([given] if isinstance(given, str) else given):
+            pointer: Pointer = ("languages",) if isinstance(given, str) else ("languages", index)
+            value = self._rendered(pointer, template)
+            for each in value if isinstance(value, list) else [] if value is None else [value]:
+                chosen.append(str(each))
+                if each not in written:
+                    what = f"{quoted(each)} is none of the languages here"
+                    self._complain(pointer, what, f"there are {', '.join(written)}")
+        return chosen if given else written
 
     def _texts(self, key: str, templates: Texts) -> Texts:
         rendered: dict[str, str] = {}
@@ -212,7 +215,9 @@ class _Rendering:
             pointer = (key, language)
             text = self._result(pointer) if MARKER.search(template) else template
             if isinstance(text, str):
-                text = text.removesuffix("\n") if key == "topic" else text
+                if isinstance(text, Braced):
+                    self.braces_from[f"{key}.{language}"] = text.came_with
+                text = str(text).removesuffix("\n") if key == "topic" else str(text)
                 rendered[language] = text
                 source = Source(self.spec.file, (key, language), template)
                 self.problems.extend(find_text_problems(source, text))

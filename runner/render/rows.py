@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,41 +12,104 @@ from pathlib import Path
 from runner.errors import MessagesError, Place, Problem
 from runner.files import read_bounded
 from runner.model import Direct, Message
-from runner.render.templates import MAX_PARTIAL_BYTES
+from runner.render.partials import MAX_PARTIAL_BYTES
+from runner.render.templates import Cells
+from runner.spec.columns import CellError, Column, converted, is_empty, why_empty
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.specs import MessageSpec
 from runner.spec.table import Row, load_rows
 from runner.toloka.ids import ODD, ODD_HINT, odd_among
-from runner.wording import shown
+from runner.wording import plain, shown
 
+# A mistake in a template is in every row: of so many nobody counts further.
+_MAX_BAD_ROWS = 5_000
+_MAX_KINDS = 100
 # Words of the template are in quotes, and numbers as they are.
 _QUOTED_IN_ERRORS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?""")
+_MAX_BAD_CELLS = 20
 # How a template names a column.
 _NAMED = re.compile(r"\brow(?:\.(\w+)|\[\s*['\"]([^'\"]+)['\"]\s*\])")
 
 
 def values_of(
     spec: MessageSpec, path: Path, rows: deque[Row], problems: list[Problem]
-) -> Iterator[Mapping[str, object]]:
+) -> Iterator[Cells]:
     """Read rows for their values; where the file is wrong, its rows end and the problem is noted."""
-    names = frozenset(one or other for one, other in _NAMED.findall(spec.file.source))
-    needs = DEFAULT_COLUMN if DEFAULT_COLUMN in names else ""
+    names = {one or other for one, other in _NAMED.findall(spec.file.source)} | {*spec.columns}
+    needs = {*spec.columns, *names & {DEFAULT_COLUMN}}
     try:
         for row in load_rows(path, names, needs=needs):
-            rows.append(row)
-            yield row.values
+            cells = _cells_of(spec, path, row, problems)
+            if len(problems) >= _MAX_BAD_CELLS:
+                return
+            if cells is not None:
+                rows.append(row)
+                yield cells
     except MessagesError as error:
         problems += error.problems
 
 
-def in_row(problem: Problem, path: Path, row: Row, files: dict[str, str]) -> Problem:
-    """Say in which row a problem is. `files` keeps what the templates' files hold, by their paths."""
-    if problem.where.path == shown(path):
-        return problem
-    what = problem.what
-    if problem.rule == "template":
-        what = _without_values(what, problem.where.path, files)
-    return replace(problem, what=f"{what} (row {shown(path)}:{row.number})")
+def _cells_of(spec: MessageSpec, path: Path, row: Row, problems: list[Problem]) -> Cells | None:
+    """The values of a row, and why others have none; None if a cell is not what its column says."""
+    values = dict(row.values)
+    gaps: dict[str, str] = {}
+    before = len(problems)
+    for name, column in spec.columns.items():
+        try:
+            values[name] = _typed(values.get(name), column)
+        except CellError as error:
+            what = f"the cell of {plain(name)} is no {column.type}"
+            problems.append(Problem(Place(shown(path), row.number), what, str(error)))
+    for name, value in values.items():
+        if name in spec.columns and value is None:
+            gaps[name] = ""
+        elif why := why_empty(value):
+            gaps[name] = f"the cell of {plain(name)} {why}"
+    return (values, gaps) if len(problems) == before else None
+
+
+def _typed(value: object, column: Column) -> object:
+    """The value of a cell; None where there is none and need not be one."""
+    if not is_empty(value) or "" in column.no or "" in column.yes:
+        return converted("" if value is None else value, column)
+    if column.default is not None:
+        return column.default
+    if column.required:
+        raise CellError("it is empty: fill it, or say `required: false` or a `default`")
+    return None
+
+
+class Complaints:
+    """What is wrong with rows: what many have in common is told once, with the first of them.
+
+    `files` keeps what the templates' files hold, by their paths.
+    """
+
+    def __init__(self, path: Path, files: dict[str, str]) -> None:
+        self._path = path
+        self._files = files
+        self._found: dict[Problem, list[int]] = {}
+        self.are_enough = False
+
+    def add(self, row: Row, problems: Iterable[Problem]) -> None:
+        """Note a row's problems, without its values."""
+        for problem in problems:
+            if problem.rule == "template":
+                what = _without_values(problem.what, problem.where.path, self._files)
+                problem = replace(problem, what=what)
+            having = self._found.setdefault(problem, [])
+            having.append(row.number)
+            self.are_enough |= len(having) >= _MAX_BAD_ROWS or len(self._found) >= _MAX_KINDS
+
+    def problems(self) -> Iterator[Problem]:
+        """Say in which row each problem is, and in how many more."""
+        for problem, rows in self._found.items():
+            more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
+            if len(rows) >= _MAX_BAD_ROWS:
+                more = f" and at least {len(rows) - 1:,} more"
+            where = f" (row {shown(self._path)}:{rows[0]}{more})"
+            is_there = problem.where.path == shown(self._path)
+            yield problem if is_there else replace(problem, what=f"{problem.what}{where}")
 
 
 def _without_values(said: str, file: str, files: dict[str, str]) -> str:
@@ -70,7 +133,7 @@ def find_repeated(
     """Complain of a Toloker who was in a row before; `seen` has the first row of each."""
     ids = message.recipients.ids if isinstance(message.recipients, Direct) else ()
     for toloker in ids:
-        first = seen.setdefault(toloker, row.number)
+        first = seen.setdefault(toloker.casefold(), row.number)
         if first != row.number:
             name = shown(path)
             what = f"one Toloker is in two rows: {name}:{first} and {name}:{row.number}"
@@ -79,8 +142,13 @@ def find_repeated(
             )
 
 
-def find_odd(spec: MessageSpec, path: Path, seen: Mapping[str, int]) -> Iterator[Problem]:
-    """Complain of ids that are unlike those of nearly all the other rows."""
+def find_faults_of_all(
+    spec: MessageSpec, path: Path, seen: Mapping[str, int], *, is_empty: bool
+) -> Iterator[Problem]:
+    """Complain of no rows at all, and of ids that are unlike those of nearly all other rows."""
+    if is_empty:
+        where = spec.file.place(("for_each",))
+        yield Problem(where, "the file has no rows", "add a row, or a `draft: true`")
     ids = [*seen]
     for index in odd_among(ids) if "odd-id" not in spec.lint else ():
         yield Problem(Place(shown(path), seen[ids[index]]), ODD, ODD_HINT, "odd-id")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner import clock
 from runner.errors import Fault
+from runner.spec.columns import find_column_faults
 from runner.spec.sentences import (
     BUILT_IN_TARGETS,
     MAX_FAULTS,
@@ -114,6 +115,7 @@ def _validator(name: str) -> tuple[Mapping[str, Any], Validator]:
         # every item with every other, and knows no limit to nesting.
         schema["properties"]["recipients_filter"] = True
         del schema["properties"]["recipients_ids"]["items"]
+        schema["properties"]["columns"] = True
         for keyword in ("uniqueItems", "maxItems"):
             del schema["properties"]["folders"][keyword]
     return schema, Draft7Validator(schema)
@@ -141,6 +143,10 @@ def _of_folders(data: Data) -> Iterator[Fault]:
             yield Fault(("folders", index), what, "keep one of them")
         elif isinstance(item, str):
             seen.add(item)
+
+
+def _of_columns(data: Data) -> Iterator[Fault]:
+    return find_column_faults(data["columns"])
 
 
 def _of_languages(data: Data) -> Iterator[Fault]:
@@ -185,6 +191,7 @@ def _of_target(data: Data) -> Iterator[Fault]:
 _CHECKS: Checks = (
     ({"recipients_ids"}, _of_recipients),
     ({"folders"}, _of_folders),
+    ({"columns"}, _of_columns),
     ({"topic"}, _of_languages),
     ({"not_before", "not_after"}, _of_window),
     ({"recipients_filter"}, _of_filter),

@@ -15,6 +15,7 @@ from runner import clock, paths
 from runner.errors import MessagesError, Place, Problem
 from runner.files import read_bounded
 from runner.model import SelectType, Texts
+from runner.spec.columns import Column, columns_in
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.schema import find_message_faults
 from runner.spec.yamlevents import Leaf, Shape
@@ -56,6 +57,9 @@ class MessageSpec:
     recipients_file: Path | None = None
     recipients_column: str = DEFAULT_COLUMN
     for_each: Path | None = None
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    when: str | None = None
+    languages: tuple[str, ...] | str = ()
     reply_to: str | None = None
     only_answered: bool = False
     thread_id: str | None = None
@@ -166,6 +170,7 @@ def _narrowed(
 ) -> MessageSpec:
     # The casts hold because the schema has just been checked.
     ids = data.get("recipients_ids")
+    languages = data.get("languages", [])
     window = ("not_before", "not_after")
     moments = {key: clock.read(str(data[key])) for key in window if key in data}
     return MessageSpec(
@@ -181,6 +186,9 @@ def _narrowed(
         recipients_file=files.get("recipients_file"),
         recipients_column=cast("str", data.get("recipients_column", DEFAULT_COLUMN)),
         for_each=files.get("for_each"),
+        columns=columns_in(cast("Mapping[str, object]", data.get("columns", {}))),
+        when=cast("str | None", data.get("when")),
+        languages=languages if isinstance(languages, str) else tuple(cast("list[str]", languages)),
         reply_to=cast("str | None", data.get("reply_to")),
         only_answered=cast("bool", data.get("only_answered", False)),
         thread_id=cast("str | None", data.get("thread_id")),

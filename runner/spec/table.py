@@ -45,10 +45,12 @@ class Row:
     values: Mapping[str, object]
 
 
-def load_rows(path: Path, names: Set[str] = frozenset(), *, needs: str = "") -> Iterator[Row]:
+def load_rows(
+    path: Path, names: Set[str] = frozenset(), *, needs: Set[str] = frozenset()
+) -> Iterator[Row]:
     """Read the rows of a table, one by one where the form allows it.
 
-    `names` are the columns that the message names: they are found without case. The one that it
+    `names` are the columns that the message names: they are found without case. Those that it
     `needs` must be there. Raises `MessagesError`, at the line of the data file.
     """
     if has_suffix(path, ".json", ".jsonl"):
@@ -76,7 +78,7 @@ def _renamed(row: Row, names: Set[str]) -> Row:
     return Row(row.number, values)
 
 
-def _csv_rows(path: Path, names: Set[str], needs: str) -> Iterator[Row]:
+def _csv_rows(path: Path, names: Set[str], needs: Set[str]) -> Iterator[Row]:
     lines = lines_of(path)
     above, first = 0, next(lines, "")
     separator = "\t" if has_suffix(path, ".tsv") else ""
@@ -94,8 +96,8 @@ def _csv_rows(path: Path, names: Set[str], needs: str) -> Iterator[Row]:
             suspect = max(suspect, (above + begins - line, line))
             if any(map(str.strip, cells)):
                 row = Row(line, header.values_of(cells, line))
-                if needs and needs not in row.values:
-                    raise header.without(needs, row)
+                for name in sorted(needs - row.values.keys()):
+                    raise header.without(name, row)
                 yield row
     except (csv.Error, _WrongLength) as error:
         if isinstance(error, _WrongLength) and not suspect[1]:
@@ -113,7 +115,10 @@ def _separator(line: str, names: Set[str], above: int) -> str:
     wanted = {folded(name) for name in names}
     found: dict[str, set[str]] = {}
     for separator in _SEPARATORS:
-        cells = next(csv.reader([line], delimiter=separator), [])
+        try:
+            cells = next(csv.reader([line], delimiter=separator), [])
+        except csv.Error:  # A field as long as the line, under a separator that it does not have.
+            cells = []
         found[separator] = {folded(cell) for cell in cells}
     most = max(len(wanted & cells) for cells in found.values())
     best = [each for each, cells in found.items() if len(wanted & cells) == most]

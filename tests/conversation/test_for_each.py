@@ -143,7 +143,7 @@ def test_a_bad_data_file_is_complained_of_at_its_line_and_never_quoted(project: 
 ROW = "(row messages/a.csv:4)"
 BAD_ROWS = {
     "{{ row.nmae }}": (f"x,{SECRET},1", f'2:22: error: template: there is no "nmae" in this {ROW}; check the name'),
-    "{{ row.name }}": ("x,,1", f"2:15: error: text.EN is empty once it is rendered {ROW}; write something, or drop the language"),
+    "{{ row.name }}": ("x,,1", f"2:15: error: template: the cell of name is empty: test it with `if`, or give its column `required: false` or a `default` {ROW}"),
     "Hi {{ 1 // (row.amount | int) }}": (f"x,{SECRET},0", f"2:18: error: template: this divides by zero {ROW}"),
     "Hi {{ row.amount + 1 }}": (f"x,{SECRET},{SECRET}", f"2:18: error: template: this cannot be computed: TypeError {ROW}; check the values"),
     "Hi": (f"{SECRET} x,n,1", f"4:18: error: this is not an id: it holds a space (U+0020) {ROW}; an id has 1 to 64 letters, digits, - and _, and nothing around it"),

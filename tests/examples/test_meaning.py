@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from support import THANKS, TOLOKER, Project
+from support import THANKS, TOLOKER, Project, threads
+
+from runner.emulator import Emulator
 
 Files = Mapping[str, str | bytes]
 Row = tuple[str, Files, tuple[str, ...]]
@@ -167,7 +169,113 @@ PEOPLE: list[Row] = [
     ("ids of another kind", listed("".join(f"winner-{number}\n" for number in range(20))), ()),
 ]  # fmt: skip
 
-ROWS = [*YAML, *FILES, *PEOPLE]
+EACH = """\
+topic: {EN: "Hi"}
+text:
+  EN: "TEXT"
+recipients_select_type: DIRECT
+recipients_ids: ["{{ row.toloker_id }}"]
+for_each: rows.csv
+"""
+DATA = "messages/rows.csv"
+GERMAN = "name;toloker_id;amount;paid\n{}\n"
+GERMAN_COLUMNS = 'columns: {amount: {type: number, decimal: ",", group: "."}, paid: {type: boolean, yes: [WAHR], no: [FALSCH]}}\n'
+QUOTE = "this is not CSV: a quote is not closed, or stands inside a field"
+
+
+def each(
+    rows: str | bytes, text: str = "{{ row.name }}", extra: str = "", ending: str = "csv"
+) -> Files:
+    """A message for each of these rows."""
+    spec = EACH.replace("TEXT", text).replace("rows.csv", f"rows.{ending}") + extra
+    return {ME: spec, f"messages/rows.{ending}": rows}
+
+
+def typed(
+    cell: str,
+    column: str,
+    text: str = "{{ row.n }}",
+) -> Files:
+    """A message for a row with this cell, in a column of this type."""
+    if column == "boolean":
+        text = "{{ 'x' if row.n else 'y' }}"
+    return each(f"toloker_id|n\na|{cell}\n", text, f"columns: {{n: {column}}}\n")
+
+
+TABLES: list[Row] = [
+    ("commas", each("toloker_id,name\na,Ann\n"), ()),
+    ("semicolons and a comma inside", each("toloker_id;name\na;Ann, the 1st\n"), ()),
+    ("tabs", each("toloker_id\tname\na\tAnn\n"), ()),
+    ("file of tabs", each("toloker_id\tname\na\tAnn; Bob\n", ending="tsv"), ()),
+    ("bars", each("toloker_id|name\na|Ann\n"), ()),
+    ("sep=", each("sep=;\r\ntoloker_id;name,x\r\na;Ann\r\n", "{{ row['name,x'] }}"), ()),
+    ("two separators", {ME: EACH.replace("TEXT", "Hi").replace("{{ row.toloker_id }}", "{{ row.values() | first }}"), DATA: "who,a;b\nann,b;c\n"}, (f"{DATA}:1:1: error: the columns may be separated by comma or semicolon; say which in a first line of its own: sep=;",)),
+    ("list with semicolons", column("name;toloker_id\nAnn;a\n"), ()),
+    ("names in capitals with spaces", each(" Toloker_ID ,NAME \na,Ann\n"), ()),
+    ("capitals in JSON", each('[{"Toloker_ID": "a", "Name": "Ann"}]', ending="json"), ()),
+    ("two equal columns", each("toloker_id,name,Name \na,b,c\n"), (f"{DATA}:1:1: error: two columns of the header have one name; give each its own",)),
+    ("no column of ids", each("worker,full name\nw1,Ann Lee\n"), (f"{DATA}:1:1: error: the header has no column toloker_id; the column worker holds ids: name that one",)),
+    ("byte order mark", each("\ufefftoloker_id,name\na,Ann\n"), ()),
+    ("byte order mark twice", each("\ufeff\ufefftoloker_id,name\na,Ann\n"), (f"{DATA}:1:1: error: a byte order mark (U+FEFF)",)),
+    ("empty rows and columns", each("toloker_id,name,,\n,,,\na,Ann,,\n,,,\n"), ()),
+    ("column without a name", each("toloker_id,name,\na,Ann,\nb,Bob,x\n"), (f"{DATA}:3:1: error: a column of the header has no name, and this row has something in it; name every column",)),
+    ("short row", each("toloker_id,name\na\n"), (f"{DATA}:2:1: error: the row has 1 field and the header 2; write each field, an empty one too",)),
+    ("long row", each("toloker_id,name\na,Ann,x\n"), (f"{DATA}:2:1: error: the row has 3 fields and the header 2; put a field that holds the separator in double quotes",)),
+    ("quote that is closed far below", each('toloker_id,name\nx,Ann\na,"Ann\n' + "b,Bob\n" * 300 + 'c,Cid"\nd,"Dan" x\n'), (f"{DATA}:3:1: error: {QUOTE}",)),
+    ("quote that is never closed", each('toloker_id,name\nx,Ann\na,"Ann\n' + "b,Bob\n" * 300), (f"{DATA}:3:1: error: {QUOTE}",)),
+    ("Windows-1251", each("toloker_id,name\na,Ann\nb,Борис\n".encode("cp1251")), (f"{DATA}:3:3: error: this is not UTF-8, and looks like Windows-1251; save it as UTF-8 (in Excel: CSV UTF-8)",)),
+    ("Windows-1252", each("toloker_id,name\na,René\n".encode("cp1252")), (f"{DATA}:2:6: error: this is not UTF-8, and looks like a Windows code page",)),
+    ("UTF-16", each("toloker_id,name\na,Ann\n".encode("utf-16")), (f"{DATA}:1:1: error: this is UTF-16, not UTF-8; save it as UTF-8 (in Excel: CSV UTF-8)",)),
+    ("separator in a cell", each("toloker_id,name\na,Ann\u2028Lee\n"), (f"{DATA}:2:6: error: a line separator (U+2028)",)),
+    ("names of people", each("toloker_id,name\na,محمد\nb,გიორგი\nc,สมชาย\nd,Anne-Marie O\u2019Neil\ne,D'Arcy\nf,Null\n"), ()),
+    ("cell of an error", each("toloker_id,name\na,#REF!\n"), (f"{ME}:3:8: error: template: the cell of name holds an error of a spreadsheet",)),
+    ("cell of an error in Russian", each("toloker_id,name\na,#ДЕЛ/0!\n", "{{ row.name | upper }}"), (f"{ME}:3:8: error: template: the cell of name holds an error of a spreadsheet",)),
+    ("cell of nothing", each("toloker_id,name\na,nan\n", "{{ row.name | default('you') }}"), (f"{ME}:3:8: error: template: the cell of name holds an error of a spreadsheet",)),
+    ("formula", each("toloker_id,name\na,=A1\n", "{{ row.name ~ '!' }}"), (f"{ME}:3:8: error: template: the cell of name holds an error of a spreadsheet",)),
+    ("cell of an error that nobody prints", each("toloker_id,name,x\na,Ann,#REF!\n"), ()),
+    ("empty cell", each("toloker_id,name\na,Ann\nb, \n"), (f"{ME}:3:8: error: template: the cell of name is empty: test it with `if`",)),
+    ("empty cell through int", each("toloker_id,n\na,\n", "{{ row.n | int }}"), (f"{ME}:3:8: error: template: the cell of n is empty",)),
+    ("empty cell that is tested", each("toloker_id,name\na,\n", "Hi{% if row.name %}, {{ row.name }}{% endif %}{{ '!' if row.name == '' }}"), ()),
+    ("empty cell that may be", each("toloker_id,name\na,\n", "{{ row.name | default('you') }}{{ '!' if row.name is defined else '?' }}", "columns: {name: {required: false}}\n"), ()),
+    ("empty cell that may be, printed", each("toloker_id,name\na,\n", "Hi {{ row.name }}", "columns: {name: {required: false}}\n"), (f"{ME}:3:11: error: template: the cell of name is empty: test it with `if` (row {DATA}:2)",)),
+    ("empty cell with a default", each("toloker_id,n\na,\n", "{{ row.n + 1 }}", "columns: {n: {type: integer, default: 0}}\n"), ()),
+    ("empty cell of a type", typed("", "integer"), (f"{DATA}:2:1: error: the cell of n is no integer; it is empty: fill it, or say `required: false` or a `default`",)),
+    ("column that is missing", each("toloker_id,name\na,Ann\n", extra="columns: {amount: number}\n"), (f"{DATA}:1:1: error: the header has no column amount",)),
+    ("German", each(GERMAN.format("Ann;a;1.234,50;WAHR"), "{{ row.amount + 1 }}{{ 'x' if row.paid else 'y' }}", GERMAN_COLUMNS), ()),
+    ("Russian", each("toloker_id;n\na;1\xa0234,5\n", "{{ row.n }}", 'columns: {n: {type: number, decimal: ",", group: " "}}\n'), ()),
+    ("Turkish", each("toloker_id;n;ok\na;%12,5;DOĞRU\n", "{{ row.n }}", 'columns: {n: {type: percent, decimal: ","}, ok: {type: boolean, yes: [doğru], no: [""]}}\n'), ()),
+    *((f"{cell!r} is {column}", typed(cell, column), ()) for cell, column in (("3.0", "integer"), ("0123", "integer"), ("-7.50", "number"), ("\u22125", "number"), ("85 %", "percent"), ("TRUE", "boolean"), ("0", "boolean"), ("2026-11-30", "date"), ("30.11.2026", '{type: date, format: "%d.%m.%Y"}'), ("2026-11-30T18:00:00Z", "datetime"), ("€ 5", '{type: number, unit: "€"}'), ("1'234", "{type: number, group: \"'\"}"), ("1\u2019234", "{type: number, group: \"'\"}"))),
+    *((f"{cell!r} is no {column}", typed(cell, column), (f"{DATA}:2:1: error: the cell of n is no {name}; {hint}",)) for cell, column, name, hint in (("3.5", "integer", "integer", "a whole number is expected"), ("1.234,50", "number", "number", 'numbers are read with decimal: ".": say how these are written'), ("12,34", '{type: number, group: ","}', "number", "numbers are read with"), ("1.23E+31", "number", "number", "a spreadsheet has shortened it"), ("5 €", "number", "number", "a sign around it is named by"), ("ja", "boolean", "boolean", "name its words with"), ("30.11.2026", "date", "date", "write it by ISO 8601, such as 2026-11-30, or say its `format:`"), ("46054", "date", "date", "this is a spreadsheet's number of a day"), ("2026-11-30T18:00", "datetime", "datetime", "a time needs its zone"))),
+    ("type that is none", typed("1", "numbr"), (f'{ME}:7:14: error: "numbr" is no type of a column; did you mean number?',)),
+    ("key of another type", typed("1", "{type: integer, yes: [x]}"), (f"{ME}:7:30: error: `yes` does not go with integer; it is for boolean",)),
+    ("format of words", typed("1", '{type: date, format: "%d %B"}'), (f'{ME}:7:35: error: "%d %B" is no format of numbers',)),
+    ("columns without rows", extra("columns: {n: integer}\n"), (f"{ME}:9:1: error: `columns` does not go with a message without rows; remove it, or add `for_each`",)),
+    ("rows that are chosen", each("toloker_id,n\na,5\nb,\n", "{{ row.n }}", "columns: {n: {type: integer, required: false}}\nwhen: row.n and row.n > 3\n"), ()),
+    ("rows that are chosen in braces", each("toloker_id,name\na,Ann\nb,\n", extra="when: '{{ row.name == \"Ann\" }}'\n"), ()),
+    ("choice that is none", each("toloker_id,name\na,Ann\n", extra="when: row.name\n"), (f"{ME}:7:7: error: this is neither true nor false (row {DATA}:2); compare something, as in row.tasks > 100",)),
+    ("choice with a mistake", each("toloker_id,name\na,Ann\n", extra="when: row.nmae == 'x'\n"), (f"{ME}:7:11: error: template: there is no \"nmae\" in this",)),
+    ("languages of a row", {**each("toloker_id,lang\na,EN\n"), ME: EACH.replace("TEXT", "Hi") + 'languages: "{{ row.lang }}"\n'}, ()),
+    ("languages that are not written", {**each("toloker_id,lang\na,RU\n"), ME: EACH.replace("TEXT", "Hi") + 'languages: ["{{ row.lang }}"]\n'}, (f'{ME}:7:13: error: "RU" is none of the languages here (row {DATA}:2); there are EN',)),
+    ("one Toloker in two rows", each("toloker_id,name\na,Ann\nA,Bob\n"), (f"{ME}:5:17: error: one Toloker is in two rows: {DATA}:2 and {DATA}:3",)),
+]  # fmt: skip
+
+ROWS = [*YAML, *FILES, *PEOPLE, *TABLES]
+
+
+def test_rows_become_what_their_columns_say(project: Project) -> None:
+    extra = GERMAN_COLUMNS + 'when: "row.amount > 1"\nlanguages: "{{ row.name }}"\n'
+    text = "{{ row.amount }} {{ row.amount * 2 }} {{ 'paid' if row.paid else 'due' }}"
+    rows = "EN;a;1.234,5;WAHR\nRU;b;0,5;FALSCH\nRU;c;2;FALSCH"
+    files = each(GERMAN.format(rows), text, extra)
+    message = str(files[ME]).replace('{EN: "Hi"}', '{EN: "Hi", RU: "Hi"}')
+    project.write(ME, message.replace("  EN: ", "  RU: 'слово {{ row.amount }}'\n  EN: "))
+    project.write(DATA, files[DATA])
+    with Emulator(project.root / "toloka.sqlite") as emulator:
+        assert f"{DATA}: `when` leaves out 1 row\n" in project.run("plan").err
+        sent = project.send(emulator)
+        assert (sent.code, f"{DATA}: `when` leaves out 1 row\n" in sent.err) == (0, True)
+        texts = [each["messages"][0]["text"] for each in threads(emulator)]
+    assert sorted(texts, key=list) == [{"EN": "1234.5 2469 paid"}, {"RU": "слово 2"}]
 
 
 def test_an_odd_id_is_told_where_it_is_written(project: Project) -> None:

@@ -1,0 +1,221 @@
+"""What the columns of a `for_each` file are: cells to values, and cells that have none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, cast
+
+from runner.errors import Fault
+from runner.toloka.filter_table import is_one_of
+from runner.wording import either, kind, nearest, quoted
+
+TYPES = ("text", "integer", "number", "percent", "boolean", "date", "datetime")
+_NUMBERS = ("integer", "number", "percent")
+_TIMES = ("date", "datetime")
+# Which types take a key, and what it must be.
+_KEYS: Mapping[str, tuple[tuple[str, ...], type]] = {
+    "type": (TYPES, str),
+    "required": (TYPES, bool),
+    "default": (TYPES, object),
+    "decimal": (_NUMBERS, str),
+    "group": (_NUMBERS, str),
+    "unit": (_NUMBERS, str),
+    "format": (_TIMES, str),
+    "yes": (("boolean",), list),
+    "no": (("boolean",), list),
+}
+_KIND_NAMES = {str: "text", bool: "true or false", list: "a list"}
+_DIRECTIVES = re.compile(r"(?:%[dmYyHMSz%]|[^%])+")
+_BROKEN = re.compile(
+    r"#(?:REF|DIV/0|VALUE|NUM|NULL|SPILL|CALC|ДЕЛ/0|ССЫЛКА|ЗНАЧ|ЧИСЛО|ПУСТО|BEZUG|WERT|ZAHL|SAYI/0"
+    r"|BAŞV|DEĞER|SAYI|¡REF|¡DIV/0|¡VALOR)!|#(?:NAME|ИМЯ|AD|¿NOMBRE)\?|#(?:N/A|Н/Д|NV|YOK|N/D)"  # noqa: RUF001
+    r"|nan|NaN|NaT|<NA>|None|null|NULL|=.*",
+    re.DOTALL,
+)  # fmt: skip
+_SERIAL = re.compile(r"[34][0-9]{4}(?:\.[0-9]+)?")
+
+
+class CellError(ValueError):
+    """A cell that is not of its column's type; its text is the hint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """What the cells of a column are, and how they are written."""
+
+    type: str = "text"
+    required: bool = True
+    default: object = None
+    decimal: str = "."
+    group: str = ""
+    unit: str = ""
+    format: str = ""
+    yes: tuple[str, ...] = ("true", "yes", "1")
+    no: tuple[str, ...] = ("false", "no", "0")
+
+
+def columns_in(given: Mapping[str, object]) -> Mapping[str, Column]:
+    """Narrow `columns`, in which no fault was found."""
+    return {
+        name: Column(type=written) if isinstance(written, str) else _column(written)
+        for name, written in cast("Mapping[str, str | Mapping[str, Any]]", given).items()
+    }
+
+
+def _column(written: Mapping[str, Any]) -> Column:
+    words = {key: tuple(map(str.casefold, written[key])) for key in ("yes", "no") if key in written}
+    return Column(**{**written, **words})
+
+
+def find_column_faults(given: object) -> Iterator[Fault]:
+    """Say what is wrong with `columns`."""
+    hint = "write each as name: type, such as amount: number"
+    if not isinstance(given, Mapping) or not given:
+        yield Fault(("columns",), f"`columns` is {kind(given)}, not a mapping", hint)
+        return
+    for name, written in given.items():
+        at = ("columns", name)
+        keys = {"type": written} if isinstance(written, str) else written
+        if not isinstance(keys, Mapping):
+            yield Fault(at, f"the column {quoted(name)} is {kind(keys)}, not a type", hint)
+        elif not is_one_of(keys.get("type", "text"), TYPES):
+            guess = nearest(str(keys["type"]), TYPES)
+            said = f"did you mean {guess}?" if guess else f"write {either(TYPES)}"
+            yield Fault(at, f"{quoted(keys['type'])} is no type of a column", said)
+        else:
+            yield from _faults_of(name, keys)
+
+
+def _faults_of(name: str, keys: Mapping[str, object]) -> Iterator[Fault]:
+    of_type = str(keys.get("type", "text"))
+    for key, value in keys.items():
+        at = ("columns", name, key)
+        types, wanted = _KEYS.get(key, ((), object))
+        if not types:
+            guess = nearest(key, _KEYS)
+            hint = f"did you mean `{guess}`?" if guess else f"the keys are {', '.join(_KEYS)}"
+            yield Fault(at, f"unknown key {quoted(key)} of a column", hint, at_key=True)
+        elif of_type not in types:
+            hint = f"it is for {either(types)}"
+            yield Fault(at, f"`{key}` does not go with {of_type}", hint, at_key=True)
+        elif not isinstance(value, wanted):
+            yield Fault(at, f"`{key}` is {kind(value)}, not {_KIND_NAMES[wanted]}")
+        elif wanted is list and not all(
+            isinstance(each, str) for each in cast("list[object]", value)
+        ):
+            yield Fault(at, f"`{key}` holds something that is not text", "put it in quotes")
+        elif key in ("decimal", "group") and (len(str(value)) != 1 or str(value).isalnum()):
+            yield Fault(at, f"`{key}` is {quoted(value)}", 'write one sign, such as ","')
+        elif key == "format" and not _DIRECTIVES.fullmatch(str(value)):
+            hint = "write it with %d %m %Y %y %H %M %S %z, such as %d.%m.%Y"
+            yield Fault(at, f"{quoted(value)} is no format of numbers", hint)
+
+
+def why_empty(value: object) -> str:
+    """Say why a cell cannot be printed; nothing if it can."""
+    if not isinstance(value, str):
+        return ""
+    text = value.strip()
+    if not text:
+        return "is empty: test it with `if`, or give its column `required: false` or a `default`"
+    if text[0] in "#=<nN" and _BROKEN.fullmatch(text):
+        return "holds an error of a spreadsheet or a program, and no text: mend it in the file"
+    return ""
+
+
+def is_empty(value: object) -> bool:
+    """Tell whether nothing is in a cell."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def converted(value: object, column: Column) -> object:
+    """Turn a cell, which is not empty, into a value of its type; raises `CellError`."""
+    if not isinstance(value, str):
+        return _from_json(value, column)
+    text = value.strip()
+    if column.type in _NUMBERS:
+        return _number(text, column)
+    if column.type == "boolean":
+        return _boolean(text, column)
+    return _time(text, column) if column.type in _TIMES else value
+
+
+def _from_json(value: object, column: Column) -> object:
+    if isinstance(value, bool) == (column.type == "boolean") and isinstance(
+        value, (bool, int, float)
+    ):
+        is_whole = isinstance(value, int) or value.is_integer()
+        if column.type == "boolean" or (
+            column.type in _NUMBERS and (is_whole or column.type != "integer")
+        ):
+            return int(value) if column.type == "integer" else value
+    raise CellError(f"this is {kind(value)}")
+
+
+def _number(text: str, column: Column) -> Decimal | int:
+    written = text.replace("\u2212", "-")
+    for sign in filter(None, (column.unit, "%" if column.type == "percent" else "")):
+        written = written.removeprefix(sign).removesuffix(sign).strip()
+    group = re.escape(column.group)
+    if column.group.isspace():
+        group = r"\s"
+    elif column.group in ("'", "\u2019"):
+        group = "['\u2019]"
+    pattern = rf"([+-]?(?:[0-9]+|[0-9]{{1,3}}(?:{group}[0-9]{{3}})+))(?:{re.escape(column.decimal)}([0-9]+))?"
+    found = re.fullmatch(pattern if group else pattern.replace("(?:[0-9]{3})+", "(?!)"), written)
+    if found is None:
+        raise CellError(_hint_on_number(text, column))
+    whole = re.sub(r"[^0-9+-]", "", found[1])
+    number = Decimal(f"{whole}.{found[2]}" if found[2] else whole)
+    if column.type == "percent":
+        return number / 100
+    if column.type == "integer":
+        if number != number.to_integral_value():
+            raise CellError("a whole number is expected: `number` has a fraction")
+        return int(number)
+    return number
+
+
+def _hint_on_number(text: str, column: Column) -> str:
+    if re.search(r"[eE][+-]?[0-9]", text):
+        return "a spreadsheet has shortened it: show the cell as a number"
+    if re.fullmatch(r"[+-]?[0-9][0-9.,\s'\u2019]*", text):
+        ways = [f"decimal: {quoted(column.decimal)}"]
+        ways += [f"group: {quoted(column.group)}"] if column.group else []
+        return f"numbers are read with {' and '.join(ways)}: say how these are written"
+    return 'a sign around it is named by `unit: "€"`'
+
+
+def _boolean(text: str, column: Column) -> bool:
+    word = text.casefold()
+    if word in column.yes:
+        return True
+    if word in column.no:
+        return False
+    raise CellError('name its words with `yes: [x]` and `no: [""]`')
+
+
+def _time(text: str, column: Column) -> str:
+    """Read a date or a time; gives it as ISO 8601."""
+    try:
+        if column.format:
+            moment = datetime.strptime(text, column.format)  # noqa: DTZ007  # the zone is looked at below
+        elif column.type == "date":
+            return date.fromisoformat(text).isoformat()
+        else:
+            moment = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
+    except ValueError as error:
+        if _SERIAL.fullmatch(text):
+            raise CellError(
+                "this is a spreadsheet's number of a day: show the cell as a date"
+            ) from error
+        raise CellError("write it by ISO 8601, such as 2026-11-30, or say its `format:`") from error
+    if column.type == "date":
+        return moment.date().isoformat()
+    if moment.tzinfo is None:
+        raise CellError("a time needs its zone, such as 2026-11-30T18:00:00Z")
+    return moment.isoformat()
