@@ -217,10 +217,11 @@ def test_a_filter_has_ten_thousand_characters_at_most(project: Project, emulator
     def tree(length: int) -> dict[str, object]:
         """A filter of exactly so many characters of JSON."""
         node = condition(TABLE[0])
-        nodes = [dict(node) for _ in range(100)]
-        nodes[0]["key"] = "{{ key }}"
-        short = len(json.dumps({"and": [{**node, "key": ""}, *nodes[1:]]}))
-        return {"and": nodes, "key": "x" * (length - short)}
+        nodes = [{**node, "key": ""} for _ in range(100)]
+        each, rest = divmod(length - len(json.dumps({"and": nodes})), 100)
+        keys = ["x" * (each + (number < rest)) for number in range(100)]
+        written = [{**node, "key": key} for key in ("{{ key }}", *keys[1:])]
+        return {"and": written, "key": keys[0]}
 
     for name, length in (("a", 10_000), ("b", 10_001)):
         made = tree(length)

@@ -59,10 +59,11 @@ EVIL = "".join(PIECES)
 
 
 def hostile(text: str, ids: str = "[t1]", extra: str = "") -> str:
-    """A message that says this in its topic and its text."""
+    """A message that says this in its topic, on one line, and in its text."""
+    one_line = text.replace(r"\n", " ")
     waiver = "lint: {html: x, contact-details: x, project-link: x}\n"
     return (
-        f'topic: {{EN: "Hi {text}"}}\ntext: {{EN: "{text}"}}\n'
+        f'topic: {{EN: "Hi {one_line}"}}\ntext: {{EN: "{text}"}}\n'
         f"recipients_select_type: DIRECT\nrecipients_ids: {ids}\n{waiver}{extra}"
     )
 
@@ -142,7 +143,7 @@ def test_text_is_behind_a_bar_wherever_it_is_printed_whole(project: Project) -> 
 
 def test_a_topic_stands_after_the_id_of_its_thread(project: Project) -> None:
     for number, piece in enumerate(PIECES):
-        topic = piece.removeprefix(r"\n")
+        topic = piece.removeprefix(r"\n").replace(r"\n", " ")
         project.write(
             f"messages/m{number:02}.yaml",
             f'topic: {{EN: "{topic}"}}\ntext: {{EN: x}}\nrecipients_select_type: DIRECT\n'
@@ -166,7 +167,7 @@ def test_a_plan_as_json_stays_json(project: Project) -> None:
 
 
 def test_a_summary_shows_everything_and_obeys_nothing(project: Project) -> None:
-    project.write("messages/a.yaml", hostile(EVIL, ids="['a|b`<i>', \"::x\"]"))
+    project.write("messages/a.yaml", hostile(EVIL, ids="[__a__, -x-]"))
     project.write("messages/b.yaml", direct("t1"))
     assert project.run("plan", "--summary", "summary.md").code == 0
     markdown = (project.root / "summary.md").read_text(encoding="utf-8")
