@@ -40,7 +40,6 @@ _MAX_TOKEN_FILE = 2 * _MAX_TOKEN
 _ACCOUNT = re.compile(r"[!-~]{1,200}")
 _NETLOC = re.compile(r"(\[[0-9a-f:.]+\]|[\w-]+(\.[\w-]+)*\.?)(:[0-9]+)?", re.ASCII | re.IGNORECASE)
 _BASE_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
-_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,23 +308,24 @@ def _read_token(path: Path, name: str, warn: Callable[[str], object]) -> masking
 
 def load_variables(
     config: Config, var_files: Sequence[Path], assignments: Sequence[str]
-) -> tuple[Mapping[str, object], Mapping[str, object]]:
+) -> tuple[Mapping[str, object], Mapping[str, object], Mapping[str, str]]:
     """Load what stands below a spec's own variables, and what beats them.
 
-    The first mapping is the configuration's; the second is `--var-file`s, later ones winning,
-    with `--var` on top.
+    The first mapping is the configuration's; the second is `--var-file`s, later ones winning; the
+    third is what `--var` says, which beats all.
     """
     above: dict[str, object] = {}
+    assigned: dict[str, str] = {}
     for path in var_files:
         above.update(_variables_in(path))
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
-        if not equals or not _VARIABLE_NAME.fullmatch(name):
+        if not equals or not name.isidentifier():
             raise SurroundingsError(
                 f'--var takes NAME=VALUE, with a name of letters, digits and _: not "{name[:60]}"'
             )
-        above[name] = value
-    return config.section("variables"), above
+        assigned[name] = value
+    return config.section("variables"), above, assigned
 
 
 def _variables_in(path: Path) -> Mapping[str, object]:
@@ -336,8 +336,13 @@ def _variables_in(path: Path) -> Mapping[str, object]:
     data = {} if file.data is None else file.data
     if not isinstance(data, dict):
         raise SurroundingsError(f"--var-file: {file.place()}: expected lines like name: value")
+    if [*data] == ["variables"] and isinstance(data["variables"], dict):
+        raise SurroundingsError(
+            f"--var-file: {file.place(('variables',), at_key=True)}: write the names at the left "
+            "margin, without `variables:` around them"
+        )
     for name in data:
-        if not _VARIABLE_NAME.fullmatch(name):
+        if not name.isidentifier():
             where = file.place((name,), at_key=True)
             raise SurroundingsError(
                 f"--var-file: {where}: a variable's name has letters, digits and _ only"

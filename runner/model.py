@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal
 
 SelectType = Literal["DIRECT", "FILTER", "ALL"]
@@ -14,6 +15,20 @@ Texts = Mapping[str, str]
 
 MAX_RECIPIENTS = 100
 """Tolokers in one compose request (Toloka's API reference, `recipients_ids`)."""
+
+
+class Written(Decimal):
+    """A number as its author wrote it, such as `10.50` or `0123`; `str` gives that back."""
+
+    text: str
+
+    def __new__(cls, text: str, value: object = None) -> Written:
+        made = super().__new__(cls, value if isinstance(value, int) else text)
+        made.text = text
+        return made
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +82,8 @@ class Message:
     """What will be posted, rendered. `digest` is over its content, never its recipients.
 
     `source` is the spec's path as printed, `row` the line of its data file that made it. A reply
-    has no topic, and its `answerable` says nothing.
+    has no topic, and its `answerable` says nothing. `braces_from` names, for a text such as
+    `text.EN`, the value that brought the braces of a template into it.
     """
 
     id: str
@@ -83,6 +99,7 @@ class Message:
     not_after: datetime | None = None
     folders: tuple[str, ...] = ()
     row: int | None = None
+    braces_from: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def action(self) -> Action:

@@ -5,7 +5,7 @@ Whatever plans takes it: `plan`, `send` and `preview`. `validate` takes its firs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import cast
 
 from runner import clock, paths
 from runner.config import Config, load_variables
-from runner.errors import Fault, MessagesError, Pointer, Problem, SurroundingsError
+from runner.errors import Fault, MessagesError, Place, Pointer, Problem, SurroundingsError
 from runner.manifest.history import History
 from runner.model import InThread, Message, Rejected
 from runner.plan.build import build_plan
@@ -21,10 +21,12 @@ from runner.plan.objections import find_objections, find_renamed
 from runner.plan.plan import Plan, Policy
 from runner.render.lint import Level, find_lint
 from runner.render.messages import Renderer
+from runner.render.partials import PARTIALS_NAME, partial_texts
+from runner.render.variables import unused_names
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.idlist import load_ids
 from runner.spec.specs import MessageSpec, find_ids, load_specs
-from runner.wording import plural, shown
+from runner.wording import nearest, plural, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,17 +83,19 @@ def check(selection: Selection, config: Config) -> Checked:
 
     Raises `SurroundingsError` when nothing is found.
     """
-    below, above = load_variables(config, selection.var_files, selection.assignments)
+    below, above, assigned = load_variables(config, selection.var_files, selection.assignments)
     policy = load_policy(config)
     warnings: list[Problem] = []
     files = _find_files(selection, config, warnings.append)
     levels = cast("Mapping[str, Level]", config.section("lint"))
     messages: list[Message] = []
     lint: dict[str, tuple[Problem, ...]] = {}
-    with Renderer(config.messages_root, below=below, above=above) as renderer:
+    with Renderer(config.messages_root, below=below, above=above, assigned=assigned) as renderer:
         others = _find_unselected(files, config) if selection.paths else []
         specs, problems = load_specs(files, config.messages_root, renderer.expect, others=others)
         faults = list(problems)
+        if not problems:
+            warnings += _find_unused(assigned, specs, selection, config)
         for spec in specs:
             try:
                 rendered = renderer.render(spec)
@@ -116,6 +120,24 @@ def check(selection: Selection, config: Config) -> Checked:
             if count
         ),
     )
+
+
+def _find_unused(
+    assigned: Mapping[str, str],
+    specs: Sequence[MessageSpec],
+    selection: Selection,
+    config: Config,
+) -> Iterator[Problem]:
+    """Complain of a `--var` that no message uses: an error unless only some messages are here."""
+    root = config.messages_root / PARTIALS_NAME if config.messages_root else None
+    for name, known in unused_names(assigned, specs, partial_texts(root) if assigned else ()):
+        guess = nearest(name, known)
+        hint = f"did you mean {guess}?" if guess else "remove it"
+        what = f"no message uses --var {name}"
+        if not selection.paths:
+            raise SurroundingsError(f"{what}: {hint}")
+        for spec in specs[:1]:
+            yield Problem(Place(spec.source), what, hint, severity="warning")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

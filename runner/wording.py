@@ -7,6 +7,7 @@ import math
 import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path, PurePath
 
 QUOTED_CHARACTERS = 60
@@ -76,7 +77,7 @@ def kind(value: object) -> str:
         return "nothing"
     if isinstance(value, str):
         return "text" if value else "an empty text"
-    if isinstance(value, (int, float)):
+    if isinstance(value, (int, float, Decimal)):
         return "a number"
     return "a mapping" if isinstance(value, Mapping) else "a list"
 

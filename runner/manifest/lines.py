@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from runner import clock
@@ -13,6 +13,8 @@ from runner.model import Delivery, Direct, Filtered, InThread, NoRecipients, Pla
 from runner.toloka.anchor import Anchor
 from runner.toloka.digest import topic_mark
 
+_A_LINE = 1_000
+"""Ids in one line at most."""
 Event = Mapping[str, object]
 
 
@@ -104,6 +106,16 @@ def doubt_events(doubts: Mapping[str, Iterable[str]], history: History) -> list[
         for each, threads in new.items()
         if threads
     ]
+
+
+def rest_events(rest: Sequence[str]) -> list[Event]:
+    """Build the lines that remember threads of ours that no delivery claims: many in each."""
+    return [new_event("rest", threads=" ".join(some)) for some in parts(rest)]
+
+
+def parts(ids: Sequence[str]) -> list[list[str]]:
+    """Cut what may be very many, so that no line is too long for a file of its own."""
+    return [list(ids[start : start + _A_LINE]) for start in range(0, len(ids), _A_LINE)]
 
 
 def anchor_values(anchor: Anchor) -> dict[str, str]:

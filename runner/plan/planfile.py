@@ -28,10 +28,12 @@ _DONE = ("already_sent", "edited", "unknown", "in_doubt", "being_sent", "no_reci
 class PlanFile:
     """What a plan file holds: for each key the digest that was reviewed.
 
-    `messages` are the ids and revisions that it knows, with nothing to send too.
+    `messages` are the ids and revisions that it knows, with nothing to send too. `babel` is the
+    version that worded its numbers and dates.
     """
 
     target: str
+    babel: str
     digests: Mapping[Key, str]
     messages: frozenset[tuple[str, int]]
 
@@ -44,6 +46,7 @@ def plan_document(
         "version": VERSION,
         "target": target,
         "manifest": manifest,
+        "babel": babel_version(),
         "planned_at": clock.written(clock.now()),
         "has_changes": bool(plan.deliveries),
         "limits": list(quota_notes),
@@ -93,6 +96,7 @@ def read_plan_file(path: Path) -> PlanFile:
             raise SurroundingsError(f"--plan {shown(path)}: written by another version")
         return PlanFile(
             target=_text(data["target"]),
+            babel=_text(data["babel"]),
             digests=_digests(data["messages"]),
             messages=frozenset(
                 (_text(each["message"]), int(each["revision"])) for each in data["messages"]
@@ -147,7 +151,20 @@ def find_moved(file: PlanFile, plan: Plan, target: str) -> list[tuple[Message | 
     if file.target != target:
         what = f"the plan is for {file.target}, and this is {target}"
         return [(None, Fault((), what, "make a plan for this target"))]
-    return [*_find_new(file, plan), *_find_gone(file, plan)]
+    moved = [*_find_new(file, plan), *_find_gone(file, plan)]
+    if moved and file.babel != babel_version():
+        what = f"the plan was made with Babel {file.babel}, and this is {babel_version()}"
+        hint = "numbers and dates may be worded anew: make the plan again"
+        return [(None, Fault((), what, hint)), *moved]
+    return moved
+
+
+def babel_version() -> str:
+    """The version of Babel here, without loading it."""
+    # Here, because every plan would wait for it, and few are written.
+    from importlib.metadata import version
+
+    return version("babel")
 
 
 def _find_new(file: PlanFile, plan: Plan) -> list[tuple[Message | None, Fault]]:

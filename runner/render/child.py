@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,7 +24,10 @@ _WATCH_S = 0.1
 _NOT_STARTED = "the process that renders templates did not start"
 # All that the child gets of our environment: what Windows and shared builds of Python need.
 _ENVIRONMENT = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-_COMMAND = "import sys; sys.path[:] = sys.argv[1:]; from runner.render.process import main; main()"
+_COMMAND = (
+    "import sys; sys.path[:] = sys.argv[2:]; from runner.render.process import main; "
+    "main(sys.argv[1].split())"
+)
 
 
 class Ended(Exception):
@@ -33,11 +37,11 @@ class Ended(Exception):
 class Child:
     """The child process, and the clock that ends it when it takes too long over an answer."""
 
-    def __init__(self, shared: bytes) -> None:
+    def __init__(self, shared: bytes, languages: Iterable[str]) -> None:
         self._shared = shared
         here = str(Path(__file__).resolve().parents[2])
         found = [os.path.abspath(folder) for folder in sys.path]  # noqa: PTH100  # `''` is here
-        command = [sys.executable, "-I", "-S", "-c", _COMMAND, here, *found]
+        command = [sys.executable, "-I", "-S", "-c", _COMMAND, " ".join(languages), here, *found]
         try:
             self._process = subprocess.Popen(  # noqa: S603  # our own code, in our own Python
                 command,

@@ -22,10 +22,11 @@ from runner.model import (
     Texts,
 )
 from runner.render.leaves import find_templates
-from runner.render.rows import find_faults_of_all, find_repeated, in_row, values_of
+from runner.render.partials import PARTIALS_NAME
+from runner.render.rows import Complaints, find_faults_of_all, find_repeated, values_of
 from runner.render.templates import (
     MARKER,
-    PARTIALS_NAME,
+    Braced,
     Cells,
     Refused,
     Rendered,
@@ -33,6 +34,7 @@ from runner.render.templates import (
     Templates,
 )
 from runner.render.texts import find_text_problems
+from runner.render.variables import typed_variables
 from runner.spec.idlist import load_ids
 from runner.spec.specs import MessageSpec
 from runner.spec.table import Row
@@ -41,9 +43,7 @@ from runner.toloka.filters import converted, find_filter_faults, wrapped
 from runner.toloka.ids import ID_HINT, ODD, ODD_HINT, distinct, odd_among, sent_as, why_no_id
 from runner.wording import kind, quoted, shown
 
-# A mistake in a template is in every row: so many rows of it are enough.
-_MAX_BAD_ROWS = 10
-# The same of problems: each costs a look through its template's file.
+# Each costs a look through its template's file.
 _MAX_PROBLEMS = 100
 # Of all rows of a message together.
 _MAX_CHARACTERS = 200_000_000
@@ -53,7 +53,8 @@ _THREAD_ID = re.compile(r"[0-9a-f]{24}")
 class Renderer(AbstractContextManager["Renderer"]):
     """Renders specs; what there is for templates is made when the first one is there.
 
-    `below` are the variables that a spec's own ones beat, `above` those that beat them.
+    `below` are the variables that a spec's own ones beat, `above` those that beat them, and
+    `assigned` is text that beats all, and takes the type of what it beats.
     """
 
     def __init__(
@@ -62,9 +63,11 @@ class Renderer(AbstractContextManager["Renderer"]):
         *,
         below: Mapping[str, object] | None = None,
         above: Mapping[str, object] | None = None,
+        assigned: Mapping[str, str] | None = None,
     ) -> None:
         self._partials = messages_root / PARTIALS_NAME if messages_root else None
         self._above = above or {}
+        self._assigned = assigned or {}
         self._shared = {**(below or {}), **self._above}
         self._templates: Templates | None = None
         self.left_out: dict[str, int] = {}
@@ -77,7 +80,7 @@ class Renderer(AbstractContextManager["Renderer"]):
     def expect(self, spec: MessageSpec) -> None:
         """Get ready for a spec that will be rendered; it need not be."""
         if MARKER.search(spec.file.source):
-            self._started().start()
+            self._started().expect(spec.text.values(), spec.text)
 
     def render(self, spec: MessageSpec) -> tuple[Message, ...]:
         """Render one spec, each row of its `for_each`; raises `MessagesError` with everything."""
@@ -101,13 +104,14 @@ class Renderer(AbstractContextManager["Renderer"]):
         if not sources:
             return ({} for _ in rows)
         values = {key: each for key, each in spec.variables.items() if key not in self._above}
+        values |= typed_variables(spec, self._assigned, {**self._shared, **values})
         return self._started().render(sources, values, rows)
 
     def _rows(self, spec: MessageSpec, sources: Sequence[Source], path: Path) -> Iterator[Message]:
         problems: list[Problem] = []
-        bad_rows = left_out = characters = 0
+        complaints = Complaints(path, {spec.file.path: spec.file.source})
+        left_out = characters = 0
         seen: dict[str, int] = {}
-        files = {spec.file.path: spec.file.source}
         # The rows that were read and are not rendered yet.
         rows: deque[Row] = deque()
         for rendered in self._rendered(spec, sources, values_of(spec, path, rows, problems)):
@@ -118,8 +122,7 @@ class Renderer(AbstractContextManager["Renderer"]):
             try:
                 message = _Rendering(spec, rendered, row.number).message()
             except MessagesError as error:
-                bad_rows += 1
-                problems += [in_row(problem, path, row, files) for problem in error.problems]
+                complaints.add(row, error.problems)
             else:
                 problems += find_repeated(spec, path, row, message, seen)
                 characters += sum(map(len, (*message.topic.values(), *message.text.values())))
@@ -129,9 +132,10 @@ class Renderer(AbstractContextManager["Renderer"]):
                 hint = "make them shorter, or split the rows"
                 problems.append(Problem(spec.file.place(("for_each",)), what, hint, "limit"))
                 break
-            if bad_rows >= _MAX_BAD_ROWS or len(problems) >= _MAX_PROBLEMS:
+            if complaints.are_enough or len(problems) >= _MAX_PROBLEMS:
                 break
         self.left_out[shown(path)] = left_out
+        problems += complaints.problems()
         problems += find_faults_of_all(
             spec, path, seen, is_empty=not (seen or problems or left_out)
         )
@@ -147,6 +151,7 @@ class _Rendering:
     rendered: Rendered
     row: int | None = None
     problems: list[Problem] = field(default_factory=list)
+    braces_from: dict[str, str] = field(default_factory=dict)
 
     def message(self) -> Message:
         """Render everything; raises `MessagesError`."""
@@ -184,6 +189,7 @@ class _Rendering:
             not_after=spec.not_after,
             folders=spec.folders,
             row=self.row,
+            braces_from=self.braces_from,
         )
 
     def _complain(self, pointer: Pointer, what: str, hint: str) -> None:
@@ -209,7 +215,9 @@ class _Rendering:
             pointer = (key, language)
             text = self._result(pointer) if MARKER.search(template) else template
             if isinstance(text, str):
-                text = text.removesuffix("\n") if key == "topic" else text
+                if isinstance(text, Braced):
+                    self.braces_from[f"{key}.{language}"] = text.came_with
+                text = str(text).removesuffix("\n") if key == "topic" else str(text)
                 rendered[language] = text
                 source = Source(self.spec.file, (key, language), template)
                 self.problems.extend(find_text_problems(source, text))

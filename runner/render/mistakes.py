@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from typing import NamedTuple
 
 import jinja2
 from jinja2 import UndefinedError
-from jinja2.exceptions import SecurityError
+from jinja2.exceptions import SecurityError, TemplateAssertionError
 
-from runner.wording import quoted
+from runner.wording import nearest, quoted
 
 PARTIALS = "_partials/"
 """What the names of partials begin with where a fault points at one."""
@@ -20,6 +20,22 @@ PARTIALS = "_partials/"
 UNDEFINED_NAME = re.compile(r"'(\w+)' is undefined")
 """How a strict undefined variable is complained of."""
 
+# What people type who know another program, and what it is here.
+_ELSEWHERE = {
+    "currency": "money", "currencyformat": "money", "format_currency": "money",
+    "floatformat": "number", "format_decimal": "number", "format_number": "number",
+    "intcomma": "number", "numberformat": "number", "number_format": "number",
+    "format_percent": "percent", "percentformat": "percent",
+    "dateformat": "date", "format_date": "date", "strftime": "date",
+    "datetimeformat": "datetime", "format_datetime": "datetime",
+    "format_list": "listed", "ngettext": "plural", "pluralize": "plural",
+}  # fmt: skip
+_BRACES = "braces that are text go between {% raw %} and {% endraw %}"
+# A tag up to its end, and the texts in it that are closed on their line.
+_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_CLOSED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
+_MAX_SOURCE = 100_000
+_MAX_NAMES = 12
 _UNDEFINED_ATTRIBUTE = re.compile(r"has no (?:attribute|element) '?(\w+)")
 _TEMPLATE = "<template>"
 _MAX_COMPARED = 1_000
@@ -35,16 +51,40 @@ class TooLong(BaseException):
 class Unusable(jinja2.TemplateRuntimeError):
     """Something that a template wants and cannot have, said in plain words."""
 
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.hint = hint
+
 
 class TooLarge(Unusable):
     """More than anybody needs: other values would not make it less."""
 
 
+class NoSuch(TemplateAssertionError):
+    """A filter or a test that there is not; `kind` says which of the two."""
+
+    def __init__(
+        self, kind: str, name: str, known: Collection[str], line: int, filename: str | None
+    ) -> None:
+        super().__init__(f"there is no {kind} {quoted(name)}", line, filename=filename)
+        self.wanted = name
+        near = _ELSEWHERE.get(name) if kind == "filter" else None
+        self.near = near or nearest(name, known)
+
+
+class NeedsLocale(BaseException):
+    """A filter for people wants a language whose words were not read; no fault of a template."""
+
+    def __init__(self, language: str) -> None:
+        super().__init__(language)
+        self.language = language
+
+
 class Mistake(NamedTuple):
     """What is wrong with a template, on which of its lines, at which word.
 
-    `partial` is the file's name where the line is that of a partial. `is_final` says that no
-    other row of values needs to be tried.
+    `partial` is the file's name where the line is that of a partial. `rule` is `limit` where no
+    other row of values needs to be tried, and `syntax` where no row's values are in these words.
     """
 
     what: str
@@ -52,32 +92,73 @@ class Mistake(NamedTuple):
     partial: str | None = None
     line: int = 1
     wanted: str | None = None
-    is_final: bool = False
+    rule: str = "template"
 
 
-def mistake_of(error: BaseException, values: Mapping[str, object]) -> Mistake:
-    """Say what a template did wrong, at the line where it did."""
+def mistake_of(
+    error: BaseException,
+    values: Mapping[str, object],
+    source: str = "",
+    partials: Collection[str] = (),
+) -> Mistake:
+    """Say what a template did wrong, at the line where it did; `partials` are those there are."""
     said = str(error).replace("\n", " ")[:200] or type(error).__name__
     partial, line = _innermost_line(error)
     if isinstance(error, UndefinedError):
-        return _undefined_fault(said, partial, line, values)
+        return _undefined_fault(said, partial, line, values, source)
     if isinstance(error, jinja2.TemplateSyntaxError):
-        partial = _partial_of(error.filename)
-        what, hint = "template: this is no Jinja2 template", f"Jinja2 says: {said}"
-        return Mistake(what, hint, partial, error.lineno)
+        return _syntax_fault(error)
     if isinstance(error, jinja2.TemplateNotFound):
         hint = f"a partial is a file in {PARTIALS} of the messages folder, with no link or .."
+        if partials:
+            hint = _meant(nearest(said, partials)) or f"{hint}: {_some(partials)}"
         return Mistake(f'there is no partial "{said[:60]}"', hint, partial, line)
     what, hint = _what_and_hint(error, said)
     is_final = isinstance(error, (TooLong, MemoryError, TooLarge))
-    return Mistake(f"template: {what}", hint, partial, line, is_final=is_final)
+    rule = "limit" if is_final else "template"
+    return Mistake(f"template: {what}", hint, partial, line, rule=rule)
+
+
+def _syntax_fault(error: jinja2.TemplateSyntaxError) -> Mistake:
+    partial = _partial_of(error.filename)
+    if isinstance(error, NoSuch):
+        hint = _meant(error.near) or "use one of Jinja2's, or one for people: number, money, date"
+        what = f"template: {error.message}"
+        return Mistake(what, hint, partial, error.lineno, error.wanted, "syntax")
+    what = "template: this is no Jinja2 template"
+    open_at = _open_quote((error.source or "")[:_MAX_SOURCE])
+    if open_at is not None:
+        hint = "a quote that opens here is not closed on its line"
+        return Mistake(what, hint, partial, open_at, rule="syntax")
+    said = str(error.message).replace("\n", " ")[:200]
+    return Mistake(what, f"Jinja2 says: {said}; {_BRACES}", partial, error.lineno, rule="syntax")
+
+
+def _open_quote(source: str) -> int | None:
+    """The line of the first tag that opens a text and does not close it; None if there is none."""
+    for tag in _TAG.finditer(source):
+        rest = _CLOSED.sub("", tag[0])
+        if "'" in rest or '"' in rest:
+            return source.count("\n", 0, tag.start()) + 1
+    return None
+
+
+def _meant(near: str | None) -> str:
+    return f'did you mean "{near}"?' if near else ""
+
+
+def _some(names: Collection[str]) -> str:
+    """Say which there are, the first of them by name."""
+    first = ", ".join(map(quoted, islice(names, _MAX_NAMES)))
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return first + more
 
 
 def _what_and_hint(error: BaseException, said: str) -> tuple[str, str]:
     if isinstance(error, SecurityError):
         return "this is not allowed", "use plain values"
     if isinstance(error, Unusable):
-        return said, ""
+        return said, error.hint
     if isinstance(error, OSError):
         return "this needs what a template does not have", "fill in words, and nothing else"
     if isinstance(error, TooLong):
@@ -92,18 +173,42 @@ def _what_and_hint(error: BaseException, said: str) -> tuple[str, str]:
 
 
 def _undefined_fault(
-    said: str, partial: str | None, line: int, values: Mapping[str, object]
+    said: str, partial: str | None, line: int, values: Mapping[str, object], source: str
 ) -> Mistake:
     named = UNDEFINED_NAME.search(said)
+    row = values.get("row")
+    columns = row if isinstance(row, dict) else {}
     if not named:
         attribute = _UNDEFINED_ATTRIBUTE.search(said)
         wanted = attribute[1] if attribute else None
         what = f"there is no {quoted(wanted)} in this" if wanted else "there is nothing here"
-        return Mistake(f"template: {what}", "check the name", partial, line, wanted)
+        hint = _meant(_near(wanted or "", columns))
+        if not hint:
+            hint = f"the row has {_some(columns)}" if columns else "check the name"
+        return Mistake(f"template: {what}", hint, partial, line, wanted)
     name = named[1]
-    near = difflib.get_close_matches(name[:60], islice(values, _MAX_COMPARED), n=1)
-    hint = f'did you mean "{near[0]}"?' if near else f"add it to `variables:`, or --var {name}=…"
-    return Mistake(f'the variable "{name}" is not defined', hint, partial, line, name)
+    near = f"row.{name}" if name in columns else _near(name, values)
+    if near is None and (column := _near(name, columns)):
+        near = f"row.{column}"
+    hint = _meant(near) or f"add it to `variables:`, or --var {name}=…"
+    if re.search(rf"[\\\w}}]\{{\{{{re.escape(name)}\}}\}}", source[:_MAX_SOURCE]):
+        hint = f"{hint}; {_BRACES}"
+    return Mistake(
+        f'the variable "{name}" is not defined{_odd_letter(name)}', hint, partial, line, name
+    )
+
+
+def _near(name: str, known: Iterable[str]) -> str | None:
+    return nearest(name, islice((each for each in known if isinstance(each, str)), _MAX_COMPARED))
+
+
+def _odd_letter(name: str) -> str:
+    """Name a letter of another script among Latin ones: it looks the same, and is another."""
+    odd = next((char for char in name if not char.isascii() and char.isalpha()), None)
+    if odd is None or not any(char.isascii() and char.isalpha() for char in name):
+        return ""
+    what = unicodedata.name(odd, "")
+    return "" if what.startswith("LATIN") else f": its {quoted(odd)} is {what}"
 
 
 def _innermost_line(error: BaseException) -> tuple[str | None, int]:

@@ -17,14 +17,17 @@ import signal
 import sys
 import textwrap  # noqa: F401  # Likewise.
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from runner.render.gaps import with_gaps
-from runner.render.mistakes import Mistake, TooLong, Unusable
+from runner.render.mistakes import Mistake, NeedsLocale, TooLong, Unusable
+from runner.render.numbers import Number
 from runner.render.sandbox import Refusal, Sandbox
+from runner.render.values import decoded
 
 if sys.platform != "win32":  # It has no such limits: there, only our parent's deadline holds.
     import resource
@@ -38,17 +41,17 @@ SECONDS_IN_ALL = 60.0
 _SPENT = Mistake(
     "template: the templates up to this one take too long",
     "a template fills in words: compute elsewhere, or split the rows",
-    is_final=True,
+    rule="limit",
 )
 _NOBODY = 65534
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 _HAS_TIMERS = hasattr(signal, "setitimer")
 
 
-def main() -> None:
-    """Answer requests until standard input ends."""
+def main(languages: Sequence[str]) -> None:
+    """Answer requests until standard input ends; the words of these languages are there."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Our parent hears it too, and ends us.
-    sandbox = Sandbox(_ask_for_partial)
+    sandbox = Sandbox(_ask_for_partial, _people(languages) if languages else None)
     # Compiling and failing once loads what Jinja2 loads late.
     with suppress(Refusal):
         sandbox.text("{% if 1 %}{{ 'a' ~ nothing }}{% endif %}", {})
@@ -57,21 +60,27 @@ def main() -> None:
     serve(sandbox)
 
 
+def _people(languages: Sequence[str]) -> Mapping[str, Callable[..., object]]:
+    # Here, because it takes longer than all the rest, and few messages need it.
+    from runner.render.locale import people
+
+    return people(languages)
+
+
 def serve(sandbox: Sandbox, clock: Callable[[], float] = time.process_time) -> None:
     """Answer requests: first the values that all templates see, then templates with their own.
 
     `clock` tells the seconds that this process has computed.
     """
-    shared: Mapping[str, object] = json.loads(sys.stdin.buffer.readline())
+    shared = _read()
     spent_s = 0.0
-    for line in sys.stdin.buffer:
-        request = json.loads(line)
-        values = {**shared, **request["values"]}
+    while request := _read():
+        common = {**shared, **request["values"]}
         for row in request["rows"]:
-            own = values if row is None else values | {"row": with_gaps(*row)}
+            values = common if row is None else common | {"row": with_gaps(*row)}
             for template, kind in request["templates"]:
                 began_s = clock()
-                answer = _answer(sandbox, template, kind, own)
+                answer = _answer(sandbox, template, kind, values)
                 spent_s += clock() - began_s
                 if spent_s > SECONDS_IN_ALL:
                     answer = {"faults": [_SPENT]}
@@ -80,28 +89,44 @@ def serve(sandbox: Sandbox, clock: Callable[[], float] = time.process_time) -> N
                     break
 
 
+def _read() -> dict[str, Any]:
+    """Read what our parent writes; nothing once it has ended."""
+    line = sys.stdin.buffer.readline() or b"{}"
+    read: dict[str, Any] = json.loads(line, parse_float=_number, object_hook=decoded)
+    return read
+
+
+def _number(text: str) -> Number:
+    return Number(text, text)
+
+
 def _answer(
     sandbox: Sandbox, template: str, kind: str, values: Mapping[str, object]
 ) -> dict[str, object]:
     try:
         with _limited_time():
-            if kind == "text":
-                return {"value": sandbox.text(template, values)}
-            return {"value": sandbox.value(template, values, takes_list=kind == "list")}
+            if kind in ("value", "list", "when"):
+                return {"value": sandbox.value(template, values, takes_list=kind == "list")}
+            text = sandbox.text(template, values, language=kind)
+            braced = sandbox.braces_from
+            return {"value": text} if braced is None else {"value": text, "braces_from": braced}
     except Refusal as refusal:
         return {"faults": refusal.faults}
+    except NeedsLocale as needs:
+        return {"locale": needs.language}
     except TooLong:
         # The word to stop came when there was an answer already, or a complaint in the making.
         return {"faults": [_SPENT]}
 
 
-def _ask_for_partial(name: str) -> str | None:
+def _ask_for_partial(name: str) -> str | Sequence[str]:
     with _undisturbed():
         _say({"partial": name[:1_000]})
-        answer: dict[str, str | None] = json.loads(sys.stdin.buffer.readline())
+        answer: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
     if "wrong" in answer:
         raise Unusable(answer["wrong"])
-    return answer["text"]
+    found: str | Sequence[str] = answer["text"] if "text" in answer else answer["names"]
+    return found
 
 
 def _say(answer: Mapping[str, object]) -> None:

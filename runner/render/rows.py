@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,8 @@ from pathlib import Path
 from runner.errors import MessagesError, Place, Problem
 from runner.files import read_bounded
 from runner.model import Direct, Message
-from runner.render.templates import MAX_PARTIAL_BYTES, Cells
+from runner.render.partials import MAX_PARTIAL_BYTES
+from runner.render.templates import Cells
 from runner.spec.columns import CellError, Column, converted, is_empty, why_empty
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.specs import MessageSpec
@@ -20,6 +21,9 @@ from runner.spec.table import Row, load_rows
 from runner.toloka.ids import ODD, ODD_HINT, odd_among
 from runner.wording import plain, shown
 
+# A mistake in a template is in every row: of so many nobody counts further.
+_MAX_BAD_ROWS = 5_000
+_MAX_KINDS = 100
 # Words of the template are in quotes, and numbers as they are.
 _QUOTED_IN_ERRORS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?""")
 _MAX_BAD_CELLS = 20
@@ -75,14 +79,37 @@ def _typed(value: object, column: Column) -> object:
     return None
 
 
-def in_row(problem: Problem, path: Path, row: Row, files: dict[str, str]) -> Problem:
-    """Say in which row a problem is. `files` keeps what the templates' files hold, by their paths."""
-    if problem.where.path == shown(path):
-        return problem
-    what = problem.what
-    if problem.rule == "template":
-        what = _without_values(what, problem.where.path, files)
-    return replace(problem, what=f"{what} (row {shown(path)}:{row.number})")
+class Complaints:
+    """What is wrong with rows: what many have in common is told once, with the first of them.
+
+    `files` keeps what the templates' files hold, by their paths.
+    """
+
+    def __init__(self, path: Path, files: dict[str, str]) -> None:
+        self._path = path
+        self._files = files
+        self._found: dict[Problem, list[int]] = {}
+        self.are_enough = False
+
+    def add(self, row: Row, problems: Iterable[Problem]) -> None:
+        """Note a row's problems, without its values."""
+        for problem in problems:
+            if problem.rule == "template":
+                what = _without_values(problem.what, problem.where.path, self._files)
+                problem = replace(problem, what=what)
+            having = self._found.setdefault(problem, [])
+            having.append(row.number)
+            self.are_enough |= len(having) >= _MAX_BAD_ROWS or len(self._found) >= _MAX_KINDS
+
+    def problems(self) -> Iterator[Problem]:
+        """Say in which row each problem is, and in how many more."""
+        for problem, rows in self._found.items():
+            more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
+            if len(rows) >= _MAX_BAD_ROWS:
+                more = f" and at least {len(rows) - 1:,} more"
+            where = f" (row {shown(self._path)}:{rows[0]}{more})"
+            is_there = problem.where.path == shown(self._path)
+            yield problem if is_there else replace(problem, what=f"{problem.what}{where}")
 
 
 def _without_values(said: str, file: str, files: dict[str, str]) -> str:

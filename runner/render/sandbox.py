@@ -6,53 +6,32 @@ It runs in the template process (`runner.render.process`), and knows nothing of 
 from __future__ import annotations
 
 import re
-from collections.abc import (
-    Callable,
-    ItemsView,
-    Iterable,
-    Iterator,
-    KeysView,
-    Mapping,
-    Sequence,
-    ValuesView,
-)
-from functools import lru_cache, wraps
-from itertools import islice
-from typing import Any, TypeGuard
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
-import jinja2
-from jinja2 import ChainableUndefined, StrictUndefined, TemplateError, UndefinedError, nodes
+from jinja2 import ChainableUndefined, TemplateError, UndefinedError, nodes
 from jinja2.environment import TemplateExpression
-from jinja2.runtime import Context, Macro
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from runner.render.gaps import Gap
+from runner.render.environment import make_environment
 from runner.render.mistakes import (
     PARTIALS,
     UNDEFINED_NAME,
     Mistake,
-    TooLarge,
     TooLong,
     Unusable,
     mistake_of,
 )
+from runner.render.values import plain
 
 MAX_CHARACTERS = 1_000_000
-MAX_VALUES = 250_000
 
-_MAX_ITEM = 20_000
 _MAX_PARTIALS = 500
 _MAX_NAME = 200
 _MAX_FOLDERS = 8
 _MAX_COMPILED = 500
 _MAX_NAMED_AT_ONCE = 20
-_FUNCTION = "this is a function, not text: call it with ()"
-_SERIES = "this is a series of values, not text: end it with |list or |join"
 # An expression that holds none of these ends where Jinja2 says that it ends.
 _PLAIN_EXPRESSION = re.compile(r"\{\{(?![-+])([^{}%#'\"\\\r]*)(?<![-+])\}\}")
-# A number of more than 60 digits says nothing to anybody.
-_MAX_BITS = 200
-
 # Whatever a template does wrong is the author's mistake, and one of these: a template is code.
 _FAULTS = (
     TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError,
@@ -69,18 +48,34 @@ class Refusal(Exception):
 
 
 class Sandbox:
-    """Renders templates, compiling equal ones once; `read_partial` gives a partial's text by name."""
+    """Renders templates, compiling equal ones once.
 
-    def __init__(self, read_partial: Callable[[str], str | None]) -> None:
+    `read_partial` gives a partial's text by its name, or the names that there are; `people` are
+    the filters that need the words of a language, where these were read.
+    """
+
+    def __init__(
+        self,
+        read_partial: Callable[[str], str | Sequence[str]],
+        people: Mapping[str, Callable[..., object]] | None = None,
+    ) -> None:
         self._read_partial = read_partial
-        self._partials: dict[str, str | None] = {}
-        self._environment = _environment(self._load)
+        self._partials: dict[str, str | Sequence[str]] = {}
+        self._known: Sequence[str] = ()
+        self._environment = make_environment(self._load, people)
         # A compiled template takes many times its text, so only those used last are kept.
         self._compiled = lru_cache(_MAX_COMPILED)(self._environment.from_string)
         self._expression = lru_cache(_MAX_COMPILED)(self._compile_expression)
 
-    def text(self, template: str, values: Mapping[str, object]) -> str:
-        """Render a template to a text; raises `Refusal`."""
+    @property
+    def braces_from(self) -> str | None:
+        """Which value brought the braces of a template into the last text; None for none."""
+        return self._environment.braces_from
+
+    def text(self, template: str, values: Mapping[str, object], language: str = "EN") -> str:
+        """Render a template to a text in a language; raises `Refusal`."""
+        self._environment.language = language
+        self._environment.braces_from = None
         try:
             rendered = self._quick(template, values)
             if rendered is None:
@@ -88,7 +83,7 @@ class Sandbox:
         except UndefinedError as error:
             raise Refusal(self._find_undefined(template, values, error)) from error
         except (*_FAULTS, TooLong) as error:
-            raise Refusal([mistake_of(error, values)]) from error
+            raise Refusal([self._mistake(error, values, template)]) from error
         return _short_enough(rendered)
 
     def value(self, template: str, values: Mapping[str, object], *, takes_list: bool) -> object:
@@ -96,13 +91,14 @@ class Sandbox:
 
         What is not wanted, a list or a mapping, comes back empty. Raises `Refusal`.
         """
+        self._environment.language = "EN"
         try:
             expression = self._expression(template)
             if expression is None:
                 return self.text(template, values)
-            return _plain(expression(values), takes_list=takes_list)
+            return plain(expression(values), takes_list=takes_list)
         except (*_FAULTS, TooLong) as error:
-            raise Refusal([mistake_of(error, values)]) from error
+            raise Refusal([self._mistake(error, values, template)]) from error
 
     def _quick(self, template: str, values: Mapping[str, object]) -> str | None:
         """Render a text that holds plain expressions only, compiling these and not the text.
@@ -135,7 +131,7 @@ class Sandbox:
         self, source: str, values: Mapping[str, object], error: UndefinedError
     ) -> list[Mistake]:
         """Name this undefined variable, and those that would be complained of after it."""
-        faults = [mistake_of(error, values)]
+        faults = [self._mistake(error, values, source)]
         filled = dict(values)
         for _ in range(_MAX_NAMED_AT_ONCE):
             named = UNDEFINED_NAME.search(str(error))
@@ -147,10 +143,13 @@ class Sandbox:
                 break
             except UndefinedError as following:
                 error = following
-                faults.append(mistake_of(error, values))
+                faults.append(self._mistake(error, values, source))
             except (*_FAULTS, TooLong):
                 break
         return faults
+
+    def _mistake(self, error: BaseException, values: Mapping[str, object], source: str) -> Mistake:
+        return mistake_of(error, values, source, self._known)
 
     def _load(self, name: str) -> tuple[str, str, None] | None:
         """Ask for each partial once, and for so many only: the answer costs our parent time."""
@@ -158,159 +157,19 @@ class Sandbox:
             if len(self._partials) >= _MAX_PARTIALS:
                 raise Unusable(f"these templates ask for more than {_MAX_PARTIALS} partials")
             is_short = len(name) <= _MAX_NAME and name.count("/") <= _MAX_FOLDERS
-            self._partials[name] = self._read_partial(name) if is_short else None
-        text = self._partials[name]
-        return None if text is None else (text, PARTIALS + name, None)
-
-
-class _Function:
-    """Something to call and nothing to look at: Python shows its address, new in every run."""
-
-    def __init__(self, function: Callable[..., object]) -> None:
-        self._function = function
-
-    def __call__(self, *args: object, **options: object) -> object:
-        return self._function(*args, **options)
-
-    def __repr__(self) -> str:
-        raise Unusable(_FUNCTION)
-
-
-# Complaints name what has no such attribute, and nobody knows of this class.
-_Function.__module__, _Function.__name__ = "builtins", "function"
-
-
-class _Series(list[object]):
-    """What a filter gives one by one, as a list; it is not shown, for nobody means its brackets."""
-
-    def __repr__(self) -> str:
-        raise Unusable(_SERIES)
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    """Gives the same text in every run: no address, and no order of a set.
-
-    A mapping's own keys come before Python's methods: a column may be called `items`.
-    """
-
-    intercepted_binops = frozenset({"-"})
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        if isinstance(obj, dict) and attribute in obj:
-            return obj[attribute]
-        return _without_address(super().getattr(obj, attribute))
-
-    def getitem(self, obj: Any, argument: Any) -> Any:
-        return _without_address(super().getitem(obj, argument))
-
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        result = super().call_binop(context, operator, left, right)
-        if isinstance(result, (set, frozenset)):
-            raise Unusable("this has no order: use |reject or |select on a list")
-        return result
-
-
-def _without_address(value: object) -> object:
-    is_odd = callable(value) and not isinstance(value, (jinja2.Undefined, Macro, Gap))
-    return _Function(value) if is_odd else value  # type: ignore[arg-type]  # it is callable
-
-
-def _in_order(give: Callable[..., object]) -> Callable[..., object]:
-    """Make a filter give a list where it gives its values one by one."""
-
-    @wraps(give)
-    def filtered(*args: object, **options: object) -> object:
-        given = give(*args, **options)
-        return _Series(given) if isinstance(given, Iterator) else given
-
-    return filtered
-
-
-def _environment(load: Callable[[str], object]) -> _Environment:
-    environment = _Environment(
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        optimized=False,  # Computing when compiling is no quicker for what is rendered once.
-        autoescape=False,  # A message is plain text; a page that shows it escapes it.
-        finalize=_shown,
-        loader=jinja2.FunctionLoader(load),  # type: ignore[arg-type]  # its stub wants bool or None
-    )
-    # No chance: a rendering that was reviewed is the rendering that is sent.
-    for name in ("lipsum", "cycler", "joiner"):
-        del environment.globals[name]
-    del environment.filters["random"]
-    for name, found in environment.globals.items():
-        environment.globals[name] = _without_address(found)
-    for name, give in environment.filters.items():
-        environment.filters[name] = _in_order(give)
-    return environment
-
-
-def _shown(value: object) -> object:
-    """Let only data into a text, and into the lists and mappings in it."""
-    inside: Iterable[object] = ()
-    if isinstance(value, dict):
-        inside = (*value.keys(), *value.values())
-    elif isinstance(value, (list, tuple)):
-        inside = value
-    elif not isinstance(value, (str, jinja2.Undefined)):
-        _plain_leaf(value)
-    for item in inside:
-        if isinstance(item, jinja2.Undefined):
-            str(item)  # Inside a list it would not complain by itself.
-        else:
-            _shown(item)
-    return value
-
-
-def _plain(value: object, *, takes_list: bool) -> object:
-    """Copy a value with what JSON knows and nothing else; a list only of single values."""
-    if isinstance(value, dict):
-        return {}
-    if not (isinstance(value, (list, tuple)) or _is_series(value)):
-        return _short(_plain_leaf(value))
-    if not takes_list:
-        return []
-    items = list(islice(value, MAX_VALUES + 1))
-    if len(items) > MAX_VALUES:
-        raise TooLarge(f"this is more than {MAX_VALUES:,} values")
-    return [_plain_item(item) for item in items]
-
-
-def _plain_item(item: object) -> object:
-    return _plain(item, takes_list=False)
-
-
-def _short(item: object) -> object:
-    if isinstance(item, str) and len(item) > _MAX_ITEM:
-        raise TooLarge(f"this is a value of more than {_MAX_ITEM:,} characters")
-    return item
-
-
-def _plain_leaf(item: object) -> object:
-    if isinstance(item, (str, jinja2.Undefined, Gap)):
-        return str(item)  # Undefined is strict: it complains, and so does a gap.
-    if isinstance(item, int) and item.bit_length() > _MAX_BITS:
-        raise Unusable("this number is too large")
-    if item is None or isinstance(item, (bool, int, float)):
-        return item
-    if callable(item):
-        raise Unusable(_FUNCTION)
-    if _is_series(item):
-        raise Unusable(_SERIES)
-    raise Unusable("this is neither text nor data")
-
-
-def _is_series(item: object) -> TypeGuard[Iterable[object]]:
-    """Whether a value gives others one by one, as `|map` and `range` do."""
-    return isinstance(item, (Iterator, range, KeysView, ValuesView, ItemsView))
+            self._partials[name] = self._read_partial(name) if is_short else ()
+        found = self._partials[name]
+        if isinstance(found, str):
+            return found, PARTIALS + name, None
+        self._known = found
+        return None
 
 
 def _short_enough(text: str) -> str:
     if len(text) > MAX_CHARACTERS:
         what = f"the text is {len(text):,} characters once it is rendered"
         raise Refusal(
-            [Mistake(what, f"no text may have more than {MAX_CHARACTERS:,}", is_final=True)]
+            [Mistake(what, f"no text may have more than {MAX_CHARACTERS:,}", rule="limit")]
         )
     return text
 

@@ -11,24 +11,24 @@ import json
 import re
 import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from runner import paths
 from runner.errors import Place, Pointer, Problem
-from runner.files import TooLargeError, read_bounded
+from runner.model import Written
 from runner.render.child import Child, Ended
-from runner.spec.characters import UNFIT, why_unfit
+from runner.render.partials import read_partial
 from runner.spec.yamlfile import YamlFile
 from runner.wording import shown
 
-PARTIALS_NAME = "_partials"
 MARKER = re.compile(r"\{[{%#]")
 """What makes a text a template; one that holds none is its own rendering."""
 
-MAX_PARTIAL_BYTES = 256 * 1024
+_FOR_PEOPLE = re.compile(r"\|\s*(?:number|money|percent|date|datetime|listed|plural)\b")
 _MAX_CHUNK_ROWS = 256
 _MAX_CHUNK_CHARACTERS = 1024 * 1024
 # Rendered texts stay in memory until they are sent. So many bytes are two languages of a thousand
@@ -53,6 +53,26 @@ class Refused(Exception):
         self.is_final = is_final
 
 
+class Braced(str):
+    """A rendered text in which the braces of a template came with the value that is named."""
+
+    __slots__ = ("came_with",)
+    came_with: str
+
+    def __new__(cls, text: str, came_with: str) -> Braced:
+        made = super().__new__(cls, text)
+        made.came_with = came_with
+        return made
+
+
+class _NeedsLocale(Exception):
+    """The child process has not read the words of a language that a template wants."""
+
+    def __init__(self, language: str) -> None:
+        super().__init__()
+        self.language = language
+
+
 Kind = Literal["text", "value", "list", "when"]
 
 Cells = tuple[Mapping[str, object], Mapping[str, str]]
@@ -69,6 +89,11 @@ class Source:
     kind: Kind = "text"
     lead: int = 0
     """So many characters of the template are ours, and stand in no file."""
+
+    @property
+    def language_or_kind(self) -> str:
+        """The language of a text; else what the template gives."""
+        return str(self.pointer[-1]) if self.kind == "text" else self.kind
 
     def place(self, offset: int = 0) -> Place:
         """Find the place of a character of the template."""
@@ -95,7 +120,10 @@ class Templates(AbstractContextManager["Templates"]):
 
     def __init__(self, partials: Path | None, shared: Mapping[str, object]) -> None:
         self._partials = partials
-        self._shared = json.dumps(dict(shared)).encode() + b"\n"
+        self._shared = _encoded(dict(shared)).encode() + b"\n"
+        self._languages: set[str] = set()
+        # Those whose words for numbers and dates the child process has read.
+        self._read: frozenset[str] = frozenset()
         self._child: Child | None = None
         self._kept_bytes = 0
         self._stopped = 0
@@ -110,10 +138,21 @@ class Templates(AbstractContextManager["Templates"]):
             self._child.end()
             self._child = None
 
+    def expect(self, texts: Iterable[str], languages: Iterable[str]) -> None:
+        """Get ready for a message in these languages; it need not come."""
+        self._languages.update(languages)
+        if any(map(_FOR_PEOPLE.search, texts)):
+            # Which languages' words are wanted is known once all messages are.
+            self._read = frozenset(self._languages)
+            self.close()
+        elif not self._read:
+            self.start()
+
     def start(self) -> None:
         """Start the child process: it gets ready while something else is done."""
         if self._child is None:
-            self._child = Child(self._shared)
+            self._read = frozenset(self._languages) if self._read else self._read
+            self._child = Child(self._shared, sorted(self._read))
 
     def render(
         self,
@@ -127,7 +166,7 @@ class Templates(AbstractContextManager["Templates"]):
 
         Gives the rows' results in order. One with a final refusal is the last, and not complete.
         """
-        encoded = json.dumps(dict(values))
+        encoded = _encoded(dict(values))
         for chunk in _chunks(rows):
             if len(encoded) > _MAX_VALUES:
                 what = f"`variables` holds more than {_MAX_VALUES:,} characters"
@@ -146,12 +185,9 @@ class Templates(AbstractContextManager["Templates"]):
         if self._given_up is not None:
             yield {sources[0].pointer: self._given_up}
             return True
-        self.start()
         is_complete = False
         try:
-            self._ask(sources, values, rows)
-            for _ in rows:
-                rendered = dict(self._row(sources))
+            for rendered in self._exchange(sources, values, rows):
                 yield rendered
                 if _has_final(rendered):
                     return True
@@ -162,8 +198,25 @@ class Templates(AbstractContextManager["Templates"]):
                 self.close()
         return False
 
+    def _exchange(
+        self, sources: Sequence[Source], values: str, rows: Sequence[str]
+    ) -> Iterator[Rendered]:
+        self.start()
+        self._ask(sources, values, rows)
+        for number in range(len(rows)):
+            try:
+                rendered = dict(self._row(sources))
+            except _NeedsLocale as needs:
+                # It may not open a file any more: another one reads the words before it begins.
+                self.close()
+                self._languages.add(needs.language)
+                self._read = frozenset(self._languages)
+                yield from self._exchange(sources, values, rows[number:])
+                return
+            yield rendered
+
     def _ask(self, sources: Sequence[Source], values: str, rows: Sequence[str]) -> None:
-        templates = json.dumps([[source.text, source.kind] for source in sources])
+        templates = json.dumps([[source.text, source.language_or_kind] for source in sources])
         request = f'{{"values":{values},"templates":{templates},"rows":[{",".join(rows)}]}}\n'
         self._live_child.write(request.encode())
 
@@ -205,9 +258,14 @@ class Templates(AbstractContextManager["Templates"]):
             what = f"template: {self._live_child.why_ended()}"
             hint = "a template fills in words: compute elsewhere"
             return Refused([_limit(source.line_place(1), what, hint)], is_final=True)
+        if "locale" in answer:
+            raise _NeedsLocale(answer["locale"])
         if "value" not in answer:
             return _refused(source, self._partials, answer["faults"])
-        return self._within_reason(source, answer["value"])
+        value = answer["value"]
+        if answer.get("braces_from"):
+            value = Braced(value, answer["braces_from"])
+        return self._within_reason(source, value)
 
     def _within_reason(self, source: Source, value: object) -> object:
         """Give the value, unless all of them together take too much memory."""
@@ -227,41 +285,26 @@ class Templates(AbstractContextManager["Templates"]):
         child = self._live_child
         line = child.read()
         while line.startswith(b'{"partial":'):
-            child.write(json.dumps(self._partial(json.loads(line)["partial"])).encode() + b"\n")
+            child.write(
+                json.dumps(read_partial(self._partials, json.loads(line)["partial"])).encode()
+                + b"\n"
+            )
             line = child.read()
         return line
 
-    def _partial(self, name: str) -> dict[str, str | None]:
-        """Read `_partials/NAME`; nothing outside that folder can be reached."""
-        path = self._partial_path(name)
-        if path is None:
-            return {"text": None}
-        try:
-            text = read_bounded(path, MAX_PARTIAL_BYTES).decode("utf-8-sig")
-        except TooLargeError:
-            return {"wrong": f"{shown(path)} is larger than {MAX_PARTIAL_BYTES // 1024} KiB"}
-        except OSError as error:
-            return {"wrong": f"{shown(path)} cannot be read: {error.strerror}"}
-        except UnicodeDecodeError:
-            return {"wrong": f"{shown(path)} is not UTF-8"}
-        text = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
-        if bad := UNFIT.search(text):
-            line = text.count("\n", 0, bad.start()) + 1
-            return {"wrong": f"{shown(path)}:{line}: {'; '.join(why_unfit(bad.group()))}"}
-        return {"text": text}
 
-    def _partial_path(self, name: str) -> Path | None:
-        parts = name.split("/")
-        if self._partials is None or any(not part or part.startswith(".") for part in parts):
-            return None
-        path = self._partials.joinpath(*parts)
-        with suppress(OSError, RuntimeError, ValueError):
-            paths.check_portable(name)
-            # The folder itself may be a link, too: a pull request can hold one to anywhere.
-            real = self._partials.parent.resolve().joinpath(PARTIALS_NAME, *parts)
-            if path.is_file() and path.resolve() == real:
-                return path
-        return None
+def _encoded(value: object) -> str:
+    return json.dumps(value, default=_as_json)
+
+
+def _as_json(value: object) -> object:
+    """Give what JSON does not know: a number as it was written, a date by ISO 8601."""
+    if isinstance(value, Decimal):
+        plain = format(value, "f")
+        return {"\0number": [plain, value.text if isinstance(value, Written) else plain]}
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)
 
 
 def _chunks(rows: Iterable[Cells | None]) -> Iterator[list[str]]:
@@ -269,7 +312,7 @@ def _chunks(rows: Iterable[Cells | None]) -> Iterator[list[str]]:
     chunk: list[str] = []
     size = 0
     for row in rows:
-        chunk.append(json.dumps(row, default=float))
+        chunk.append(_encoded(row))
         size += len(chunk[-1])
         if len(chunk) >= _MAX_CHUNK_ROWS or size >= _MAX_CHUNK_CHARACTERS:
             yield chunk
@@ -286,13 +329,13 @@ def _refused(source: Source, partials: Path | None, faults: Iterable[Sequence[An
     """Give faults their addresses: each is what `runner.render.mistakes.Mistake` has, as JSON."""
     problems = []
     is_final = False
-    for what, hint, partial, line, wanted, ends in faults:
+    for what, hint, partial, line, wanted, rule in faults:
         if partial is not None and partials is not None:
             where = Place(shown(partials / partial), line)
         else:
             where = source.line_place(line, wanted)
-        problems.append(Problem(where, what, hint, "limit" if ends else "template"))
-        is_final = is_final or ends
+        problems.append(Problem(where, what, hint, rule))
+        is_final = is_final or rule == "limit"
     return Refused(problems, is_final=is_final)
 
 

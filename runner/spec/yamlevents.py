@@ -16,6 +16,7 @@ import yaml
 from yaml.scanner import ScannerError
 
 from runner.errors import MessagesError, Place, Pointer, Problem
+from runner.model import Written
 from runner.spec.characters import PAIR, as_written, put_together, stranger_in, with_stand_ins
 from runner.spec.coreschema import core_value
 from runner.spec.yamlsyntax import (
@@ -167,6 +168,7 @@ class Builder:
             shape = self._shape_here()
             if shape != "id":
                 value, wrong = core_value(text)
+                value = _as_written(value, text, shape)
                 if wrong:
                     self._complain(event, wrong, "put text in quotes")
             start, end = _index(event.start_mark), _index(event.end_mark)
@@ -324,6 +326,13 @@ class Builder:
         elif self._stack and self._source[self._stack[-1].start] in "[{":
             begun = self._stack[-1].start
         return self._because(explain(self._source, at, begun))
+
+
+def _as_written(value: object, text: str, shape: Shape | Leaf | None) -> object:
+    """Keep the digits of a number that a template may print."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_odd = shape == "printed" and is_number and str(value) != text
+    return Written(text, value) if is_odd else value
 
 
 def _index(mark: _Mark | None) -> int:

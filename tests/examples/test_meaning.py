@@ -191,8 +191,14 @@ def each(
     return {ME: spec, f"messages/rows.{ending}": rows}
 
 
-def typed(cell: str, column: str, text: str = "{{ row.n }}") -> Files:
+def typed(
+    cell: str,
+    column: str,
+    text: str = "{{ row.n }}",
+) -> Files:
     """A message for a row with this cell, in a column of this type."""
+    if column == "boolean":
+        text = "{{ 'x' if row.n else 'y' }}"
     return each(f"toloker_id|n\na|{cell}\n", text, f"columns: {{n: {column}}}\n")
 
 
@@ -269,7 +275,7 @@ def test_rows_become_what_their_columns_say(project: Project) -> None:
         sent = project.send(emulator)
         assert (sent.code, f"{DATA}: `when` leaves out 1 row\n" in sent.err) == (0, True)
         texts = [each["messages"][0]["text"] for each in threads(emulator)]
-    assert sorted(texts, key=list) == [{"EN": "1234.5 2469.0 paid"}, {"RU": "слово 2.0"}]
+    assert sorted(texts, key=list) == [{"EN": "1234.5 2469 paid"}, {"RU": "слово 2"}]
 
 
 def test_an_odd_id_is_told_where_it_is_written(project: Project) -> None:

@@ -199,7 +199,7 @@ def test_any_template_is_data_or_problems_and_the_same_again(
 @FUZZ
 @given(template=templates)
 def test_the_quick_way_renders_what_jinja_renders(template: str) -> None:
-    sandbox = Sandbox(lambda _: None)
+    sandbox = Sandbox(lambda _: ())
     quick = sandbox._quick(template, VALUES)
     if quick is None:
         return
@@ -211,7 +211,7 @@ def test_the_quick_way_renders_what_jinja_renders(template: str) -> None:
 @given(text=st.text(max_size=200))
 def test_text_without_markers_is_its_own_rendering(text: str) -> None:
     try:
-        assert Sandbox(lambda _: None).text(text, {}) == text.replace("\r\n", "\n").replace(
+        assert Sandbox(lambda _: ()).text(text, {}) == text.replace("\r\n", "\n").replace(
             "\r", "\n"
         )
     except Refusal:

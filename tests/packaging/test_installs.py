@@ -37,7 +37,7 @@ else:
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 VERSION = re.findall(r'__version__ = "(.+)"', (ROOT / "runner/__init__.py").read_text())[0]
 SCHEMAS = sorted(path.name for path in (ROOT / "schemas").glob("*.json"))
-DEPENDENCIES = {"click", "jinja2", "jsonschema", "pyyaml", "requests"}
+DEPENDENCIES = {"babel", "click", "jinja2", "jsonschema", "pyyaml", "requests"}
 SITE = "Lib/site-packages" if os.name == "nt" else "lib/python3.*/site-packages"
 ABOUT = f"message_runner-{VERSION}.dist-info"
 

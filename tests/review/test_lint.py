@@ -13,21 +13,29 @@ from runner.emulator import Emulator
 from runner.render.lint import RULES
 from runner.spec.schema import load_schema
 
-ERRORS = ("contact-details", "project-link")
-WARNINGS = ("html", "translation-parity", "untranslated", "language", "answerable-question")
+ERRORS = (
+    "contact-details", "project-link", "unfinished", "placeholder", "template-marker",
+    "conflict-marker", "mojibake", "bidi",
+)  # fmt: skip
+WARNINGS = ("html", "parity", "language", "answerable-question")
 
 BAD: dict[str, str] = {
     "contact-details": direct("a", text="Write to help@example.com."),
     "project-link": direct("a", text="See https://toloka.dev/requester/project/1 now."),
     "html": direct("a", text="This is <b>important</b>."),
-    "translation-parity": (
+    "parity": (
         'topic: {EN: Hi, ES: Hola}\ntext: {EN: "You get 5 dollars.", ES: "Son 6 euros."}\n'
         "recipients_select_type: DIRECT\nrecipients_ids: [a]\n"
     ),
-    "untranslated": (
+    "unfinished": (
         "topic: {EN: Hi, ES: Hola}\ntext: {EN: Well done., ES: Well  done.}\n"
         "recipients_select_type: DIRECT\nrecipients_ids: [a]\n"
     ),
+    "placeholder": direct("a", text="Dear {name},", extra="variables: {name: Ann}\n"),
+    "template-marker": direct("a", text="{{ said }}", extra="variables: {said: '{{ x }}'}\n"),
+    "conflict-marker": direct("a", text="Hi\n<<<<<<< HEAD\nHello"),
+    "mojibake": direct("a", text="CafÃ© is open."),
+    "bidi": direct("a", text="Hello \u202eyou"),
     "language": direct("a").replace("EN:", "BR:"),
     "answerable-question": direct("a", text="Is it clear?", extra="answerable: false\n"),
 }
@@ -258,6 +266,10 @@ HARMLESS = [
     "Write [brackets](like these) if you see them!",
     "Use C++ 11, or 5 * 3, or a_b_c, or #1.",
     "Ben & Jerry's costs 100 % more.",
+    "Read the [FAQ], answer {yes/no}, and see the JSON {id: 1} of [RFC 2119].",
+    "Ünïcödé, Привет, 你好, مرحبا\u200f, नमस्ते, ❤\ufe0f and \u2067עברית\u2069.",  # noqa: RUF001
+    "Todo está listo; a XXL shirt; the heading\n=======\nfollows.",
+    "R&D; AT&T; x &unknown; y, and https://example.com/?a=1&copy=2 too.",
 ]
 QUIET = [
     "Please do not reply to this message.",
@@ -286,6 +298,19 @@ PARITY_GOOD = [
     ("{% if team is defined %}Hi {{ team }}{% endif %}", "Hola {{ team }}"),
     ("See https://example.com/a.", "Mira https://example.com/a!"),
 ]
+PARITY_IN = [
+    ("EN", "On 1 February 2026 at 2:30 pm", "ZH", "2026年2月1日 14:30"),
+    ("EN", "On 2026-02-01, for $1,234.50", "DE", "Am 1. Februar 2026, für 1.234,50 $"),
+    ("EN", "On 2026-02-01", "DE", "Am 01.02.2026"),
+    ("EN", "85.5% of 12,345 photos", "TR", "12.345 fotoğrafın %85,5'i"),  # noqa: RUF001
+    ("EN", "At 14:30, 10.50 each", "ID", "Pukul 14.30, masing-masing 10,5"),
+]
+PARITY_NOT_IN = [
+    ("EN", "On 2026-02-01", "ZH", "2026年3月1日"),
+    ("EN", "On 1 February 2026", "ZH", "2026年2月2日"),
+    ("EN", "You get 1.5 dollars", "DE", "Es gibt 15 Dollar"),
+    ("EN", "At 14:30", "RU", "\u0412 14:35"),
+]
 PARITY_BAD = [
     ("You get 5 dollars.", "Son 50 dólares."),
     ("Dear {{ team }}", "Hola {{ people }}"),
@@ -311,7 +336,21 @@ def test_languages_are_compared_by_what_they_say(project: Project) -> None:
     good, bad = in_two_languages(PARITY_GOOD, "good"), in_two_languages(PARITY_BAD, "bad")
     assert rules(project, good | bad, code=0) == {
         **{name: set() for name in good},
-        **{name: {"translation-parity"} for name in bad},
+        **{name: {"parity"} for name in bad},
+    }
+
+
+def test_numbers_and_dates_are_compared_by_their_values(project: Project) -> None:
+    texts = {
+        f"{'good' if pair in PARITY_IN else 'bad'}{number}": (
+            f"topic: {{{pair[0]}: Hi, {pair[2]}: '-'}}\n"
+            f"text: {json.dumps({pair[0]: pair[1], pair[2]: pair[3]})}\n"
+            "recipients_select_type: ALL\n"
+        )
+        for number, pair in enumerate([*PARITY_IN, *PARITY_NOT_IN])
+    }
+    assert rules(project, texts, code=0) == {
+        name: {"parity"} if name.startswith("bad") else set() for name in texts
     }
 
 
@@ -345,6 +384,16 @@ LINKS = [
     "https://sandbox.toloka.yandex.com/pool/1",
     "https://TOLOKA.dev/projects/1",
 ]
+HIDDEN_CONTACTS = [
+    "Write to help@exam\u00adple.com.",
+    "Write to help\uff20example.com.",
+    "Call \uff0b1\u00a0415 555 2671 today.",
+]
+UNFINISHED = ["TODO: the rest", "Hi FIXME", "XXX dollars", "Lorem ipsum dolor"]
+PLACEHOLDERS = ["Dear ${name}", "Dear {name}!", "Dear [NAME]", "Dear [YOUR NAME]"]
+CONFLICTS = ["Hi\n<<<<<<< HEAD\nx", "x\n>>>>>>> branch", "||||||| base\nx"]
+GARBLED = ["Itâ€™s done", "ÐŸÑ€Ð¸Ð²ÐµÑ‚", "РџСЂРёРІРµС‚", "caf\ufffd", "Q&amp;A", "caf&eacute;"]  # noqa: RUF001
+TURNED = ["\u202eHello", "\u202dHello", "\u2067Hello", "Hello\u2069", "a\u2066b\u202cc"]
 MARKUP = ["<br/>", "<a href='x'>here</a>", "<img\nsrc=x>", "![cat](cat.png)", "<!-- hidden -->"]
 QUESTIONS = [
     "Clear?",
@@ -358,18 +407,52 @@ QUESTIONS = [
 
 
 def test_each_form_of_a_breach_is_found(project: Project) -> None:
-    texts = numbered([*CONTACTS, *LINKS, *MARKUP]) | {
+    kinds = (
+        (CONTACTS, "contact-details"), (HIDDEN_CONTACTS, "contact-details"),
+        (LINKS, "project-link"), (MARKUP, "html"), (UNFINISHED, "unfinished"),
+        (PLACEHOLDERS, "placeholder"), (CONFLICTS, "conflict-marker"), (GARBLED, "mojibake"),
+        (TURNED, "bidi"),
+    )  # fmt: skip
+    texts = numbered([text for some, _ in kinds for text in some]) | {
         f"q{number}": direct("a", text=text, extra="answerable: false\n")
         for number, text in enumerate(QUESTIONS)
     }
     wanted = [
-        *(["contact-details"] * len(CONTACTS)),
-        *(["project-link"] * len(LINKS)),
-        *(["html"] * len(MARKUP)),
+        *(rule for some, rule in kinds for _ in some),
         *(["answerable-question"] * len(QUESTIONS)),
     ]
     found = rules(project, texts, code=3)
     assert found == {name: {rule} for name, rule in zip(texts, wanted, strict=True)}
+    entity = {"a": direct("a", text="Write to help&#64;example.com.")}
+    assert rules(project, entity, code=3) == {"a": {"contact-details", "mojibake"}}
+
+
+def test_a_placeholder_is_an_error_where_the_word_is_one_of_the_message(project: Project) -> None:
+    project.write("messages/a.yaml", direct("a", text="Dear {name}"))
+    project.write(
+        "messages/b.yaml", direct("b", text="Dear {Name}", extra="variables: {name: x}\n")
+    )
+    project.write("messages/c.yaml", direct("c", text="Dear {whoever}"))
+    found = checked(project, code=3)
+    assert {name: each[0]["severity"] for name, each in found.items()} == {
+        "a": "warning",
+        "b": "error",
+    }
+
+
+def test_what_the_template_writes_itself_is_not_meant(project: Project) -> None:
+    own = ["{% raw %}{{ x }}{% endraw %}{{ team }}", "{{ '{{' }} {{ team }}", "{{ '{%' ~ team }}"]
+    texts = {
+        f"m{number}": direct("a", text=text, extra="variables: {team: cats}\n")
+        for number, text in enumerate(own)
+    }
+    texts["through"] = direct("a", text="{{ x|upper }}", extra="variables: {x: 'a {% b'}\n")
+    assert rules(project, texts, code=3) == {
+        **{name: set() for name in texts},
+        "through": {"template-marker"},
+    }
+    (problem,) = checked(project, code=3)["through"]
+    assert problem["message"] == "text.EN holds {{ or {%, which came with the value of x"
 
 
 def test_a_reply_may_ask_whatever_it_is_answering(project: Project) -> None:
@@ -389,7 +472,7 @@ HOSTILE = [
 def test_a_hostile_text_takes_a_bounded_time(project: Project) -> None:
     # The rules read what was rendered, and there a short file can be a long text.
     for number, piece in enumerate(HOSTILE):
-        template = json.dumps(f"x{{{{ piece * {200_000 // len(piece)} }}}}")
+        template = json.dumps(f"x{{{{ ([piece] * {200_000 // len(piece)})|join }}}}")
         project.write(
             f"messages/m{number}.yaml",
             f"topic: {{EN: Hi, ES: Hola}}\ntext: {{EN: {template}, ES: Si}}\n"
@@ -410,6 +493,6 @@ def test_a_hostile_text_takes_a_bounded_time(project: Project) -> None:
     assert len(document["files"]) == len(HOSTILE) + 6
     assert {each["rule"] for each in document["problems"]} >= {
         "contact-details",
-        "translation-parity",
+        "parity",
     }
     assert max(len(each["message"]) for each in document["problems"]) < 200

@@ -165,6 +165,21 @@ def test_whatever_moved_since_is_3_before_the_first_request(
     assert reached(emulator) == ["t1", "t2", "t3", "t5"]
 
 
+def test_where_another_babel_worded_the_plan_the_refusal_says_so(
+    project: Project, emulator: Emulator
+) -> None:
+    project.write("messages/a.yaml", direct("t1", text="{{ 1234.5|number }}"))
+    document = planned(project, emulator)
+    document["babel"] = "1.0"
+    project.write("plan.json", json.dumps(document))
+    # The words are the same, so nothing has moved.
+    assert send_plan(project, emulator).code == 0
+    project.write("messages/a.yaml", direct("t2", text="{{ 1234.50|number }}"))
+    shown = send_plan(project, emulator)
+    assert shown.code == 3
+    assert "the plan was made with Babel 1.0, and this is " in shown.err
+
+
 def test_a_plan_for_another_target_is_3(
     project: Project, emulator: Emulator, start_emulator: StartEmulator
 ) -> None:
@@ -199,7 +214,7 @@ def test_no_flag_lets_more_through(project: Project, emulator: Emulator) -> None
     two_messages(project)
     planned(project, emulator)
     add_message(project)
-    for flags in (("--yes",), ("--limit", "1"), ("--strict",), ("--quiet",), ("--var", "a=b")):
+    for flags in (("--yes",), ("--limit", "1"), ("--strict",), ("--quiet",)):
         assert send_plan(project, emulator, *flags).code == 3
     # Only what the plan holds may be named, and what it holds has to be there.
     assert send_plan(project, emulator, "messages/c.yaml").code == 3
@@ -323,7 +338,7 @@ def test_the_words_of_a_hostile_plan_cannot_make_a_line(project: Project) -> Non
     evil = "x\n::error::\x1b[31m"
     entry = {**GOOD, "message": evil, "deliveries": [{"recipients_ids": [evil], "digest": "x"}]}
     for target in ("local", evil):
-        document = {"version": 1, "target": target, "messages": [entry]}
+        document = {"version": 1, "target": target, "babel": "1.0", "messages": [entry]}
         project.write("plan.json", json.dumps(document))
         shown = project.run("send", "--plan", "plan.json")
         assert shown.code == 3

@@ -14,7 +14,7 @@ import pytest
 import runner
 
 PACKAGE = Path(runner.__file__).parent
-OUTSIDE = {"click", "jinja2", "jsonschema", "requests", "urllib3", "yaml"}
+OUTSIDE = {"babel", "click", "jinja2", "jsonschema", "requests", "urllib3", "yaml"}
 
 SHELVES: tuple[tuple[str, ...], ...] = (
     ("model", "clock", "wording", "masking"),
@@ -101,6 +101,7 @@ def test_no_module_is_longer_than_one_can_read(name: str) -> None:
         ("urllib3", {"toloka"}),
         ("yaml", {"spec"}),
         ("jinja2", {"render", "report"}),
+        ("babel", {"render"}),
         ("jsonschema", {"spec"}),
         ("cli", {"__main__", "cli"}),
         ("emulator", {"cli", "emulator"}),
@@ -133,8 +134,8 @@ ODD = {"asyncio", "importlib.metadata", "zipfile", "unittest", "multiprocessing"
         ("--version", {*SENDING, *SERVING, *READING, *ODD, "jinja2", "subprocess"}),
         ("--help", {*SENDING, *SERVING, *READING, *ODD, "jinja2", "subprocess"}),
         ("schema", {*SENDING, *SERVING, "yaml", "jsonschema", "jinja2"}),
-        ("validate", {*SENDING, *SERVING, "jinja2", "asyncio", "runner.report.page"}),
-        ("plan", {*SENDING, *SERVING, "jinja2", "asyncio", "runner.report.page"}),
+        ("validate", {*SENDING, *SERVING, "jinja2", "babel", "asyncio", "runner.report.page"}),
+        ("plan", {*SENDING, *SERVING, "jinja2", "babel", "asyncio", "runner.report.page"}),
         ("status", {*SENDING, *SERVING, "jinja2", "jsonschema"}),
     ],
 )
@@ -143,7 +144,7 @@ def test_a_command_loads_what_it_needs_and_nothing_else(
 ) -> None:
     (tmp_path / "messages").mkdir()
     (tmp_path / "messages" / "m.yaml").write_text(
-        "topic: {EN: Hi}\ntext: {EN: '{{ 1 + 1 }}'}\nrecipients_select_type: ALL\n"
+        "topic: {EN: Hi}\ntext: {EN: '{{ (1 + 1)|number }}'}\nrecipients_select_type: ALL\n"
     )
     script = (
         f"import sys\nsys.argv = ['message-runner', {command!r}]\n"

@@ -140,16 +140,16 @@ def test_an_attribute_that_is_not_there_is_an_error() -> None:
     [
         ("{{ a", "5:5", "template: "),
         ("ok\n{% if %}", "6:5", "template: this is no Jinja2 template"),
-        ("{{ 1 | nope }}", "5:5", "template: this is no Jinja2 template"),
-        ("{{ 1 is nope }}", "5:5", "template: this is no Jinja2 template"),
+        ("{{ 1 | nope }}", "5:12", 'template: there is no filter "nope"'),
+        ("{{ 1 is nope }}", "5:13", 'template: there is no test "nope"'),
         ("{% nope %}", "5:5", "template: this is no Jinja2 template"),
-        ("a\n{{ 'x' + 1 }}", "6:5", "template: this cannot be computed: TypeError; check the values"),
+        ("a\n{{ ['x'] + 1 }}", "6:5", "template: this cannot be computed: TypeError; check the values"),
         ("{{ [1][5] }}", "5:12", 'template: there is no "5" in this'),
         ("{{ range(1000000000) | list }}", "5:5", "template: this cannot be computed: OverflowError"),
         ("{{ cycler(1) }}", "5:8", 'the variable "cycler" is not defined'),
         ("{{ joiner() }}", "5:8", 'the variable "joiner" is not defined'),
         ("{{ lipsum() }}", "5:8", 'the variable "lipsum" is not defined'),
-        ("{{ [1, 2] | random }}", "5:5", "template: this is no Jinja2 template"),
+        ("{{ [1, 2] | random }}", "5:17", 'template: there is no filter "random"'),
         ("{{ ''.__class__.__mro__ }}", "5:5", "template: this is not allowed"),
         ("{{ ().__class__.__base__.__subclasses__() }}", "5:5", "template: this is not allowed"),
         ("{{ cycler.__init__.__globals__ }}", "5:5", "template: this is not allowed"),
@@ -313,7 +313,7 @@ def test_nothing_outside_the_partials_can_be_included(name: str, folder: Path) -
     (said,) = refused_text("{% include '" + name + "' %}")
     assert said.startswith("messages/m.yaml:5:5: error: there is no partial ")
     assert said.endswith(
-        "a partial is a file in _partials/ of the messages folder, with no link or .."
+        ('or ..: "sign.j2", "sub/x.j2"', 'did you mean "sign.j2"?', 'did you mean "sub/x.j2"?')
     )
     assert "hunter2" not in said
 
@@ -671,7 +671,7 @@ def test_a_column_may_be_called_like_a_method() -> None:
         ("r.json", "[" * 100_000, "messages/r.json:1:1: error: this is nested too deep; flatten it"),
         ("r.jsonl", '{"id": "a", "name": "b"}\n["secr3t"]\n', "messages/r.jsonl:2:1: error: this line is not an object; write {...} on each line"),
         ("r.jsonl", '{"id": "a", "name": "b"}\n{secr3t\n', "messages/r.jsonl:2:2: error: this is not JSON from here on; check the quotes, commas and brackets"),
-        ("r.csv", "id,nmae\na,b\n", 'messages/m.yaml:2:25: error: template: there is no "name" in this (row messages/r.csv:2); check the name'),
+        ("r.csv", "id,nmae\na,b\n", 'messages/m.yaml:2:25: error: template: there is no "name" in this (row messages/r.csv:2); did you mean "nmae"?'),
         ("r.csv", "id,name\na,x\nb,y\na,z\n", "messages/m.yaml:4:17: error: one Toloker is in two rows: messages/r.csv:2 and messages/r.csv:4; a message reaches each Toloker once"),
         ("r.jsonl", '{"id": 5, "name": "x"}', "messages/m.yaml:4:18: error: a recipient id is text, and this is a number (row messages/r.jsonl:1); put the id in quotes where it is defined"),
     ],
@@ -687,7 +687,26 @@ def test_bad_rows_are_complained_of_at_their_line_without_their_contents(
     assert not any("secr3t" in str(each) for each in caught.value.problems)
 
 
-def test_of_many_bad_rows_only_some_are_told() -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("'{{ row.nmae }}'", 'template: there is no "nmae" in this (row messages/r.csv:2 and 1,999 more); did you mean "name"?'),
+        ("'{{ name }}'", 'the variable "name" is not defined (row messages/r.csv:2 and 1,999 more); did you mean "row.name"?'),
+        ("'{{ naem }}'", 'the variable "naem" is not defined (row messages/r.csv:2 and 1,999 more); did you mean "row.name"?'),
+        ("'{{ row.salary }}'", "template: there is no \"salary\" in this (row messages/r.csv:2 and 1,999 more); the row has \"id\", \"name\""),
+        ("'{% if row.name %}x'", "template: this is no Jinja2 template (row messages/r.csv:2 and 1,999 more); Jinja2 says: "),
+    ],
+)  # fmt: skip
+def test_what_every_row_has_is_told_once(text: str, said: str) -> None:
     with pytest.raises(MessagesError) as caught:
-        rows("r.csv", "id,name\n" + "a b,x\n" * 5000)
-    assert 1 < len(caught.value.problems) < 50
+        rows("r.csv", "id,name\n" + "".join(f"t{n},x\n" for n in range(2000)), text=text)
+    (problem,) = caught.value.problems
+    assert str(problem).split(": error: ")[1].startswith(said)
+    assert "…" not in str(problem)
+
+
+def test_nobody_counts_bad_rows_without_end() -> None:
+    with pytest.raises(MessagesError) as caught:
+        rows("r.csv", "id,name\n" + "a b,x\n" * 6000)
+    (problem,) = caught.value.problems
+    assert "(row messages/r.csv:2 and at least 4,999 more)" in str(problem)

@@ -1,0 +1,209 @@
+"""The environment of all templates: Jinja2's sandbox, strict, without chance, with our checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, ValuesView
+from functools import cached_property, partial, wraps
+from typing import Any
+
+import jinja2
+from jinja2 import StrictUndefined, nodes, pass_context
+from jinja2.environment import TemplateModule
+from jinja2.runtime import Context, Macro
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from runner.render.gaps import Gap
+from runner.render.grammar import Checks, OurLexer
+from runner.render.mistakes import NeedsLocale, Unusable
+from runner.render.numbers import Number, calculate, compare, rounded, tidy, to_float, to_int
+from runner.render.values import FUNCTION, Series, check_condition, check_items, check_shown
+
+# Filters that make text of what they are given, and filters that go through a list.
+_MAKE_TEXT = frozenset(
+    ("capitalize", "center", "e", "escape", "forceescape", "format", "indent", "lower", "replace",
+     "safe", "string", "striptags", "title", "trim", "truncate", "upper", "urlize", "wordcount",
+     "wordwrap")
+)  # fmt: skip
+_TAKE_LISTS = frozenset(
+    ("batch", "groupby", "join", "listed", "map", "max", "min", "reject", "rejectattr", "select",
+     "selectattr", "slice", "sort", "sum", "unique")
+)  # fmt: skip
+_TESTS = {
+    "==": "eq", "eq": "eq", "equalto": "eq", "!=": "ne", "ne": "ne", ">": "gt", "gt": "gt",
+    "greaterthan": "gt", ">=": "gteq", "ge": "gteq", "<": "lt", "lt": "lt", "lessthan": "lt",
+    "<=": "lteq", "le": "lteq", "in": "in",
+}  # fmt: skip
+
+
+class _Function:
+    """Something to call and nothing to look at: Python shows its address, new in every run."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._function = function
+
+    def __call__(self, *args: object, **options: object) -> object:
+        if getattr(self._function, "__name__", "") in ("format", "format_map"):
+            for each in (*args, *options.values()):
+                _check_filled_in(each)
+        return tidy(self._function(*args, **options))
+
+    def __repr__(self) -> str:
+        raise Unusable(FUNCTION)
+
+
+# Complaints name what has no such attribute, and nobody knows of this class.
+_Function.__module__, _Function.__name__ = "builtins", "function"
+
+
+class _Template(jinja2.Template):
+    """Nothing of what an imported partial sets is there for the next message."""
+
+    def _get_default_module(self, ctx: Context | None = None) -> TemplateModule:
+        self._module = None
+        return super()._get_default_module(ctx)
+
+
+class Environment(ImmutableSandboxedEnvironment):
+    """Gives the same text in every run, and looks at what a template does with its values.
+
+    A mapping's own keys come before Python's methods: a column may be called `items`.
+    """
+
+    template_class = _Template
+    intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%", "**"))
+    intercepted_unops = frozenset(("+", "-"))
+    # What a template calls by another name than here; see `Checks`.
+    number = staticmethod(Number)
+    compare = staticmethod(compare)
+    language = "EN"
+    """The language of the text that is rendered; of what is not a text, EN."""
+    braces_from: str | None = None
+    """Which value has brought the braces of a template into the text that was rendered last."""
+
+    @cached_property
+    def lexer(self) -> OurLexer:
+        return OurLexer(self)
+
+    def _generate(
+        self,
+        source: nodes.Template,
+        name: str | None,
+        filename: str | None,
+        defer_init: bool = False,
+    ) -> str:
+        checks = Checks(self.filters, self.tests, _MAKE_TEXT, filename)
+        return super()._generate(checks.visit(source), name, filename, defer_init)
+
+    def shown(self, value: object, name: str | None) -> object:
+        check_shown(value, name or "this")
+        if name is not None and isinstance(value, str) and ("{{" in value or "{%" in value):
+            self.braces_from = self.braces_from or name
+        return value
+
+    def condition(self, value: object, name: str | None) -> object:
+        check_condition(value, name or "this")
+        return value
+
+    def items(self, value: object, name: str | None) -> object:
+        check_items(value, name or "this")
+        return value
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, dict) and attribute in obj:
+            return obj[attribute]
+        return _without_address(super().getattr(obj, attribute))
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        return _without_address(super().getitem(obj, argument))
+
+    def call_binop(
+        self,
+        context: Context,  # noqa: ARG002  # Jinja2's signature
+        operator: str,
+        left: Any,
+        right: Any,
+    ) -> Any:
+        if operator == "%" and isinstance(left, str):
+            _check_filled_in(right)
+        result = calculate(operator, left, right)
+        if isinstance(result, (set, frozenset)):
+            raise Unusable("this has no order: use |reject or |select on a list")
+        return result
+
+    def call_unop(self, context: Context, operator: str, arg: Any) -> Any:  # noqa: ARG002  # same
+        return calculate("-", 0, arg) if operator == "-" else calculate("+", 0, arg)
+
+
+def _check_filled_in(value: object) -> None:
+    """Look at what is put into a text by its own `%` or `format`."""
+    items = value.values() if isinstance(value, dict) else value
+    for item in items if isinstance(items, (tuple, ValuesView)) else (items,):
+        check_shown(item, "this")
+
+
+def _without_address(value: object) -> object:
+    is_odd = callable(value) and not isinstance(value, (jinja2.Undefined, Macro, Gap))
+    return _Function(value) if is_odd else value  # type: ignore[arg-type]  # it is callable
+
+
+def _careful(name: str, give: Callable[..., object]) -> Callable[..., object]:
+    """Hold what a filter takes and gives to the rules."""
+    # Jinja2 hands some of them the context first.
+    at = int(hasattr(give, "jinja_pass_arg"))
+
+    @wraps(give)
+    def filtered(*args: object, **options: object) -> object:
+        value = args[at] if len(args) > at else None
+        if name in _MAKE_TEXT:
+            check_shown(value, "this")
+        elif name in _TAKE_LISTS:
+            check_items(value, "this")
+        if name == "join" and isinstance(value, Iterable):
+            value = list(value)
+            for item in value:
+                check_shown(item, "an item of this")
+            args = (*args[:at], value, *args[at + 1 :])
+        given = give(*args, **options)
+        return Series(given) if isinstance(given, Iterator) else tidy(given)
+
+    return filtered
+
+
+@pass_context
+def _not_read(context: Context, *_args: object, **_options: object) -> str:
+    language: str = context.environment.language  # type: ignore[attr-defined]  # ours has it
+    raise NeedsLocale(language)
+
+
+FOR_PEOPLE = ("number", "money", "percent", "date", "datetime", "listed", "plural")
+_NOT_READ = dict.fromkeys(FOR_PEOPLE, _not_read)
+
+
+def make_environment(
+    load: Callable[[str], object], people: Mapping[str, Callable[..., object]] | None
+) -> Environment:
+    """Make the environment; `people` are the filters for people where their words were read."""
+    environment = Environment(
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        optimized=False,  # Computing when compiling is no quicker for what is rendered once.
+        autoescape=False,  # A message is plain text; a page that shows it escapes it.
+        loader=jinja2.FunctionLoader(load),  # type: ignore[arg-type]  # its stub wants bool or None
+    )
+    # No chance: a rendering that was reviewed is the rendering that is sent.
+    for name in ("lipsum", "cycler", "joiner"):
+        del environment.globals[name]
+    del environment.filters["random"]
+    for name, found in environment.globals.items():
+        environment.globals[name] = _without_address(found)
+    environment.filters |= {
+        "int": to_int,
+        "float": to_float,
+        "round": rounded,
+        **(people or _NOT_READ),
+    }
+    for name, give in environment.filters.items():
+        environment.filters[name] = _careful(name, give)
+    for name, sign in _TESTS.items():
+        environment.tests[name] = partial(compare, (sign,))  # type: ignore[assignment]  # it is called
+    return environment

@@ -1,0 +1,72 @@
+"""Partials: the texts that templates include, and no file besides them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+from runner import paths
+from runner.files import TooLargeError, read_bounded
+from runner.spec.characters import UNFIT, why_unfit
+from runner.wording import shown
+
+PARTIALS_NAME = "_partials"
+MAX_PARTIAL_BYTES = 256 * 1024
+_MAX_NAMES = 200
+
+
+def read_partial(root: Path | None, name: str) -> dict[str, str | list[str]]:
+    """Read `_partials/NAME`, or say which there are; nothing outside that folder can be reached."""
+    path = _partial_path(root, name)
+    if path is None:
+        return {"names": _names(root)}
+    try:
+        text = read_bounded(path, MAX_PARTIAL_BYTES).decode("utf-8-sig")
+    except TooLargeError:
+        return {"wrong": f"{shown(path)} is larger than {MAX_PARTIAL_BYTES // 1024} KiB"}
+    except OSError as error:
+        return {"wrong": f"{shown(path)} cannot be read: {error.strerror}"}
+    except UnicodeDecodeError:
+        return {"wrong": f"{shown(path)} is not UTF-8"}
+    text = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
+    if bad := UNFIT.search(text):
+        line = text.count("\n", 0, bad.start()) + 1
+        return {"wrong": f"{shown(path)}:{line}: {'; '.join(why_unfit(bad.group()))}"}
+    return {"text": text}
+
+
+def partial_texts(root: Path | None) -> Iterator[str]:
+    """The texts of the partials that there are, as far as they can be read."""
+    for name in _names(root):
+        text = read_partial(root, name).get("text")
+        if isinstance(text, str):
+            yield text
+
+
+def _names(root: Path | None) -> list[str]:
+    """The partials that there are, as they are included; some of them where there are many."""
+    if root is None or root.is_symlink():
+        return []
+    found = (
+        Path(folder, name).relative_to(root).as_posix()
+        for folder, _, names in os.walk(root)
+        for name in names
+    )
+    return sorted(islice((each for each in found if _partial_path(root, each)), _MAX_NAMES))
+
+
+def _partial_path(root: Path | None, name: str) -> Path | None:
+    parts = name.split("/")
+    if root is None or any(not part or part.startswith(".") for part in parts):
+        return None
+    path = root.joinpath(*parts)
+    with suppress(OSError, RuntimeError, ValueError):
+        paths.check_portable(name)
+        # The folder itself may be a link, too: a pull request can hold one to anywhere.
+        real = root.parent.resolve().joinpath(PARTIALS_NAME, *parts)
+        if path.is_file() and path.resolve() == real:
+            return path
+    return None
