@@ -90,6 +90,13 @@ def _take_intent(state: ManifestState, event: Checked) -> None:
         state.pending[delivery] = Pending(run, anchor, _place_of(event.get("place")))
 
 
+def _take_claim(state: ManifestState, event: Checked) -> None:
+    for row in event["rows"]:
+        delivery, toloker, digest = row.split(" ")
+        own = {"delivery": delivery, "recipients_ids": [toloker], "digest": digest}
+        _take_intent(state, {**event, **own})
+
+
 def _place_of(numbers: Sequence[int] | None) -> Place | None:
     if not numbers:
         return None
@@ -296,6 +303,11 @@ LINES: Mapping[str, LineKind] = {
             "topic": str,
             "place": NUMBERS,
         },
+    ),
+    "claim": LineKind(
+        _take_claim,
+        {"message": str, "revision": int, "source": str, "rows": TEXTS},
+        {"action": ("compose",), "recipients_select_type": ("DIRECT",), "run": str},
     ),
     "sent": LineKind(_take_sent, {"delivery": str, "thread_id": str}),
     "rejected": LineKind(

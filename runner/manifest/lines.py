@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import secrets
+<<<<<<< HEAD
 from collections.abc import Iterable, Mapping, Sequence
+=======
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+>>>>>>> hE
 from contextlib import suppress
 
 from runner import clock
@@ -16,6 +21,8 @@ from runner.toloka.digest import topic_mark
 _A_LINE = 1_000
 """Ids in one line at most."""
 Event = Mapping[str, object]
+_ROWS = 5_000
+"""Deliveries in one line at most."""
 
 
 def line_of(event: Event) -> bytes:
@@ -67,6 +74,34 @@ def intent_event(
     if run is not None:
         event["run"] = run
     return event | {"digest": message.digest, "at": clock.written(clock.now())}
+
+
+def shortened(intents: Iterable[Event]) -> Iterator[Event]:
+    """Write intents that differ in one Toloker and the words as rows of a few `claim` lines."""
+    groups: dict[str, list[Event]] = defaultdict(list)
+    for event in intents:
+        ids = event.get("recipients_ids")
+        # Whatever else an intent may say: only what is equal is written once.
+        is_one = isinstance(ids, list) and len(ids) == 1
+        groups[line_of(_common(event)).decode() if is_one else str(event["delivery"])].append(event)
+    for group in groups.values():
+        for start in range(0, len(group), _ROWS):
+            some = group[start : start + _ROWS]
+            if len(some) == 1:
+                yield some[0]
+                continue
+            rows = [f"{it['delivery']} {_only(it)} {it['digest']}" for it in some]
+            yield {**_common(some[0]), "event": "claim", "rows": rows, "at": some[0]["at"]}
+
+
+def _common(event: Event) -> Event:
+    own = ("delivery", "recipients_ids", "digest", "at")
+    return {name: value for name, value in event.items() if name not in own}
+
+
+def _only(event: Event) -> object:
+    ids = event["recipients_ids"]
+    return ids[0] if isinstance(ids, list) else ""
 
 
 def outcome_event(delivery_id: str, outcome: Settled, how: str) -> Event:

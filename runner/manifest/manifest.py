@@ -21,8 +21,12 @@ from runner.manifest.lines import (
     line_of,
     new_event,
     outcome_event,
+<<<<<<< HEAD
     parts,
     rest_events,
+=======
+    shortened,
+>>>>>>> hE
 )
 from runner.manifest.state import VERSION, ManifestState
 from runner.model import Delivery, Message, Place, Sent, Thread
@@ -133,7 +137,7 @@ class Manifest:
             delivery_id, place = secrets.token_hex(16), place_of(each)
             self._claimed[id(each)] = (delivery_id, each)
             events.append(intent_event(delivery_id, each, run=run, place=place, is_test=is_test))
-        self._write(*events, at_once=True)
+        self._write(*shortened(events), at_once=True)
 
     def intend(
         self, delivery: Delivery, place: Place | None = None, *, is_test: bool = False

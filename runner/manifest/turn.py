@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from runner import clock
-from runner.errors import LaterError, MovedError
+from runner.errors import LaterError, MovedError, RunnerError
 from runner.files import read_bounded
 from runner.manifest.branch import LEFT, BranchLog
 from runner.manifest.chain import MOST, Chain, path_of, pieces, read_chain, run_folder
@@ -19,6 +19,7 @@ from runner.manifest.shared import Pause, Pushed, SharedRef, waits
 from runner.manifest.state import VERSION
 from runner.manifest.times import TIMES, Times, now_s
 from runner.manifest.told import Truth
+from runner.toloka.pace import Stopped
 
 _MOST_LEFT = 1000 * MOST
 _TOLD_EVERY_S = 30.0
@@ -67,13 +68,18 @@ def open_branch(
 ) -> Iterator[tuple[Manifest, BranchLog]]:
     """Wait for this run's turn, and give the manifest; its first line is what takes the turn.
 
-    `at_once` takes it here. Raises `MovedError` from whatever writes first, if another run was
-    quicker.
+    `at_once` takes it here: whoever asks a person, or has nothing to write, needs none. Raises
+    `MovedError` from whatever writes first, if another run was quicker.
     """
     push_left(shared)
     manifest, log = _opened(shared, run, lease, acts_under, at_once=at_once)
+    is_taking_over = not at_once and bool(log.chain.unended)
     try:
         yield manifest, log
+        if is_taking_over:
+            # Nobody has to wait for these again.
+            with suppress(RunnerError, Stopped):
+                manifest.begin()
     finally:
         manifest.end()
         log.close()
@@ -92,11 +98,14 @@ def _opened(
         ends = list(chain.unended)
         line = _run_line(run, chain, **({"ends": ends} if ends else {}))
         folder = run_folder(shared.host, str(run["run"]), clock.now())
+        for silent in ends:
+            shared.tell(_taken_over(chain, silent))
+        # What they have claimed is this run's to look for.
+        chain.state.unlocked.update(ends)
         chain.state.mine = str(run["run"])
         log = BranchLog(shared.ref, chain, folder, shared.times, lease, shared.pause)
-        where = f"the branch {shared.ref.shown}"
         manifest = Manifest(
-            where,
+            f"the branch {shared.ref.shown}",
             shared.target,
             line,
             chain.state,
@@ -105,13 +114,11 @@ def _opened(
             is_unborn=chain.commit is None,
         )
         log.take_news = manifest.take_news
-        if not (at_once or ends):
+        if not at_once:
             return manifest, log
-        try:
+        with suppress(MovedError):
             manifest.begin()
-        except MovedError:
-            continue
-        return manifest, log
+            return manifest, log
 
 
 def wait_for_turn(shared: Shared) -> Chain:
@@ -208,6 +215,15 @@ def _run_line(run: Mapping[str, object], chain: Chain, **about: object) -> dict[
     last = chain.last
     after = {"after": last} if last else {}
     return {**run, "number": len(chain.state.runs) + 1, **after, **about}
+
+
+def _taken_over(chain: Chain, run: str) -> str:
+    count = sum(pending.run == run for pending in chain.state.pending.values())
+    who = chain.state.runs[run].who
+    return (
+        f"run {run} of {who} fell silent and is taken over: what became of "
+        f"{count:,} of its deliveries is unknown, and looked for"
+    )
 
 
 def _holder(chain: Chain, run: str) -> str:

@@ -27,7 +27,7 @@ from runner.toloka.pace import Stopped
 from .world import REF, clone, files_on, new_remote
 
 TARGET = "https://toloka.example"
-TIMES = Times().scaled(0.03)
+TIMES = Times().scaled(0.08)
 
 
 def message(*ids: str) -> Message:
@@ -191,7 +191,10 @@ def test_no_file_is_longer_than_others_take(bare: Path, stack: ExitStack) -> Non
     history = read_branch(Machine(bare, "other", stack).shared).history
     assert len(list(history.rest)) == 60_000
     assert len(history.suppressed["m", 1]) == 60_000
-    assert not history.unknown
+    assert [each.recipients_ids for each in history.attempts] == [(it,) for it in people[:5_000]]
+    assert {each.outcome for each in history.attempts} == {NotFound()}
     assert history.is_whole
     lines = [json.loads(line) for text in files.values() for line in text.splitlines()]
-    assert sum(line["event"] == "intent" for line in lines) == 5_000
+    (claim,) = [line for line in lines if line["event"] == "claim"]
+    assert len(claim["rows"]) == 5_000
+    assert len(json.dumps(claim)) < 5_000 * 140
