@@ -26,7 +26,7 @@ from runner.render.variables import unused_names
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.idlist import load_ids
 from runner.spec.specs import MessageSpec, find_ids, load_specs
-from runner.wording import nearest, shown
+from runner.wording import nearest, plural, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,8 @@ class Checked:
     warnings: tuple[Problem, ...]
     lint: Mapping[str, tuple[Problem, ...]]
     policy: Policy
+    left_out: tuple[str, ...]
+    """What is told of rows that `when` leaves out."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -112,6 +114,11 @@ def check(selection: Selection, config: Config) -> Checked:
         ),
         lint=lint,
         policy=policy,
+        left_out=tuple(
+            f"{name}: `when` leaves out {plural(count, 'row')}"
+            for name, count in renderer.left_out.items()
+            if count
+        ),
     )
 
 
@@ -141,6 +148,7 @@ class Prepared:
     messages: tuple[Message, ...]
     warnings: tuple[Problem, ...]
     lint: Mapping[str, tuple[Problem, ...]]
+    left_out: tuple[str, ...]
     policy: Policy
     is_gone: Callable[[str], bool]
     """Tells, for an id of the manifest, whether no file has it any more."""
@@ -206,6 +214,7 @@ def prepare(selection: Selection, config: Config) -> Prepared:
         messages=checked.messages,
         warnings=checked.warnings,
         lint=checked.lint,
+        left_out=checked.left_out,
         policy=checked.policy,
         is_gone=_gone_ids(checked.specs, config.messages_root),
         find_others=partial(_find_others, selection, config, checked.specs),

@@ -39,6 +39,7 @@ class Absence:
     failure: Failure
     settle_s: float
     begun_s: float
+    looks: int = 0
     whole_s: list[float] = field(default_factory=list)
 
     @property
@@ -56,7 +57,9 @@ class Absence:
             if (moment := self._after(times)) > now_s:
                 return moment
         again_s = now_s + self.settle_s / 2
-        return again_s if again_s <= self.begun_s + PATIENCE * self.settle_s else None
+        # A look may take longer than all of that, and one of them is never enough.
+        is_patient = again_s <= self.begun_s + PATIENCE * self.settle_s
+        return again_s if is_patient or self.looks <= LOOKS else None
 
     def _after(self, times: int) -> float:
         return self.failure.seen_s + times * self.settle_s

@@ -15,7 +15,7 @@ from runner.model import Action, NoRecipients, Place, Rejected, SelectType, Sent
 from runner.toloka.anchor import BEGINNING, Anchor
 
 _WORD = re.compile(r"[^ ]+")
-_LATELY = 300
+_LATELY = 30
 _LATELY_CHARACTERS = 1_000_000
 Identity = tuple[str, int]
 """A message id and its revision."""
@@ -148,6 +148,8 @@ class History:
     """The deliveries that a run on another machine is about to make, or to tell of."""
     stopped: str | None = None
     """Who has stopped all sending, when and why."""
+    facts: int = 0
+    """As the manifest that is open for writing counts them."""
     _reached: dict[Identity, Mapping[str | None, Attempt]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

@@ -102,10 +102,12 @@ def _take_anchor(state: ManifestState, event: Checked) -> None:
     state.anchors[event["run"]] = _anchor(event)
 
 
+def _take_rest(state: ManifestState, event: Checked) -> None:
+    # What is remembered is so, whatever else is missing.
+    state.remembered.append(event["threads"])
+
+
 def _take_looked(state: ManifestState, event: Checked) -> None:
-    # What was remembered is so, whatever else is missing.
-    if event.get("rest"):
-        state.remembered.append(event["rest"])
     state.cursor = _anchor(event) if state.knows(event) else None
     state.is_part = event.get("part") is True
     if state.cursor is not None and not state.is_part:
@@ -238,6 +240,8 @@ class LineKind:
     take: Callable[[ManifestState, Checked], None]
     needed: Mapping[str, Wanted] = field(default_factory=dict)
     optional: Mapping[str, Wanted] = field(default_factory=dict)
+    is_of_run: bool = False
+    """Whether it tells of a run or a look alone: no plan comes out otherwise for it."""
 
 
 LINES: Mapping[str, LineKind] = {
@@ -245,8 +249,9 @@ LINES: Mapping[str, LineKind] = {
         _take_about,
         {"version": int, "target": str},
         {"account": str, "acts_under": str},
+        is_of_run=True,
     ),
-    "account": LineKind(_take_about, {"account": str}),
+    "account": LineKind(_take_about, {"account": str}, is_of_run=True),
     "run": LineKind(
         _take_run,
         optional={
@@ -257,18 +262,21 @@ LINES: Mapping[str, LineKind] = {
             "unlocks": TEXTS,
             "actor": str,
         },
+        is_of_run=True,
     ),
     "alive": LineKind(_take_nothing),
     "stop": LineKind(_take_stop, {"reason": str, "at": str}, {"actor": str}),
     "lift": LineKind(_take_lift),
-    "end": LineKind(_take_end, {"deliveries": int, "checksum": int}, {"run": str}),
-    "anchor": LineKind(_take_anchor, {"run": str}, {"created": str}),
+    "end": LineKind(_take_end, {"deliveries": int, "checksum": int}, {"run": str}, is_of_run=True),
+    "anchor": LineKind(_take_anchor, {"run": str}, {"created": str}, is_of_run=True),
+    "rest": LineKind(_take_rest, {"threads": str}, is_of_run=True),
     "looked": LineKind(
         _take_looked,
         {"deliveries": int, "checksum": int},
-        {"created": str, "rest": str},
+        {"created": str},
+        is_of_run=True,
     ),
-    "shown": LineKind(_take_shown),
+    "shown": LineKind(_take_shown, is_of_run=True),
     "intent": LineKind(
         _take_intent,
         {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from runner import clock
@@ -13,6 +13,7 @@ from runner.model import Delivery, Direct, Filtered, InThread, NoRecipients, Pla
 from runner.toloka.anchor import Anchor
 from runner.toloka.digest import topic_mark
 
+_REST = 1_000
 Event = Mapping[str, object]
 
 
@@ -104,6 +105,12 @@ def doubt_events(doubts: Mapping[str, Iterable[str]], history: History) -> list[
         for each, threads in new.items()
         if threads
     ]
+
+
+def rest_events(rest: Sequence[str]) -> list[Event]:
+    """Build the lines that remember threads of ours that no delivery claims: many in each."""
+    chunks = (rest[begun : begun + _REST] for begun in range(0, len(rest), _REST))
+    return [new_event("rest", threads=" ".join(chunk)) for chunk in chunks]
 
 
 def anchor_values(anchor: Anchor) -> dict[str, str]:

@@ -6,6 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 
 from runner.errors import RunnerError, SurroundingsError
@@ -20,12 +21,15 @@ from runner.manifest.lines import (
     line_of,
     new_event,
     outcome_event,
+    rest_events,
 )
 from runner.manifest.state import VERSION, ManifestState
 from runner.model import Delivery, Message, Place, Sent, Thread
 from runner.toloka.anchor import Anchor
 from runner.toloka.pace import Stopped
 
+_A_LINE = 10_000
+"""Ids in one line at most."""
 PlaceOf = Callable[[Delivery], Place | None]
 """What stands in the thread of a reply before it."""
 
@@ -84,9 +88,12 @@ class Manifest:
         self._log = log
         self._lock = threading.Lock()
         self._history: History | None = None
+        self._is_dated = False
+        self._facts = 0
         self._has_begun = False
-        self._has_news = False
-        self._claimed: dict[int, str] = {}
+        self._claimed: dict[int, tuple[str, Delivery]] = {}
+        self._overtaken: set[str] = set()
+        """The messages that another run turned out to have sent to somebody."""
 
     @property
     def lost(self) -> RunnerError | None:
@@ -97,8 +104,16 @@ class Manifest:
         """What the manifest knows by now: the same value until something more is recorded."""
         with self._lock:
             if self._history is None:
-                self._history = self._state.history()
+                self._history = replace(self._state.history(), facts=self._facts)
+            elif self._is_dated:
+                self._history = replace(self._history, **self._state.looks())
+            self._is_dated = False
             return self._history
+
+    @property
+    def facts(self) -> int:
+        """A number that is another one as soon as more is known of some delivery."""
+        return self._facts
 
     def note_anchor(self, anchor: Anchor) -> None:
         """Record from which thread on this run's deliveries are looked for."""
@@ -116,8 +131,8 @@ class Manifest:
             return
         run, events = self._run.get("run"), []
         for each in deliveries:
-            delivery_id = self._claimed[id(each)] = secrets.token_hex(16)
-            place = place_of(each)
+            delivery_id, place = secrets.token_hex(16), place_of(each)
+            self._claimed[id(each)] = (delivery_id, each)
             events.append(intent_event(delivery_id, each, run=run, place=place, is_test=is_test))
         self._write(*events, at_once=True)
 
@@ -128,22 +143,20 @@ class Manifest:
 
         Raises `Stopped` for one that another run turns out to have made.
         """
-        delivery_id, run = self._claimed.get(id(delivery)), self._run.get("run")
-        if self._has_news and self._is_reached(delivery):
+        if delivery.message.id in self._overtaken and self._is_reached(delivery):
             raise Stopped
-        if delivery_id is None:
+        if id(delivery) not in self._claimed:
             # Until it is known to be written down, it is only claimed.
-            delivery_id = self._claimed[id(delivery)] = secrets.token_hex(16)
+            delivery_id, run = secrets.token_hex(16), self._run.get("run")
+            self._claimed[id(delivery)] = (delivery_id, delivery)
             event = intent_event(delivery_id, delivery, run=run, place=place, is_test=is_test)
             self._write(event, at_once=True)
-        del self._claimed[id(delivery)]
-        return delivery_id
+        return self._claimed.pop(id(delivery))[0]
 
     def release(self) -> None:
         """Record what was claimed and has not been tried."""
-        ids, self._claimed = list(self._claimed.values()), {}
-        if ids:
-            self._write(new_event("not_tried", deliveries=ids))
+        ids, self._claimed = [each for each, _ in self._claimed.values()], {}
+        self._write(*(new_event("not_tried", deliveries=some) for some in _parts(ids)))
 
     def begin(self) -> None:
         """Write the line that says who sends, if it is not there yet."""
@@ -154,7 +167,7 @@ class Manifest:
         if self._has_begun:
             with suppress(RunnerError):
                 self.release()
-                self._write(end={"run": self._run.get("run")})
+                self._write(last=[("end", {"run": self._run.get("run")})])
 
     def say(self, event: Event) -> None:
         """Record a person's word."""
@@ -164,7 +177,9 @@ class Manifest:
         """Take in what others have written meanwhile."""
         with self._lock:
             take()
-            self._history, self._has_news = None, True
+            self._note_fact()
+        claimed = [delivery for _, delivery in list(self._claimed.values())]
+        self._overtaken |= {each.message.id for each in claimed if self._is_reached(each)}
 
     def catch_up(
         self,
@@ -196,12 +211,9 @@ class Manifest:
         is_further = cursor != history.cursor and (is_long or not self._log.is_shared)
         if not (events or new or is_part or history.has_gap or is_further):
             return ids
-        values: dict[str, object] = {**anchor_values(cursor)}
-        if new:
-            values["rest"] = " ".join(new)
-        if is_part:
-            values["part"] = True
-        self._write(*events, looked=values)
+        events += rest_events(new)
+        values: dict[str, object] = {**anchor_values(cursor), **({"part": True} if is_part else {})}
+        self._write(*events, last=[("looked", values)])
         return ids
 
     def note_shown(self) -> None:
@@ -223,14 +235,9 @@ class Manifest:
 
     def leave_out(self, message: Message, ids: Sequence[str]) -> None:
         """Record Tolokers who are left out of a message for good."""
+        about = {"message": message.id, "revision": message.revision, "source": message.source}
         self._write(
-            new_event(
-                "suppressed",
-                message=message.id,
-                revision=message.revision,
-                source=message.source,
-                recipients_ids=list(ids),
-            )
+            *(new_event("suppressed", **about, recipients_ids=some) for some in _parts(ids))
         )
 
     def note_folders(self, attempt: Attempt, folders: Sequence[str]) -> None:
@@ -273,8 +280,13 @@ class Manifest:
                 f"belongs to {account}: use that account's token, or another --manifest"
             )
 
-    def _write(self, *events: Event, at_once: bool = False, **last: Mapping[str, object]) -> None:
-        """Write events; a `last` one, by its name, says which deliveries stand before it.
+    def _write(
+        self,
+        *events: Event,
+        at_once: bool = False,
+        last: Sequence[tuple[str, Mapping[str, object]]] = (),
+    ) -> None:
+        """Write events; the `last` ones, by their names, say which deliveries stand before them.
 
         `at_once` is for what others must know before anything else is done.
         """
@@ -291,7 +303,7 @@ class Manifest:
         with self._lock:
             self._take(events)
             sums = {"deliveries": self._state.count, "checksum": self._state.checksum}
-            lasts = [new_event(name, **sums, **values) for name, values in last.items()]
+            lasts = [new_event(name, **sums, **values) for name, values in last]
             self._log.note(b"".join(map(line_of, (*events, *lasts))))
             self._take(lasts)
 
@@ -314,12 +326,25 @@ class Manifest:
 
     def _take(self, events: Iterable[Event]) -> None:
         for event in events:
-            LINES[str(event["event"])].take(self._state, event)
+            kind = LINES[str(event["event"])]
+            kind.take(self._state, event)
+            self._is_dated = True
+            # A look changes also from where on what is unknown is looked for.
+            if not kind.is_of_run or self._state.pending:
+                self._note_fact()
+
+    def _note_fact(self) -> None:
         self._history = None
+        self._facts += 1
 
     def _is_reached(self, delivery: Delivery) -> bool:
         reached = self.history().reached((delivery.message.id, delivery.message.revision))
         return any(key in reached and reached[key].was_sent for key in delivery.keys)
+
+
+def _parts(ids: Sequence[str]) -> list[list[str]]:
+    """Cut what may be very many, so that no line is too long for a file of its own."""
+    return [list(ids[start : start + _A_LINE]) for start in range(0, len(ids), _A_LINE)]
 
 
 def check_target(state: ManifestState, target: str | None, where: str) -> None:

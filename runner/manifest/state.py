@@ -101,7 +101,6 @@ class ManifestState:
         rows = self.rows.copy()
         for delivery in self._allayed():
             del rows[delivery]
-        is_ended = not self.unended if self.is_chained else self.is_ended
         return History(
             stopped=self.stopped,
             being_sent=self._being_sent(),
@@ -112,15 +111,22 @@ class ManifestState:
             doubts=self.doubts.copy(),
             doubted=frozenset(self.doubted),
             resolved=frozenset(self.resolved),
-            cursor=self.cursor,
-            is_whole=is_ended and not self.is_part,
-            is_shown=self.is_shown,
-            remembered=tuple(self.remembered),
             suppressed={identity: frozenset(ids) for identity, ids in self.suppressed.items()},
             folders=self.folders.copy(),
-            target=self.target,
-            account=self.account,
+            **self.looks(),
         )
+
+    def looks(self) -> dict[str, Any]:
+        """What a history tells of runs and looks, and not of deliveries."""
+        is_ended = not self.unended if self.is_chained else self.is_ended
+        return {
+            "cursor": self.cursor,
+            "is_whole": is_ended and not self.is_part,
+            "is_shown": self.is_shown,
+            "remembered": tuple(self.remembered),
+            "target": self.target,
+            "account": self.account,
+        }
 
     @property
     def unended(self) -> list[str]:

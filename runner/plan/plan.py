@@ -97,12 +97,12 @@ class Plan:
         """What the dry run comes to."""
         return (*self.skipped, *(result_of(each, "planned") for each in self.deliveries))
 
-    def still_holds(self, history: History, answered: Answered | None, now: datetime) -> bool:
-        """Whether planning the same messages again would come to the same."""
+    def still_holds(self, facts: int, answered: Answered | None, now: datetime) -> bool:
+        """Whether planning the same messages again, by so many facts, would come to the same."""
         is_later = self.changes_at is not None and now >= self.changes_at
         # Toloka's clock may be behind ours.
         is_earlier = self.changed_at is not None and now < self.changed_at
-        if history is not self.history or is_later or is_earlier:
+        if facts != self.history.facts or is_later or is_earlier:
             return False
         return answered == self.answered or not any(
             isinstance(message.recipients, InThreads)

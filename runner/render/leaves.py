@@ -12,11 +12,14 @@ from runner.spec.yamlfile import YamlFile
 
 _BRACES = re.compile(r"\s*\{\{[-+]?(.*?)[-+]?\}\}\s*", re.DOTALL)
 _MAX_TEMPLATES = 3_000
+# Of a message for each row: every language has two.
+_MAX_TEMPLATES_OF_ROWS = 400
 
 
 def find_templates(spec: MessageSpec) -> Sequence[Source]:
     """Find every text of a spec that has to be rendered."""
     sources: list[Source] = []
+    most = _MAX_TEMPLATES if spec.for_each is None else _MAX_TEMPLATES_OF_ROWS
     if spec.when is not None:
         sources.append(_when(spec.file, spec.when))
     leaves: dict[str, object] = {
@@ -34,8 +37,8 @@ def find_templates(spec: MessageSpec) -> Sequence[Source]:
         is_list = pointer == ("recipients_ids",) or pointer[0] == "languages"
         kind: Kind = "text" if is_text else "list" if is_list else "value"
         sources.append(Source(spec.file, pointer, template, kind))
-        if len(sources) > _MAX_TEMPLATES:
-            what = f"here is template number {_MAX_TEMPLATES + 1:,} of this message"
+        if len(sources) > most:
+            what = f"here is template number {most + 1:,} of this message"
             hint = "give a long list by one expression, or in a data file"
             raise MessagesError([Problem(sources[-1].place(), what, hint)])
     return sources

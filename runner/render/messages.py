@@ -23,7 +23,7 @@ from runner.model import (
 )
 from runner.render.leaves import find_templates
 from runner.render.partials import PARTIALS_NAME
-from runner.render.rows import Complaints, find_odd, find_repeated, values_of
+from runner.render.rows import Complaints, find_faults_of_all, find_repeated, values_of
 from runner.render.templates import (
     MARKER,
     Braced,
@@ -41,10 +41,12 @@ from runner.spec.table import Row
 from runner.toloka.digest import digest_of, digest_of_reply
 from runner.toloka.filters import converted, find_filter_faults, wrapped
 from runner.toloka.ids import ID_HINT, ODD, ODD_HINT, distinct, odd_among, sent_as, why_no_id
-from runner.wording import kind, quoted
+from runner.wording import kind, quoted, shown
 
 # Each costs a look through its template's file.
 _MAX_PROBLEMS = 100
+# Of all rows of a message together.
+_MAX_CHARACTERS = 200_000_000
 _THREAD_ID = re.compile(r"[0-9a-f]{24}")
 
 
@@ -68,6 +70,8 @@ class Renderer(AbstractContextManager["Renderer"]):
         self._assigned = assigned or {}
         self._shared = {**(below or {}), **self._above}
         self._templates: Templates | None = None
+        self.left_out: dict[str, int] = {}
+        """How many rows of a file `when` left out."""
 
     def __exit__(self, *exception: object) -> None:
         if self._templates is not None:
@@ -106,7 +110,7 @@ class Renderer(AbstractContextManager["Renderer"]):
     def _rows(self, spec: MessageSpec, sources: Sequence[Source], path: Path) -> Iterator[Message]:
         problems: list[Problem] = []
         complaints = Complaints(path, {spec.file.path: spec.file.source})
-        left_out = 0
+        left_out = characters = 0
         seen: dict[str, int] = {}
         # The rows that were read and are not rendered yet.
         rows: deque[Row] = deque()
@@ -121,14 +125,20 @@ class Renderer(AbstractContextManager["Renderer"]):
                 complaints.add(row, error.problems)
             else:
                 problems += find_repeated(spec, path, row, message, seen)
+                characters += sum(map(len, (*message.topic.values(), *message.text.values())))
                 yield message
+            if characters > _MAX_CHARACTERS:
+                what = f"the texts up to row {row.number:,} have more than {_MAX_CHARACTERS:,} characters"
+                hint = "make them shorter, or split the rows"
+                problems.append(Problem(spec.file.place(("for_each",)), what, hint, "limit"))
+                break
             if complaints.are_enough or len(problems) >= _MAX_PROBLEMS:
                 break
         problems += complaints.problems()
-        if not seen and not problems and not left_out:
-            where = spec.file.place(("for_each",))
-            problems.append(Problem(where, "the file has no rows", "add a row, or a `draft: true`"))
-        problems += find_odd(spec, path, seen)
+        self.left_out[shown(path)] = left_out
+        problems += find_faults_of_all(
+            spec, path, seen, is_empty=not (seen or problems or left_out)
+        )
         if problems:
             raise MessagesError(problems)
 

@@ -142,8 +142,13 @@ def find_repeated(
             )
 
 
-def find_odd(spec: MessageSpec, path: Path, seen: Mapping[str, int]) -> Iterator[Problem]:
-    """Complain of ids that are unlike those of nearly all the other rows."""
+def find_faults_of_all(
+    spec: MessageSpec, path: Path, seen: Mapping[str, int], *, is_empty: bool
+) -> Iterator[Problem]:
+    """Complain of no rows at all, and of ids that are unlike those of nearly all other rows."""
+    if is_empty:
+        where = spec.file.place(("for_each",))
+        yield Problem(where, "the file has no rows", "add a row, or a `draft: true`")
     ids = [*seen]
     for index in odd_among(ids) if "odd-id" not in spec.lint else ():
         yield Problem(Place(shown(path), seen[ids[index]]), ODD, ODD_HINT, "odd-id")

@@ -31,9 +31,11 @@ MARKER = re.compile(r"\{[{%#]")
 _FOR_PEOPLE = re.compile(r"\|\s*(?:number|money|percent|date|datetime|listed|plural)\b")
 _MAX_CHUNK_ROWS = 256
 _MAX_CHUNK_CHARACTERS = 1024 * 1024
-# Rendered texts stay in memory until they are sent. So many bytes are five languages of a
-# thousand characters for each of 100,000 rows.
-_MAX_BYTES = 512 * 1024 * 1024
+# Rendered texts stay in memory until they are sent. So many bytes are two languages of a thousand
+# characters for each of 100,000 rows.
+_MAX_BYTES = 256 * 1024 * 1024
+# The variables of a message, as JSON: they are sent along with some rows each time.
+_MAX_VALUES = 1_000_000
 _MAX_STOPPED = 3
 # Of one message; finding out what was meant takes time.
 _MAX_REFUSED = 100
@@ -166,6 +168,12 @@ class Templates(AbstractContextManager["Templates"]):
         """
         encoded = _encoded(dict(values))
         for chunk in _chunks(rows):
+            if len(encoded) > _MAX_VALUES:
+                what = f"`variables` holds more than {_MAX_VALUES:,} characters"
+                where = sources[0].file.place(("variables",))
+                problem = _limit(where, what, "give long lists in a data file")
+                yield {sources[0].pointer: Refused([problem], is_final=True)}
+                return
             is_over = yield from self._render_chunk(sources, encoded, chunk)
             if is_over:
                 return

@@ -107,6 +107,8 @@ class CatchUp:
 
     def adopt_replies(self) -> None:
         """Take planned replies that stand in their threads for ours, where lines were lost."""
+        if not self.threads:
+            return
         history = self.manifest.history()
         planned = build_plan(self.mine, history, now=clock.now(), answered=self.answered)
         due = [each for each in planned.deliveries if isinstance(each.recipients, InThread)]

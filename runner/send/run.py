@@ -108,8 +108,7 @@ class Run:
             self._planned = {key for each in plan.deliveries for key in keys_of(each)}
             # A reply that turns out not to have been sent is tried again in this run.
             self._planned |= {
-                (each.message, each.revision, each.in_thread)
-                for each in self._manifest.history().unknown
+                (each.message, each.revision, each.in_thread) for each in plan.history.unknown
             }
             for _ in range(ATTEMPTS):
                 if not self._round():
@@ -181,12 +180,12 @@ class Run:
 
     def _plan(self) -> Plan:
         """What is due now; planned again only where something has changed."""
-        history, answered, now = self._manifest.history(), self._catch_up.answered, self._now()
+        answered, now = self._catch_up.answered, self._now()
         last = self._last_plan
-        if last is None or not last.still_holds(history, answered, now):
+        if last is None or not last.still_holds(self._manifest.facts, answered, now):
             last = build_plan(
                 self._options.messages,
-                history,
+                self._manifest.history(),
                 now=now,
                 policy=self._options.policy,
                 answered=answered,
@@ -200,9 +199,10 @@ class Run:
 
     def _due(self) -> tuple[Delivery, ...]:
         """What is planned now, less what was refused or tried often enough, within the limits."""
-        planned = self._not_refused(self._plan().deliveries, self._tally.postponed)
+        plan = self._plan()
+        planned = self._not_refused(plan.deliveries, self._tally.postponed)
         planned = [each for each in planned if not self._catch_up.is_behind(each)]
-        fits = fit(planned, self._manifest.history(), clock.now())
+        fits = fit(planned, plan.history, clock.now())
         self._left_by_quota = len(fits.later)
         self._quota_notes = fits.quota_notes
         if self._options.limit is None:
@@ -234,8 +234,9 @@ class Run:
         """Record who is suppressed, so that taking them off the list releases no old mail."""
         if self._lister.failed is not None:
             return
-        known = self._manifest.history().suppressed
-        for planned in self._plan().messages:
+        plan = self._plan()
+        known = plan.history.suppressed
+        for planned in plan.messages:
             message = planned.message
             before = known.get((message.id, message.revision), frozenset())
             ids = {

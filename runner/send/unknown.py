@@ -84,8 +84,10 @@ class UnknownOutcomes:
         if self.lister.failed is not None:
             return False
         for attempt in open_ones:
+            absence = self._absence(attempt, failed_at_s)
+            absence.looks += 1
             if attempt.delivery in whole:
-                self._absence(attempt, failed_at_s).whole_s.append(begun_s)
+                absence.whole_s.append(begun_s)
         return bool(open_ones)
 
     def _look_for_composes(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from runner.errors import MessagesError, Place, Problem
 from runner.spec.datafile import DataError, guarded, has_suffix, lines_of
@@ -15,14 +14,6 @@ from runner.wording import shown
 
 MAX_IDS = 1_000_000
 _MAX_BAD_IDS = 20
-
-
-class _Listed(NamedTuple):
-    """An id, the line it stands on, and whether its author says that it is right as it is."""
-
-    id: str
-    line: int
-    is_as_is: bool
 
 
 def load_ids(path: Path, column: str, *, may_be_odd: bool = False) -> tuple[str, ...]:
@@ -36,7 +27,7 @@ def load_ids(path: Path, column: str, *, may_be_odd: bool = False) -> tuple[str,
         reading.find_odd()
     if reading.problems:
         raise MessagesError(reading.problems)
-    return distinct(each.id for each in reading.found)
+    return distinct(reading.ids)
 
 
 @dataclass(slots=True)
@@ -45,32 +36,40 @@ class _Reading:
 
     path: Path
     column: str
-    found: list[_Listed] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    as_is: set[int] = field(default_factory=set)
+    """On which lines the author says that the id is right as it is."""
     problems: list[Problem] = field(default_factory=list)
 
     def read(self) -> None:
         for line, text in _entries(self.path, self.column):
-            if len(self.found) >= MAX_IDS:
+            if len(self.ids) >= MAX_IDS:
                 raise DataError(line, f"more than {MAX_IDS:,} ids", "split the message in two")
-            self._take(line, text)
+            self._take(line, text.strip())
             if len(self.problems) >= _MAX_BAD_IDS:
                 return
 
     def _take(self, line: int, text: str) -> None:
-        listed, sign, reason = (part.strip() for part in text.partition("#"))
+        listed, sign, reason = text, "", ""
+        if "#" in text:
+            listed, sign, reason = (part.strip() for part in text.partition("#"))
         if why := why_no_id(listed, self.column) if listed or not sign else "":
             self._complain(line, f"this is not an id: {why}", ID_HINT)
         elif listed:
-            self.found.append(_Listed(sent_as(listed), line, reason == "as is"))
+            self.ids.append(sent_as(listed))
+            self.lines.append(line)
+            if reason == "as is":
+                self.as_is.add(line)
         elif not why_no_id(reason):
             # `#ID` may be an id that is taken out, and a spreadsheet's or a chat's way to write it.
             hint = "write more than one word, or remove the #"
             self._complain(line, "nobody knows whether this is a comment or an id", hint)
 
     def find_odd(self) -> None:
-        odd = [self.found[index] for index in odd_among([each.id for each in self.found])]
-        for each in [each for each in odd if not each.is_as_is][:_MAX_BAD_IDS]:
-            self._complain(each.line, ODD, "mend it, or write `# as is` after it", "odd-id")
+        odd = [self.lines[index] for index in odd_among(self.ids)]
+        for line in [line for line in odd if line not in self.as_is][:_MAX_BAD_IDS]:
+            self._complain(line, ODD, "mend it, or write `# as is` after it", "odd-id")
 
     def _complain(self, line: int, what: str, hint: str, rule: str = "spec") -> None:
         self.problems.append(Problem(Place(shown(self.path), line), what, hint, rule))

@@ -115,7 +115,10 @@ def _separator(line: str, names: Set[str], above: int) -> str:
     wanted = {folded(name) for name in names}
     found: dict[str, set[str]] = {}
     for separator in _SEPARATORS:
-        cells = next(csv.reader([line], delimiter=separator), [])
+        try:
+            cells = next(csv.reader([line], delimiter=separator), [])
+        except csv.Error:  # A field as long as the line, under a separator that it does not have.
+            cells = []
         found[separator] = {folded(cell) for cell in cells}
     most = max(len(wanted & cells) for cells in found.values())
     best = [each for each, cells in found.items() if len(wanted & cells) == most]

@@ -20,6 +20,7 @@ _DIRECTIVE = re.compile(r"(?:\A|\n\.\.\.[^\n]*\n)(?:[ \t]*(?:#[^\n]*)?\r?\n)*(%)
 _COMMENT = re.compile(r"[ \t]+#(\S?)")
 _COMMENT_BELOW = re.compile(r"[ \t]*\r?\n(?:[ \t]*\r?\n)*( +)#")
 _MAX_ABOVE = 20_000
+_MAX_INDENT = 200
 _MAX_WRITTEN = 160
 _QUOTES = "put it in quotes"
 
@@ -90,8 +91,11 @@ def find_cut(source: str, start: int, end: int, *, always: bool) -> Cause | None
 
 def find_after_colon(source: str, start: int, end: int) -> Cause | None:
     """Find a no-break space behind the colon of what was meant as a key, and begins a plain text."""
-    begin = source.rfind("\n", 0, start) + 1
-    found = space_after_colon(source[begin:end])
+    # No further: a line may hold very many texts.
+    begin = source.rfind("\n", max(0, start - _MAX_INDENT), start) + 1
+    if begin == 0 and start > _MAX_INDENT:
+        return None
+    found = space_after_colon(source[begin : min(end, start + _MAX_INDENT)])
     return (begin + found[0], found[1], found[2]) if found else None
 
 
@@ -126,7 +130,8 @@ def _way_to_write(written: re.Match[str], line: str) -> str:
 def _after_colon(source: str, at: int) -> Cause | None:
     """Look for a no-break space behind a colon in the line of a spot, and in the one above."""
     start = source.rfind("\n", 0, at) + 1
-    return find_after_colon(source, start, at) or find_after_colon(source, start - 1, start - 1)
+    here = find_after_colon(source, start, at)
+    return here or (find_after_colon(source, start - 1, start - 1) if start else None)
 
 
 def _in_quotes(source: str, at: int, begun: int) -> Cause | None:

@@ -34,6 +34,7 @@ _NO_IDS = frozenset(
         "worker_id",
     ]
 )
+_USUAL = 32
 _MOST = 0.9
 
 
@@ -44,6 +45,8 @@ def why_no_id(text: str, column: str = "") -> str:
     """
     if not text:
         return "it is empty"
+    if len(text) == _USUAL and _HEX_32.fullmatch(text):
+        return ""
     if bad := _NOT_IN_AN_ID.search(text):
         return f"it holds {named_character(bad.group())}"
     if len(text) > MAX_ID:
@@ -59,7 +62,7 @@ def is_identifier(text: str) -> bool:
 
 def sent_as(text: str) -> str:
     """Write an id as it is sent: 32 hexadecimal digits in small letters."""
-    return text.lower() if _HEX_32.fullmatch(text) else text
+    return text.lower() if len(text) == _USUAL and _HEX_32.fullmatch(text) else text
 
 
 def distinct(ids: Iterable[str]) -> tuple[str, ...]:
@@ -72,7 +75,7 @@ def distinct(ids: Iterable[str]) -> tuple[str, ...]:
 
 def odd_among(ids: Sequence[str]) -> Iterator[int]:
     """Find the ids that are unlike at least nine in ten of their list, which are 32 digits."""
-    likes = [_HEX_32.fullmatch(each) is not None for each in ids]
+    likes = [len(each) == _USUAL and _HEX_32.fullmatch(each) is not None for each in ids]
     count = sum(likes)
     if _MOST * len(ids) <= count < len(ids):
         yield from (index for index, is_like in enumerate(likes) if not is_like)

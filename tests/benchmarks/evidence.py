@@ -38,6 +38,13 @@ def control(url: str, name: str, body: object) -> None:
         pass
 
 
+def lists(url: str) -> int:
+    """How often the list was asked."""
+    with urllib.request.urlopen(f"{url}/emulator/stats", timeout=60) as answer:
+        calls: dict[str, int] = json.load(answer)["calls"]
+    return calls.get("list", 0)
+
+
 def seed(url: str, count: int) -> None:
     for begun in range(0, count, STEP):
         control(url, "seed", {"count": min(STEP, count - begun)})
@@ -85,8 +92,13 @@ def unknown(folder: Path, threads: int, count: int) -> None:
         seed(url, threads)
         write(folder, 1)
         send(folder, url)
-        write(folder, count + 1)
-        faults = ["kind=accepted-then-500", "on=list,after=2,kind=400"]
+        before = lists(url)
+        send(folder, url)
+        # One after the other, or it is an outage.
+        write(folder, 2 * count + 1)
+        # What catching up takes, and the anchor.
+        had = lists(url) - before + 1
+        faults = ["every=2,kind=accepted-then-500", f"on=list,after={had},kind=400"]
         control(url, "faults", {"faults": faults})
         send(folder, url, is_whole=False)
         control(url, "faults", {"faults": []})

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from support import IS_THOROUGH
+from support import IS_THOROUGH, control
 
 from runner.errors import ExitCode
 from runner.model import Delivery, Outcome, Thread
@@ -50,6 +50,16 @@ WHEN = ["every=1", "every=2", "every=3", "at=1", "at=2", "at=2+3", "at=5", "time
 FAULTS = [f"{when},kind={kind}" for kind in KINDS for when in WHEN]
 FAULTS += [f"on=list,{when},kind=503" for when in WHEN] if IS_THOROUGH else []
 NAMES = ["a", "b", "c"]
+WHOLE = {"clock_skew_ms": 0, "date": True, "date_skew_ms": 0, "list_lag_ms": 0, "list_replicas": 1}
+WORLDS = [
+    WHOLE,
+    {**WHOLE, "clock_skew_ms": [-200_000, 200_000, 0]},
+    {**WHOLE, "clock_skew_ms": -7_000, "date": False},
+    {**WHOLE, "date_skew_ms": 7_200_000, "clock_skew_ms": -30_000},
+    {**WHOLE, "list_lag_ms": [0, 20], "list_replicas": 2},
+    {**WHOLE, "list_lag_ms": 20, "clock_skew_ms": [-100_000, 100_000]},
+]
+"""Clocks and lists that are within what the promises rest on: a lag below `settle`."""
 
 
 class Died(BaseException):
@@ -120,7 +130,7 @@ class Life(RuleBasedStateMachine):
         super().__init__()
         self.stack = ExitStack()
         folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
-        self.it = self.stack.enter_context(world(folder, settle_s=0.02))
+        self.it = self.stack.enter_context(world(folder, settle_s=0.03))
         self.wanted: dict[str, Wanted] = {}
         self.fresh = iter(people(10_000, "new"))
         # Lines that no outdated manifest may lack: the design excludes an edit or a raised
@@ -177,6 +187,15 @@ class Life(RuleBasedStateMachine):
     @rule(faults=st.lists(st.sampled_from(FAULTS), max_size=2))
     def other_faults(self, faults: list[str]) -> None:
         self.it.faults(*faults)
+
+    @rule(world=st.sampled_from(WORLDS))
+    def another_world(self, world: Mapping[str, object]) -> None:
+        control(self.it.emulator, "behaviour", world)
+
+    @rule(count=st.integers(1, 3), name=st.sampled_from(NAMES))
+    def somebody_else_writes(self, count: int, name: str) -> None:
+        for number in range(count):
+            self.it.compose("other words", f"{name}{number}")
 
     @rule(jobs=st.integers(1, 4), at=st.integers(1, 6), is_after=st.booleans())
     def die(self, jobs: int, at: int, is_after: bool) -> None:
@@ -256,6 +275,7 @@ class Life(RuleBasedStateMachine):
             if self.wanted:
                 # However it was left: without faults, it ends well soon.
                 self.it.faults()
+                control(self.it.emulator, "behaviour", WHOLE)
                 codes = [self.it.run().exit_code for _ in range(2)]
                 assert codes[-1] == ExitCode.DONE
                 self.check()
@@ -265,7 +285,7 @@ class Life(RuleBasedStateMachine):
 TestLife = pytest.mark.timeout(3600 if IS_THOROUGH else 300)(Life.TestCase)
 TestLife.settings = settings(
     derandomize=not IS_THOROUGH,
-    max_examples=400 if IS_THOROUGH else 40,
+    max_examples=400 if IS_THOROUGH else 30,
     stateful_step_count=25 if IS_THOROUGH else 14,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

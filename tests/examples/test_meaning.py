@@ -271,9 +271,11 @@ def test_rows_become_what_their_columns_say(project: Project) -> None:
     project.write(ME, message.replace("  EN: ", "  RU: 'слово {{ row.amount }}'\n  EN: "))
     project.write(DATA, files[DATA])
     with Emulator(project.root / "toloka.sqlite") as emulator:
-        assert project.send(emulator).code == 0
+        assert f"{DATA}: `when` leaves out 1 row\n" in project.run("plan").err
+        sent = project.send(emulator)
+        assert (sent.code, f"{DATA}: `when` leaves out 1 row\n" in sent.err) == (0, True)
         texts = [each["messages"][0]["text"] for each in threads(emulator)]
-    assert texts == [{"EN": "1234.5 2469 paid"}, {"RU": "слово 2"}]
+    assert sorted(texts, key=list) == [{"EN": "1234.5 2469 paid"}, {"RU": "слово 2"}]
 
 
 def test_an_odd_id_is_told_where_it_is_written(project: Project) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from support import IS_THOROUGH, THANKS, TOLOKER, Project, Result, all_but, one_in
 
+from runner.toloka.languages import CODES
+
 from .limited import Cost, call_limited, check_cheap, run_limited
 
 LANGUAGES = ("EN", "RU", "FR", "ES", "DE", "IT", "PT")
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 ALIASES = "variables:\n  a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"  a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 30)
 )
@@ -86,10 +87,10 @@ REFUSED: dict[str, tuple[str | bytes | Callable[[], str | bytes], str]] = {
     "id with a line": (THANKS + 'id: "a\\nb"\n', '`id` cannot be "a\\nb"'),
     "thread of another folder": (
         "text: {EN: Hi}\nthread_id: ../../x\n",
-        "this is not a thread id",
+        '`thread_id` cannot be "../../x"',
     ),
-    "676 languages": (
-        TO_ALL + f"text: {{{', '.join(f'{a}{b}: x' for a in LETTERS for b in LETTERS)}}}\n",
+    "every language": (
+        TO_ALL + f"text: {{{', '.join(f'{code}: x' for code in CODES)}}}\n",
         "`topic` has no AA",
     ),
     "never unquoted": (
@@ -104,6 +105,10 @@ REFUSED: dict[str, tuple[str | bytes | Callable[[], str | bytes], str]] = {
     "many directives": (
         lambda: "".join(f"%TAG !{n}! tag:x{n}\n" for n in range(80_000)) + "---\n" + THANKS,
         "a line that starts with % is an order",
+    ),
+    "many texts on a line": (
+        lambda: THANKS + "variables: {a: [" + "\xe9, " * 150_000 + "]}\nx: 1\n",
+        'unknown key "x"',
     ),
     "directives below": (
         lambda: THANKS + "...\n" + "\n# x\n" * 500_000 + "%TAG ! x\n" * 80_000,

@@ -242,10 +242,36 @@ def per_row(text: str, rows: int, project: Project) -> None:
 def test_characters_count_as_the_memory_that_they_take(hostile: Project) -> None:
     per_row("{{ 'x' | center(990000) }}😀", 140, hostile)
     done, cost = run_limited("validate", cwd=hostile.root)
-    check_refused(done, "the texts up to this one take more than 512 MiB")
+    check_refused(done, "the texts up to this one take more than 256 MiB")
     # Texts may take more than anything else that is hostile: those of 100,000 rows shall pass.
-    assert cost.peak_mib < 512 + MAX_MIB, cost
+    assert cost.peak_mib < 256 + MAX_MIB, cost
     assert cost.cpu_s < 10 or cost.cpu_s < 10 * slowness(), cost
+
+
+# Long values and many templates, for each of 100,000 rows: one cap for each.
+LONG_VALUES = {
+    "text": ("x" * 900_000, "the texts up to row 2", 60),
+    "inserted": ("{{ row.id }}{{ 'x' * 900000 }}", "the texts up to ", 60),
+    "variable": (f"{{{{ row.id }}}}{{% set _ = long %}}variables: {'x' * 1_000_000}", "`variables` holds", 5),
+    "templates": ("{{ row.id }}", "here is template number 401 of this message", 5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LONG_VALUES)
+def test_a_long_value_in_each_of_many_rows_is_refused_in_time(name: str, hostile: Project) -> None:
+    written, said, most_s = LONG_VALUES[name]
+    text, _, long = written.partition("variables: ")
+    per_row(text, 100_000, hostile)
+    path = hostile.root / "messages" / "m.yaml"
+    form = path.read_text()
+    if name == "templates":
+        many = ", ".join(f"'{{{{ row.id }}}}-{number}'" for number in range(2_990))
+        form = form.replace("'{{ row.id }}'", many)
+    path.write_text(form + (f"variables: {{long: {long}}}\n" if long else ""))
+    done, cost = run_limited("validate", cwd=hostile.root)
+    check_refused(done, said)
+    assert cost.peak_mib < 500, cost
+    assert cost.cpu_s < most_s or cost.cpu_s < most_s * slowness(), cost
 
 
 def test_honest_texts_may_be_many_times_their_rows() -> None:

@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support import TOKEN, Project, Result, calls, direct, ended, reached, threads
+from support import TIMEOUT_S, TOKEN, Project, Result, calls, direct, ended, reached, threads
 
 from runner.emulator import Emulator
 
@@ -156,3 +159,23 @@ class Fleet:
         sent = {line["thread_id"] for line in self.lines() if line["event"] == "sent"}
         held = [thread for thread in threads(self.emulator) if thread["topic"]["EN"] != BEFORE]
         assert sent == {thread["id"] for thread in held}
+
+
+def wait_for(is_so: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    """Poll until something is so; the process must not have come to its end before."""
+    until_s = time.monotonic() + TIMEOUT_S
+    while not is_so():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until_s
+        time.sleep(0.005)
+
+
+@contextmanager
+def running(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """End a process, whatever happens."""
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate(timeout=TIMEOUT_S)

@@ -378,16 +378,16 @@ def test_the_policy_forbids() -> None:
 
 
 def test_a_plan_holds_until_something_is_recorded_answered_or_due() -> None:
-    known = History()
+    known = History(facts=3)
     later = message(["a"], not_before=NOW + HOUR, not_after=NOW + 2 * HOUR)
     planned = build_plan([later], known, now=NOW)
     assert planned.changes_at == NOW + HOUR
-    assert planned.still_holds(known, {}, NOW)
-    assert not planned.still_holds(known, None, NOW + HOUR)
-    assert not planned.still_holds(History(), None, NOW)
+    assert planned.still_holds(3, {}, NOW)
+    assert not planned.still_holds(3, None, NOW + HOUR)
+    assert not planned.still_holds(4, None, NOW)
     reply = build_plan([message(InThreads("first", only_answered=True))], known, now=NOW)
-    assert reply.still_holds(known, None, NOW + 9 * HOUR)
-    assert not reply.still_holds(known, {}, NOW)
+    assert reply.still_holds(3, None, NOW + 9 * HOUR)
+    assert not reply.still_holds(3, {}, NOW)
 
 
 # --- whatever happened before ---------------------------------------------------------------------
