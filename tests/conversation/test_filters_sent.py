@@ -216,12 +216,14 @@ def test_a_value_from_outside_is_checked_at_its_line(project: Project) -> None:
 def test_a_filter_has_ten_thousand_characters_at_most(project: Project, emulator: Emulator) -> None:
     def tree(length: int) -> dict[str, object]:
         """A filter of exactly so many characters of JSON."""
-        node = condition(TABLE[0])
-        nodes = [{**node, "key": ""} for _ in range(100)]
-        each, rest = divmod(length - len(json.dumps({"and": nodes})), 100)
-        keys = ["x" * (each + (number < rest)) for number in range(100)]
-        written = [{**node, "key": key} for key in ("{{ key }}", *keys[1:])]
-        return {"and": written, "key": keys[0]}
+        node = {**condition(TABLE[0]), "key": "x" * 30}
+        nodes = [dict(node) for _ in range(100)]
+        while (left := length - len(json.dumps({"and": nodes}))) > 0:
+            short = min(nodes, key=lambda each: len(str(each["key"])))
+            short["key"] = str(short["key"]) + "x" * min(left, 10)
+        key = nodes[0]["key"]
+        nodes[0]["key"] = "{{ key }}"
+        return {"and": nodes, "key": key}
 
     for name, length in (("a", 10_000), ("b", 10_001)):
         made = tree(length)

@@ -17,6 +17,7 @@ from scripted import Request, answer
 from support import Project, Result, control, direct, threads
 
 from runner.emulator import Emulator
+from runner.render.lint import RULES
 
 # Written in double quotes, as a YAML file may hold them: the escapes are YAML's.
 PIECES = [
@@ -56,16 +57,19 @@ CONTROLS = [r"\e[31m", r"\x1b]8;;http://x\x07", r"\x07", r"\b", r"\x9b31m", r"\x
 # Cc, Cf and the line separators; what joins letters and emoji may stay.
 HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 EVIL = "".join(PIECES)
+WAIVER = f"lint: {{{', '.join(f'{rule.id}: x' for rule in RULES)}}}\n"
 
 
 def hostile(text: str, ids: str = "[t1]", extra: str = "") -> str:
-    """A message that says this in its topic, on one line, and in its text."""
-    one_line = text.replace(r"\n", " ")
-    waiver = "lint: {html: x, contact-details: x, project-link: x}\n"
+    """A message that says this in its text and, on one line, in its topic."""
     return (
-        f'topic: {{EN: "Hi {one_line}"}}\ntext: {{EN: "{text}"}}\n'
-        f"recipients_select_type: DIRECT\nrecipients_ids: {ids}\n{waiver}{extra}"
+        f'topic: {{EN: "Hi {on_one_line(text)}"}}\ntext: {{EN: "{text}"}}\n'
+        f"recipients_select_type: DIRECT\nrecipients_ids: {ids}\n{WAIVER}{extra}"
     )
+
+
+def on_one_line(text: str) -> str:
+    return re.sub(r"\\n|\\r|\\u202[89]|\\x85", " ", text)
 
 
 def check_harmless(text: str) -> None:
@@ -143,11 +147,11 @@ def test_text_is_behind_a_bar_wherever_it_is_printed_whole(project: Project) -> 
 
 def test_a_topic_stands_after_the_id_of_its_thread(project: Project) -> None:
     for number, piece in enumerate(PIECES):
-        topic = piece.removeprefix(r"\n").replace(r"\n", " ")
+        topic = on_one_line(piece.removeprefix(r"\n"))
         project.write(
             f"messages/m{number:02}.yaml",
             f'topic: {{EN: "{topic}"}}\ntext: {{EN: x}}\nrecipients_select_type: DIRECT\n'
-            f"recipients_ids: [t{number}]\nlint: {{html: x, contact-details: x}}\n",
+            f"recipients_ids: [t{number}]\n{WAIVER}",
         )
     shown = project.run("send")
     check_output(shown)
@@ -167,7 +171,7 @@ def test_a_plan_as_json_stays_json(project: Project) -> None:
 
 
 def test_a_summary_shows_everything_and_obeys_nothing(project: Project) -> None:
-    project.write("messages/a.yaml", hostile(EVIL, ids="[__a__, -x-]"))
+    project.write("messages/a.yaml", hostile(EVIL, ids="[t2, t3]"))
     project.write("messages/b.yaml", direct("t1"))
     assert project.run("plan", "--summary", "summary.md").code == 0
     markdown = (project.root / "summary.md").read_text(encoding="utf-8")
