@@ -13,9 +13,9 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
+from typing import NamedTuple
 
 from runner import masking
 from runner.errors import SurroundingsError
@@ -24,6 +24,7 @@ from runner.wording import printable, shown
 TOKEN_VARIABLE = "RESULTS_TOKEN"  # noqa: S105  (the variable's name, not a token)
 _OLDEST = (2, 31)
 _LOCAL_TIMEOUT_S = 60.0
+_USER = re.compile(r"//[^/\s@]+@")
 _OPTIONS = (
     *("--no-replace-objects", "--literal-pathspecs", "-c", "core.hooksPath=/dev/null"),
     *("-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "core.fsmonitor=false"),
@@ -56,7 +57,7 @@ class Answer:
 
     @property
     def said(self) -> str:
-        """What git, or the server, said of a failure: harmless, on one line."""
+        """What git, or the server, said of a failure, on one harmless line."""
         if self.code is None:
             return "it took too long"
         lines = [line.strip() for line in self.err.splitlines()]
@@ -73,8 +74,7 @@ class Remote:
     """What gives it `RESULTS_TOKEN`, where there is one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A name in a commit's tree."""
 
     mode: str
@@ -97,11 +97,11 @@ class Repository:
         answer = self.run("rev-parse", "--git-common-dir")
         if answer.code != 0:
             raise SurroundingsError(_no_repository(folder, answer.err))
+        # All work trees share it, and our own files are there.
         self.common = (folder / answer.text.strip()).resolve()
-        """Where what all work trees share is, and our own files."""
         self._environ["GIT_SSH_COMMAND"] = self._ssh()
 
-    @cached_property
+    @property
     def is_shallow(self) -> bool:
         return self.run("rev-parse", "--is-shallow-repository").text.strip() == "true"
 
@@ -239,8 +239,7 @@ class Repository:
             out, err = process.communicate(stdin, timeout=timeout_s)
         except subprocess.TimeoutExpired:
             _end(process)
-            out, err = process.communicate()
-            return Answer(None, out, _told(err))
+            return Answer(None, b"", _told(process.communicate()[1]))
         except BaseException:
             _end(process)
             raise
@@ -338,7 +337,8 @@ def _no_repository(folder: Path, said: str) -> str:
 
 
 def _told(raw: bytes) -> str:
-    return masking.masked(raw.decode(errors="replace"))
+    # A remote's URL may hold a password.
+    return _USER.sub("//***@", masking.masked(raw.decode(errors="replace")))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

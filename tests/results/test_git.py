@@ -185,6 +185,17 @@ def test_the_token_goes_to_https_only(here: Path) -> None:
         opened(here, RESULTS_TOKEN=SECRET).remote("origin")
 
 
+def test_a_password_in_a_url_is_not_told(here: Path) -> None:
+    script = here / "ssh"
+    script.write_text(f"#!/bin/sh\necho 'no https://me:{SECRET}@example.org/x.git' >&2; exit 1\n")
+    script.chmod(0o755)
+    git(here, "config", "remote.origin.url", f"ssh://me:{SECRET}@localhost/x.git")
+    repository = opened(here, GIT_SSH_COMMAND=str(script))
+    answer = repository.list_remote(repository.remote("origin"), REF, 30)
+    assert "https://***@example.org" in answer.said
+    assert SECRET not in answer.said
+
+
 def test_each_trouble_is_a_sentence(here: Path, tmp_path: Path) -> None:
     with pytest.raises(SurroundingsError, match="in no git repository"):
         opened(tmp_path)
