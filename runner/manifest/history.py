@@ -148,7 +148,7 @@ class History:
     """The deliveries that a run on another machine is about to make, or to tell of."""
     stopped: str | None = None
     """Who has stopped all sending, when and why."""
-    facts: int = 0
+    facts: int = field(default=0, compare=False)
     _reached: dict[Identity, Mapping[str | None, Attempt]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
