@@ -7,6 +7,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 from runner import clock
 from runner.manifest.history import History, Settled
@@ -17,8 +18,7 @@ from runner.toloka.digest import topic_mark
 _A_LINE = 1_000
 """Ids in one line at most."""
 Event = Mapping[str, object]
-_ROWS = 5_000
-"""Deliveries in one line at most."""
+_Item = TypeVar("_Item")
 
 
 def line_of(event: Event) -> bytes:
@@ -81,8 +81,7 @@ def shortened(intents: Iterable[Event]) -> Iterator[Event]:
         is_one = isinstance(ids, list) and len(ids) == 1
         groups[line_of(_common(event)).decode() if is_one else str(event["delivery"])].append(event)
     for group in groups.values():
-        for start in range(0, len(group), _ROWS):
-            some = group[start : start + _ROWS]
+        for some in parts(group):
             if len(some) == 1:
                 yield some[0]
                 continue
@@ -144,7 +143,7 @@ def rest_events(rest: Sequence[str]) -> list[Event]:
     return [new_event("rest", threads=" ".join(some)) for some in parts(rest)]
 
 
-def parts(ids: Sequence[str]) -> list[list[str]]:
+def parts(ids: Sequence[_Item]) -> list[list[_Item]]:
     """Cut what may be very many, so that no line is too long for a file of its own."""
     return [list(ids[start : start + _A_LINE]) for start in range(0, len(ids), _A_LINE)]
 
