@@ -82,7 +82,7 @@ def messages_of(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("mark", [b"", BOM], ids=["", "BOM"])
-@pytest.mark.parametrize("end", [b"\r\n", b"\r"], ids=["CRLF", "CR"])
+@pytest.mark.parametrize("end", [b"\r\n"], ids=["CRLF"])
 def test_line_ends_change_no_message(
     end: bytes, mark: bytes, project: Project, expected: dict[str, Any]
 ) -> None:
