@@ -31,6 +31,7 @@ CONTACTS = (
     (_PHONE, "a phone number"),
     (_MESSENGER, "a messenger"),
 )
+_LETTER = re.compile(r"[^\W\d_]")
 _TOLOKA_HOST = re.compile(r"(^|\.)toloka\.(dev|ai|com|yandex\.[a-z.]+)$|^toloka\.yandex\.")
 _REQUESTER_PATH = re.compile(r"/requester(/|$)|/(projects?|pools?)/\d")
 TAG = re.compile(
@@ -129,7 +130,7 @@ def _find_repeated_texts(read: Reading) -> Iterator[Finding]:
     for language, text in read.message.text.items():
         plain = " ".join(text.split())
         other = seen.setdefault(plain, language)
-        if other != language and any(char.isalpha() for char in plain):
+        if other != language and _LETTER.search(plain):
             yield Finding(f"text.{language}", f"is the same as text.{other}")
 
 

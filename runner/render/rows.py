@@ -22,7 +22,7 @@ from runner.toloka.ids import ODD, ODD_HINT, odd_among
 from runner.wording import plain, shown
 
 # A mistake in a template is in every row: of so many nobody counts further.
-_MAX_BAD_ROWS = 5_000
+_MAX_BAD_ROWS = 2_500
 _MAX_KINDS = 100
 # Words of the template are in quotes, and numbers as they are.
 _QUOTED_IN_ERRORS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?""")

@@ -389,7 +389,7 @@ def test_a_comment_is_not_read_again_for_every_row(project: Project) -> None:
     project.write("messages/rows.csv", "id,a\n" + "".join(f"t{n},a\n" for n in range(1_000)))
     done, cost = call_limited("validate", cwd=project.root)
     assert done.code == 3
-    assert 10 <= done.out.count(": error: template: ") <= 200
+    assert 1 <= done.out.count(": error: template: ") <= 200
     check_cheap(cost)
 
 
