@@ -194,6 +194,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 3), name=st.sampled_from(NAMES))
     def somebody_else_writes(self, count: int, name: str) -> None:
+        self.it.faults()
         for number in range(count):
             self.it.compose("other words", f"{name}{number}")
 
@@ -277,9 +278,13 @@ class Life(RuleBasedStateMachine):
                 self.it.faults()
                 control(self.it.emulator, "behaviour", WHOLE)
                 codes = [self.it.run().exit_code for _ in range(2)]
-                assert codes[-1] == ExitCode.DONE
+                # With a manifest that was lost, a raised revision may stay in doubt.
+                assert codes[-1] == ExitCode.DONE or (
+                    self.is_outdated and codes[-1] == ExitCode.UNKNOWN
+                )
                 self.check()
-                self.check_everybody()
+                if codes[-1] == ExitCode.DONE:
+                    self.check_everybody()
 
 
 TestLife = pytest.mark.timeout(3600 if IS_THOROUGH else 300)(Life.TestCase)
