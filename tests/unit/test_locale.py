@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from runner.errors import MessagesError
+from runner.render import locale
 from runner.render.messages import Renderer
+from runner.render.mistakes import Unusable
+from runner.render.numbers import Number
 from runner.spec.specs import load_specs
 
 ALL = (
@@ -165,3 +168,49 @@ def test_a_language_needs_its_forms() -> None:
     assert refused(f"{{{{ 5|{forms} }}}}", "AR") == "AR needs other here"
     assert refused("{{ 5|plural(one='a', other='b') }}", "RU") == "RU needs few, many here"
     assert refused("{{ 5|number }}", "AV") == "CLDR has no words for AV"
+
+
+# The process that renders is not measured by coverage: here the same is asked of the functions.
+
+
+@pytest.mark.parametrize("language", WORDS)
+def test_each_filter_says_the_same_by_itself(language: str) -> None:
+    parts = [
+        locale.number(language, Number("1234.50")),
+        locale.money(language, Number("1234.50"), "USD"),
+        locale.percent(language, Number("0.855")),
+        locale.date_(language, "2026-02-01"),
+        locale.datetime_(language, "2026-02-01T14:30Z"),
+        locale.listed(language, ["A", "B", "C"]),
+    ]
+    assert "; ".join(parts).replace("\u202f", "\u00a0") == WORDS[language]
+    forms, counts = FORMS[language]
+    for count, word in counts:
+        assert locale.plural(language, Number(count), **forms).endswith(word)
+    assert locale.people([language, "XX"]).keys() == locale.people(()).keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("number", ("many",)),
+        ("number", (True,)),
+        ("number", (None,)),
+        ("money", (1, "usd")),
+        ("money", (1, "ZZZ")),
+        ("money", (Number("1.5"), "JPY")),
+        ("date_", ("2026-02-30",)),
+        ("date_", ("soon",)),
+        ("date_", ("2026-02-01", "wide")),
+        ("datetime_", ("2026-02-01",)),
+        ("datetime_", ("2026-02-01T14:30", "long")),
+        ("listed", ("A",)),
+        ("listed", ([],)),
+        ("listed", ([None],)),
+    ],
+)
+def test_each_filter_refuses_by_itself(name: str, args: tuple[object, ...]) -> None:
+    with pytest.raises(Unusable):
+        getattr(locale, name)("EN", *args)
+    with pytest.raises(Unusable):
+        locale.number("XX", Number("1"))
