@@ -3,7 +3,8 @@
     python .ci/generate.py           writes them
     python .ci/generate.py --check   writes nothing; names what is not up to date, and fails
 
-The languages are those of ISO 639-1. The filter table says which keys, operators and values there are; the schema says it to editors.
+The languages are those of ISO 639-1. The filter table says which keys, operators and values there
+are; the schema says it to editors.
 Titles and descriptions of a key are words of the schema, and stay. A table of schemas/README.md
 stands behind its `<!-- table: NAME -->`; its words are the schema's descriptions and examples.
 """

@@ -71,6 +71,8 @@ def why_unfit(char: str) -> tuple[str, str]:
 
 def stranger_in(word: str) -> tuple[str, str] | None:
     """Find what makes a word look like another one; gives what is wrong and what would be right."""
+    if unfit := UNFIT.search(word):  # As an escape: the file itself holds none.
+        return why_unfit(unfit.group())
     if word.isascii():
         return None
     if space := _NOT_IN_A_WORD.search(word):

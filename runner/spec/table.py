@@ -13,6 +13,7 @@ from typing import Any
 
 from runner.errors import MessagesError, Place, Problem
 from runner.files import read_bounded
+from runner.spec.characters import UNFIT, why_unfit
 from runner.spec.datafile import (
     MAX_JSON_BYTES,
     MAX_LINE,
@@ -269,6 +270,9 @@ def _without_duplicates(pairs: Iterable[tuple[str, object]]) -> dict[str, object
     found = dict(listed)
     if len(found) < len(listed):
         raise DataError(1, "an object has one name twice")
+    if unfit := UNFIT.search("".join(found)):
+        what, _ = why_unfit(unfit.group())
+        raise DataError(1, f"in an object's name, {what}")
     return found
 
 

@@ -37,7 +37,8 @@ def render(
     path.write_bytes(source if isinstance(source, bytes) else source.encode())
     (spec,), problems = load_specs([path], Path.cwd() / "messages")
     assert problems == ()
-    (message,) = Renderer(Path.cwd() / "messages", below=below, above=above).render(spec)
+    with Renderer(Path.cwd() / "messages", below=below, above=above) as renderer:
+        (message,) = renderer.render(spec)
     return message
 
 
@@ -333,8 +334,8 @@ def test_without_a_messages_folder_nothing_can_be_included(folder: Path) -> None
     path = folder / "m.yaml"
     path.write_text(HEAD.replace("Dear you", "\"{% include 'sign.j2' %}\"") + TO_ALL + "id: m\n")
     (spec,), _ = load_specs([path], None)
-    with pytest.raises(MessagesError, match="there is no partial"):
-        Renderer(None).render(spec)
+    with Renderer(None) as renderer, pytest.raises(MessagesError, match="there is no partial"):
+        renderer.render(spec)
 
 
 # --- what comes out -------------------------------------------------------------------------------
@@ -634,7 +635,8 @@ def rows(name: str, source: str | bytes, **changes: str) -> tuple[Message, ...]:
     )
     (spec,), problems = load_specs([Path("messages/m.yaml")], Path.cwd() / "messages")
     assert problems == ()
-    return Renderer(Path.cwd() / "messages").render(spec)
+    with Renderer(Path.cwd() / "messages") as renderer:
+        return renderer.render(spec)
 
 
 @pytest.mark.parametrize(
@@ -710,3 +712,14 @@ def test_nobody_counts_bad_rows_without_end() -> None:
         rows("r.csv", "id,name\n" + "a b,x\n" * 6000)
     (problem,) = caught.value.problems
     assert "(row messages/r.csv:2 and at least 2,499 more)" in str(problem)
+
+
+def test_no_mapping_can_pass_for_a_number() -> None:
+    said = r"the character U\+0000 is not allowed here"
+    with pytest.raises(MessagesError, match=said):
+        rows("rows.json", '[{"id": "a", "name": {"\\u0000number": ["x", "y"]}}]')
+    Path("messages/m.yaml").write_text(HEAD + TO_ALL + 'variables: {v: {"\\0number": [x, y]}}\n')
+    _, problems = load_specs([Path("messages/m.yaml")], Path.cwd() / "messages")
+    assert [str(each).split("; ")[0] for each in problems] == [
+        f"{problems[0].where}: error: the character U+0000 is not allowed here"
+    ]
