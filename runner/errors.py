@@ -97,7 +97,7 @@ class StoppedError(RunnerError):
     """A signal ended the program before it had begun."""
 
     def __init__(self, code: ExitCode) -> None:
-        self.exit_code = code  # type: ignore[misc]
+        self.exit_code = code  # type: ignore[misc]  # a class variable elsewhere: here each signal has its own
         super().__init__("stopped before anything was sent")
 
 
