@@ -48,9 +48,9 @@ def _holds(value: object, wanted: Wanted) -> bool:
 def _complaint(key: str, wanted: Wanted) -> str:
     if isinstance(wanted, tuple):
         return f"an unknown word under {key!r}: written by a later version?"
-    names = {str: "text", int: "whole number", dict: "filter"}
-    lists = "list of texts" if wanted is TEXTS else "list of numbers"
-    name = names.get(wanted) if isinstance(wanted, type) else lists
+    # Python 3.10 takes `list[str]` for a type, so what it is cannot be asked.
+    names: dict[Wanted, str] = {str: "text", int: "whole number", dict: "filter"}
+    name = names.get(wanted, "list of texts" if wanted == TEXTS else "list of numbers")
     return f"no {name} under {key!r}"
 
 
