@@ -102,7 +102,7 @@ def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volu
     if outputs.output_format == "text":
         _show(planned, results, quota_notes, volume)
     volume.log(f"target: {settings.shown_target}\nmanifest: {truth.told}")
-    for said in prepared.left_out:
+    for said in prepared.notes:
         volume.log(said)
     show_warnings(warnings)
     if outputs.output_format == "json":
