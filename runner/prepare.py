@@ -94,7 +94,7 @@ def check(selection: Selection, config: Config) -> Checked:
         others = _find_unselected(files, config) if selection.paths else []
         specs, problems = load_specs(files, config.messages_root, renderer.expect, others=others)
         faults = list(problems)
-        if not problems:
+        if assigned and not problems:
             warnings += _find_unused(assigned, specs, selection, config)
         for spec in specs:
             try:
@@ -130,7 +130,7 @@ def _find_unused(
 ) -> Iterator[Problem]:
     """Complain of a `--var` that no message uses: an error unless only some messages are here."""
     root = config.messages_root / PARTIALS_NAME if config.messages_root else None
-    for name, known in unused_names(assigned, specs, partial_texts(root) if assigned else ()):
+    for name, known in unused_names(assigned, specs, partial_texts(root)):
         guess = nearest(name, known)
         hint = f"did you mean {guess}?" if guess else "remove it"
         what = f"no message uses --var {name}"

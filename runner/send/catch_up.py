@@ -48,10 +48,6 @@ class CatchUp:
     known_replies: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """What the manifest knew then to stand in them."""
 
-    @property
-    def failed(self) -> str | None:
-        return self.lister.failed
-
     @cached_property
     def messages(self) -> Messages:
         """What unclaimed threads are held against."""
@@ -68,19 +64,19 @@ class CatchUp:
         )
         begin = min(begin, history.cursor or BEGINNING)
         look = self._look(history, unknown, begin)
-        if self.failed is not None:
+        if self.lister.failed is not None:
             self._remember_part(look, history)
             return
         self._check_account(look, history)
         self._check_born(look)
-        claimed = claim(unknown, look.kept.values())
+        claimed = claim(unknown, look.kept.values()) if unknown else {}
         for delivery_id, thread in claimed.items():
             self.manifest.settle(delivery_id, Sent(thread), "found")
             self.found.add(delivery_id)
         taken = {thread.id for thread in claimed.values()}
         left = [thread for thread in look.kept.values() if thread.id not in taken]
         hits = self._ask_again(look, history)
-        if self.failed is None:
+        if self.lister.failed is None:
             self._record(look, (*left, *hits))
 
     def look_into_threads(self) -> None:
@@ -93,7 +89,7 @@ class CatchUp:
         if not targets:
             return
         listed = self.lister.threads(replies.query_threads(targets, with_later=with_later))
-        if self.failed is not None:
+        if self.lister.failed is not None:
             self.answered = None
             return
         self.threads = {thread.id: thread for thread in listed}
@@ -139,7 +135,7 @@ class CatchUp:
             matters=lambda thread, marks: self.messages.may_be(marks) or any(sharing.of(thread)),
         )
         self.lister.look(look, begin)
-        if history.has_gap and self.failed is None:
+        if history.has_gap and self.lister.failed is None:
             # What was asked for just before the lines were lost may be shown only now.
             self.lister.pace.wait_until(look.begun_s + LOOKS * self.settle_s)
             self.lister.look(look, look.begin_again())
@@ -152,7 +148,7 @@ class CatchUp:
         # The list may only be late.
         self.lister.pace.wait_until(look.begun_s + LOOKS * self.settle_s)
         page = self.lister.threads({})
-        if self.failed is None and not page:
+        if self.lister.failed is None and not page:
             raise SurroundingsError(
                 f"{self.manifest.where} knows {len(history.must_show):,} threads, and the "
                 "token's account has none: use the token of the account that sent them, or another "
@@ -172,18 +168,23 @@ class CatchUp:
         known = look.kept.keys() | history.thread_ids
         found: list[Thread] = []
         for thread_id, marks in history.rest:
-            if self.failed is None and self.messages.may_be(marks) and thread_id not in known:
+            if (
+                self.lister.failed is None
+                and self.messages.may_be(marks)
+                and thread_id not in known
+            ):
                 found += self.lister.threads(replies.query_threads([thread_id], with_later=False))
         return found
 
     def _record(self, look: Look, left: Sequence[Thread]) -> None:
         """Write down in one piece what was caught up: adopted, in doubt, remembered, how far."""
         history = self.manifest.history()
-        results = list(find_adoptions(left, self.messages, history))
+        results = list(find_adoptions(left, self.messages, history)) if left else []
         adoptions = [each for each in results if isinstance(each, Adoption)]
         taken = {each.sent.thread.id for each in adoptions}
         unclaimed = [thread for thread in left if thread.id not in taken]
-        doubts = find_doubts((each for each in history.open if each.action == "compose"), unclaimed)
+        unknown = [each for each in history.open if each.action == "compose"]
+        doubts = find_doubts(unknown, unclaimed) if unknown else {}
         rest = [*look.rest, *map(remembered, unclaimed)]
         ids = self.manifest.catch_up(
             adopted=[(each.delivery, each.sent) for each in adoptions],

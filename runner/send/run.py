@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 from runner import clock
@@ -55,7 +55,7 @@ class RunOptions:
     policy: Policy = field(default_factory=Policy)
     only: frozenset[Key] | None = None
     planned: Plan | None = None
-    """What was shown: it is taken as long as planning again would come to the same."""
+    """What was shown and checked: taken as long as planning again would come to the same."""
     check: Callable[[Plan], object] = lambda _: None
     """Raises if a plan must not be carried out: catching up may have changed what is known."""
 
@@ -103,8 +103,10 @@ class Run:
         try:
             self._look_first()
             plan = self._plan()
-            options.check(plan)
-            self._leave_out()
+            if plan is not options.planned:
+                options.check(plan)
+            if options.policy.suppressed:
+                self._leave_out()
             self._planned = {key for each in plan.deliveries for key in keys_of(each)}
             # A reply that turns out not to have been sent is tried again in this run.
             self._planned |= {
@@ -156,12 +158,12 @@ class Run:
             place_of = self._catch_up.place_of
             self._manifest.claim(due, place_of)
             sender = Sender(self._toloka.deliver, self._manifest, self._workers, place_of)
-            sender.send(due, lambda: self._on_progress(self._tally.done, total))
+            self._workers.work(due, sender.send, lambda: self._on_progress(self._tally.done, total))
             self._manifest.release()
         if self._must_stop():
             return False
         tally = self._tally
-        if self._lister.failed is None:
+        if self._lister.failed is None and self._manifest.history().open:
             self._unknown.settle(tally.failed_at_s, tally.last_success_s)
         return not self._must_stop() and tally.halt is None and bool(self._due())
 
@@ -180,7 +182,9 @@ class Run:
 
     def _plan(self) -> Plan:
         """What is due now; planned again only where something has changed."""
-        answered, now = self._catch_up.answered, self._now()
+        answered = self._catch_up.answered
+        # By Toloka's clock, as the last answer told it: windows go by it.
+        now = clock.now() + timedelta(seconds=self._toloka.server_ahead_s)
         last = self._last_plan
         if last is None or not last.still_holds(self._manifest.facts, answered, now):
             last = build_plan(
@@ -193,15 +197,12 @@ class Run:
             self._last_plan = last
         return last
 
-    def _now(self) -> datetime:
-        """The time by Toloka's clock, as the last answer told it: windows go by it."""
-        return clock.now() + timedelta(seconds=self._toloka.server_ahead_s)
-
     def _due(self) -> tuple[Delivery, ...]:
         """What is planned now, less what was refused or tried often enough, within the limits."""
         plan = self._plan()
         planned = self._not_refused(plan.deliveries, self._tally.postponed)
-        planned = [each for each in planned if not self._catch_up.is_behind(each)]
+        if self._catch_up.threads:
+            planned = [each for each in planned if not self._catch_up.is_behind(each)]
         fits = fit(planned, plan.history, clock.now())
         self._left_by_quota = len(fits.later)
         self._quota_notes = fits.quota_notes

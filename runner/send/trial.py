@@ -70,8 +70,9 @@ def carry_out_trial(
     manifest.note_anchor(anchor)
     manifest.claim(deliveries, is_test=True)
     tally = Tally()
-    sender = Sender(deliver, manifest, Workers(tally, pace, jobs=jobs), is_test=True)
-    sender.send(deliveries, lambda: on_progress(tally.done, len(deliveries)))
+    workers = Workers(tally, pace, jobs=jobs)
+    sender = Sender(deliver, manifest, workers, is_test=True)
+    workers.work(deliveries, sender.send, lambda: on_progress(tally.done, len(deliveries)))
     manifest.release()
     results = tuple(_results(deliveries, tally))
     statuses = {result.status for result in results}
