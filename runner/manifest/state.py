@@ -103,7 +103,7 @@ class ManifestState:
             del rows[delivery]
         return History(
             stopped=self.stopped,
-            being_sent=self._being_sent(),
+            being_sent=self._being_sent() if self.is_chained else frozenset(),
             tests={each: rows.pop(each) for each in self.tests},
             rows=rows,
             topics={kind[:2]: mark for kind, mark in self.topics.items()},
@@ -175,8 +175,6 @@ class ManifestState:
     def _being_sent(self) -> frozenset[str]:
         """What the open runs of others claim: they say themselves what becomes of it."""
         runs = {*self.unended} - self.unlocked - {self.mine}
-        if not runs:
-            return frozenset()
         return frozenset(each for each, pending in self.pending.items() if pending.run in runs)
 
     def _allayed(self) -> list[str]:

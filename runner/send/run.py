@@ -301,7 +301,7 @@ class Run:
     def _why_left(self) -> str:
         tally = self._tally
         if self._pace.stop.is_set():
-            return str(self._manifest.lost or "the run was stopped")
+            return str(self._manifest.log.lost or "the run was stopped")
         # What was left over before the filing was not left over because of it.
         if tally.halt is not None and not self._is_filing:
             return tally.halt_reason
@@ -316,8 +316,8 @@ class Run:
     def _notes(self, results: Sequence[Result]) -> Iterator[str]:
         tally = self._tally
         yield from self._quota_notes
-        if tally.halt is not None or self._manifest.lost is not None:
-            yield f"stopped: {tally.halt_reason or self._manifest.lost}"
+        if tally.halt is not None or self._manifest.log.lost is not None:
+            yield f"stopped: {tally.halt_reason or self._manifest.log.lost}"
         if self._lister.failed:
             yield f"Toloka's list of threads could not be had: {self._lister.failed}"
         if tally.changed_words is not None:

@@ -100,9 +100,24 @@ class _BoundedConnection:
     # Prints every header where somebody turned it on for all connections.
     debuglevel = 0
     timeout: Any
+
+    def send(self, data: Any) -> None:
+        """Send, within twice the timeout: over TLS it counts anew for each record."""
+        timeout_s = self.timeout if isinstance(self.timeout, (int, float)) else 0.0
+        until_s = time.monotonic() + timeout_s
+        for start in range(0, max(len(data), 1), _PIECE):
+            if time.monotonic() > until_s:
+                raise TimeoutError("the server does not take the request")
+            # Whose `send` this is depends on the class that it is mixed into.
+            super().send(data[start : start + _PIECE])  # type: ignore[misc]
+
+
+class _PermittedConnection(_BoundedConnection):
+    """One that begins a request only where its permit allows that."""
+
     sock: Any
     connect: Any
-    permit: Permit | None = None
+    permit: Permit
     _is_new = False
     _is_sending = False
 
@@ -121,30 +136,20 @@ class _BoundedConnection:
         self._leave()
 
     def _leave(self) -> None:
-        if self._is_sending and self.permit is not None:
+        if self._is_sending:
             self.permit.leave()
         self._is_sending = False
 
-    def _enter(self) -> None:
+    def send(self, data: Any) -> None:
         """Look at the permit when the connection stands, right before the first byte."""
-        if self._is_new and self.permit is not None:
+        if self._is_new:
             if self.sock is None:
                 self.connect()
             self._is_sending = self.permit.enter()
             if not self._is_sending:
                 raise NewConnectionError(cast("Any", self), "this run may send nothing for now")
         self._is_new = False
-
-    def send(self, data: Any) -> None:
-        """Send, within twice the timeout: over TLS it counts anew for each record."""
-        timeout_s = self.timeout if isinstance(self.timeout, (int, float)) else 0.0
-        self._enter()
-        until_s = time.monotonic() + timeout_s
-        for start in range(0, max(len(data), 1), _PIECE):
-            if time.monotonic() > until_s:
-                raise TimeoutError("the server does not take the request")
-            # Whose `send` this is depends on the class that it is mixed into.
-            super().send(data[start : start + _PIECE])  # type: ignore[misc]
+        super().send(data)
 
 
 @lru_cache
@@ -152,4 +157,6 @@ def bounded(kind: type, permit: Hashable = None) -> type:
     """Make a kind of connection that bounds its answers; one that does so already stays."""
     if issubclass(kind, _BoundedConnection):
         return kind
-    return type("Bounded", (_BoundedConnection, kind), {"permit": permit})
+    if permit is None:
+        return type("Bounded", (_BoundedConnection, kind), {})
+    return type("Permitted", (_PermittedConnection, kind), {"permit": permit})
