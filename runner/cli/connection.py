@@ -73,7 +73,8 @@ def open_connection(
             if manifest.log.lost is not None:
                 stop.set()
 
-        pace.beat = beat_and_look
+        if settings.branch is not None:
+            pace.beat = beat_and_look
         yield Connection(
             settings=settings,
             client=client,

@@ -25,7 +25,7 @@ from runner.errors import ExitCode, MessagesError, MovedError, Place, Problem, S
 from runner.manifest.times import now_s
 from runner.plan.plan import Key, Plan
 from runner.plan.planfile import find_moved, read_plan_file
-from runner.prepare import Prepared, Selection, prepare
+from runner.prepare import Checked, Selection, prepare
 from runner.report.progress import Progress
 from runner.report.text import loud_lines, run_lines, summary_line
 from runner.send.lists import Lister
@@ -139,7 +139,7 @@ def _send(
 
 
 def _carry_through(
-    settings: Settings, pacing: Pacing, prepared: Prepared, scope: Scope, volume: Volume
+    settings: Settings, pacing: Pacing, prepared: Checked, scope: Scope, volume: Volume
 ) -> tuple[Connection, RunResult | None]:
     """Run, anew as often as another machine is quicker and the time to wait is not up."""
     until_s = now_s() + scope.lock_timeout
@@ -153,7 +153,7 @@ def _carry_through(
 
 
 def _run(
-    connection: Connection, prepared: Prepared, scope: Scope, volume: Volume
+    connection: Connection, prepared: Checked, scope: Scope, volume: Volume
 ) -> RunResult | None:
     """Plan, ask, and send; None where somebody said no."""
     settings, history = connection.settings, connection.manifest.history()
@@ -172,7 +172,7 @@ def _run(
         return _carry_out(connection, prepared, planned, scope.limit, only, progress)
 
 
-def _reviewed(settings: Settings, prepared: Prepared, planned: Plan, path: Path) -> frozenset[Key]:
+def _reviewed(settings: Settings, prepared: Checked, planned: Plan, path: Path) -> frozenset[Key]:
     """What the plan file lets pass; raises `MessagesError` for whatever moved since."""
     file = read_plan_file(path)
     moved = find_moved(file, planned, settings.target_name)
@@ -190,7 +190,7 @@ def _reviewed(settings: Settings, prepared: Prepared, planned: Plan, path: Path)
 
 def _carry_out(
     connection: Connection,
-    prepared: Prepared,
+    prepared: Checked,
     planned: Plan,
     limit: int | None,
     only: frozenset[Key] | None,
@@ -215,7 +215,7 @@ def _carry_out(
 
 def _carry_out_test(
     connection: Connection,
-    prepared: Prepared,
+    prepared: Checked,
     toloker: str,
     progress: Callable[[int, int], None],
 ) -> RunResult:
@@ -230,7 +230,7 @@ def _carry_out_test(
     )
 
 
-def _show_report(settings: Settings, prepared: Prepared, report: RunResult, volume: Volume) -> None:
+def _show_report(settings: Settings, prepared: Checked, report: RunResult, volume: Volume) -> None:
     if not volume.quiet:
         for line in run_lines(report.results, verbose=volume.verbose):
             click.echo(line)

@@ -28,7 +28,7 @@ def find_objections(
     `is_gone` tells whether a message id of the manifest has no file any more; `may_repeat` are the
     ids of the messages that may have the words of another one.
     """
-    twins = _find_twins(plan)
+    twins = _find_twins(plan) if len(plan.messages) > 1 else {}
     return [
         (planned.message, fault)
         for planned in plan.messages

@@ -88,8 +88,8 @@ class Reading:
     message: Message
     templates: Texts
     texts: Texts
-    names: frozenset[str]
-    """What the variables and columns of this message are called, in small letters."""
+    names: Callable[[], frozenset[str]]
+    """Gives what the variables and columns of this message are called, in small letters."""
 
 
 def find_words(
@@ -175,7 +175,7 @@ def find_placeholders(read: Reading) -> Iterator[Finding]:
         seen: dict[str, Finding] = {}
         for found in _PLACEHOLDER.finditer(text):
             word = (found[1] or found[2]).casefold()
-            is_ours = word in read.names or word.replace(" ", "_") in read.names
+            is_ours = not read.names().isdisjoint((word, word.replace(" ", "_")))
             if is_ours or not _USUAL_PLACEHOLDERS.isdisjoint((word, word.split()[0])):
                 level: Severity = "error" if is_ours else "warning"
                 what = f"holds {quoted(found[0])}, which nothing fills in"

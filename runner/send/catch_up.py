@@ -75,7 +75,7 @@ class CatchUp:
             self.found.add(delivery_id)
         taken = {thread.id for thread in claimed.values()}
         left = [thread for thread in look.kept.values() if thread.id not in taken]
-        hits = self._ask_again(look, history)
+        hits = self._ask_again(look, history) if history.remembered else []
         if self.lister.failed is None:
             self._record(look, (*left, *hits))
 
@@ -103,12 +103,12 @@ class CatchUp:
 
     def adopt_replies(self) -> None:
         """Take planned replies that stand in their threads for ours, where lines were lost."""
-        if not self.threads:
-            return
         history = self.manifest.history()
         planned = build_plan(self.mine, history, now=clock.now(), answered=self.answered)
         due = [each for each in planned.deliveries if isinstance(each.recipients, InThread)]
-        self._adopt(replies.find_adopted_replies(due, self.threads, history.replies))
+        adoptions = list(replies.find_adopted_replies(due, self.threads, history.replies))
+        ids = self.manifest.adopt((each.delivery, each.sent) for each in adoptions)
+        self._note(ids, adoptions)
         self.known_replies = self.manifest.history().replies
 
     def place_of(self, delivery: Delivery) -> Place | None:
@@ -202,11 +202,6 @@ class CatchUp:
         if look.cursor > (history.cursor or BEGINNING):
             rest = [*look.rest, *map(remembered, look.kept.values())]
             self.manifest.catch_up(cursor=look.cursor, rest=rest, is_part=True)
-
-    def _adopt(self, found: Iterable[Adoption]) -> None:
-        adoptions = list(found)
-        pairs = [(each.delivery, each.sent) for each in adoptions]
-        self._note(self.manifest.adopt(pairs), adoptions)
 
     def _note(self, ids: Sequence[str], adoptions: Sequence[Adoption]) -> None:
         for delivery_id, each in zip(ids, adoptions, strict=True):

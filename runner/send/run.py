@@ -80,7 +80,7 @@ class Run:
         self._catch_up = CatchUp(
             manifest, self._lister, options.settle_s, options.messages, options.other_messages
         )
-        self._unknown = UnknownOutcomes(manifest, self._lister, options.settle_s)
+        self._unknown = UnknownOutcomes(manifest, self._lister, options.settle_s, pace.now_s())
         self._tally = Tally()
         self._workers = Workers(self._tally, pace, jobs=options.jobs)
         self._last_plan = options.planned
@@ -137,10 +137,12 @@ class Run:
         history, catches_up = self._manifest.history(), self._options.catches_up
         if catches_up:
             self._catch_up.catch_up()
-        if self._lister.failed is None:
+        actions = {each.action for each in self._options.messages}
+        actions |= {each.action for each in self._manifest.history().open}
+        if self._lister.failed is None and "reply" in actions:
             self._catch_up.look_into_threads()
-        if self._lister.failed is None and catches_up and history.has_gap:
-            self._catch_up.adopt_replies()
+            if self._lister.failed is None and catches_up and history.has_gap:
+                self._catch_up.adopt_replies()
 
     @property
     def _found(self) -> set[str]:
@@ -252,7 +254,8 @@ class Run:
 
     def _file(self) -> None:
         """Put what was sent into its folders."""
-        if self._must_stop() or self._tally.halt is not None:
+        wants_folders = any(message.folders for message in self._options.messages)
+        if not wants_folders or self._must_stop() or self._tally.halt is not None:
             return
         self._is_filing = True
         todo = find_unfiled(self._options.messages, self._manifest.history())
