@@ -28,7 +28,6 @@ from runner.plan.planfile import find_moved, read_plan_file
 from runner.prepare import Checked, Selection, prepare
 from runner.report.progress import Progress
 from runner.report.text import loud_lines, run_lines, summary_line
-from runner.send.lists import Lister
 from runner.send.run import Run, RunOptions
 from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
@@ -168,7 +167,14 @@ def _run(
         return None
     with closing(Progress(sys.stderr, is_quiet=volume.quiet)) as progress:
         if scope.test_to is not None:
-            return _carry_out_test(connection, prepared, scope.test_to, progress)
+            return carry_out_trial(
+                trial_messages(prepared.messages, scope.test_to),
+                connection.manifest,
+                connection.client,
+                connection.pace,
+                jobs=connection.pacing.jobs,
+                on_progress=progress,
+            )
         return _carry_out(connection, prepared, planned, scope.limit, only, progress)
 
 
@@ -211,23 +217,6 @@ def _carry_out(
     return Run(
         options, connection.manifest, connection.client, connection.pace, progress
     ).carry_out()
-
-
-def _carry_out_test(
-    connection: Connection,
-    prepared: Checked,
-    toloker: str,
-    progress: Callable[[int, int], None],
-) -> RunResult:
-    return carry_out_trial(
-        trial_messages(prepared.messages, toloker),
-        connection.manifest,
-        connection.client.deliver,
-        connection.pace,
-        lister=Lister(connection.manifest, connection.client, connection.pace),
-        jobs=connection.pacing.jobs,
-        on_progress=progress,
-    )
 
 
 def _show_report(settings: Settings, prepared: Checked, report: RunResult, volume: Volume) -> None:

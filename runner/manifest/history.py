@@ -175,7 +175,7 @@ class History:
     def is_in_doubt(self, delivery: str) -> bool:
         """Whether a thread that nobody claims may be a delivery's. A reply's own thread is no claim."""
         threads = self.doubts.get(delivery, ())
-        row = self._row(delivery)
+        row = self.rows.get(delivery) or self.tests[delivery]
         return any(row.kind.action == "reply" or each not in self.thread_ids for each in threads)
 
     @property
@@ -314,7 +314,7 @@ class History:
 
     def _attempt(self, delivery: str) -> Attempt:
         """Build the value of a row."""
-        row = self._row(delivery)
+        row = self.rows.get(delivery) or self.tests[delivery]
         kind, outcome = row.kind, row.outcome
         pending = self.pending.get(delivery, Pending(None, BEGINNING, None))
         if isinstance(outcome, str):
@@ -341,6 +341,3 @@ class History:
             is_being_sent=delivery in self.being_sent,
             outcome=outcome,
         )
-
-    def _row(self, delivery: str) -> Row:
-        return self.rows.get(delivery) or self.tests[delivery]

@@ -99,8 +99,9 @@ class ManifestState:
     def history(self) -> History:
         """What the manifest knows by now."""
         rows = self.rows.copy()
-        for delivery in self._allayed():
-            del rows[delivery]
+        if self.adoptable:
+            for delivery in self._allayed():
+                del rows[delivery]
         return History(
             stopped=self.stopped,
             being_sent=self._being_sent() if self.is_chained else frozenset(),
@@ -180,7 +181,5 @@ class ManifestState:
     def _allayed(self) -> list[str]:
         """The doubts about threads that some delivery claims by now."""
         open_ones = [each for each in self.adoptable if self.rows[each].outcome is None]
-        if not open_ones:
-            return []
         claimed = {row.outcome for row in self.rows.values() if isinstance(row.outcome, str)}
         return [each for each in open_ones if claimed.issuperset(self.doubts[each])]

@@ -67,8 +67,14 @@ class CatchUp:
         if self.lister.failed is not None:
             self._remember_part(look, history)
             return
-        self._check_account(look, history)
-        self._check_born(look)
+        if history.must_show and not look.count:
+            self._check_account(look, history)
+        if self.manifest.is_unborn and look.shows_ours:
+            # It may have been removed.
+            raise SurroundingsError(
+                f"there is no {self.manifest.where}, and this account has sent messages: bring the "
+                "branch back, or say `message-runner unlock --rewritten` to begin a new one"
+            )
         claimed = claim(unknown, look.kept.values()) if unknown else {}
         for delivery_id, thread in claimed.items():
             self.manifest.settle(delivery_id, Sent(thread), "found")
@@ -108,7 +114,7 @@ class CatchUp:
         due = [each for each in planned.deliveries if isinstance(each.recipients, InThread)]
         adoptions = list(replies.find_adopted_replies(due, self.threads, history.replies))
         ids = self.manifest.adopt((each.delivery, each.sent) for each in adoptions)
-        self._note(ids, adoptions)
+        self.adopted.update(zip(ids, (each.sent.created for each in adoptions), strict=True))
         self.known_replies = self.manifest.history().replies
 
     def place_of(self, delivery: Delivery) -> Place | None:
@@ -143,8 +149,6 @@ class CatchUp:
 
     def _check_account(self, look: Look, history: History) -> None:
         """Refuse a token whose account has no thread at all, where the manifest knows some."""
-        if look.count or not history.must_show:
-            return
         # The list may only be late.
         self.lister.pace.wait_until(look.begun_s + LOOKS * self.settle_s)
         page = self.lister.threads({})
@@ -153,14 +157,6 @@ class CatchUp:
                 f"{self.manifest.where} knows {len(history.must_show):,} threads, and the "
                 "token's account has none: use the token of the account that sent them, or another "
                 "--manifest"
-            )
-
-    def _check_born(self, look: Look) -> None:
-        """Refuse to begin a branch for an account that has sent: it may have been removed."""
-        if self.manifest.is_unborn and look.shows_ours:
-            raise SurroundingsError(
-                f"there is no {self.manifest.where}, and this account has sent messages: bring the "
-                "branch back, or say `message-runner unlock --rewritten` to begin a new one"
             )
 
     def _ask_again(self, look: Look, history: History) -> list[Thread]:
@@ -195,14 +191,10 @@ class CatchUp:
             shows_ours=look.shows_ours,
             is_long=look.count > _LONG,
         )
-        self._note(ids, adoptions)
+        self.adopted.update(zip(ids, (each.sent.created for each in adoptions), strict=True))
 
     def _remember_part(self, look: Look, history: History) -> None:
         """Keep what a list that broke off showed: the next run goes on from there."""
         if look.cursor > (history.cursor or BEGINNING):
             rest = [*look.rest, *map(remembered, look.kept.values())]
             self.manifest.catch_up(cursor=look.cursor, rest=rest, is_part=True)
-
-    def _note(self, ids: Sequence[str], adoptions: Sequence[Adoption]) -> None:
-        for delivery_id, each in zip(ids, adoptions, strict=True):
-            self.adopted[delivery_id] = each.sent.created

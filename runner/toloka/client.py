@@ -239,13 +239,11 @@ class _Session(requests.Session):
 class _Adapter(requests.adapters.HTTPAdapter):
     """Makes connections whose answers end, and which send only what may be sent."""
 
-    def __init__(self, permit: Permit | None) -> None:
-        super().__init__()
-        self._permit = permit
+    permit: Permit | None = None
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        pool.ConnectionCls = bounded(pool.ConnectionCls, cast("Hashable", self._permit))
+        pool.ConnectionCls = bounded(pool.ConnectionCls, cast("Hashable", self.permit))
         pool.conn_kw["socket_options"] = SOCKET_OPTIONS
         return pool
 
@@ -263,8 +261,10 @@ class _PerThread(threading.local):
         # The environment was asked already, and a `.netrc` entry would replace the credentials.
         self.session.trust_env = False
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = _Adapter()
+        adapter.permit = permit
         for scheme in ("https://", "http://"):
-            self.session.mount(scheme, _Adapter(permit))
+            self.session.mount(scheme, adapter)
         self.session.headers["User-Agent"] = f"message-runner/{__version__}"
         self.session.headers["Accept"] = "application/json"
         # What is not compressed cannot be a bomb.
