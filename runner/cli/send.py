@@ -207,7 +207,7 @@ def _carry_out(
         policy=prepared.policy,
         jobs=connection.pacing.jobs,
         settle_s=connection.pacing.settle_s,
-        catches_up=not connection.settings.target.is_local,
+        catches_up=connection.settings.target.url is not None,
         other_messages=prepared.find_others,
         limit=limit,
         only=only,
@@ -235,7 +235,7 @@ def _show_report(settings: Settings, prepared: Checked, report: RunResult, volum
         click.echo(f"{len(refusals) - len(few):,} more refusals (-v shows all)", err=True)
     for line in (*loud_lines(report.results, verbose=volume.verbose), *report.notes):
         click.echo(printable(line), err=True)
-    place = " on the local emulator" if settings.target.is_local else ""
+    place = " on the local emulator" if settings.target.url is None else ""
     said = summary_line(report.results, dry_run=False)
     click.echo(f"{said}{place}; manifest: {settings.shown_manifest}")
 
@@ -244,7 +244,7 @@ def _agreed(settings: Settings, planned: Plan, test_to: str | None) -> bool:
     """Ask on a terminal before anything goes to a remote target; a CI job has nobody to ask."""
     streams: tuple[TextIO | None, ...] = (sys.stdin, sys.stderr)
     has_terminal = all(stream is not None and stream.isatty() for stream in streams)
-    if settings.target.is_local or not has_terminal or not planned.deliveries:
+    if settings.target.url is None or not has_terminal or not planned.deliveries:
         return True
     if test_to is not None:
         what = f"{plural(len(planned.messages), 'test message')} to {test_to}"

@@ -98,7 +98,7 @@ class Manifest:
     def history(self) -> History:
         """What the manifest knows by now: the same value until something more is recorded."""
         with self._lock:
-            if self._history is None:
+            if self._history is None or self._history.facts != self.facts:
                 self._history = replace(self._state.history(), facts=self.facts)
             elif self._is_dated:
                 self._history = replace(self._history, **self._state.looks())
@@ -163,7 +163,7 @@ class Manifest:
         """Take in what others have written meanwhile."""
         with self._lock:
             take()
-            self._note_fact()
+            self.facts += 1
         claimed = [delivery for _, delivery in list(self._claimed.values())]
         self._overtaken |= {each.message.id for each in claimed if self._is_reached(each)}
 
@@ -316,11 +316,7 @@ class Manifest:
             self._is_dated = True
             # A look changes also from where on what is unknown is looked for.
             if not kind.is_of_run or self._state.pending:
-                self._note_fact()
-
-    def _note_fact(self) -> None:
-        self._history = None
-        self.facts += 1
+                self.facts += 1
 
     def _is_reached(self, delivery: Delivery) -> bool:
         reached = self.history().reached((delivery.message.id, delivery.message.revision))

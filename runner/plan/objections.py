@@ -58,18 +58,6 @@ def _find_faults(
             f"{recipients.select_type or 'a reply'}",
             f"write `revision: {message.revision + 1}` to send it anew",
         )
-    yield from _find_lower_revision(planned, history)
-    if isinstance(recipients, InThreads) and recipients.message not in history.threads:
-        name = recipients.message
-        if is_gone(name):
-            what = f'there is no message "{name}" to reply to'
-            yield Fault(("reply_to",), what, "write the id of a message of yours")
-    if planned.deliveries:
-        yield from _find_policy_breaches(planned, policy)
-
-
-def _find_lower_revision(planned: PlannedMessage, history: History) -> Iterator[Fault]:
-    message = planned.message
     revisions = [revision for name, revision in history.by_identity if name == message.id]
     newest = max(revisions, default=0)
     if newest > message.revision and planned.deliveries:
@@ -78,6 +66,13 @@ def _find_lower_revision(planned: PlannedMessage, history: History) -> Iterator[
             f"revision {newest} of {message.id} went out, and this is revision {message.revision}",
             f"write `revision: {newest}`, or `revision: {newest + 1}` to send it anew",
         )
+    if isinstance(recipients, InThreads) and recipients.message not in history.threads:
+        name = recipients.message
+        if is_gone(name):
+            what = f'there is no message "{name}" to reply to'
+            yield Fault(("reply_to",), what, "write the id of a message of yours")
+    if planned.deliveries:
+        yield from _find_policy_breaches(planned, policy)
 
 
 def _find_twins(plan: Plan) -> Twins:

@@ -136,7 +136,6 @@ class Renderer(AbstractContextManager["Renderer"]):
                 break
             if complaints.are_enough or len(problems) >= _MAX_PROBLEMS:
                 break
-        problems += complaints.problems()
         self.left_out[shown(path)] = left_out
         problems += complaints.problems()
         problems += find_faults_of_all(

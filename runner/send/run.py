@@ -19,7 +19,7 @@ from runner.plan.quota import fit
 from runner.send.catch_up import CatchUp
 from runner.send.folders import file_threads, find_unfiled
 from runner.send.lists import Lister, Lists
-from runner.send.sender import Deliver, Sender
+from runner.send.sender import Sender
 from runner.send.tally import Halt, RunResult, Tally, exit_code
 from runner.send.unknown import UnknownOutcomes
 from runner.send.workers import ATTEMPTS, Workers
@@ -29,8 +29,7 @@ from runner.toloka.pace import Pace, Stopped
 class Toloka(Lists, Protocol):
     """What a run needs of the wire."""
 
-    @property
-    def deliver(self) -> Deliver: ...
+    def deliver(self, delivery: Delivery) -> Outcome: ...
 
     @property
     def server_ahead_s(self) -> float: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 # A request is a little later on the wire than here: no second there may hold more than the rate.
 _WINDOW_S = 1.02
@@ -16,22 +16,6 @@ _STEP_S = 0.1
 
 GRACE_S = 5.0
 """How long what is in flight may take after a signal."""
-
-
-def wait_for(
-    workers: Sequence[threading.Thread],
-    stop: threading.Event,
-    on_poll: Callable[[], object] = lambda: None,
-) -> None:
-    """Wait until the workers end, or for so long after a stop as what is in flight may take."""
-    stopped_at_s: float | None = None
-    while alive := [worker for worker in workers if worker.is_alive()]:
-        alive[0].join(_STEP_S)
-        on_poll()
-        if stop.is_set():
-            stopped_at_s = stopped_at_s or time.monotonic()
-            if time.monotonic() - stopped_at_s > GRACE_S:
-                return
 
 
 class Stopped(Exception):
