@@ -89,7 +89,7 @@ class Renderer(AbstractContextManager["Renderer"]):
         sources = find_templates(spec) if has_templates or spec.for_each else ()
         if spec.for_each is not None:
             return tuple(self._rows(spec, sources, spec.for_each))
-        (rendered,) = self._rendered(spec, sources, [None])
+        (rendered,) = self._rendered(spec, sources, [None]) if sources else ({},)
         return (_Rendering(spec, rendered).message(),)
 
     def _started(self) -> Templates:
