@@ -464,21 +464,6 @@ def test_a_429_for_years_ends_the_run(
     assert toloka.posts == ["message"]
 
 
-def test_a_server_that_is_busy_for_every_message_is_not_asked_for_each(
-    project: Project, toloka: Toloka, server: Scripted
-) -> None:
-    names = [f"message {number:03}" for number in range(200)]
-    write_messages(project, names)
-    busy = answer(429, {"code": "X"}, {"Retry-After": "0"})
-    toloka.says = dict.fromkeys(names, busy)
-    shown, cost = send(project, server.url, "--jobs", "2")
-    check_cheap(cost)
-    assert shown.code == 75, shown.err
-    assert 60 <= len(toloka.posts) <= 70
-    assert {"not_tried"} <= set(statuses(project))
-    assert "sent" not in statuses(project)
-
-
 def test_a_429_with_nonsense_is_waited_for_as_one_without(
     project: Project, toloka: Toloka, server: Scripted
 ) -> None:
