@@ -17,8 +17,8 @@ _CATCH_UP_S = 0.05
 _STEP_S = 0.1
 
 
-GRACE_S = 5.0
-"""How long what is in flight may take after a signal."""
+GRACE_S = 4.0
+"""How long what is in flight may take after a signal: within five seconds all is recorded."""
 
 
 def wait_for(
