@@ -26,10 +26,9 @@ from runner.errors import ExitCode, MessagesError, MovedError, Place, Problem, S
 from runner.manifest.times import now_s
 from runner.plan.plan import Key, Plan
 from runner.plan.planfile import find_moved, read_plan_file
-from runner.prepare import Prepared, Selection, prepare
+from runner.prepare import Checked, Selection, prepare
 from runner.report.progress import Progress
 from runner.report.text import loud_lines, run_lines, summary_line
-from runner.send.lists import Lister
 from runner.send.run import Run, RunOptions
 from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
@@ -140,7 +139,7 @@ def _send(
 
 
 def _carry_through(
-    settings: Settings, pacing: Pacing, prepared: Prepared, scope: Scope, volume: Volume
+    settings: Settings, pacing: Pacing, prepared: Checked, scope: Scope, volume: Volume
 ) -> tuple[Connection, RunResult | None]:
     """Run, anew as often as another machine is quicker and the time to wait is not up."""
     until_s = now_s() + scope.lock_timeout
@@ -154,7 +153,7 @@ def _carry_through(
 
 
 def _run(
-    connection: Connection, prepared: Prepared, scope: Scope, volume: Volume
+    connection: Connection, prepared: Checked, scope: Scope, volume: Volume
 ) -> RunResult | None:
     """Plan, ask, and send; None where somebody said no."""
     settings, history = connection.settings, connection.manifest.history()
@@ -169,11 +168,18 @@ def _run(
         return None
     with closing(Progress(sys.stderr, is_quiet=volume.quiet)) as progress:
         if scope.test_to is not None:
-            return _carry_out_test(connection, prepared, scope.test_to, progress)
+            return carry_out_trial(
+                trial_messages(prepared.messages, scope.test_to),
+                connection.manifest,
+                connection.client,
+                connection.pace,
+                jobs=connection.pacing.jobs,
+                on_progress=progress,
+            )
         return _carry_out(connection, prepared, planned, scope.limit, only, progress)
 
 
-def _reviewed(settings: Settings, prepared: Prepared, planned: Plan, path: Path) -> frozenset[Key]:
+def _reviewed(settings: Settings, prepared: Checked, planned: Plan, path: Path) -> frozenset[Key]:
     """What the plan file lets pass; raises `MessagesError` for whatever moved since."""
     file = read_plan_file(path)
     moved = find_moved(file, planned, settings.target_name)
@@ -191,7 +197,7 @@ def _reviewed(settings: Settings, prepared: Prepared, planned: Plan, path: Path)
 
 def _carry_out(
     connection: Connection,
-    prepared: Prepared,
+    prepared: Checked,
     planned: Plan,
     limit: int | None,
     only: frozenset[Key] | None,
@@ -214,24 +220,7 @@ def _carry_out(
     ).carry_out()
 
 
-def _carry_out_test(
-    connection: Connection,
-    prepared: Prepared,
-    toloker: str,
-    progress: Callable[[int, int], None],
-) -> RunResult:
-    return carry_out_trial(
-        trial_messages(prepared.messages, toloker),
-        connection.manifest,
-        connection.client.deliver,
-        connection.pace,
-        lister=Lister(connection.manifest, connection.client, connection.pace),
-        jobs=connection.pacing.jobs,
-        on_progress=progress,
-    )
-
-
-def _show_report(settings: Settings, prepared: Prepared, report: RunResult, volume: Volume) -> None:
+def _show_report(settings: Settings, prepared: Checked, report: RunResult, volume: Volume) -> None:
     if not volume.quiet:
         for line in run_lines(report.results, verbose=volume.verbose):
             click.echo(line)

@@ -28,7 +28,7 @@ def find_objections(
     `is_gone` tells whether a message id of the manifest has no file any more; `may_repeat` are the
     ids of the messages that may have the words of another one.
     """
-    twins = _find_twins(plan)
+    twins = _find_twins(plan) if len(plan.messages) > 1 else {}
     return [
         (planned.message, fault)
         for planned in plan.messages
@@ -70,7 +70,7 @@ def _find_faults(
 
 def _find_lower_revision(planned: PlannedMessage, history: History) -> Iterator[Fault]:
     message = planned.message
-    revisions = [revision for name, revision in history.identities if name == message.id]
+    revisions = [revision for name, revision in history.by_identity if name == message.id]
     newest = max(revisions, default=0)
     if newest > message.revision and planned.deliveries:
         yield Fault(
@@ -120,7 +120,7 @@ def find_renamed(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
 
     They have the topic of a message whose file is gone, and some of its people.
     """
-    known, topics = {message for message, _ in plan.history.identities}, plan.history.topics
+    known, topics = {message for message, _ in plan.history.by_identity}, plan.history.topics
     found: list[Objection] = []
     for planned in plan.messages:
         message = planned.message
