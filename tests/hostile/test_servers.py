@@ -12,7 +12,6 @@ import re
 import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 import zlib
@@ -691,35 +690,19 @@ def test_a_list_of_many_threads_some_of_them_long_is_read_to_its_end(
 # --- over TLS, as the real one --------------------------------------------------------------------
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A certificate for this machine, with its key, in one file."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl here to make a certificate with")
-    file = tmp_path / "certificate.pem"
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", file)
-    name = ("-subj", "/CN=here", "-addext", "subjectAltName=IP:127.0.0.1")
-    made = ("openssl", "req", "-x509", "-days", "2", *key, *name)
-    done = subprocess.run(made, capture_output=True, check=True, timeout=60)
-    file.write_bytes(file.read_bytes() + done.stdout)
-    return file
-
-
 def test_the_time_of_an_answer_is_bounded_over_tls_too(
     certificate: Path, project: Project, toloka: Toloka
 ) -> None:
-    server = Scripted(toloka)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    server._server.socket = context.wrap_socket(server._server.socket, server_side=True)
+    server = Scripted(toloka, certificate=certificate)
     names = [name for pair in zip(SLOW, GOOD, strict=False) for name in pair]
     write_messages(project, names)
     toloka.says, toloka.breaks_list = SLOW, True
-    url = server.url.replace("http:", "https:")
     quick = ("--timeout", "2", "--settle", "0", "--results", "results.json")
     environ = {"TOLOKA_TOKEN": TOKEN, "REQUESTS_CA_BUNDLE": str(certificate)}
     with server:
-        shown, cost = run_limited("send", "--target", url, *quick, cwd=project.root, env=environ)
+        shown, cost = run_limited(
+            "send", "--target", server.url, *quick, cwd=project.root, env=environ
+        )
     check_cheap(cost)
     assert dict(zip(names, statuses(project), strict=True)) == {
         name: "unknown" if name in SLOW else "sent" for name in names
