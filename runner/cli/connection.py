@@ -6,7 +6,7 @@ import os
 import secrets
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -124,7 +124,7 @@ def has_token(settings: Settings) -> bool:
 def open_client(
     settings: Settings,
     pacing: Pacing,
-    pace: Callable[[], object] | None = None,
+    pace: Pace | None = None,
     permit: Permit | None = None,
 ) -> Iterator[tuple[Client, str]]:
     """Open the target, and give its client and the name that the manifest has for it."""

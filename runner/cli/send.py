@@ -15,6 +15,7 @@ import click
 
 from runner.cli import options
 from runner.cli.connection import Connection, open_connection
+from runner.cli.ending import end_at_once
 from runner.cli.manifests import LOCK_TIMEOUT_S
 from runner.cli.options import FILE, Speed, Volume, Where
 from runner.cli.plan import Outputs, show_plan
@@ -257,7 +258,7 @@ def _asked(question: str) -> bool:
     """Ask; Ctrl-C and a SIGTERM end the program here at once, for nothing is on its way yet."""
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, end_at_once)
     try:
         return click.confirm(question, err=True)
     finally:

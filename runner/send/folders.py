@@ -8,6 +8,7 @@ from runner.manifest.history import Attempt, History
 from runner.model import Busy, Message, NoRecipients, NotConnected, Outcome, Rejected, Sent, Unknown
 from runner.send.tally import Halt
 from runner.send.workers import Workers
+from runner.toloka.responses import reason_to_stop
 
 Unfiled = tuple[Attempt, tuple[str, ...]]
 """A thread that was sent, and the folders that it is not in yet."""
@@ -41,8 +42,8 @@ def file_threads(
         outcome = workers.call(lambda: add(attempt.thread_id or "", folders), repeats)
         if isinstance(outcome, Sent):
             note(attempt, folders)
-        elif isinstance(outcome, Rejected) and outcome.is_about_credentials:
-            workers.stop(Halt.CREDENTIALS, f"Toloka refused the token: {outcome.detail}")
+        elif isinstance(outcome, Rejected) and (reason := reason_to_stop(outcome)):
+            workers.stop(Halt.SURROUNDINGS, reason)
         else:
             workers.tally.unfiled.append(outcome)
         return ()

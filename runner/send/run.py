@@ -178,8 +178,7 @@ class Run:
         return self._is_anchored
 
     def _must_stop(self) -> bool:
-        halt = self._tally.halt
-        return self._pace.stop.is_set() or halt in (Halt.CREDENTIALS, Halt.SURROUNDINGS)
+        return self._pace.stop.is_set() or self._tally.halt is Halt.SURROUNDINGS
 
     def _plan(self) -> Plan:
         """What is due now; planned again only where something has changed."""

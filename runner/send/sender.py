@@ -22,6 +22,7 @@ from runner.model import (
 from runner.send.tally import Halt
 from runner.send.workers import Workers
 from runner.toloka.pace import Stopped
+from runner.toloka.responses import reason_to_stop
 
 _BAD_RECIPIENTS = "INCORRECT_RECIPIENTS"
 
@@ -93,8 +94,8 @@ class Sender:
     def _refused(
         self, delivery: Delivery, delivery_id: str, outcome: Rejected
     ) -> Sequence[Delivery]:
-        if outcome.is_about_credentials:
-            self.workers.stop(Halt.CREDENTIALS, outcome.detail)
+        if reason := reason_to_stop(outcome):
+            self.workers.stop(Halt.SURROUNDINGS, reason)
             return ()
         parts = _parts(delivery, outcome)
         if not parts:

@@ -12,7 +12,6 @@ from runner.model import Delivery, Outcome, Rejected, Result
 class Halt(Enum):
     """Why a run stopped before its end."""
 
-    CREDENTIALS = "credentials"
     SURROUNDINGS = "surroundings"
     QUOTA = "quota"
     OUTAGE = "outage"
@@ -52,7 +51,7 @@ class RunResult:
 
 def exit_code(halt: Halt | None, *, unknown: bool, later: bool, refused: bool) -> ExitCode:
     """What a CI job should do next; where several hold, the first of them."""
-    if halt in (Halt.CREDENTIALS, Halt.SURROUNDINGS):
+    if halt is Halt.SURROUNDINGS:
         return ExitCode.SURROUNDINGS
     if unknown:
         return ExitCode.UNKNOWN
