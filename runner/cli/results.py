@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from runner.cli.options import Where
+from runner.cli.options import Record, Where
 from runner.cli.settings import Settings, load_settings
 from runner.errors import ExitCode, Problem, RunnerError, SurroundingsError
 from runner.files import append_text
 from runner.model import Result
-from runner.report.results import results_document, write_results
+from runner.report.results import outputs_text, results_document, write_results
 from runner.report.summary import failure_markdown
 from runner.wording import printable
 
@@ -23,7 +23,7 @@ Finish = Callable[[Sequence[Result], int], int]
 
 @contextmanager
 def results_file(
-    path: Path | None, where: Where, *, dry_run: bool
+    record: Record, where: Where, *, dry_run: bool
 ) -> Iterator[tuple[Settings, Finish]]:
     """Load the settings, and write the results file at once and again with what the run came to.
 
@@ -38,11 +38,13 @@ def results_file(
     def write(results: Sequence[Result], code: int) -> int:
         nonlocal last
         last = code
-        if path is not None:
-            document = results_document(
-                results, target=target, manifest=manifest, dry_run=dry_run, exit_code=int(code)
-            )
-            write_results(path, document)
+        document = results_document(
+            results, target=target, manifest=manifest, dry_run=dry_run, exit_code=int(code)
+        )
+        if record.results is not None:
+            write_results(record.results, document)
+        if record.outputs is not None:
+            append_text(record.outputs, outputs_text(document))
         return int(code)
 
     try:

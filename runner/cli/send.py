@@ -16,7 +16,7 @@ import click
 from runner.cli import options
 from runner.cli.connection import Connection, open_connection
 from runner.cli.manifests import LOCK_TIMEOUT_S
-from runner.cli.options import FILE, Speed, Volume, Where
+from runner.cli.options import FILE, Record, Speed, Volume, Where
 from runner.cli.plan import Outputs, show_plan
 from runner.cli.results import results_file, show_warnings
 from runner.cli.selection import selection
@@ -54,7 +54,7 @@ class Scope:
 @selection
 @options.where
 @options.speed
-@options.results
+@options.record
 @click.option("--dry-run", is_flag=True, help="Do what `plan` does: send nothing.")
 @partial(
     options.bundle,
@@ -91,7 +91,7 @@ def send(
     selection: Selection,
     where: Where,
     speed: Speed,
-    results: Path | None,
+    record: Record,
     dry_run: bool,
     scope: Scope,
     volume: Volume,
@@ -109,19 +109,19 @@ def send(
     if dry_run and (is_planned or is_test or scope.limit is not None):
         raise click.UsageError("--dry-run goes without --plan, --limit and --test-to")
     if dry_run:
-        return show_plan(selection, where, Outputs(results=results), volume)
-    return _send(selection, where, speed, results, scope, volume)
+        return show_plan(selection, where, record, Outputs(), volume)
+    return _send(selection, where, speed, record, scope, volume)
 
 
 def _send(
     selection: Selection,
     where: Where,
     speed: Speed,
-    results: Path | None,
+    record: Record,
     scope: Scope,
     volume: Volume,
 ) -> int:
-    with results_file(results, where, dry_run=False) as (settings, finish):
+    with results_file(record, where, dry_run=False) as (settings, finish):
         settings.refuse_silent_ci()
         prepared = prepare(selection, settings.config)
         for said in prepared.left_out:

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from runner import clock
 from runner.errors import SurroundingsError
@@ -54,6 +55,18 @@ def _entry(result: Result) -> dict[str, object]:
     if result.delivery is not None:
         entry["delivery"] = result.delivery
     return entry
+
+
+def outputs_text(document: Mapping[str, Any]) -> str:
+    """Write what a document comes to as `name=value`: of two lines with one name the later counts."""
+    count: Mapping[str, int] = document["summary"]
+    values = {
+        "planned": count.get("planned", 0),
+        "sent": count.get("sent", 0),
+        "failed": count.get("rejected", 0) + count.get("unknown", 0) + count.get("in_doubt", 0),
+        "has_changes": document["has_changes"],
+    }
+    return "".join(f"{name}={json.dumps(value)}\n" for name, value in values.items())
 
 
 def write_results(path: Path, document: Mapping[str, object]) -> None:
