@@ -23,6 +23,7 @@ from runner.cli.selection import selection
 from runner.cli.settings import Pacing, Settings, load_pacing
 from runner.errors import ExitCode, MessagesError, MovedError, Place, Problem, SurroundingsError
 from runner.manifest.times import now_s
+from runner.manifest.told import describe
 from runner.plan.plan import Key, Plan
 from runner.plan.planfile import find_moved, read_plan_file
 from runner.prepare import Prepared, Selection, prepare
@@ -165,6 +166,8 @@ def _run(
         check_reviewed(settings.config, prepared.sources, has_variables=prepared.has_variables)
     planned, warnings = prepared.plan(history)
     show_warnings(warnings)
+    for each in history.unknown if volume.verbose else ():
+        volume.log(printable(f"looked for: {describe(each, history)}"))
     only = None
     if scope.plan_path is not None:
         only = _reviewed(settings, prepared, planned, scope.plan_path)
