@@ -271,4 +271,6 @@ class Result:
     action: Action = "compose"
     thread_id: str | None = None
     delivery: str | None = None
+    run: str | None = None
+    """The run that tried what is unknown."""
     error: str | None = None

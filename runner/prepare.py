@@ -21,7 +21,7 @@ from runner.plan.objections import find_objections, find_renamed
 from runner.plan.plan import Plan, Policy
 from runner.render.lint import Level, find_lint
 from runner.render.messages import Renderer
-from runner.render.partials import PARTIALS_NAME, partial_texts
+from runner.render.partials import PARTIALS_NAME, partial_files, partial_texts
 from runner.render.variables import unused_names
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.idlist import load_ids
@@ -152,6 +152,10 @@ class Prepared:
     policy: Policy
     is_gone: Callable[[str], bool]
     """Tells, for an id of the manifest, whether no file has it any more."""
+    sources: tuple[Path, ...]
+    """Every file that they came from, and those that templates can include."""
+    has_variables: bool
+    """Whether the command line gave any."""
     find_others: Callable[[], tuple[Message, ...]]
     """Gives the messages under the messages root that were not selected, as far as they are valid."""
 
@@ -217,8 +221,22 @@ def prepare(selection: Selection, config: Config) -> Prepared:
         left_out=checked.left_out,
         policy=checked.policy,
         is_gone=_gone_ids(checked.specs, config.messages_root),
+        sources=tuple(_sources(checked, config)),
+        has_variables=bool(selection.assignments or selection.var_files),
         find_others=partial(_find_others, selection, config, checked.specs),
     )
+
+
+def _sources(checked: Checked, config: Config) -> Iterator[Path]:
+    yield from map(Path, checked.files)
+    if config.file is not None:
+        yield Path(config.file.path)
+    for spec in checked.specs:
+        yield from filter(None, (spec.for_each, spec.recipients_file))
+    for name in _suppress_lists(config):
+        yield config.project / name
+    if config.messages_root is not None:
+        yield from partial_files(config.messages_root / PARTIALS_NAME)
 
 
 def _find_others(
@@ -235,16 +253,21 @@ def _find_others(
 def load_policy(config: Config) -> Policy:
     """Load the policy and the suppression list; raises `SurroundingsError`."""
     policy = config.section("policy")
-    given = config.data.get("suppress", [])
+    is_one = isinstance(config.data.get("suppress"), str)
     suppressed: list[str] = []
-    for index, name in enumerate([given] if isinstance(given, str) else cast("list[str]", given)):
-        pointer: Pointer = ("suppress",) if isinstance(given, str) else ("suppress", index)
+    for index, name in enumerate(_suppress_lists(config)):
+        pointer: Pointer = ("suppress",) if is_one else ("suppress", index)
         suppressed += _load_suppressed(config, name, pointer)
     return Policy(
         allow_all=policy.get("allow_all", True) is True,
         max_recipients=cast("int | None", policy.get("max_recipients")),
         suppressed=frozenset(map(str.casefold, suppressed)),
     )
+
+
+def _suppress_lists(config: Config) -> list[str]:
+    given = config.data.get("suppress", [])
+    return [given] if isinstance(given, str) else cast("list[str]", given)
 
 
 def _load_suppressed(config: Config, name: str, pointer: Pointer) -> tuple[str, ...]:

@@ -23,11 +23,13 @@ from runner.cli.selection import selection
 from runner.cli.settings import Pacing, Settings, load_pacing
 from runner.errors import ExitCode, MessagesError, MovedError, Place, Problem, SurroundingsError
 from runner.manifest.times import now_s
+from runner.manifest.told import describe
 from runner.plan.plan import Key, Plan
 from runner.plan.planfile import find_moved, read_plan_file
 from runner.prepare import Prepared, Selection, prepare
 from runner.report.progress import Progress
 from runner.report.text import loud_lines, run_lines, summary_line
+from runner.reviewed import check_reviewed
 from runner.send.lists import Lister
 from runner.send.run import Run, RunOptions
 from runner.send.tally import RunResult
@@ -159,8 +161,13 @@ def _run(
     settings, history = connection.settings, connection.manifest.history()
     if history.stopped is not None:
         raise SurroundingsError(f"{history.stopped}; `message-runner stop --lift` ends that")
+    if not settings.target.is_local:
+        # Here, because the wait for this run's turn may have been long.
+        check_reviewed(settings.config, prepared.sources, has_variables=prepared.has_variables)
     planned, warnings = prepared.plan(history)
     show_warnings(warnings)
+    for each in history.unknown if volume.verbose else ():
+        volume.log(printable(f"looked for: {describe(each, history)}"))
     only = None
     if scope.plan_path is not None:
         only = _reviewed(settings, prepared, planned, scope.plan_path)

@@ -200,7 +200,7 @@ def _find_done(message: Message, reached: Reached, history: History) -> Iterator
         found = Delivery(message=message, recipients=part)
         done = result_of(found, status, delivery_id=delivery, error=why)
         thread_id = attempt.thread_id or attempt.in_thread
-        yield replace(done, digest=attempt.digest, thread_id=thread_id)
+        yield replace(done, digest=attempt.digest, thread_id=thread_id, run=attempt.run)
 
 
 def _state_of(attempt: Attempt, message: Message, history: History) -> tuple[Status, str | None]:
