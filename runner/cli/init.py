@@ -79,7 +79,7 @@ def init(folder: Path, ci: str, approval: str, branch: str | None) -> int:
     workflow = None
     if ci in PLACES:
         workflow = Workflow(ci, approval, branch, folder.absolute().resolve().name)
-    for line in _set_up(folder, workflow):
+    for line in _set_up(folder, branch, workflow):
         click.echo(line)
     click.echo("\nNext:")
     for number, step in enumerate(_next_steps(folder, workflow), start=1):
@@ -87,10 +87,10 @@ def init(folder: Path, ci: str, approval: str, branch: str | None) -> int:
     return ExitCode.DONE
 
 
-def _set_up(folder: Path, workflow: Workflow | None) -> Iterator[str]:
+def _set_up(folder: Path, branch: str, workflow: Workflow | None) -> Iterator[str]:
     root = _messages_root(folder)
     schema = folder / "schemas" / "message.schema.json"
-    yield from _new(folder / CONFIG_NAME, _template("runner.yaml"))
+    yield from _new(folder / CONFIG_NAME, _template("runner.yaml").replace("@BRANCH@", branch))
     if _has_messages(root):
         yield f"kept {shown(root)}/, which has messages"
     else:

@@ -81,7 +81,7 @@ class Runner:
         for step in steps:
             assert "if" not in step, "there is no logic in a job"
             if "uses" in step:
-                act = self.actions.get(step["uses"].split("@")[0], lambda _: None)
+                act = self.actions.get(step["uses"].split("@")[0], str)
                 act({name: self.resolved(value) for name, value in step.get("with", {}).items()})
             elif self._run_step(step, env or {}):
                 break
