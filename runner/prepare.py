@@ -17,7 +17,7 @@ from runner.errors import Fault, MessagesError, Place, Pointer, Problem, Surroun
 from runner.manifest.history import History
 from runner.model import InThread, Message, Rejected
 from runner.plan.build import build_plan
-from runner.plan.objections import find_objections, find_renamed
+from runner.plan.objections import find_missed, find_objections, find_renamed
 from runner.plan.plan import Plan, Policy
 from runner.render.lint import Level, find_lint
 from runner.render.messages import Renderer
@@ -172,10 +172,9 @@ class Prepared:
         may_repeat = {spec.id for spec in self.specs if "same-words" in spec.lint}
         objections = find_objections(plan, self.policy, self.is_gone, may_repeat)
         problems = [self.problem(message, fault) for message, fault in objections]
-        if not problems:
-            renamed = find_renamed(plan, self.is_gone)
-            warnings = [self.problem(message, fault) for message, fault in renamed]
-            problems += [replace(each, severity="warning") for each in warnings]
+        to_warn_of = find_missed(plan) + ([] if problems else find_renamed(plan, self.is_gone))
+        warnings = [self.problem(message, fault) for message, fault in to_warn_of]
+        problems += [replace(each, severity="warning") for each in warnings]
         problems += self.warnings
         for planned in plan.messages:
             if planned.deliveries:

@@ -18,6 +18,7 @@ from runner.cli.selection import selection
 from runner.errors import ExitCode, MessagesError
 from runner.files import append_text
 from runner.model import Result
+from runner.plan.needs import find_needs
 from runner.plan.plan import Plan
 from runner.plan.planfile import plan_document
 from runner.plan.quota import fit
@@ -101,7 +102,8 @@ def show_plan(
                 warnings=warnings,
             )
             append_text(outputs.summary, markdown)
-        code = finish(results, ExitCode.DONE)
+        needs = find_needs(planned, looks=not settings.target.is_local)
+        code = finish(results, ExitCode.DONE, needs)
     if outputs.output_format == "text":
         _show(planned, results, quota_notes, volume)
     volume.log(f"target: {settings.shown_target}\nmanifest: {truth.told}")

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -24,6 +24,7 @@ from runner.cli.settings import Pacing, Settings, load_pacing
 from runner.errors import ExitCode, MessagesError, MovedError, Place, Problem, SurroundingsError
 from runner.manifest.times import now_s
 from runner.manifest.told import describe
+from runner.plan.needs import find_needs
 from runner.plan.plan import Key, Plan
 from runner.plan.planfile import find_moved, read_plan_file
 from runner.prepare import Prepared, Selection, prepare
@@ -135,7 +136,8 @@ def _send(
             return finish((), ExitCode.SURROUNDINGS)
         # The file first: whoever reads what is printed may go away, as `head` does.
         try:
-            return finish(report.results, connection.exit_code(report.exit_code))
+            code = connection.exit_code(report.exit_code)
+            return finish(report.results, code, report.needs)
         finally:
             _show_report(settings, prepared, report, volume)
 
@@ -175,7 +177,9 @@ def _run(
         return None
     with closing(Progress(sys.stderr, is_quiet=volume.quiet)) as progress:
         if scope.test_to is not None:
-            return _carry_out_test(connection, prepared, scope.test_to, progress)
+            report = _carry_out_test(connection, prepared, scope.test_to, progress)
+            needs = find_needs(planned, looks=not settings.target.is_local)
+            return replace(report, needs=needs)
         return _carry_out(connection, prepared, planned, scope.limit, only, progress)
 
 

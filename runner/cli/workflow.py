@@ -23,10 +23,11 @@ _UNPINNED = (
     'install instead, such as pip install{} message-runner==VERSION" >&2; exit 1'
 )
 _DUE = {
-    "github": "github.ref == 'refs/heads/{}' && needs.plan.outputs.action_needed == 'true'",
+    "github": "github.ref == 'refs/heads/{}' &&\n      "
+    "needs.plan.outputs.action_needed == 'true' && needs.plan.outputs.due_at == ''",
     "gitlab": '$CI_COMMIT_BRANCH == "{}"',
 }
-_ASKED = {"github": " && inputs.digest != ''", "gitlab": " && $DIGEST"}
+_ASKED = {"github": " &&\n      inputs.digest != ''", "gitlab": " && $DIGEST"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def load_workflow(path: Path) -> dict[str, Any]:
 
 def is_so(condition: str, context: Mapping[str, str]) -> bool:
     """Whether a condition holds, of GitHub's or of GitLab's; a name that nothing gives is empty."""
-    for part in condition.split("&&"):
+    for part in condition.replace("\n", " ").split("&&"):
         compared = _COMPARED.fullmatch(part)
         if compared is None:
             value = context.get(part.strip(), "") != ""
