@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,18 @@ _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 
 
 def pinned() -> tuple[str, ...]:
-    """The requirements that install what runs here; none where nobody could install the same.
-
-    From an index that is the version, from git the repository and the commit. Babel comes beside
-    it, because its words for numbers and dates change with its releases.
-    """
+    """The requirements that install what runs here; none where nobody could install the same."""
     try:
-        ours = distribution(_NAME)
+        return requirements(distribution(_NAME))
     except PackageNotFoundError:
         return ()
+
+
+def requirements(ours: Distribution) -> tuple[str, ...]:
+    """Those of an installation: of an index its version, of git the repository and the commit.
+
+    Babel comes beside it, because its words for numbers and dates change with its releases.
+    """
     if Path(str(ours.locate_file("runner"))).resolve() != Path(runner.__file__).resolve().parent:
         return ()
     source = ours.read_text("direct_url.json")
