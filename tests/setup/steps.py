@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 SHELL = ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail")
-_EXPRESSION = re.compile(r"\$\{\{\s*([\w.]+)\s*\}\}")
+_EXPRESSION = re.compile(r"\$\{\{\s*([\w.-]+)\s*\}\}")
 _COMPARED = re.compile(r"\s*(\S+)\s*(==|!=)\s*('[^']*'|\"[^\"]*\")\s*")
 
 
