@@ -14,7 +14,7 @@ import click
 
 from runner import __version__
 from runner.cli.manifests import Patience, open_manifest
-from runner.cli.settings import Pacing, Settings
+from runner.cli.settings import Pacing, Settings, is_ci_job
 from runner.config import load_token
 from runner.errors import ExitCode, LaterError, ListError, StoppedError, SurroundingsError
 from runner.manifest.lease import Lease
@@ -62,6 +62,7 @@ def open_connection(
     pace = Pace(pacing.rate, stop)
     patience = Patience(stop=stop, until_s=until_s, at_once=at_once)
     lease = Lease(TIMES, stop, kills=True) if settings.branch else None
+    parent = os.getppid()
     with (
         _signals(stop) as caught,
         open_client(settings, pacing, pace, lease) as (client, target),
@@ -70,11 +71,13 @@ def open_connection(
 
         def beat_and_look() -> None:
             beat()
-            if manifest.log.lost is not None:
+            # Some CI systems signal the shell of a cancelled job alone: then it is gone.
+            if is_ci_job() and os.getppid() != parent:
+                caught.append(signal.SIGTERM)
+            if caught or manifest.log.lost is not None:
                 stop.set()
 
-        if settings.branch is not None:
-            pace.beat = beat_and_look
+        pace.beat = beat_and_look
         yield Connection(
             settings=settings,
             client=client,

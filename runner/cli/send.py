@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -17,18 +17,21 @@ from runner.cli import options
 from runner.cli.connection import Connection, open_connection
 from runner.cli.ending import end_at_once
 from runner.cli.manifests import LOCK_TIMEOUT_S
-from runner.cli.options import FILE, Speed, Volume, Where
+from runner.cli.options import FILE, Record, Speed, Volume, Where
 from runner.cli.plan import Outputs, show_plan
 from runner.cli.results import results_file, show_warnings
 from runner.cli.selection import selection
 from runner.cli.settings import Pacing, Settings, load_pacing
 from runner.errors import ExitCode, MessagesError, MovedError, Place, Problem, SurroundingsError
 from runner.manifest.times import now_s
+from runner.manifest.told import describe
+from runner.plan.needs import find_needs
 from runner.plan.plan import Key, Plan
 from runner.plan.planfile import find_moved, read_plan_file
 from runner.prepare import Checked, Selection, prepare
 from runner.report.progress import Progress
 from runner.report.text import loud_lines, run_lines, summary_line
+from runner.reviewed import check_reviewed
 from runner.send.run import Run, RunOptions
 from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
@@ -54,7 +57,7 @@ class Scope:
 @selection
 @options.where
 @options.speed
-@options.results
+@options.record
 @click.option("--dry-run", is_flag=True, help="Do what `plan` does: send nothing.")
 @partial(
     options.bundle,
@@ -91,7 +94,7 @@ def send(
     selection: Selection,
     where: Where,
     speed: Speed,
-    results: Path | None,
+    record: Record,
     dry_run: bool,
     scope: Scope,
     volume: Volume,
@@ -109,19 +112,19 @@ def send(
     if dry_run and (is_planned or is_test or scope.limit is not None):
         raise click.UsageError("--dry-run goes without --plan, --limit and --test-to")
     if dry_run:
-        return show_plan(selection, where, Outputs(results=results), volume)
-    return _send(selection, where, speed, results, scope, volume)
+        return show_plan(selection, where, record, Outputs(), volume)
+    return _send(selection, where, speed, record, scope, volume)
 
 
 def _send(
     selection: Selection,
     where: Where,
     speed: Speed,
-    results: Path | None,
+    record: Record,
     scope: Scope,
     volume: Volume,
 ) -> int:
-    with results_file(results, where, dry_run=False) as (settings, finish):
+    with results_file(record, where, dry_run=False) as (settings, finish):
         settings.refuse_silent_ci()
         prepared = prepare(selection, settings.config)
         for said in prepared.left_out:
@@ -133,7 +136,8 @@ def _send(
             return finish((), ExitCode.SURROUNDINGS)
         # The file first: whoever reads what is printed may go away, as `head` does.
         try:
-            return finish(report.results, connection.exit_code(report.exit_code))
+            code = connection.exit_code(report.exit_code)
+            return finish(report.results, code, report.needs)
         finally:
             _show_report(settings, prepared, report, volume)
 
@@ -159,8 +163,13 @@ def _run(
     settings, history = connection.settings, connection.manifest.history()
     if history.stopped is not None:
         raise SurroundingsError(f"{history.stopped}; `message-runner stop --lift` ends that")
+    if settings.target.url is not None:
+        # Here, because the wait for this run's turn may have been long.
+        check_reviewed(settings.config, prepared.sources(), has_variables=prepared.has_variables)
     planned, warnings = prepared.plan(history)
     show_warnings(warnings)
+    for each in history.unknown if volume.verbose else ():
+        volume.log(printable(f"looked for: {describe(each, history)}"))
     only = None
     if scope.plan_path is not None:
         only = _reviewed(settings, prepared, planned, scope.plan_path)
@@ -168,7 +177,7 @@ def _run(
         return None
     with closing(Progress(sys.stderr, is_quiet=volume.quiet)) as progress:
         if scope.test_to is not None:
-            return carry_out_trial(
+            report = carry_out_trial(
                 trial_messages(prepared.messages, scope.test_to),
                 connection.manifest,
                 connection.client,
@@ -176,6 +185,8 @@ def _run(
                 jobs=connection.pacing.jobs,
                 on_progress=progress,
             )
+            needs = find_needs(planned, looks=settings.target.url is not None)
+            return replace(report, needs=needs)
         return _carry_out(connection, prepared, planned, scope.limit, only, progress)
 
 

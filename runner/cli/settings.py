@@ -56,8 +56,7 @@ class Settings:
 
     def refuse_silent_ci(self) -> None:
         """Refuse to send from a CI job that names no target: it would believe that it sent."""
-        is_ci = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
-        if is_ci and not self.target.is_named:
+        if is_ci_job() and not self.target.is_named:
             raise SurroundingsError(
                 "this is a CI job (CI is set), and nothing says where to send: name a --target "
                 "(local, for a rehearsal), or set TOLOKA_TARGET, or `target:` in runner.yaml"
@@ -72,6 +71,11 @@ class Pacing:
     jobs: int
     timeout_s: float
     settle_s: float
+
+
+def is_ci_job() -> bool:
+    """Whether this is a job of a CI system."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 
 
 def load_settings(where: Where) -> Settings:

@@ -10,6 +10,7 @@ from runner.manifest.history import History
 from runner.model import Delivery, Everyone, InThreads, Message
 from runner.plan.plan import Plan, PlannedMessage, Policy
 from runner.toloka.digest import topic_mark
+from runner.wording import plural
 
 Objection = tuple[Message, Fault]
 """What does not pass, with the message that it is about."""
@@ -108,6 +109,19 @@ def _find_same_words(
                 "`lint: {same-words: the reason}`",
             )
             return
+
+
+def find_missed(plan: Plan) -> list[Objection]:
+    """Say which windows closed before a message had reached everybody, and how many: to warn of."""
+    found: list[Objection] = []
+    for planned in plan.messages:
+        missed = planned.skipped_by_status.get("missed", ())
+        people = sum(len(each.recipients_ids or ()) for each in missed)
+        done = f"reached {plural(people, 'Toloker')}" if people else "was sent"
+        if missed:
+            what = f"the window closed before this {done}"
+            found.append((planned.message, Fault(("not_after",), what)))
+    return found
 
 
 def find_renamed(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
