@@ -20,6 +20,7 @@ from runner.manifest.lines import (
     intent_event,
     line_of,
     new_event,
+    numbered,
     outcome_event,
     parts,
     shortened,
@@ -119,9 +120,9 @@ class Manifest:
         """Record all that is about to be tried, where other machines must know it before."""
         if not self.log.is_shared:
             return
-        run, events = self._run.get("run"), []
-        for each in deliveries:
-            delivery_id, place = secrets.token_hex(16), place_of(each)
+        run, events, first = self._run.get("run"), [], f"{secrets.token_hex(12)}{0:08x}"
+        for number, each in enumerate(deliveries):
+            delivery_id, place = numbered(first, number), place_of(each)
             self._claimed[id(each)] = (delivery_id, each)
             events.append(intent_event(delivery_id, each, run=run, place=place, is_test=is_test))
         self._write(*shortened(events), at_once=True)

@@ -22,6 +22,7 @@ from runner.model import (
     Status,
 )
 from runner.plan.plan import Answered, Held, Plan, PlannedMessage, Policy, result_of
+from runner.toloka.digest import short
 
 LATE = timedelta(days=14)
 """A message first sent so long ago may surprise whoever gets it now."""
@@ -214,7 +215,7 @@ def _state_of(attempt: Attempt, message: Message, history: History) -> tuple[Sta
         return "in_doubt" if is_doubtful else "unknown", reason(attempt, history)
     if isinstance(attempt.outcome, NoRecipients):
         return "no_recipients", attempt.outcome.detail
-    if attempt.digest == message.digest:
+    if short(attempt.digest) == short(message.digest):
         return "already_sent", None
     again = f"`revision: {message.revision + 1}` would do so"
     return "edited", f"who has it is not written to again; {again}"

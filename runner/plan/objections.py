@@ -9,7 +9,7 @@ from runner.errors import Fault
 from runner.manifest.history import History
 from runner.model import Delivery, Everyone, InThreads, Message
 from runner.plan.plan import Plan, PlannedMessage, Policy
-from runner.toloka.digest import topic_mark
+from runner.toloka.digest import short, topic_mark
 from runner.wording import plural
 
 Objection = tuple[Message, Fault]
@@ -149,13 +149,13 @@ def find_renamed(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
 
 def _others_with_content(delivery: Delivery, history: History) -> list[str]:
     """The other messages that went to some of the same people with the same content."""
-    digest, keys = delivery.message.digest, delivery.keys
+    digest, keys = short(delivery.message.digest), delivery.keys
     others = set()
     if delivery.message.action == "reply":
         return []
     for identity in history.by_digest.get(digest, ()):
         known = history.reached(identity)
-        if any(key in known and known[key].digest == digest for key in keys):
+        if any(key in known and short(known[key].digest) == digest for key in keys):
             others.add(identity[0])
     return sorted(others - {delivery.message.id})
 
