@@ -84,10 +84,12 @@ class Renderer(AbstractContextManager["Renderer"]):
 
     def render(self, spec: MessageSpec) -> tuple[Message, ...]:
         """Render one spec, each row of its `for_each`; raises `MessagesError` with everything."""
-        sources = find_templates(spec)
+        # A backslash may stand for a brace.
+        has_templates = MARKER.search(spec.file.source) or "\\" in spec.file.source
+        sources = find_templates(spec) if has_templates or spec.for_each else ()
         if spec.for_each is not None:
             return tuple(self._rows(spec, sources, spec.for_each))
-        (rendered,) = self._rendered(spec, sources, [None])
+        (rendered,) = self._rendered(spec, sources, [None]) if sources else ({},)
         return (_Rendering(spec, rendered).message(),)
 
     def _started(self) -> Templates:
@@ -134,7 +136,6 @@ class Renderer(AbstractContextManager["Renderer"]):
                 break
             if complaints.are_enough or len(problems) >= _MAX_PROBLEMS:
                 break
-        problems += complaints.problems()
         self.left_out[shown(path)] = left_out
         problems += complaints.problems()
         problems += find_faults_of_all(
@@ -160,7 +161,7 @@ class _Rendering:
         if spec.when is not None and not isinstance(self._result(("when",)), (bool, NoneType)):
             hint = "compare something, as in row.tasks > 100"
             self._complain(("when",), "this is neither true nor false", hint)
-        chosen = self._languages()
+        chosen = self._languages() if spec.languages else spec.text
         topic = self._texts("topic", {key: spec.topic[key] for key in spec.topic if key in chosen})
         text = self._texts("text", {key: spec.text[key] for key in spec.text if key in chosen})
         recipients = self._recipients()
@@ -208,7 +209,7 @@ class _Rendering:
                 if each not in written:
                     what = f"{quoted(each)} is none of the languages here"
                     self._complain(pointer, what, f"there are {', '.join(written)}")
-        return chosen if given else written
+        return chosen
 
     def _texts(self, key: str, templates: Texts) -> Texts:
         rendered: dict[str, str] = {}

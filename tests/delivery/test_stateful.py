@@ -23,7 +23,6 @@ from support import IS_THOROUGH, control
 from runner.errors import ExitCode
 from runner.model import Delivery, Outcome, Thread
 from runner.send.run import Toloka
-from runner.send.sender import Deliver
 
 from .world import Reached, people, world
 
@@ -82,10 +81,6 @@ class Dying:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
-    def deliver(self) -> Deliver:
-        return self._deliver
-
-    @property
     def server_ahead_s(self) -> float:
         return self.wire.server_ahead_s
 
@@ -98,7 +93,7 @@ class Dying:
     def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Outcome:
         return self.wire.add_to_folders(thread_id, folders)
 
-    def _deliver(self, delivery: Delivery) -> Outcome:
+    def deliver(self, delivery: Delivery) -> Outcome:
         with self._lock:
             self._count += 1
             is_the_one = self._count == self.at
