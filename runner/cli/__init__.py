@@ -17,6 +17,7 @@ from typing import NoReturn, TextIO, cast
 import click
 
 from runner import __version__
+from runner.cli.ending import end_on_sigterm
 from runner.errors import ExitCode, RunnerError, SurroundingsError
 from runner.masking import Mask, forget, masked
 
@@ -94,6 +95,7 @@ def group() -> None:
 def main() -> NoReturn:
     """Run the command line; the only place where an exception becomes an exit code."""
     forget()
+    end_on_sigterm()
     try:
         _settle_in()
         code = group.main(prog_name="message-runner", standalone_mode=False)

@@ -67,10 +67,12 @@ class Renderer(AbstractContextManager["Renderer"]):
 
     def render(self, spec: MessageSpec) -> tuple[Message, ...]:
         """Render one spec, each row of its `for_each`; raises `MessagesError` with everything."""
-        sources = find_templates(spec)
+        # A backslash may stand for a brace.
+        has_templates = MARKER.search(spec.file.source) or "\\" in spec.file.source
+        sources = find_templates(spec) if has_templates or spec.for_each else ()
         if spec.for_each is not None:
             return tuple(self._rows(spec, sources, spec.for_each))
-        (rendered,) = self._rendered(spec, sources, [None])
+        (rendered,) = self._rendered(spec, sources, [None]) if sources else ({},)
         return (self._message(spec, rendered),)
 
     def _message(self, spec: MessageSpec, rendered: Rendered, row: int | None = None) -> Message:

@@ -49,7 +49,7 @@ class Rendering:
         if spec.when is not None and not isinstance(self._result(("when",)), (bool, NoneType)):
             hint = "compare something, as in row.tasks > 100"
             self._complain(("when",), "this is neither true nor false", hint)
-        chosen = self._languages()
+        chosen = self._languages() if spec.languages else spec.text
         topic = self._texts("topic", {key: spec.topic[key] for key in spec.topic if key in chosen})
         text = self._texts("text", {key: spec.text[key] for key in spec.text if key in chosen})
         recipients = self._recipients()
@@ -99,7 +99,7 @@ class Rendering:
                 if each not in written:
                     what = f"{quoted(each)} is none of the languages here"
                     self._complain(pointer, what, f"there are {', '.join(written)}")
-        return chosen if given else written
+        return chosen
 
     def _texts(self, key: str, templates: Texts) -> Texts:
         rendered: dict[str, str] = {}

@@ -29,6 +29,7 @@ from runner.errors import ListError, SurroundingsError
 from runner.masking import Mask, Secret
 from runner.model import Delivery, Direct, Message
 from runner.toloka.client import Client
+from runner.toloka.pace import Pace
 
 posix = pytest.mark.skipif("os.name == 'nt'", reason="modes, signals and devices of POSIX")
 linux = pytest.mark.skipif("not os.path.exists('/proc/self/environ')", reason="looks at /proc")
@@ -594,10 +595,11 @@ def test_no_frame_of_a_client_shows_the_token() -> None:
         digest="",
     )
 
-    def stop() -> None:
-        raise Break
+    class Stopping(Pace):
+        def __call__(self) -> None:
+            raise Break
 
-    client = Client("http://127.0.0.1:9", Secret(TOKEN), timeout_s=1, pace=stop)
+    client = Client("http://127.0.0.1:9", Secret(TOKEN), timeout_s=1, pace=Stopping(1))
     with pytest.raises(Break) as caught:
         client.deliver(Delivery(message=message, recipients=whom))
     told = tracebacks(caught.value)
