@@ -14,7 +14,7 @@ from pathlib import Path
 from runner import clock
 from runner.errors import Fault, SurroundingsError
 from runner.files import read_bounded
-from runner.model import Delivery, Direct, Filtered, InThread, Message
+from runner.model import Delivery, Direct, Filtered, InThread, Message, Result, reached_as
 from runner.plan.plan import Key, Plan, PlannedMessage
 from runner.wording import shown, why
 
@@ -81,6 +81,8 @@ def _delivery(delivery: Delivery) -> dict[str, object]:
         entry["answerable"] = message.answerable
     if isinstance(recipients, Direct):
         entry["recipients_ids"] = list(recipients.ids)
+    if message.key is not None:
+        entry["key"] = message.key
     if isinstance(recipients, Filtered):
         entry["recipients_filter"] = recipients.tree
     if isinstance(recipients, InThread):
@@ -118,13 +120,16 @@ def _digests(messages: Iterable[Mapping[str, object]]) -> dict[Key, str]:
         if not isinstance(revision, int) or not isinstance(deliveries, list):
             raise TypeError("not a plan")
         for delivery in deliveries:
-            keys = delivery.get("recipients_ids") or [delivery.get("thread_id")]
-            if not isinstance(keys, list):
-                raise TypeError("not a plan")
-            for key in keys:
-                checked = None if key is None else _text(key)
-                digests[name, revision, checked] = _text(delivery["digest"])
+            for key in _keys(delivery):
+                digests[name, revision, key] = _text(delivery["digest"])
     return digests
+
+
+def _keys(delivery: Mapping[str, object]) -> list[str | None]:
+    ids, thread, key = (delivery.get(name) for name in ("recipients_ids", "thread_id", "key"))
+    if isinstance(ids, list) and ids:
+        return [reached_as(_text(each), None if key is None else _text(key)) for each in ids]
+    return [None if thread is None else _text(thread)]
 
 
 def _text(value: object) -> str:
@@ -204,8 +209,7 @@ def _find_gone(file: PlanFile, plan: Plan) -> list[tuple[Message | None, Fault]]
         (result.message, result.revision, key)
         for result in plan.skipped
         if result.status in _DONE
-        for key in result.recipients_ids
-        or (result.thread_id if result.action == "reply" else None,)
+        for key in _keys_of(result)
     }
     gone = [key for key in file.digests if key not in now and key not in done]
     names = list(dict.fromkeys(name for name, _, _ in gone))
@@ -221,6 +225,12 @@ def _find_gone(file: PlanFile, plan: Plan) -> list[tuple[Message | None, Fault]]
         )
         for name in names
     ]
+
+
+def _keys_of(result: Result) -> tuple[str | None, ...]:
+    if result.recipients_ids:
+        return tuple(reached_as(each, result.key) for each in result.recipients_ids)
+    return (result.thread_id if result.action == "reply" else None,)
 
 
 def _to(keys: Sequence[str | None]) -> str:

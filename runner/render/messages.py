@@ -14,6 +14,7 @@ from runner.render.partials import PARTIALS_NAME
 from runner.render.rendering import Rendering
 from runner.render.rows import (
     Complaints,
+    Seen,
     find_faults_of_all,
     find_repeated,
     told_of,
@@ -103,7 +104,7 @@ class Renderer(AbstractContextManager["Renderer"]):
         complaints = Complaints(path, {spec.file.path: spec.file.source})
         passed: Counter[str] = Counter()
         left_out = characters = 0
-        seen: dict[str, int] = {}
+        seen: Seen = {}
         # The rows that were read and are not rendered yet.
         rows: deque[Row] = deque()
         for rendered in self._rendered(

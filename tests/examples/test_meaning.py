@@ -189,6 +189,7 @@ for_each: rows.csv
 DATA = "messages/rows.csv"
 GERMAN = "name;toloker_id;amount;paid\n{}\n"
 GERMAN_COLUMNS = 'columns: {amount: {type: number, decimal: ",", group: "."}, paid: {type: boolean, yes: [WAHR], no: [FALSCH]}}\n'
+KEY = 'key: "{{ row.n }}"\n'
 QUOTE = "this is not CSV: a quote is not closed, or stands inside a field"
 
 
@@ -270,7 +271,13 @@ TABLES: list[Row] = [
     ("choice with a mistake", each("toloker_id,name\na,Ann\n", extra="when: row.nmae == 'x'\n"), (f"{ME}:7:11: error: template: there is no \"nmae\" in this",)),
     ("languages of a row", {**each("toloker_id,lang\na,EN\n"), ME: EACH.replace("TEXT", "Hi") + 'languages: "{{ row.lang }}"\n'}, ()),
     ("languages that are not written", {**each("toloker_id,lang\na,RU\n"), ME: EACH.replace("TEXT", "Hi") + 'languages: ["{{ row.lang }}"]\n'}, (f'{ME}:7:13: error: "RU" is none of the languages here (row {DATA}:2); there are EN',)),
-    ("one Toloker in two rows", each("toloker_id,name\na,Ann\nA,Bob\n"), (f"{ME}:5:17: error: one Toloker is in two rows: {DATA}:2 and {DATA}:3",)),
+    ("one Toloker in two rows", each("toloker_id,name\na,Ann\nA,Bob\n"), (f"{ME}:5:17: error: one Toloker is in two rows: {DATA}:2 and {DATA}:3; for several letters to one, say what tells them apart: key:",)),
+    ("one Toloker in two rows with keys", each("toloker_id,name,n\na,Ann,1\nA,Bob,2\n", extra=KEY), ()),
+    ("numbers as keys", each("toloker_id,name,n\na,Ann,1\nA,Bob,2\n", extra=KEY + "columns: {n: integer}\n"), ()),
+    ("one Toloker in two rows with one key", each("toloker_id,name,n\na,Ann,x\nA,Bob,X\n", extra=KEY), (f"{ME}:5:17: error: one Toloker is in two rows with one key: {DATA}:2 and {DATA}:3; each needs a key of its own",)),
+    ("the same words for one Toloker", each("toloker_id,name,n\na,Ann,1\na,Ann,2\n", extra=KEY), (f"{ME}:5:17: error: one Toloker gets the same words by two rows: {DATA}:2 and {DATA}:3; no list could tell them apart",)),
+    ("key that is none", each("toloker_id,name,n\na,Ann,1 2\n", extra=KEY), (f"{ME}:7:6: error: this is no key: it holds a space (U+0020) (row {DATA}:2); a key has 1 to 64",)),
+    ("key without rows", extra("key: a\n"), (f"{ME}:9:1: error: `key` does not go with a message without rows",)),
 ]  # fmt: skip
 
 ROWS = [*YAML, *FILES, *PEOPLE, *TABLES]
