@@ -19,16 +19,30 @@ Twins = Mapping[tuple[str, str | None], tuple[str, ...]]
 """Message ids, by a digest and a Toloker (None for a whole filter)."""
 
 
-def find_objections(plan: Plan, policy: Policy, is_gone: Callable[[str], bool]) -> list[Objection]:
-    """Say what of a plan the manifest or the policy does not let pass.
-
-    `is_gone` tells whether a message id of the manifest has no file any more.
-    """
+def find_objections(plan: Plan, policy: Policy) -> list[Objection]:
+    """Say what of a plan the manifest or the policy does not let pass."""
     return [
         (planned.message, fault)
         for planned in plan.messages
-        for fault in _find_faults(planned, plan.history, policy, is_gone)
+        for fault in _find_faults(planned, plan.history, policy)
     ]
+
+
+def find_unknown_replies(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
+    """Say which replies are to messages that neither a file nor the manifest has.
+
+    `is_gone` tells whether a message id of the manifest has no file any more.
+    """
+    found: list[Objection] = []
+    for planned in plan.messages:
+        to = planned.message.recipients
+        if not isinstance(to, InThreads) or to.message in plan.history.threads:
+            continue
+        if is_gone(to.message):
+            what = f'there is no message "{to.message}" to reply to'
+            hint = "write the id of a message of yours"
+            found.append((planned.message, Fault(("reply_to",), what, hint)))
+    return found
 
 
 def find_same_words(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
@@ -54,9 +68,7 @@ def _people(delivery: Delivery) -> tuple[str | None, ...]:
     return tuple(map(compared_as, delivery.people)) or (None,)
 
 
-def _find_faults(
-    planned: PlannedMessage, history: History, policy: Policy, is_gone: Callable[[str], bool]
-) -> Iterator[Fault]:
+def _find_faults(planned: PlannedMessage, history: History, policy: Policy) -> Iterator[Fault]:
     """Say what of a message does not go with what was sent before."""
     message, recipients = planned.message, planned.message.recipients
     reached = history.reached((message.id, message.revision))
@@ -78,11 +90,6 @@ def _find_faults(
             f"revision {newest} of {message.id} went out, and this is revision {message.revision}",
             f"write `revision: {newest}`, or `revision: {newest + 1}` to send it anew",
         )
-    if isinstance(recipients, InThreads) and recipients.message not in history.threads:
-        name = recipients.message
-        if is_gone(name):
-            what = f'there is no message "{name}" to reply to'
-            yield Fault(("reply_to",), what, "write the id of a message of yours")
     if planned.deliveries:
         yield from _find_policy_breaches(planned, policy)
 

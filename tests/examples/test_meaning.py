@@ -318,6 +318,32 @@ def test_a_project_says_how_bad_the_same_words_are(project: Project) -> None:
     assert project.run("plan", "--strict").code == 3
 
 
+TWO = THANKS.replace(TOLOKER, f"{TOLOKER}\n  - b")
+OVER = "the policy allows 1 recipients a message, and this would reach 2"
+ALONE: list[Row] = [
+    ("more than may be", {"runner.yaml": "policy: {max_recipients: 1}\n", ME: TWO}, (f"{ME}:7:3: error: {OVER}",)),
+    ("more rows than may be", {"runner.yaml": "policy: {max_recipients: 1}\n", **each("toloker_id,name\na,Ann\nb,Bo\n")}, (f"{ME}:5:17: error: {OVER}",)),
+    ("as many as may be", {"runner.yaml": "policy: {max_recipients: 2}\n", ME: TWO}, ()),
+    ("as many without those who get nothing", {**never("b\n", "policy: {max_recipients: 1}\nsuppress: optout.txt\n"), ME: TWO}, ()),
+    ("a draft of many", {"runner.yaml": "policy: {max_recipients: 1}\n", ME: TWO + "draft: true\n"}, ()),
+    ("to all, who may not be written to", {"runner.yaml": "policy: {allow_all: false}\n", ME: "topic: {EN: Hi}\ntext: {EN: Hello}\nrecipients_select_type: ALL\n"}, (f"{ME}:3:25: error: the policy forbids messages to ALL",)),
+    ("reply to nobody", {"messages/z.yaml": "reply_to: nobody\ntext: {EN: Hi}\n"}, ('messages/z.yaml:1:11: error: there is no message "nobody" to reply to; write the id of a message of yours, or `plan`: only the manifest knows more',)),
+    ("reply to a message", {"messages/z.yaml": "reply_to: m\ntext: {EN: Hi}\n"}, ()),
+    ("the same words twice", {"messages/z.yaml": THANKS}, ('messages/z.yaml:1:1: error: these words go to some of the same people as those of "m"',)),
+    ("the same words twice, waived", {"messages/z.yaml": THANKS + "lint: {same-words: a greeting}\n"}, ()),
+]  # fmt: skip
+ROWS += ALONE
+
+
+def test_validate_says_what_only_the_manifest_knows(project: Project) -> None:
+    project.write("runner.yaml", "policy: {max_recipients: 2}\n")
+    project.write(ME, THANKS)
+    project.write("messages/z.yaml", "reply_to: gone\ntext: {EN: Hi}\n")
+    shown = project.run("validate", "-v")
+    assert (shown.code, "warning: there is no message" in shown.out) == (0, True)
+    assert "max_recipients: of the files alone; `plan` counts" in shown.err
+
+
 def test_an_odd_id_is_told_where_it_is_written(project: Project) -> None:
     ids = "".join(f"  - {each}\n" for each in (*MANY, "a" * 31))
     project.write(ME, THANKS.replace(f"  - {TOLOKER}\n", ids))
