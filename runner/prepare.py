@@ -161,14 +161,9 @@ class Checked:
         level: Severity = "error" if self.selection.strict else "warning"
         hint = "write the id of a message of yours, or `plan`: only the manifest knows more"
         unknown = self._problems(find_unknown_replies(plan, self.is_gone))
-        return replace(
-            self,
-            faults=(*self.faults, *self._objections(plan)),
-            warnings=(
-                *self.warnings,
-                *(replace(each, hint=hint, severity=level) for each in unknown),
-            ),
-        )
+        warned = (replace(each, hint=hint, severity=level) for each in unknown)
+        faults = (*self.faults, *self._objections(plan))
+        return replace(self, faults=faults, warnings=(*self.warnings, *warned))
 
     def _objections(self, plan: Plan) -> list[Problem]:
         problems = self._problems(find_objections(plan, self.policy))

@@ -6,7 +6,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.errors import MessagesError, Place, Problem, Severity
@@ -27,6 +27,9 @@ _MAX_KINDS = 100
 # Words of the template are in quotes, and numbers as they are.
 _QUOTED_IN_ERRORS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?""")
 _MAX_BAD_CELLS = 20
+# Of all rows of a message together.
+_MAX_CHARACTERS = 200_000_000
+_MAX_PEOPLE = 500_000
 _OFFER = 'for several letters to one, say what tells them apart: key: "{{ row.assignment }}"'
 # How a template names a column.
 _NAMED = re.compile(r"\brow(?:\.(\w+)|\[\s*['\"]([^'\"]+)['\"]\s*\])")
@@ -85,6 +88,27 @@ def _typed(value: object, column: Column) -> object:
     if column.required:
         raise CellError("it is empty: fill it, or say `required: false` or a `default`")
     return None
+
+
+@dataclass(slots=True)
+class Total:
+    """What all rows of a message come to, so far."""
+
+    characters: int = 0
+    people: int = 0
+
+    def add(self, message: Message) -> None:
+        """Count the letter of one more row."""
+        self.characters += sum(map(len, (*message.topic.values(), *message.text.values())))
+        self.people += len(message.recipients.ids) if isinstance(message.recipients, Direct) else 0
+
+    def too_much(self, row: int) -> str:
+        """Say what is more than one message may have; nothing if all is well."""
+        if self.characters > _MAX_CHARACTERS:
+            return f"the texts up to row {row:,} have more than {_MAX_CHARACTERS:,} characters"
+        if self.people > _MAX_PEOPLE:
+            return f"the rows up to {row:,} have more than {_MAX_PEOPLE:,} recipients"
+        return ""
 
 
 class Complaints:
