@@ -231,7 +231,12 @@ def test_a_plan_as_json_holds_what_would_be_sent(project: Project) -> None:
         delivery.pop("digest") for each in document["messages"] for delivery in each["deliveries"]
     ]
     assert all(re.fullmatch("sha256:[0-9a-f]{64}", digest) for digest in digests)
-    empty = {"late_since": None, "not_before": None, "folders": [], "to_file": []}
+    empty: dict[str, object] = {
+        "late_since": None,
+        "not_before": None,
+        "folders": [],
+        "to_file": [],
+    }
     nothing: dict[str, object] = {"action": "compose", **empty}
     assert document == {
         "version": 1,
