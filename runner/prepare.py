@@ -61,6 +61,8 @@ class Checked:
     policy: Policy
     left_out: tuple[str, ...]
     """What is told of rows that `when` leaves out."""
+    babel: str | None
+    """The version of Babel, where it words something."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -206,6 +208,7 @@ def check(selection: Selection, config: Config) -> Checked:
             for name, count in renderer.left_out.items()
             if count
         ),
+        babel=renderer.babel,
     )
 
 
