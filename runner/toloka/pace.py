@@ -17,7 +17,7 @@ _CATCH_UP_S = 0.05
 _STEP_S = 0.1
 
 
-GRACE_S = 4.0
+GRACE_S = 3.5
 """How long what is in flight may take after a signal: within five seconds all is recorded."""
 
 

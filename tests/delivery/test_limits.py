@@ -46,6 +46,41 @@ def arrivals(it: World) -> list[float]:
     return [datetime.fromisoformat(each["at"][:-1]).timestamp() for each in calls(it.emulator)]
 
 
+# Stop
+
+
+@pytest.mark.parametrize("kind", ["401", "403", "429,interval=DAY"])
+def test_nothing_leaves_after_a_refusal_whoever_waits_for_its_turn(
+    tmp_path: Path, kind: str
+) -> None:
+    with world(tmp_path, f"after=9,kind={kind}") as it:
+        it.jobs = 64
+        write_many(it, 40)
+        result = it.send("--rate", "10", "--results", "results.json")
+        assert result.code == (ExitCode.LATER if "429" in kind else ExitCode.SURROUNDINGS)
+        assert it.calls("compose") == 10
+        assert summary(it)["sent"] == 9
+        assert it.unknown() == []
+        it.faults()
+        assert it.send_until_done() == [0]
+        it.check_all_reached()
+
+
+def test_nothing_leaves_once_the_manifest_was_replaced(tmp_path: Path) -> None:
+    with world(tmp_path) as it:
+        it.jobs = 64
+        write_many(it, 64)
+        process = it.start("--rate", "10")
+        wait_for(lambda: it.calls("compose") >= 3, "the run being under way")
+        copy = it.root / "copy.jsonl"
+        copy.write_bytes(it.manifest.read_bytes())
+        copy.replace(it.manifest)
+        replaced = it.calls("compose")
+        _, err = process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode == ExitCode.SURROUNDINGS, err
+        assert it.calls("compose") <= replaced + 2
+
+
 # The rate
 
 
