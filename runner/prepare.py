@@ -253,6 +253,7 @@ def load_policy(config: Config) -> Policy:
         allow_all=policy.get("allow_all", True) is True,
         max_recipients=cast("int | None", policy.get("max_recipients")),
         suppressed=frozenset(map(str.casefold, suppressed)),
+        reviewed=cast("str | None", policy.get("reviewed")),
     )
 
 

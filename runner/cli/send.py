@@ -173,10 +173,14 @@ def _run(connection: Connection, order: Order) -> RunResult | None:
     settings, scope, history = order.settings, order.scope, connection.manifest.history()
     if history.stopped is not None:
         raise SurroundingsError(f"{history.stopped}; `message-runner stop --lift` ends that")
-    if settings.target.url is not None:
+    if settings.target.url is not None and order.prepared.policy.reviewed is not None:
         # Here, because the wait for this run's turn may have been long.
-        has_variables = order.prepared.has_variables
-        check_reviewed(settings.config, order.prepared.sources(), has_variables=has_variables)
+        check_reviewed(
+            order.prepared.policy.reviewed,
+            settings.config,
+            order.prepared.sources(),
+            has_variables=order.prepared.has_variables,
+        )
     planned, warnings = order.prepared.plan(history)
     show_warnings(warnings)
     for each in history.unknown if order.volume.verbose else ():

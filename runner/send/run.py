@@ -265,18 +265,15 @@ class Run:
         new = [narrowed(each, keys_of(each) - self._allowed(each)) for each in plan.deliveries]
         why = "it was in no plan yet"
         results += [result_of(each, "waiting", error=why) for each in new if each is not None]
+        # Its end line is not there yet, and says nothing of it.
+        has_looked = self._lister.failed is None and plan.history.cursor is not None
         return RunResult(
             results=tuple(results),
             refused=tuple((each, answer) for each, _, answer in tally.refused),
             notes=tuple(self._notes(results)),
-            needs=find_needs(plan, looks=self._looks_again(plan)),
+            needs=find_needs(plan, looks=self._options.catches_up and not has_looked),
             exit_code=self._exit_code(bool(left)),
         )
-
-    def _looks_again(self, plan: Plan) -> bool:
-        """Whether the next run has to look because this one could not: it has no end line yet."""
-        has_looked = self._lister.failed is None and plan.history.cursor is not None
-        return self._options.catches_up and not has_looked
 
     def _told(self, result: Result) -> Result:
         """Tell what the manifest knows in the words of this run."""
