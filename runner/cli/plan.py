@@ -107,7 +107,7 @@ def show_plan(
     if outputs.output_format == "text":
         _show(planned, results, quota_notes, volume)
     volume.log(f"target: {settings.shown_target}\nmanifest: {truth.told}")
-    for said in prepared.left_out:
+    for said in prepared.notes:
         volume.log(said)
     show_warnings(warnings)
     if outputs.output_format == "json":

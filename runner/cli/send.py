@@ -127,7 +127,7 @@ def _send(
     with results_file(record, where, dry_run=False) as (settings, finish):
         settings.refuse_silent_ci()
         prepared = prepare(selection, settings.config)
-        for said in prepared.left_out:
+        for said in prepared.notes:
             volume.log(said)
         pacing = load_pacing(speed, settings)
         connection, report = _carry_through(settings, pacing, prepared, scope, volume)
