@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from runner import __version__
+from runner.cli.say import say
 from runner.config import load_config
 from runner.errors import ExitCode
 from runner.files import surroundings, write_whole
@@ -56,10 +57,10 @@ def init(folder: Path, ci: str) -> int:
     safe.
     """
     for line in _set_up(folder, ci):
-        click.echo(line)
-    click.echo("\nNext:")
+        say(line)
+    say("\nNext:")
     for number, step in enumerate(_next_steps(folder, ci), start=1):
-        click.echo(f"{number}. {step}")
+        say(f"{number}. {step}")
     return ExitCode.DONE
 
 

@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import click
-
 from runner.cli.options import Where
+from runner.cli.say import say
 from runner.cli.settings import Settings, load_settings
 from runner.errors import ExitCode, Problem, RunnerError, SurroundingsError
 from runner.files import append_text
 from runner.model import Result
 from runner.report.results import results_document, write_results
 from runner.report.summary import failure_markdown
-from runner.wording import printable
 
 Finish = Callable[[Sequence[Result], int], int]
 """Writes what a run came to, and gives its exit code back."""
@@ -71,7 +69,7 @@ def append_failure(path: Path | None, problems: Sequence[Problem]) -> None:
 def show_warnings(warnings: Sequence[Problem]) -> None:
     """Print warnings where logs go."""
     for problem in warnings:
-        click.echo(printable(str(problem)), err=True)
+        say(str(problem), err=True)
 
 
 def _beside(write: Callable[[], object]) -> None:
@@ -79,4 +77,4 @@ def _beside(write: Callable[[], object]) -> None:
     try:
         write()
     except SurroundingsError as error:
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
