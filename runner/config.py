@@ -53,15 +53,6 @@ class Target:
     is_named: bool = True
     """Whether somebody said where to send, as a CI job must."""
 
-    @property
-    def is_local(self) -> bool:
-        return self.url is None
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether it runs on this machine, whoever started it."""
-        return self.url is None or is_loopback(urlsplit(self.url).hostname or "")
-
 
 @dataclass(frozen=True, slots=True)
 class ResultsBranch:

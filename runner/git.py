@@ -273,7 +273,7 @@ class Repository:
             )
         except FileNotFoundError as error:
             raise SurroundingsError(
-                "there is no git command: the results branch needs git 2.31 or later; install it"
+                "there is no git command, and git 2.31 or later is needed: install it"
             ) from error
 
     def _check_version(self) -> None:
@@ -327,8 +327,8 @@ def _no_repository(folder: Path, said: str) -> str:
             f"say `git config --global --add safe.directory {folder.resolve()}`"
         )
     return (
-        f"{shown(folder)} is in no git repository, and the results are on a branch: go to a "
-        "clone, or take `results:` out of runner.yaml"
+        f"{shown(folder)} is in no git repository, and `results` or `policy: reviewed` in "
+        "runner.yaml need one: go to a clone, or take them out"
     )
 
 

@@ -253,8 +253,8 @@ class Delivery:
 
 Status = Literal[
     "planned", "sent", "already_sent", "adopted", "edited", "rejected", "unknown",
-    "no_recipients", "suppressed", "outside_window", "draft", "waiting", "not_tried", "in_doubt",
-    "being_sent",
+    "no_recipients", "suppressed", "outside_window", "missed", "draft", "waiting", "not_tried",
+    "in_doubt", "being_sent",
 ]  # fmt: skip
 """What became of a delivery, as results and reports call it."""
 
@@ -276,4 +276,6 @@ class Result:
     action: Action = "compose"
     thread_id: str | None = None
     delivery: str | None = None
+    run: str | None = None
+    """The run that tried what is unknown."""
     error: str | None = None

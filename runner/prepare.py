@@ -17,11 +17,11 @@ from runner.errors import Fault, MessagesError, Place, Pointer, Problem, Surroun
 from runner.manifest.history import History
 from runner.model import InThread, Message, Rejected
 from runner.plan.build import build_plan
-from runner.plan.objections import find_objections, find_renamed
+from runner.plan.objections import find_missed, find_objections, find_renamed
 from runner.plan.plan import Plan, Policy
 from runner.render.lint import Level, find_lint
 from runner.render.messages import Renderer
-from runner.render.partials import PARTIALS_NAME, partial_texts
+from runner.render.partials import PARTIALS_NAME, partial_files, partial_texts
 from runner.render.variables import unused_names
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.idlist import load_ids
@@ -99,6 +99,23 @@ class Checked:
         every = check(replace(self.selection, paths=(root,)), self.config)
         return tuple(message for message in every.messages if message.id not in known)
 
+    @property
+    def has_variables(self) -> bool:
+        """Whether the command line gave any."""
+        return bool(self.selection.assignments or self.selection.var_files)
+
+    def sources(self) -> Iterator[Path]:
+        """Every file that the messages came from, and those that templates can include."""
+        yield from map(Path, self.files)
+        if self.config.file is not None:
+            yield Path(self.config.file.path)
+        for spec in self.specs:
+            yield from filter(None, (spec.for_each, spec.recipients_file))
+        for name in _suppress_lists(self.config):
+            yield self.config.project / name
+        if self.config.messages_root is not None:
+            yield from partial_files(self.config.messages_root / PARTIALS_NAME)
+
     def plan(self, history: History) -> tuple[Plan, list[Problem]]:
         """Plan, and give the warnings beside; raises `MessagesError` with what does not pass."""
         planned = build_plan(self.messages, history, now=clock.now(), policy=self.policy)
@@ -112,10 +129,11 @@ class Checked:
         may_repeat = {spec.id for spec in self.specs if "same-words" in spec.lint}
         objections = find_objections(plan, self.policy, self.is_gone, may_repeat)
         problems = [self.problem(message, fault) for message, fault in objections]
+        to_warn_of = find_missed(plan)
         if not problems and plan.history.topics:
-            renamed = find_renamed(plan, self.is_gone)
-            warnings = [self.problem(message, fault) for message, fault in renamed]
-            problems += [replace(each, severity="warning") for each in warnings]
+            to_warn_of += find_renamed(plan, self.is_gone)
+        warnings = [self.problem(message, fault) for message, fault in to_warn_of]
+        problems += [replace(each, severity="warning") for each in warnings]
         problems += self.warnings
         for planned in plan.messages:
             if planned.deliveries:
@@ -223,16 +241,21 @@ def prepare(selection: Selection, config: Config) -> Checked:
 def load_policy(config: Config) -> Policy:
     """Load the policy and the suppression list; raises `SurroundingsError`."""
     policy = config.section("policy")
-    given = config.data.get("suppress", [])
+    is_one = isinstance(config.data.get("suppress"), str)
     suppressed: list[str] = []
-    for index, name in enumerate([given] if isinstance(given, str) else cast("list[str]", given)):
-        pointer: Pointer = ("suppress",) if isinstance(given, str) else ("suppress", index)
+    for index, name in enumerate(_suppress_lists(config)):
+        pointer: Pointer = ("suppress",) if is_one else ("suppress", index)
         suppressed += _load_suppressed(config, name, pointer)
     return Policy(
         allow_all=policy.get("allow_all", True) is True,
         max_recipients=cast("int | None", policy.get("max_recipients")),
         suppressed=frozenset(map(str.casefold, suppressed)),
     )
+
+
+def _suppress_lists(config: Config) -> list[str]:
+    given = config.data.get("suppress", [])
+    return [given] if isinstance(given, str) else cast("list[str]", given)
 
 
 def _load_suppressed(config: Config, name: str, pointer: Pointer) -> tuple[str, ...]:

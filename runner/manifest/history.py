@@ -13,6 +13,7 @@ from typing import NamedTuple, cast
 from runner import clock
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType, Sent, Thread
 from runner.toloka.anchor import BEGINNING, Anchor
+from runner.toloka.digest import short
 
 _WORD = re.compile(r"[^ ]+")
 _LATELY = 30
@@ -224,10 +225,8 @@ class History:
     @cached_property
     def first_revisions(self) -> Mapping[str, int]:
         """The lowest revision of each message that was tried."""
-        found: dict[str, int] = {}
-        for message, revision in self.by_identity:
-            found[message] = min(revision, found.get(message, revision))
-        return found
+        # Of each message, the lowest comes last, and stays.
+        return dict(sorted(self.by_identity, reverse=True))
 
     @cached_property
     def thread_ids(self) -> frozenset[str]:
@@ -273,16 +272,16 @@ class History:
 
     @cached_property
     def by_digest(self) -> Mapping[str, tuple[Identity, ...]]:
-        """The messages and revisions that went out, or may have, with some content."""
+        """The messages and revisions that went out, or may have, by the short digest of content."""
         found: dict[str, tuple[Identity, ...]] = {}
         # Personal letters have a digest each: one tuple does for all of a message.
         alone = {identity: (identity,) for identity in self.by_identity}
         for row in self.rows.values():
             if row.counts:
-                identity = row.kind[:2]
-                known = found.setdefault(row.digest, alone[identity])
+                identity, digest = row.kind[:2], short(row.digest)
+                known = found.setdefault(digest, alone[identity])
                 if identity not in known:
-                    found[row.digest] = (*known, identity)
+                    found[digest] = (*known, identity)
         return found
 
     @cached_property

@@ -20,6 +20,7 @@ from runner.manifest.lines import (
     intent_event,
     line_of,
     new_event,
+    numbered,
     outcome_event,
     parts,
     shortened,
@@ -98,7 +99,7 @@ class Manifest:
     def history(self) -> History:
         """What the manifest knows by now: the same value until something more is recorded."""
         with self._lock:
-            if self._history is None:
+            if self._history is None or self._history.facts != self.facts:
                 self._history = replace(self._state.history(), facts=self.facts)
             elif self._is_dated:
                 self._history = replace(self._history, **self._state.looks())
@@ -119,9 +120,9 @@ class Manifest:
         """Record all that is about to be tried, where other machines must know it before."""
         if not self.log.is_shared:
             return
-        run, events = self._run.get("run"), []
-        for each in deliveries:
-            delivery_id, place = secrets.token_hex(16), place_of(each)
+        run, events, first = self._run.get("run"), [], f"{secrets.token_hex(12)}{0:08x}"
+        for number, each in enumerate(deliveries):
+            delivery_id, place = numbered(first, number), place_of(each)
             self._claimed[id(each)] = (delivery_id, each)
             events.append(intent_event(delivery_id, each, run=run, place=place, is_test=is_test))
         self._write(*shortened(events), at_once=True)
@@ -163,7 +164,7 @@ class Manifest:
         """Take in what others have written meanwhile."""
         with self._lock:
             take()
-            self._note_fact()
+            self.facts += 1
         claimed = [delivery for _, delivery in list(self._claimed.values())]
         self._overtaken |= {each.message.id for each in claimed if self._is_reached(each)}
 
@@ -316,11 +317,7 @@ class Manifest:
             self._is_dated = True
             # A look changes also from where on what is unknown is looked for.
             if not kind.is_of_run or self._state.pending:
-                self._note_fact()
-
-    def _note_fact(self) -> None:
-        self._history = None
-        self.facts += 1
+                self.facts += 1
 
     def _is_reached(self, delivery: Delivery) -> bool:
         reached = self.history().reached((delivery.message.id, delivery.message.revision))

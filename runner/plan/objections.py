@@ -9,7 +9,8 @@ from runner.errors import Fault
 from runner.manifest.history import History
 from runner.model import Delivery, Everyone, InThreads, Message
 from runner.plan.plan import Plan, PlannedMessage, Policy
-from runner.toloka.digest import topic_mark
+from runner.toloka.digest import short, topic_mark
+from runner.wording import plural
 
 Objection = tuple[Message, Fault]
 """What does not pass, with the message that it is about."""
@@ -58,18 +59,6 @@ def _find_faults(
             f"{recipients.select_type or 'a reply'}",
             f"write `revision: {message.revision + 1}` to send it anew",
         )
-    yield from _find_lower_revision(planned, history)
-    if isinstance(recipients, InThreads) and recipients.message not in history.threads:
-        name = recipients.message
-        if is_gone(name):
-            what = f'there is no message "{name}" to reply to'
-            yield Fault(("reply_to",), what, "write the id of a message of yours")
-    if planned.deliveries:
-        yield from _find_policy_breaches(planned, policy)
-
-
-def _find_lower_revision(planned: PlannedMessage, history: History) -> Iterator[Fault]:
-    message = planned.message
     revisions = [revision for name, revision in history.by_identity if name == message.id]
     newest = max(revisions, default=0)
     if newest > message.revision and planned.deliveries:
@@ -78,6 +67,13 @@ def _find_lower_revision(planned: PlannedMessage, history: History) -> Iterator[
             f"revision {newest} of {message.id} went out, and this is revision {message.revision}",
             f"write `revision: {newest}`, or `revision: {newest + 1}` to send it anew",
         )
+    if isinstance(recipients, InThreads) and recipients.message not in history.threads:
+        name = recipients.message
+        if is_gone(name):
+            what = f'there is no message "{name}" to reply to'
+            yield Fault(("reply_to",), what, "write the id of a message of yours")
+    if planned.deliveries:
+        yield from _find_policy_breaches(planned, policy)
 
 
 def _find_twins(plan: Plan) -> Twins:
@@ -115,6 +111,19 @@ def _find_same_words(
             return
 
 
+def find_missed(plan: Plan) -> list[Objection]:
+    """Say which windows closed before a message had reached everybody, and how many: to warn of."""
+    found: list[Objection] = []
+    for planned in plan.messages:
+        missed = planned.skipped_by_status.get("missed", ())
+        people = sum(len(each.recipients_ids or ()) for each in missed)
+        done = f"reached {plural(people, 'Toloker')}" if people else "was sent"
+        if missed:
+            what = f"the window closed before this {done}"
+            found.append((planned.message, Fault(("not_after",), what)))
+    return found
+
+
 def find_renamed(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
     """Say which new messages may be old ones whose file was renamed and changed: to warn of.
 
@@ -140,13 +149,13 @@ def find_renamed(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
 
 def _others_with_content(delivery: Delivery, history: History) -> list[str]:
     """The other messages that went to some of the same people with the same content."""
-    digest, keys = delivery.message.digest, delivery.keys
+    digest, keys = short(delivery.message.digest), delivery.keys
     others = set()
     if delivery.message.action == "reply":
         return []
     for identity in history.by_digest.get(digest, ()):
         known = history.reached(identity)
-        if any(key in known and known[key].digest == digest for key in keys):
+        if any(key in known and short(known[key].digest) == digest for key in keys):
             others.add(identity[0])
     return sorted(others - {delivery.message.id})
 

@@ -89,7 +89,7 @@ class Renderer(AbstractContextManager["Renderer"]):
         sources = find_templates(spec) if has_templates or spec.for_each else ()
         if spec.for_each is not None:
             return tuple(self._rows(spec, sources, spec.for_each))
-        (rendered,) = self._rendered(spec, sources, [None])
+        (rendered,) = self._rendered(spec, sources, [None]) if sources else ({},)
         return (_Rendering(spec, rendered).message(),)
 
     def _started(self) -> Templates:
@@ -136,7 +136,6 @@ class Renderer(AbstractContextManager["Renderer"]):
                 break
             if complaints.are_enough or len(problems) >= _MAX_PROBLEMS:
                 break
-        problems += complaints.problems()
         self.left_out[shown(path)] = left_out
         problems += complaints.problems()
         problems += find_faults_of_all(

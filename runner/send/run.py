@@ -14,12 +14,13 @@ from runner.manifest.manifest import Manifest
 from runner.manifest.told import describe
 from runner.model import Delivery, InThread, Message, Outcome, Rejected, Result, Unknown
 from runner.plan.build import build_plan
+from runner.plan.needs import find_needs, find_unfiled, find_unrecorded
 from runner.plan.plan import Key, Plan, Policy, keys_of, narrowed, result_of
 from runner.plan.quota import fit
 from runner.send.catch_up import CatchUp
-from runner.send.folders import file_threads, find_unfiled
+from runner.send.folders import file_threads
 from runner.send.lists import Lister, Lists
-from runner.send.sender import Deliver, Sender
+from runner.send.sender import Sender
 from runner.send.tally import Halt, RunResult, Tally, exit_code
 from runner.send.unknown import UnknownOutcomes
 from runner.send.workers import ATTEMPTS, Workers
@@ -29,8 +30,7 @@ from runner.toloka.pace import Pace, Stopped
 class Toloka(Lists, Protocol):
     """What a run needs of the wire."""
 
-    @property
-    def deliver(self) -> Deliver: ...
+    def deliver(self, delivery: Delivery) -> Outcome: ...
 
     @property
     def server_ahead_s(self) -> float: ...
@@ -236,20 +236,8 @@ class Run:
         """Record who is suppressed, so that taking them off the list releases no old mail."""
         if self._lister.failed is not None:
             return
-        plan = self._plan()
-        known = plan.history.suppressed
-        for planned in plan.messages:
-            message = planned.message
-            before = known.get((message.id, message.revision), frozenset())
-            ids = {
-                toloker: None
-                for result in planned.skipped
-                if result.status == "suppressed"
-                for toloker in result.recipients_ids or ()
-                if toloker not in before
-            }
-            if ids:
-                self._manifest.leave_out(message, list(ids))
+        for message, ids in find_unrecorded(self._plan()):
+            self._manifest.leave_out(message, ids)
 
     def _file(self) -> None:
         """Put what was sent into its folders."""
@@ -281,8 +269,14 @@ class Run:
             results=tuple(results),
             refused=tuple((each, answer) for each, _, answer in tally.refused),
             notes=tuple(self._notes(results)),
+            needs=find_needs(plan, looks=self._looks_again(plan)),
             exit_code=self._exit_code(bool(left)),
         )
+
+    def _looks_again(self, plan: Plan) -> bool:
+        """Whether the next run has to look because this one could not: it has no end line yet."""
+        has_looked = self._lister.failed is None and plan.history.cursor is not None
+        return self._options.catches_up and not has_looked
 
     def _told(self, result: Result) -> Result:
         """Tell what the manifest knows in the words of this run."""

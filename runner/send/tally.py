@@ -7,6 +7,7 @@ from enum import Enum
 
 from runner.errors import ExitCode
 from runner.model import Delivery, Outcome, Rejected, Result
+from runner.plan.needs import Needs
 
 
 class Halt(Enum):
@@ -46,6 +47,8 @@ class RunResult:
     results: tuple[Result, ...]
     refused: tuple[tuple[Delivery, Rejected], ...] = ()
     notes: tuple[str, ...] = ()
+    needs: Needs = field(default_factory=Needs)
+    """What is left for the next run."""
     exit_code: ExitCode = ExitCode.DONE
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -10,7 +11,7 @@ from typing import TypeVar
 from runner.errors import LaterError, SurroundingsError
 from runner.model import Busy, NotConnected, Outcome, Unknown
 from runner.send.tally import Halt, Tally
-from runner.toloka.pace import BUSY_S, Pace, Stopped, back_off_s, wait_for
+from runner.toloka.pace import BUSY_S, GRACE_S, Pace, Stopped, back_off_s
 
 ATTEMPTS = 3
 _OUTAGE_FAILURES = 20
@@ -54,12 +55,15 @@ class Workers:
         ]
         for worker in workers:
             worker.start()
-
-        def poll() -> None:
+        stopped_at_s: float | None = None
+        while alive := [worker for worker in workers if worker.is_alive()]:
+            alive[0].join(_POLL_S)
             self.pace.beat()
             on_poll()
-
-        wait_for(workers, self.pace.stop, poll)
+            if self.pace.stop.is_set():
+                stopped_at_s = stopped_at_s or time.monotonic()
+                if time.monotonic() - stopped_at_s > GRACE_S:
+                    break
         queue.clear()
         self.pace.go_on()
         if self._crash is not None:

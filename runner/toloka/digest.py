@@ -14,6 +14,8 @@ from runner.toloka.filters import normal_form
 
 MARK = 6
 """Characters of a mark: four bytes of a hash."""
+KIND = "sha256:"
+_SHORT = len(KIND) + 16
 _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 _DIRECTIONS = re.compile("[\u200e\u200f]")
 
@@ -37,6 +39,11 @@ def digest_of(
 def digest_of_reply(text: Texts) -> str:
     """Digest a reply: it has nothing but its text."""
     return _hashed({"action": "reply"}, text=text)
+
+
+def short(digest: str) -> str:
+    """Give what is kept of a digest where there are very many: its first eight bytes."""
+    return digest[:_SHORT]
 
 
 def folded(texts: Texts) -> dict[str, str]:
@@ -73,4 +80,4 @@ def _hashed(content: dict[str, object], **texts: Texts) -> str:
             for each, text in said.items()
         }
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+    return KIND + hashlib.sha256(canonical.encode()).hexdigest()

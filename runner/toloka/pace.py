@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from runner.model import Busy
 
@@ -19,22 +19,6 @@ _STEP_S = 0.1
 
 GRACE_S = 3.5
 """How long what is in flight may take after a signal: within five seconds all is recorded."""
-
-
-def wait_for(
-    workers: Sequence[threading.Thread],
-    stop: threading.Event,
-    on_poll: Callable[[], object] = lambda: None,
-) -> None:
-    """Wait until the workers end, or for so long after a stop as what is in flight may take."""
-    stopped_at_s: float | None = None
-    while alive := [worker for worker in workers if worker.is_alive()]:
-        alive[0].join(_STEP_S)
-        on_poll()
-        if stop.is_set():
-            stopped_at_s = stopped_at_s or time.monotonic()
-            if time.monotonic() - stopped_at_s > GRACE_S:
-                return
 
 
 BUSY_S = 600.0

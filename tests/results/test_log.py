@@ -197,4 +197,4 @@ def test_no_file_is_longer_than_others_take(bare: Path, stack: ExitStack) -> Non
     lines = [json.loads(line) for text in files.values() for line in text.splitlines()]
     claims = [line for line in lines if line["event"] == "claim"]
     assert sum(len(line["rows"]) for line in claims) == 5_000
-    assert len(json.dumps(claims)) < 5_000 * 140
+    assert len(json.dumps(claims)) < 5_000 * 56
