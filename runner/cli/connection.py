@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import click
-
 from runner import __version__
 from runner.cli.manifests import Patience, open_manifest
+from runner.cli.say import say
 from runner.cli.settings import Pacing, Settings, is_ci_job
 from runner.config import load_token
 from runner.errors import ExitCode, LaterError, ListError, StoppedError, SurroundingsError
@@ -109,7 +108,7 @@ def new_run(command: str | None = None) -> dict[str, object]:
 
 
 def _warn(said: str) -> None:
-    click.echo(f"warning: {said}", err=True)
+    say(f"warning: {said}", err=True)
 
 
 def has_token(settings: Settings) -> bool:

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from runner.cli.say import say
+
 FILE = click.Path(path_type=Path)
 
 
@@ -50,7 +52,7 @@ class Volume:
     def log(self, text: str) -> None:
         """Print what is not a result."""
         if not self.quiet:
-            click.echo(text, err=True)
+            say(text, err=True)
 
 
 def bundle(

@@ -14,6 +14,7 @@ from runner.cli import options
 from runner.cli.manifests import read_truth
 from runner.cli.options import FILE, Record, Volume, Where
 from runner.cli.results import append_failure, results_file, show_warnings
+from runner.cli.say import say
 from runner.cli.selection import selection
 from runner.errors import ExitCode, MessagesError
 from runner.files import append_text
@@ -111,7 +112,7 @@ def show_plan(
         volume.log(said)
     show_warnings(warnings)
     if outputs.output_format == "json":
-        click.echo(json_text(document))
+        say(json_text(document))
     return code
 
 
@@ -120,7 +121,7 @@ def _show(
 ) -> None:
     if not volume.quiet:
         for line in plan_lines(planned, verbose=volume.verbose):
-            click.echo(line)
-    click.echo(f"{summary_line(results, dry_run=True)}. Nothing was sent.")
+            say(line)
+    say(f"{summary_line(results, dry_run=True)}. Nothing was sent.")
     for said in quota_notes:
-        click.echo(said)
+        say(said)

@@ -20,6 +20,7 @@ from runner.cli.manifests import LOCK_TIMEOUT_S
 from runner.cli.options import FILE, Record, Speed, Volume, Where
 from runner.cli.plan import Outputs, show_plan
 from runner.cli.results import results_file, show_warnings
+from runner.cli.say import say
 from runner.cli.selection import selection
 from runner.cli.settings import Pacing, Settings, load_pacing
 from runner.errors import ExitCode, MessagesError, MovedError, Place, Problem, SurroundingsError
@@ -132,7 +133,7 @@ def _send(
         pacing = load_pacing(speed, settings)
         connection, report = _carry_through(settings, pacing, prepared, scope, volume)
         if report is None:
-            click.echo("nothing was sent", err=True)
+            say("nothing was sent", err=True)
             return finish((), ExitCode.SURROUNDINGS)
         # The file first: whoever reads what is printed may go away, as `head` does.
         try:
@@ -234,7 +235,7 @@ def _carry_out(
 def _show_report(settings: Settings, prepared: Checked, report: RunResult, volume: Volume) -> None:
     if not volume.quiet:
         for line in run_lines(report.results, verbose=volume.verbose):
-            click.echo(line)
+            say(line)
     refusals = {
         str(problem): None
         for delivery, refused in report.refused
@@ -242,14 +243,14 @@ def _show_report(settings: Settings, prepared: Checked, report: RunResult, volum
     }
     few = list(refusals) if volume.verbose else list(refusals)[:_REFUSALS]
     for said in few:
-        click.echo(printable(said), err=True)
+        say(printable(said), err=True)
     if len(few) < len(refusals):
-        click.echo(f"{len(refusals) - len(few):,} more refusals (-v shows all)", err=True)
+        say(f"{len(refusals) - len(few):,} more refusals (-v shows all)", err=True)
     for line in (*loud_lines(report.results, verbose=volume.verbose), *report.notes):
-        click.echo(printable(line), err=True)
+        say(printable(line), err=True)
     place = " on the local emulator" if settings.target.url is None else ""
     said = summary_line(report.results, dry_run=False)
-    click.echo(f"{said}{place}; manifest: {settings.shown_manifest}")
+    say(f"{said}{place}; manifest: {settings.shown_manifest}")
 
 
 def _agreed(settings: Settings, planned: Plan, test_to: str | None) -> bool:
