@@ -9,9 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import click
-
 from runner.cli.manifests import Patience, open_manifest
+from runner.cli.say import say
 from runner.cli.settings import Pacing, Settings, is_ci_job
 from runner.config import load_token
 from runner.errors import ExitCode, LaterError, ListError, StoppedError, SurroundingsError
@@ -93,7 +92,7 @@ def open_connection(
 
 
 def _warn(said: str) -> None:
-    click.echo(f"warning: {said}", err=True)
+    say(f"warning: {said}", err=True)
 
 
 def has_token(settings: Settings) -> bool:

@@ -11,6 +11,7 @@ from runner.cli.connection import has_token, load_threads, open_client
 from runner.cli.manifests import Patience, open_manifest
 from runner.cli.options import Speed, Where
 from runner.cli.origin import new_run
+from runner.cli.say import say
 from runner.cli.settings import Settings, load_pacing, load_settings
 from runner.errors import ExitCode, SurroundingsError
 from runner.lookup.claim import Sharing
@@ -66,7 +67,7 @@ def resolve(
         raise manifest.log.lost
     for each in chosen:
         word = "sent" if sent else "not sent"
-        click.echo(printable(f"{each.message}: {word}, by your word"))
+        say(printable(f"{each.message}: {word}, by your word"))
     return ExitCode.DONE
 
 

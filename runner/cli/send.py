@@ -21,6 +21,7 @@ from runner.cli.options import Record, Speed, Volume, Where
 from runner.cli.origin import new_run
 from runner.cli.plan import Outputs, show_plan
 from runner.cli.results import results_file, show_warnings
+from runner.cli.say import say
 from runner.cli.selection import selection
 from runner.cli.settings import Pacing, Settings, load_pacing
 from runner.errors import (
@@ -118,7 +119,7 @@ def send(
         settings.refuse_silent_ci()
         file = load_plan(approved, volume)
         prepared = prepare(selection, settings.config)
-        for said in prepared.left_out:
+        for said in prepared.notes:
             volume.log(said)
         if file is not None:
             prepared = replace(prepared, messages=file.worded(prepared.messages))
@@ -132,7 +133,7 @@ def send(
         )
         connection, report = _carry_through(order, approved.approval)
         if report is None:
-            click.echo("nothing was sent", err=True)
+            say("nothing was sent", err=True)
             return finish((), ExitCode.SURROUNDINGS)
         # The file first: whoever reads what is printed may go away, as `head` does.
         try:
@@ -227,7 +228,7 @@ def _carry_out(
 def _show_report(settings: Settings, prepared: Checked, report: RunResult, volume: Volume) -> None:
     if not volume.quiet:
         for line in run_lines(report.results, verbose=volume.verbose):
-            click.echo(line)
+            say(line)
     refusals = {
         str(problem): None
         for delivery, refused in report.refused
@@ -235,14 +236,14 @@ def _show_report(settings: Settings, prepared: Checked, report: RunResult, volum
     }
     few = list(refusals) if volume.verbose else list(refusals)[:_REFUSALS]
     for said in few:
-        click.echo(printable(said), err=True)
+        say(printable(said), err=True)
     if len(few) < len(refusals):
-        click.echo(f"{len(refusals) - len(few):,} more refusals (-v shows all)", err=True)
+        say(f"{len(refusals) - len(few):,} more refusals (-v shows all)", err=True)
     for line in (*loud_lines(report.results, verbose=volume.verbose), *report.notes):
-        click.echo(printable(line), err=True)
+        say(printable(line), err=True)
     place = " on the local emulator" if settings.target.url is None else ""
     said = summary_line(report.results, dry_run=False)
-    click.echo(f"{said}{place}; manifest: {settings.shown_manifest}")
+    say(f"{said}{place}; manifest: {settings.shown_manifest}")
 
 
 def _agreed(settings: Settings, planned: Plan, test_to: str | None) -> bool:
