@@ -144,10 +144,6 @@ class Repository:
         """The id of a folder in a commit; None where there is none."""
         return self._find(f"{commit}:{path}")
 
-    def set_ref(self, ref: str, commit: str | None) -> None:
-        """Let a ref lead to a commit, or take it away."""
-        self._call("update-ref", "--no-deref", *((ref, commit) if commit else ("-d", ref)))
-
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether a commit, which may be missing here, is another one or before it."""
         return self.run("merge-base", "--is-ancestor", older, newer).code == 0

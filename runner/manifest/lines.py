@@ -12,7 +12,7 @@ from typing import TypeVar
 from runner import clock
 from runner.manifest.history import History, Settled
 from runner.model import Delivery, Direct, Filtered, InThread, NoRecipients, Place, Rejected, Sent
-from runner.toloka.anchor import Anchor
+from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import KIND, short, topic_mark
 
 _A_LINE = 1_000
@@ -113,8 +113,10 @@ def _only(event: Event) -> object:
 def outcome_event(delivery_id: str, outcome: Settled, how: str) -> Event:
     """Build the line that says what became of an intent. `how` tells the way that was learned."""
     if isinstance(outcome, Sent):
-        created = _created(outcome.created)
-        thread_id = outcome.thread.id
+        thread_id, created = outcome.thread.id, {}
+        # Toloka's times are UTC without a zone; ours say so. What cannot be read is left out.
+        with suppress(ValueError):
+            created["created"] = clock.written(clock.read(outcome.created))
         return new_event("sent", delivery=delivery_id, thread_id=thread_id, **created, how=how)
     if isinstance(outcome, Rejected):
         why = {"status": outcome.status, "code": outcome.code, "detail": outcome.detail}
@@ -149,11 +151,6 @@ def doubt_events(doubts: Mapping[str, Iterable[str]], history: History) -> list[
     ]
 
 
-def rest_events(rest: Sequence[str]) -> list[Event]:
-    """Build the lines that remember threads of ours that no delivery claims: many in each."""
-    return [new_event("rest", threads=" ".join(some)) for some in parts(rest)]
-
-
 def parts(ids: Sequence[_Item]) -> list[list[_Item]]:
     """Cut what may be very many, so that no line is too long for a file of its own."""
     return [list(ids[start : start + _A_LINE]) for start in range(0, len(ids), _A_LINE)]
@@ -161,11 +158,4 @@ def parts(ids: Sequence[_Item]) -> list[list[_Item]]:
 
 def anchor_values(anchor: Anchor) -> dict[str, str]:
     """Give an anchor's key; the beginning of the list has none."""
-    return {} if anchor.is_beginning else {"created": clock.written(anchor.created)}
-
-
-def _created(created: str) -> dict[str, str]:
-    """Toloka's times are UTC without a zone; ours say so. What cannot be read is left out."""
-    with suppress(ValueError):
-        return {"created": clock.written(clock.read(created))}
-    return {}
+    return {} if anchor == BEGINNING else {"created": clock.written(anchor.created)}

@@ -69,16 +69,15 @@ def _folded(text: str) -> str:
     return "".join(_DIRECTIONS.sub("", plain).split())
 
 
-def _plain(text: str) -> str:
-    return _SPACES.sub(" ", _DIRECTIONS.sub("", text.replace("\r\n", "\n"))).strip()
-
-
 def _hashed(content: dict[str, object], **texts: Texts) -> str:
     """What not every server keeps does not count.
 
     That is line ends, white space around a text, the kind of a space, and marks of direction.
     """
     for name, said in texts.items():
-        content[name] = {each: _plain(text) for each, text in said.items()}
+        content[name] = {
+            each: _SPACES.sub(" ", _DIRECTIONS.sub("", text.replace("\r\n", "\n"))).strip()
+            for each, text in said.items()
+        }
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return KIND + hashlib.sha256(canonical.encode()).hexdigest()
