@@ -284,10 +284,10 @@ class History:
         alone = {identity: (identity,) for identity in self._by_identity}
         for row in self.rows.values():
             if row.counts:
-                identity = row.kind[:2]
-                known = found.setdefault(row.digest, alone[identity])
-                if identity not in known:
-                    found[row.digest] = (*known, identity)
+                own = alone[row.kind[:2]]
+                known = found.setdefault(row.digest, own)
+                if known is not own and own[0] not in known:
+                    found[row.digest] = (*known, *own)
         return found
 
     @cached_property
