@@ -450,6 +450,19 @@ def test_a_manifest_that_is_lost_seconds_after_the_last_request(tmp_path: Path, 
         check_nobody_twice(it)
 
 
+def test_what_an_unknown_claims_is_reached_and_adopts_no_more(tmp_path: Path) -> None:
+    with world(tmp_path) as it:
+        it.write("z", "t0")
+        assert it.run().exit_code == DONE
+        it.write("a", "t1")
+        it.faults(LOST, "on=list,after=2,kind=400")
+        assert it.run().exit_code == UNKNOWN
+        it.faults()
+        put(it, "a", "t1")
+        assert it.run().exit_code == DONE
+        assert len(it.claimed()) == 2
+
+
 # Whom it reached
 
 
