@@ -6,15 +6,14 @@ import os
 import secrets
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import click
-
 from runner import __version__
-from runner.cli.manifests import Patience, open_manifest, worst
-from runner.cli.settings import Pacing, Settings
+from runner.cli.manifests import Patience, open_manifest
+from runner.cli.say import say
+from runner.cli.settings import Pacing, Settings, is_ci_job
 from runner.config import load_token
 from runner.errors import ExitCode, LaterError, ListError, StoppedError, SurroundingsError
 from runner.manifest.lease import Lease
@@ -41,7 +40,12 @@ class Connection:
         """A signal comes before every other reason to end."""
         if self.signals:
             return ExitCode(128 + self.signals[0])
-        return ExitCode(worst(code, self.manifest.lost))
+        lost = self.manifest.log.lost
+        if lost is None or code == ExitCode.SURROUNDINGS:
+            return code
+        # What could not be written down for the others, or was ended, makes no unknown known.
+        is_worse = code == ExitCode.UNKNOWN and lost.exit_code == ExitCode.LATER
+        return code if is_worse else lost.exit_code
 
 
 @contextmanager
@@ -55,18 +59,21 @@ def open_connection(
     """
     stop = threading.Event()
     pace = Pace(pacing.rate, stop)
-    patience = Patience.until(stop, until_s, at_once=at_once)
+    patience = Patience(stop=stop, until_s=until_s, at_once=at_once)
     lease = Lease(TIMES, stop, kills=True) if settings.branch else None
+    parent = os.getppid()
     with (
         _signals(stop) as caught,
         open_client(settings, pacing, pace, lease) as (client, target),
-        _or_interrupted(caught),
         open_manifest(settings, target, new_run(), patience, lease) as (manifest, beat),
     ):
 
         def beat_and_look() -> None:
             beat()
-            if manifest.lost is not None:
+            # Some CI systems signal the shell of a cancelled job alone: then it is gone.
+            if is_ci_job() and os.getppid() != parent:
+                caught.append(signal.SIGTERM)
+            if caught or manifest.log.lost is not None:
                 stop.set()
 
         pace.beat = beat_and_look
@@ -80,31 +87,33 @@ def open_connection(
         )
 
 
-@contextmanager
-def _or_interrupted(signals: list[int]) -> Iterator[None]:
-    """Say what ended a wait for the turn."""
-    try:
-        yield
-    except Stopped:
-        # Where no signal was, another run ended this one.
-        code = ExitCode(128 + signals[0]) if signals else ExitCode.LATER
-        raise StoppedError(code) from None
-
-
 def new_run(command: str | None = None) -> dict[str, object]:
-    """Say who writes to the manifest now."""
-    told: dict[str, object] = {"command": command} if command else {}
-    run = {"run": secrets.token_hex(8), "version": __version__}
-    return {**run, **told, **_who_runs(os.environ)}
+    """Say who writes to the manifest now, where the environment of a CI job tells.
+
+    The names are those of GitHub Actions and of GitLab CI.
+    """
+    environ = os.environ
+    ci_run = environ.get("CI_JOB_URL")
+    if environ.get("GITHUB_RUN_ID"):
+        server, repository = environ.get("GITHUB_SERVER_URL"), environ.get("GITHUB_REPOSITORY")
+        ci_run = f"{server}/{repository}/actions/runs/{environ['GITHUB_RUN_ID']}"
+    told = {
+        "command": command,
+        "commit": environ.get("GITHUB_SHA") or environ.get("CI_COMMIT_SHA"),
+        "actor": environ.get("GITHUB_ACTOR") or environ.get("GITLAB_USER_LOGIN"),
+        "ci_run": ci_run,
+    }
+    run: dict[str, object] = {"run": secrets.token_hex(8), "version": __version__}
+    return run | {name: value[:300] for name, value in told.items() if value}
 
 
 def _warn(said: str) -> None:
-    click.echo(f"warning: {said}", err=True)
+    say(f"warning: {said}", err=True)
 
 
 def has_token(settings: Settings) -> bool:
     """Whether the target can be asked: the local emulator takes any token."""
-    if settings.target.is_local:
+    if settings.target.url is None:
         return True
     try:
         load_token(settings.target, os.environ, _warn)
@@ -117,7 +126,7 @@ def has_token(settings: Settings) -> bool:
 def open_client(
     settings: Settings,
     pacing: Pacing,
-    pace: Callable[[], object] | None = None,
+    pace: Pace | None = None,
     permit: Permit | None = None,
 ) -> Iterator[tuple[Client, str]]:
     """Open the target, and give its client and the name that the manifest has for it."""
@@ -152,26 +161,12 @@ def load_threads(client: Client, query: Mapping[str, str]) -> list[Thread]:
         raise LaterError(f"Toloka's list of threads could not be had: {error}") from error
 
 
-def _who_runs(environ: Mapping[str, str]) -> dict[str, object]:
-    """Say who sends, where the environment of a CI job tells.
-
-    The names are those of GitHub Actions and of GitLab CI.
-    """
-    ci_run = environ.get("CI_JOB_URL")
-    if environ.get("GITHUB_RUN_ID"):
-        server, repository = environ.get("GITHUB_SERVER_URL"), environ.get("GITHUB_REPOSITORY")
-        ci_run = f"{server}/{repository}/actions/runs/{environ['GITHUB_RUN_ID']}"
-    told = {
-        "commit": environ.get("GITHUB_SHA") or environ.get("CI_COMMIT_SHA"),
-        "actor": environ.get("GITHUB_ACTOR") or environ.get("GITLAB_USER_LOGIN"),
-        "ci_run": ci_run,
-    }
-    return {name: value[:300] for name, value in told.items() if value}
-
-
 @contextmanager
 def _signals(stop: threading.Event) -> Iterator[list[int]]:
-    """Let the first SIGINT or SIGTERM end the run in good order; a second one ends it at once."""
+    """Let the first SIGINT or SIGTERM end the run in good order; a second one ends it at once.
+
+    Raises `StoppedError` where that ends a wait for the turn.
+    """
     caught: list[int] = []
 
     def note(number: int, _frame: object) -> None:
@@ -182,6 +177,10 @@ def _signals(stop: threading.Event) -> Iterator[list[int]]:
     before = {int(each): signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield caught
+    except Stopped:
+        # Where no signal was, another run ended this one.
+        code = ExitCode(128 + caught[0]) if caught else ExitCode.LATER
+        raise StoppedError(code) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from runner.cli.say import say
+
 FILE = click.Path(path_type=Path)
 
 
@@ -33,6 +35,14 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Where a run leaves what it came to, for other programs."""
+
+    results: Path | None
+    outputs: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
     """How much to print."""
 
@@ -42,7 +52,7 @@ class Volume:
     def log(self, text: str) -> None:
         """Print what is not a result."""
         if not self.quiet:
-            click.echo(text, err=True)
+            say(text, err=True)
 
 
 def bundle(
@@ -64,8 +74,24 @@ config = click.option(
     "--config", type=FILE, metavar="FILE", help="The configuration, instead of runner.yaml."
 )
 
-results = click.option(
-    "--results", type=FILE, metavar="FILE", help="Write this run's results as JSON, dry or not."
+record = partial(
+    bundle,
+    "record",
+    Record,
+    (
+        click.option(
+            "--results",
+            type=FILE,
+            metavar="FILE",
+            help="Write this run's results as JSON, dry or not.",
+        ),
+        click.option(
+            "--outputs",
+            type=FILE,
+            metavar="FILE",
+            help="Append what they come to as name=value, as for $GITHUB_OUTPUT.",
+        ),
+    ),
 )
 output_format = partial(
     click.option,

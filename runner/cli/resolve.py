@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 
 import click
@@ -11,6 +10,7 @@ from runner.cli import options
 from runner.cli.connection import has_token, load_threads, new_run, open_client
 from runner.cli.manifests import Patience, open_manifest
 from runner.cli.options import Speed, Where
+from runner.cli.say import say
 from runner.cli.settings import Settings, load_pacing, load_settings
 from runner.errors import ExitCode, SurroundingsError
 from runner.lookup.claim import Sharing
@@ -53,7 +53,7 @@ def resolve(
     if message is not None and sent not in (None, _ITS_OWN):
         raise click.UsageError("--message goes with --sent alone: each delivery has its own thread")
     settings = load_settings(where)
-    run, patience = new_run("resolve"), Patience.until(threading.Event(), at_once=True)
+    run, patience = new_run("resolve"), Patience(at_once=True)
     with open_manifest(settings, settings.target.url, run, patience) as (manifest, beat):
         history = manifest.history()
         chosen = _chosen(history, delivery, message)
@@ -62,11 +62,11 @@ def resolve(
         for each in chosen:
             thread = found.get(each.delivery)
             manifest.settle(each.delivery, Sent(thread) if thread else NotFound(), "resolved")
-    if manifest.lost is not None:
-        raise manifest.lost
+    if manifest.log.lost is not None:
+        raise manifest.log.lost
     for each in chosen:
         word = "sent" if sent else "not sent"
-        click.echo(printable(f"{each.message}: {word}, by your word"))
+        say(printable(f"{each.message}: {word}, by your word"))
     return ExitCode.DONE
 
 

@@ -5,25 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
-import click
-
-from runner.cli.options import Where
+from runner.cli.options import Record, Where
+from runner.cli.say import say
 from runner.cli.settings import Settings, load_settings
 from runner.errors import ExitCode, Problem, RunnerError, SurroundingsError
 from runner.files import append_text
 from runner.model import Result
-from runner.report.results import results_document, write_results
+from runner.plan.needs import Needs
+from runner.report.results import outputs_text, results_document, write_results
 from runner.report.summary import failure_markdown
 from runner.wording import printable
 
-Finish = Callable[[Sequence[Result], int], int]
-"""Writes what a run came to, and gives its exit code back."""
+_NOTHING = Needs()
+
+
+class Finish(Protocol):
+    """Writes what a run came to, and gives its exit code back."""
+
+    def __call__(self, results: Sequence[Result], code: int, needs: Needs = _NOTHING) -> int: ...
 
 
 @contextmanager
 def results_file(
-    path: Path | None, where: Where, *, dry_run: bool
+    record: Record, where: Where, *, dry_run: bool
 ) -> Iterator[tuple[Settings, Finish]]:
     """Load the settings, and write the results file at once and again with what the run came to.
 
@@ -35,14 +41,21 @@ def results_file(
     target, manifest = "" if set(asked) & set("@?#") else asked, ""
     last: int = ExitCode.BUG
 
-    def write(results: Sequence[Result], code: int) -> int:
+    def write(results: Sequence[Result], code: int, needs: Needs = _NOTHING) -> int:
         nonlocal last
         last = code
-        if path is not None:
-            document = results_document(
-                results, target=target, manifest=manifest, dry_run=dry_run, exit_code=int(code)
-            )
-            write_results(path, document)
+        document = results_document(
+            results,
+            target=target,
+            manifest=manifest,
+            dry_run=dry_run,
+            exit_code=int(code),
+            needs=needs,
+        )
+        if record.results is not None:
+            write_results(record.results, document)
+        if record.outputs is not None:
+            append_text(record.outputs, outputs_text(document))
         return int(code)
 
     try:
@@ -71,7 +84,7 @@ def append_failure(path: Path | None, problems: Sequence[Problem]) -> None:
 def show_warnings(warnings: Sequence[Problem]) -> None:
     """Print warnings where logs go."""
     for problem in warnings:
-        click.echo(printable(str(problem)), err=True)
+        say(printable(str(problem)), err=True)
 
 
 def _beside(write: Callable[[], object]) -> None:
@@ -79,4 +92,4 @@ def _beside(write: Callable[[], object]) -> None:
     try:
         write()
     except SurroundingsError as error:
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -15,20 +15,24 @@ import click
 
 from runner.cli import options
 from runner.cli.connection import Connection, open_connection
+from runner.cli.ending import end_at_once
 from runner.cli.manifests import LOCK_TIMEOUT_S
-from runner.cli.options import FILE, Speed, Volume, Where
+from runner.cli.options import FILE, Record, Speed, Volume, Where
 from runner.cli.plan import Outputs, show_plan
 from runner.cli.results import results_file, show_warnings
+from runner.cli.say import say
 from runner.cli.selection import selection
 from runner.cli.settings import Pacing, Settings, load_pacing
 from runner.errors import ExitCode, MessagesError, MovedError, Place, Problem, SurroundingsError
 from runner.manifest.times import now_s
+from runner.manifest.told import describe
+from runner.plan.needs import find_needs
 from runner.plan.plan import Key, Plan
 from runner.plan.planfile import find_moved, read_plan_file
-from runner.prepare import Prepared, Selection, prepare
+from runner.prepare import Checked, Selection, prepare
 from runner.report.progress import Progress
 from runner.report.text import loud_lines, run_lines, summary_line
-from runner.send.lists import Lister
+from runner.reviewed import check_reviewed
 from runner.send.run import Run, RunOptions
 from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
@@ -54,7 +58,7 @@ class Scope:
 @selection
 @options.where
 @options.speed
-@options.results
+@options.record
 @click.option("--dry-run", is_flag=True, help="Do what `plan` does: send nothing.")
 @partial(
     options.bundle,
@@ -91,7 +95,7 @@ def send(
     selection: Selection,
     where: Where,
     speed: Speed,
-    results: Path | None,
+    record: Record,
     dry_run: bool,
     scope: Scope,
     volume: Volume,
@@ -109,37 +113,38 @@ def send(
     if dry_run and (is_planned or is_test or scope.limit is not None):
         raise click.UsageError("--dry-run goes without --plan, --limit and --test-to")
     if dry_run:
-        return show_plan(selection, where, Outputs(results=results), volume)
-    return _send(selection, where, speed, results, scope, volume)
+        return show_plan(selection, where, record, Outputs(), volume)
+    return _send(selection, where, speed, record, scope, volume)
 
 
 def _send(
     selection: Selection,
     where: Where,
     speed: Speed,
-    results: Path | None,
+    record: Record,
     scope: Scope,
     volume: Volume,
 ) -> int:
-    with results_file(results, where, dry_run=False) as (settings, finish):
+    with results_file(record, where, dry_run=False) as (settings, finish):
         settings.refuse_silent_ci()
         prepared = prepare(selection, settings.config)
-        for said in prepared.left_out:
+        for said in prepared.notes:
             volume.log(said)
         pacing = load_pacing(speed, settings)
         connection, report = _carry_through(settings, pacing, prepared, scope, volume)
         if report is None:
-            click.echo("nothing was sent", err=True)
+            say("nothing was sent", err=True)
             return finish((), ExitCode.SURROUNDINGS)
         # The file first: whoever reads what is printed may go away, as `head` does.
         try:
-            return finish(report.results, connection.exit_code(report.exit_code))
+            code = connection.exit_code(report.exit_code)
+            return finish(report.results, code, report.needs)
         finally:
             _show_report(settings, prepared, report, volume)
 
 
 def _carry_through(
-    settings: Settings, pacing: Pacing, prepared: Prepared, scope: Scope, volume: Volume
+    settings: Settings, pacing: Pacing, prepared: Checked, scope: Scope, volume: Volume
 ) -> tuple[Connection, RunResult | None]:
     """Run, anew as often as another machine is quicker and the time to wait is not up."""
     until_s = now_s() + scope.lock_timeout
@@ -153,14 +158,19 @@ def _carry_through(
 
 
 def _run(
-    connection: Connection, prepared: Prepared, scope: Scope, volume: Volume
+    connection: Connection, prepared: Checked, scope: Scope, volume: Volume
 ) -> RunResult | None:
     """Plan, ask, and send; None where somebody said no."""
     settings, history = connection.settings, connection.manifest.history()
     if history.stopped is not None:
         raise SurroundingsError(f"{history.stopped}; `message-runner stop --lift` ends that")
+    if settings.target.url is not None:
+        # Here, because the wait for this run's turn may have been long.
+        check_reviewed(settings.config, prepared.sources(), has_variables=prepared.has_variables)
     planned, warnings = prepared.plan(history)
     show_warnings(warnings)
+    for each in history.unknown if volume.verbose else ():
+        volume.log(printable(f"looked for: {describe(each, history)}"))
     only = None
     if scope.plan_path is not None:
         only = _reviewed(settings, prepared, planned, scope.plan_path)
@@ -168,11 +178,20 @@ def _run(
         return None
     with closing(Progress(sys.stderr, is_quiet=volume.quiet)) as progress:
         if scope.test_to is not None:
-            return _carry_out_test(connection, prepared, scope.test_to, progress)
+            report = carry_out_trial(
+                trial_messages(prepared.messages, scope.test_to),
+                connection.manifest,
+                connection.client,
+                connection.pace,
+                jobs=connection.pacing.jobs,
+                on_progress=progress,
+            )
+            needs = find_needs(planned, looks=settings.target.url is not None)
+            return replace(report, needs=needs)
         return _carry_out(connection, prepared, planned, scope.limit, only, progress)
 
 
-def _reviewed(settings: Settings, prepared: Prepared, planned: Plan, path: Path) -> frozenset[Key]:
+def _reviewed(settings: Settings, prepared: Checked, planned: Plan, path: Path) -> frozenset[Key]:
     """What the plan file lets pass; raises `MessagesError` for whatever moved since."""
     file = read_plan_file(path)
     moved = find_moved(file, planned, settings.target_name)
@@ -190,7 +209,7 @@ def _reviewed(settings: Settings, prepared: Prepared, planned: Plan, path: Path)
 
 def _carry_out(
     connection: Connection,
-    prepared: Prepared,
+    prepared: Checked,
     planned: Plan,
     limit: int | None,
     only: frozenset[Key] | None,
@@ -201,7 +220,7 @@ def _carry_out(
         policy=prepared.policy,
         jobs=connection.pacing.jobs,
         settle_s=connection.pacing.settle_s,
-        catches_up=not connection.settings.target.is_local,
+        catches_up=connection.settings.target.url is not None,
         other_messages=prepared.find_others,
         limit=limit,
         only=only,
@@ -213,27 +232,10 @@ def _carry_out(
     ).carry_out()
 
 
-def _carry_out_test(
-    connection: Connection,
-    prepared: Prepared,
-    toloker: str,
-    progress: Callable[[int, int], None],
-) -> RunResult:
-    return carry_out_trial(
-        trial_messages(prepared.messages, toloker),
-        connection.manifest,
-        connection.client.deliver,
-        connection.pace,
-        lister=Lister(connection.manifest, connection.client, connection.pace),
-        jobs=connection.pacing.jobs,
-        on_progress=progress,
-    )
-
-
-def _show_report(settings: Settings, prepared: Prepared, report: RunResult, volume: Volume) -> None:
+def _show_report(settings: Settings, prepared: Checked, report: RunResult, volume: Volume) -> None:
     if not volume.quiet:
         for line in run_lines(report.results, verbose=volume.verbose):
-            click.echo(line)
+            say(line)
     refusals = {
         str(problem): None
         for delivery, refused in report.refused
@@ -241,21 +243,21 @@ def _show_report(settings: Settings, prepared: Prepared, report: RunResult, volu
     }
     few = list(refusals) if volume.verbose else list(refusals)[:_REFUSALS]
     for said in few:
-        click.echo(printable(said), err=True)
+        say(printable(said), err=True)
     if len(few) < len(refusals):
-        click.echo(f"{len(refusals) - len(few):,} more refusals (-v shows all)", err=True)
+        say(f"{len(refusals) - len(few):,} more refusals (-v shows all)", err=True)
     for line in (*loud_lines(report.results, verbose=volume.verbose), *report.notes):
-        click.echo(printable(line), err=True)
-    place = " on the local emulator" if settings.target.is_local else ""
+        say(printable(line), err=True)
+    place = " on the local emulator" if settings.target.url is None else ""
     said = summary_line(report.results, dry_run=False)
-    click.echo(f"{said}{place}; manifest: {settings.shown_manifest}")
+    say(f"{said}{place}; manifest: {settings.shown_manifest}")
 
 
 def _agreed(settings: Settings, planned: Plan, test_to: str | None) -> bool:
     """Ask on a terminal before anything goes to a remote target; a CI job has nobody to ask."""
     streams: tuple[TextIO | None, ...] = (sys.stdin, sys.stderr)
     has_terminal = all(stream is not None and stream.isatty() for stream in streams)
-    if settings.target.is_local or not has_terminal or not planned.deliveries:
+    if settings.target.url is None or not has_terminal or not planned.deliveries:
         return True
     if test_to is not None:
         what = f"{plural(len(planned.messages), 'test message')} to {test_to}"
@@ -268,7 +270,7 @@ def _asked(question: str) -> bool:
     """Ask; Ctrl-C and a SIGTERM end the program here at once, for nothing is on its way yet."""
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, end_at_once)
     try:
         return click.confirm(question, err=True)
     finally:

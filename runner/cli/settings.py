@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
 from runner.cli.options import Speed, Where
 from runner.config import (
@@ -14,6 +15,7 @@ from runner.config import (
     ResultsBranch,
     Target,
     choose_target,
+    is_loopback,
     load_config,
     manifest_path,
     results_branch,
@@ -54,8 +56,7 @@ class Settings:
 
     def refuse_silent_ci(self) -> None:
         """Refuse to send from a CI job that names no target: it would believe that it sent."""
-        is_ci = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
-        if is_ci and not self.target.is_named:
+        if is_ci_job() and not self.target.is_named:
             raise SurroundingsError(
                 "this is a CI job (CI is set), and nothing says where to send: name a --target "
                 "(local, for a rehearsal), or set TOLOKA_TARGET, or `target:` in runner.yaml"
@@ -70,6 +71,11 @@ class Pacing:
     jobs: int
     timeout_s: float
     settle_s: float
+
+
+def is_ci_job() -> bool:
+    """Whether this is a job of a CI system."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 
 
 def load_settings(where: Where) -> Settings:
@@ -87,7 +93,8 @@ def load_settings(where: Where) -> Settings:
 def load_pacing(speed: Speed, settings: Settings) -> Pacing:
     """Take each number from its flag, else from the configuration, else from us."""
     flags = {name: value for name, value in asdict(speed).items() if value is not None}
-    ours = _NEAR if settings.target.is_loopback else _OURS
+    url = settings.target.url
+    ours = _NEAR if url is None or is_loopback(urlsplit(url).hostname or "") else _OURS
     defaults = cast("Mapping[str, float]", settings.config.section("defaults"))
     number = {**ours, **defaults, **flags}
     if settings.branch is not None and number["timeout"] > _LONGEST_TIMEOUT_S:

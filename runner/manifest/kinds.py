@@ -9,9 +9,11 @@ from types import GenericAlias
 
 from runner import clock
 from runner.manifest.history import Kind, NotFound, Pending, Row
+from runner.manifest.lines import numbered
 from runner.manifest.state import VERSION, Checked, ManifestState, RunLine
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType
 from runner.toloka.anchor import BEGINNING, Anchor
+from runner.toloka.digest import KIND
 from runner.wording import printable
 
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
@@ -95,10 +97,10 @@ def _take_intent(state: ManifestState, event: Checked) -> None:
 
 
 def _take_claim(state: ManifestState, event: Checked) -> None:
-    for row in event["rows"]:
-        delivery, toloker, digest = row.split(" ")
-        own = {"delivery": delivery, "recipients_ids": [toloker], "digest": digest}
-        _take_intent(state, {**event, **own})
+    for number, row in enumerate(event["rows"]):
+        toloker, digest = row.split(" ")
+        own = {"delivery": numbered(event["delivery"], number), "recipients_ids": [toloker]}
+        _take_intent(state, {**event, **own, "digest": KIND + digest})
 
 
 def _place_of(numbers: Sequence[int] | None) -> Place | None:
@@ -312,7 +314,7 @@ LINES: Mapping[str, LineKind] = {
     ),
     "claim": LineKind(
         _take_claim,
-        {"message": str, "revision": int, "source": str, "rows": TEXTS},
+        {"delivery": str, "message": str, "revision": int, "source": str, "rows": TEXTS},
         {"action": ("compose",), "recipients_select_type": ("DIRECT",), "run": str},
     ),
     "sent": LineKind(_take_sent, {"delivery": str, "thread_id": str}),

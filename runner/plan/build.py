@@ -21,7 +21,8 @@ from runner.model import (
     Result,
     Status,
 )
-from runner.plan.plan import Answered, Plan, PlannedMessage, Policy, result_of
+from runner.plan.plan import Answered, Held, Plan, PlannedMessage, Policy, result_of
+from runner.toloka.digest import short
 
 LATE = timedelta(days=14)
 """A message first sent so long ago may surprise whoever gets it now."""
@@ -70,41 +71,42 @@ def _plan_spec(
     policy: Policy,
     answered: Answered | None,
 ) -> PlannedMessage:
-    deliveries: list[Delivery] = []
+    due: list[Delivery] = []
     skipped: list[Result] = []
     reached = history.reached((messages[0].id, messages[0].revision))
+    held = _held_back(messages[0], now)
     for message in messages:
         if reached:
             skipped += _find_done(message, reached, history)
-        due = _find_due(message, history, reached, answered)
-        held = _held_back(message, now)
-        if held:
-            status, reason = held
-            skipped += [result_of(each, status, error=reason) for each in due]
-            continue
-        if isinstance(message.recipients, InThreads) and not due:
+        wanted = _find_due(message, history, reached, answered)
+        if isinstance(message.recipients, InThreads) and not (wanted or held):
             skipped += _find_waiting(message, message.recipients, reached, answered)
-        if policy.suppressed or history.suppressed:
-            due, left_out = _without_suppressed(due, history, policy)
-            skipped += left_out
-        deliveries += due
+        kept, left_out = _without_suppressed(wanted, history, policy)
+        due += kept
+        skipped += left_out
+    if held is not None:
+        skipped += [result_of(each, held.status, error=held.reason) for each in due]
+    deliveries = () if held else tuple(due)
     first_at = min((each.at for each in reached.values() if each.was_sent), default=now)
     return PlannedMessage(
         messages=messages,
-        deliveries=tuple(deliveries),
+        deliveries=deliveries,
         skipped=tuple(skipped),
+        held=held,
+        later=tuple(due) if held and held.opens_at else (),
         late_since=first_at if deliveries and now - first_at > LATE else None,
         unguarded=len(policy.suppressed) if any(not each.people for each in deliveries) else 0,
     )
 
 
-def _held_back(message: Message, now: datetime) -> tuple[Status, str] | None:
+def _held_back(message: Message, now: datetime) -> Held | None:
     if message.draft:
-        return "draft", "it is marked as a draft"
+        return Held("draft", "it is marked as a draft")
     if message.not_before and now < message.not_before:
-        return "outside_window", f"not before {message.not_before:%Y-%m-%dT%H:%M:%SZ}"
+        said = f"not before {message.not_before:%Y-%m-%dT%H:%M:%SZ}"
+        return Held("outside_window", said, message.not_before)
     if message.not_after and now > message.not_after:
-        return "outside_window", f"not after {message.not_after:%Y-%m-%dT%H:%M:%SZ}"
+        return Held("missed", f"not after {message.not_after:%Y-%m-%dT%H:%M:%SZ}")
     return None
 
 
@@ -159,6 +161,8 @@ def _without_suppressed(
     due: Sequence[Delivery], history: History, policy: Policy
 ) -> tuple[list[Delivery], list[Result]]:
     """Leave out who is on the suppression list, or was when the message went out."""
+    if not (policy.suppressed or history.suppressed):
+        return list(due), []
     kept: list[Delivery] = []
     left_out: list[Result] = []
     for delivery in due:
@@ -200,7 +204,7 @@ def _find_done(message: Message, reached: Reached, history: History) -> Iterator
         found = Delivery(message=message, recipients=part)
         done = result_of(found, status, delivery_id=delivery, error=why)
         thread_id = attempt.thread_id or attempt.in_thread
-        yield replace(done, digest=attempt.digest, thread_id=thread_id)
+        yield replace(done, digest=attempt.digest, thread_id=thread_id, run=attempt.run)
 
 
 def _state_of(attempt: Attempt, message: Message, history: History) -> tuple[Status, str | None]:
@@ -211,7 +215,7 @@ def _state_of(attempt: Attempt, message: Message, history: History) -> tuple[Sta
         return "in_doubt" if is_doubtful else "unknown", reason(attempt, history)
     if isinstance(attempt.outcome, NoRecipients):
         return "no_recipients", attempt.outcome.detail
-    if attempt.digest == message.digest:
+    if short(attempt.digest) == short(message.digest):
         return "already_sent", None
     again = f"`revision: {message.revision + 1}` would do so"
     return "edited", f"who has it is not written to again; {again}"

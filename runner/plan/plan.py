@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from runner.manifest.history import History
 from runner.model import (
@@ -34,11 +35,20 @@ class Policy:
     suppressed: frozenset[str] = frozenset()
 
 
+class Held(NamedTuple):
+    """Why nothing of a message is sent now; `opens_at` is when its window begins."""
+
+    status: Status
+    reason: str
+    opens_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedMessage:
     """One spec: what would be sent (`deliveries`), and what needs no sending (`skipped`).
 
-    `messages` is one, or one for each row of its data file. `late_since` is when the message was
+    `messages` is one, or one for each row of its data file. `held` says why nothing is sent now,
+    and `later` is what would be sent if its window had begun. `late_since` is when the message was
     first sent, where that is long ago and it has new recipients. `unguarded` is how many Tolokers
     the suppression list holds, where Toloka alone chooses who gets the message.
     """
@@ -46,6 +56,8 @@ class PlannedMessage:
     messages: tuple[Message, ...]
     deliveries: tuple[Delivery, ...] = ()
     skipped: tuple[Result, ...] = ()
+    held: Held | None = None
+    later: tuple[Delivery, ...] = ()
     late_since: datetime | None = None
     unguarded: int = 0
 

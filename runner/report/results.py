@@ -6,12 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from runner import clock
 from runner.errors import SurroundingsError
 from runner.files import write_whole
 from runner.model import Result
 from runner.paths import SPEC_SUFFIXES
+from runner.plan.needs import Needs
 from runner.wording import shown
 
 VERSION = 1
@@ -19,15 +21,26 @@ _CHANGES = frozenset({"planned", "sent", "adopted"})
 
 
 def results_document(
-    results: Sequence[Result], *, target: str, manifest: str, dry_run: bool, exit_code: int
+    results: Sequence[Result],
+    *,
+    target: str,
+    manifest: str,
+    dry_run: bool,
+    exit_code: int,
+    needs: Needs,
 ) -> dict[str, object]:
-    """Build the document; `has_changes` says whether something was sent, or would be."""
+    """Build the document; `has_changes` says whether something was sent, or would be.
+
+    `needs` is what the next `send` has to do.
+    """
     return {
         "version": VERSION,
         "target": target,
         "manifest": manifest,
         "dry_run": dry_run,
         "has_changes": any(result.status in _CHANGES for result in results),
+        "action_needed": needs.action_needed,
+        "due_at": clock.written(needs.due_at) if needs.due_at else None,
         "exit_code": exit_code,
         "finished_at": clock.written(clock.now()),
         "summary": dict(sorted(Counter(result.status for result in results).items())),
@@ -54,6 +67,20 @@ def _entry(result: Result) -> dict[str, object]:
     if result.delivery is not None:
         entry["delivery"] = result.delivery
     return entry
+
+
+def outputs_text(document: Mapping[str, Any]) -> str:
+    """Write what a document comes to as `name=value`: of two lines with one name the later counts."""
+    count: Mapping[str, int] = document["summary"]
+    values = {
+        "planned": count.get("planned", 0),
+        "sent": count.get("sent", 0),
+        "failed": count.get("rejected", 0) + count.get("unknown", 0) + count.get("in_doubt", 0),
+        "has_changes": json.dumps(document["has_changes"]),
+        "action_needed": json.dumps(document["action_needed"]),
+        "due_at": document["due_at"] or "",
+    }
+    return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
 def write_results(path: Path, document: Mapping[str, object]) -> None:

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
-from runner.manifest.history import Attempt, History
-from runner.model import Busy, Message, NoRecipients, NotConnected, Outcome, Rejected, Sent, Unknown
+from runner.manifest.history import Attempt
+from runner.model import Busy, NoRecipients, NotConnected, Outcome, Rejected, Sent, Unknown
+from runner.plan.needs import Unfiled
 from runner.send.tally import Halt
 from runner.send.workers import Workers
-
-Unfiled = tuple[Attempt, tuple[str, ...]]
-"""A thread that was sent, and the folders that it is not in yet."""
-
-
-def find_unfiled(messages: Iterable[Message], history: History) -> list[Unfiled]:
-    """Find the threads that were sent and are not yet in the folders that their messages name."""
-    wanted = {(each.id, each.revision): each.folders for each in messages if each.folders}
-    found = []
-    for identity, folders in wanted.items():
-        for attempt in history.attempts_of(identity):
-            known = history.folders.get(attempt.thread_id or "", ())
-            missing = tuple(folder for folder in folders if folder not in known)
-            if attempt.was_sent and missing:
-                found.append((attempt, missing))
-    return found
+from runner.toloka.responses import reason_to_stop
 
 
 def file_threads(
@@ -41,8 +27,8 @@ def file_threads(
         outcome = workers.call(lambda: add(attempt.thread_id or "", folders), repeats)
         if isinstance(outcome, Sent):
             note(attempt, folders)
-        elif isinstance(outcome, Rejected) and outcome.is_about_credentials:
-            workers.stop(Halt.CREDENTIALS, f"Toloka refused the token: {outcome.detail}")
+        elif isinstance(outcome, Rejected) and (reason := reason_to_stop(outcome)):
+            workers.stop(Halt.SURROUNDINGS, reason)
         else:
             workers.tally.unfiled.append(outcome)
         return ()

@@ -7,12 +7,12 @@ from enum import Enum
 
 from runner.errors import ExitCode
 from runner.model import Delivery, Outcome, Rejected, Result
+from runner.plan.needs import Needs
 
 
 class Halt(Enum):
     """Why a run stopped before its end."""
 
-    CREDENTIALS = "credentials"
     SURROUNDINGS = "surroundings"
     QUOTA = "quota"
     OUTAGE = "outage"
@@ -47,12 +47,14 @@ class RunResult:
     results: tuple[Result, ...]
     refused: tuple[tuple[Delivery, Rejected], ...] = ()
     notes: tuple[str, ...] = ()
+    needs: Needs = field(default_factory=Needs)
+    """What is left for the next run."""
     exit_code: ExitCode = ExitCode.DONE
 
 
 def exit_code(halt: Halt | None, *, unknown: bool, later: bool, refused: bool) -> ExitCode:
     """What a CI job should do next; where several hold, the first of them."""
-    if halt in (Halt.CREDENTIALS, Halt.SURROUNDINGS):
+    if halt is Halt.SURROUNDINGS:
         return ExitCode.SURROUNDINGS
     if unknown:
         return ExitCode.UNKNOWN

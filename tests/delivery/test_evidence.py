@@ -529,8 +529,8 @@ def test_removing_what_locks_a_run_lets_no_second_one_in(tmp_path: Path, name: s
 
         @dataclass
         class Meddling(Wire):
-            def tried(self, delivery: Delivery) -> Outcome:
-                outcome = super().tried(delivery)
+            def deliver(self, delivery: Delivery) -> Outcome:
+                outcome = super().deliver(delivery)
                 if not second:
                     (it.root / name).unlink()
                     second.append(it.run().exit_code)

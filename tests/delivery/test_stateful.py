@@ -79,12 +79,12 @@ class Dying(Wire):
     _count: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def tried(self, delivery: Delivery) -> Outcome:
+    def deliver(self, delivery: Delivery) -> Outcome:
         with self._lock:
             self._count += 1
             is_the_one = self._count == self.at
         self._pass(is_the_one and not self.is_after)
-        answer = super().tried(delivery)
+        answer = super().deliver(delivery)
         self._pass(is_the_one)
         return answer
 

@@ -29,7 +29,6 @@ from runner.manifest.manifest import Manifest
 from runner.model import Delivery, Message, Outcome, Thread
 from runner.prepare import Selection, prepare
 from runner.send.run import Run, RunOptions, Toloka
-from runner.send.sender import Deliver
 from runner.send.tally import RunResult
 from runner.toloka.client import Client
 from runner.toloka.pace import Pace
@@ -63,10 +62,6 @@ class Wire:
     wire: Toloka
 
     @property
-    def deliver(self) -> Deliver:
-        return self.tried
-
-    @property
     def server_ahead_s(self) -> float:
         return self.wire.server_ahead_s
 
@@ -79,7 +74,7 @@ class Wire:
     def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Outcome:
         return self.wire.add_to_folders(thread_id, folders)
 
-    def tried(self, delivery: Delivery) -> Outcome:
+    def deliver(self, delivery: Delivery) -> Outcome:
         return self.wire.deliver(delivery)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -49,9 +50,14 @@ def test_a_killed_run_is_taken_over(fleet: Fleet, point: str) -> None:
         process.kill()
         process.communicate(timeout=TIMEOUT_S)
     begun_s = time.monotonic()
-    result = fleet.send(other)
+    result = fleet.send(other, "-v")
     assert result.code in (0, 5), result.err
     assert "waiting: run" in result.err
+    told = re.search(r"run (\w+) of \w+ fell silent .* of (\d+) of its deliveries", result.err)
+    assert told, result.err
+    named = [line for line in result.err.splitlines() if line.startswith("looked for: ")]
+    assert len(named) == int(told[2])
+    assert all(f"by run {told[1]}" in line for line in named)
     assert time.monotonic() - begun_s > 120 * FACTOR
     fleet.check_done(other)
     runs = [line for line in fleet.lines() if line["event"] == "run"]

@@ -16,9 +16,11 @@ from support import history_of
 from runner import clock
 from runner.errors import Fault, MessagesError, Place, Problem
 from runner.manifest.history import Attempt, History, NotFound, Settled
-from runner.model import Delivery, Direct, Everyone, Message, Rejected
+from runner.model import Delivery, Direct, Everyone, Message, Rejected, Result
+from runner.plan.plan import result_of
 from runner.plan.quota import DAILY_REQUESTS, fit
 from runner.report.entries import describe_filter
+from runner.report.text import loud_lines
 from runner.toloka.pace import Pace, Stopped
 from runner.wording import plural, printable
 
@@ -150,9 +152,8 @@ def delivery(*, to_all: bool) -> Delivery:
     return Delivery(message=message, recipients=recipients)
 
 
-def history(
-    count: int, outcome: Settled | None = None, hours: float = 1, *, to_all: bool = False
-) -> History:
+def history(count: int, *outcomes: Settled, hours: float = 1, to_all: bool = False) -> History:
+    """So many attempts whose outcome nobody knows, and one with each outcome."""
     one = Attempt(
         delivery="d",
         message="m",
@@ -162,9 +163,11 @@ def history(
         recipients_ids=(),
         digest="",
         at=NOW - timedelta(hours=hours),
-        outcome=outcome,
     )
-    return history_of(*(replace(one, delivery=f"d{number}") for number in range(count)))
+    all_of = [None] * count + list(outcomes)
+    return history_of(
+        *(replace(one, delivery=f"d{number}", outcome=each) for number, each in enumerate(all_of))
+    )
 
 
 def test_one_message_to_all_goes_out_a_day() -> None:
@@ -183,15 +186,13 @@ def test_one_message_to_all_goes_out_a_day() -> None:
 
 def test_what_was_tried_today_counts_unless_nothing_was_sent() -> None:
     direct = delivery(to_all=False)
-    full = history(DAILY_REQUESTS - 1)
+    nothing_sent = (NotFound(), Rejected(status=400, code=None, detail=""))
+    full = history(DAILY_REQUESTS - 1, *nothing_sent)
     one = fit([direct, direct], full, NOW)
     assert (len(one.today), len(one.later)) == (1, 1)
     assert one.quota_notes == (
         "Toloka's daily limit is 100,000 requests: 99,999 in the last 24 hours and 2 planned leave 1 for later",
     )
-    for outcome in (NotFound(), Rejected(status=400, code=None, detail="")):
-        found = fit([direct, direct], history(DAILY_REQUESTS, outcome), NOW)
-        assert (len(found.today), found.later, found.quota_notes) == (2, (), ())
 
 
 # --- what is printed ------------------------------------------------------------------------------
@@ -258,3 +259,29 @@ def test_problems_are_told_each_once_in_the_order_of_their_places() -> None:
 def test_what_a_problem_quotes_cannot_make_a_line() -> None:
     said = str(Problem(Place("a\n::b.yaml"), "x\x1b\r\ny", "z\u2028"))
     assert said == "a\\n::b.yaml:1:1: error: x\\x1b\\r\\ny; z\\u2028"
+
+
+def test_what_a_run_that_died_left_is_told_by_its_number_where_it_is_much() -> None:
+    def unknown(count: int, run: str | None) -> list[Result]:
+        person = Direct(("t1",))
+        message = Message(
+            id="m",
+            revision=1,
+            source="m.yaml",
+            topic={},
+            text={},
+            recipients=person,
+            answerable=True,
+            digest="d",
+        )
+        each = Delivery(message=message, recipients=person)
+        return [
+            replace(result_of(each, "unknown", error=f"{run} {number}"), run=run)
+            for number in range(count)
+        ]
+
+    results = [*unknown(2_000, "dead"), *unknown(3, "mine"), *unknown(30, None)]
+    lines = list(loud_lines(results, verbose=False))
+    assert lines[0] == "unknown: 2,000 deliveries of run dead (-v shows each)"
+    assert len(lines) == 34
+    assert len(list(loud_lines(results, verbose=True))) == 2_033

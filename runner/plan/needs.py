@@ -1,0 +1,90 @@
+"""What `send` has to do, besides what is due to be sent: record, file, look, and when: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from runner.manifest.history import Attempt, History
+from runner.model import InThreads, Message
+from runner.plan.plan import Plan, PlannedMessage
+
+Unfiled = tuple[Attempt, tuple[str, ...]]
+"""A thread that was sent, and the folders that it is not in yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """Whether `send` has anything to do: `is_now`, or (`due_at`) later."""
+
+    is_now: bool = False
+    due_at: datetime | None = None
+
+    @property
+    def action_needed(self) -> bool:
+        return self.is_now or self.due_at is not None
+
+
+def find_needs(plan: Plan, *, looks: bool) -> Needs:
+    """Say whether `send` would send, look, file or record anything, and when.
+
+    `looks` is whether it begins with a look at Toloka's list, as it does for a remote target. That
+    look alone is no need, unless the last one may have missed something.
+    """
+    history = plan.history
+    messages = [message for each in plan.messages for message in each.messages]
+    may_lack = looks and bool(history.rows) and history.has_gap
+    is_now = bool(plan.deliveries or history.pending or may_lack)
+    is_now = is_now or any(_waits(each, history) for each in plan.messages)
+    if is_now or find_unrecorded(plan) or find_unfiled(messages, history):
+        return Needs(is_now=True)
+    times = (each.held.opens_at for each in plan.messages if each.held and _will_send(each))
+    return Needs(due_at=min(filter(None, times), default=None))
+
+
+def find_unrecorded(plan: Plan) -> list[tuple[Message, tuple[str, ...]]]:
+    """Find who is suppressed, so that taking them off the list releases no old mail.
+
+    What has not begun to be sent is no old mail.
+    """
+    found = []
+    for planned in plan.messages:
+        message = planned.message
+        before = plan.history.suppressed.get((message.id, message.revision), frozenset())
+        ids = {
+            toloker: None
+            for result in planned.skipped
+            if result.status == "suppressed"
+            for toloker in result.recipients_ids or ()
+            if toloker not in before
+        }
+        if ids and (planned.held is None or planned.held.status == "missed"):
+            found.append((message, tuple(ids)))
+    return found
+
+
+def find_unfiled(messages: Iterable[Message], history: History) -> list[Unfiled]:
+    """Find the threads that were sent and are not yet in the folders that their messages name."""
+    wanted = {(each.id, each.revision): each.folders for each in messages if each.folders}
+    found = []
+    for identity, folders in wanted.items():
+        for attempt in history.attempts_of(identity):
+            known = history.folders.get(attempt.thread_id or "", ())
+            missing = tuple(folder for folder in folders if folder not in known)
+            if attempt.was_sent and missing:
+                found.append((attempt, missing))
+    return found
+
+
+def _waits(planned: PlannedMessage, history: History) -> bool:
+    """Whether only Toloka can tell what there is to send: who answered."""
+    recipients = planned.message.recipients
+    if planned.held or not (isinstance(recipients, InThreads) and recipients.only_answered):
+        return False
+    return recipients.message in history.threads
+
+
+def _will_send(planned: PlannedMessage) -> bool:
+    """Whether there may be something to send once its window opens."""
+    return bool(planned.later) or isinstance(planned.message.recipients, InThreads)
