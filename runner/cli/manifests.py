@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import click
-
+from runner.cli.say import say
 from runner.cli.settings import Settings
 from runner.config import host_of
 from runner.errors import SurroundingsError
@@ -57,9 +56,9 @@ def read_truth(settings: Settings, target: str | None, *, may_lack: bool = False
         if not truth.is_known and not may_lack:
             raise SurroundingsError(truth.told)
         if not truth.is_known:
-            click.echo(f"warning: {printable(truth.told)}", err=True)
+            say(f"warning: {printable(truth.told)}", err=True)
     if truth.history.stopped is not None:
-        click.echo(f"warning: {truth.history.stopped}", err=True)
+        say(f"warning: {truth.history.stopped}", err=True)
     return truth
 
 
@@ -105,6 +104,6 @@ def open_shared(settings: Settings, patience: Patience | None = None) -> Shared:
         host=host_of(settings.target),
         target=target,
         pause=patience.pause,
-        tell=lambda said: click.echo(printable(said), err=True),
+        tell=lambda said: say(printable(said), err=True),
         deadline_s=until_s,
     )

@@ -348,7 +348,7 @@ def test_a_redirect_is_refused_unread_and_nothing_goes_there(
     check_cheap(cost)
     assert shown.code == 2
     assert "a redirect, which is not followed: correct the target's URL" in shown.err
-    assert statuses(project) == ["rejected", *["not_tried"] * len(said)]
+    assert set(statuses(project)) == {"not_tried"}
     assert other.requests == []
     assert toloka.posts[:-1] == [*said, *cut]
 
@@ -473,7 +473,8 @@ def test_a_429_for_years_ends_the_run(
     retry_after: str, project: Project, toloka: Toloka, server: Scripted
 ) -> None:
     write_messages(project, ["message"])
-    toloka.says = {"message": answer(429, {"code": "X"}, {"Retry-After": retry_after})}
+    headers = {"Retry-After": retry_after, "Date": "Sun, 22 Nov 2026 21:00:00 GMT"}
+    toloka.says = {"message": answer(429, {"code": "X"}, headers)}
     shown, cost = send(project, server.url)
     check_cheap(cost)
     assert shown.code == 75, shown.err
