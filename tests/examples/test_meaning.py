@@ -344,6 +344,36 @@ def test_validate_says_what_only_the_manifest_knows(project: Project) -> None:
     assert "max_recipients: of the files alone; `plan` counts" in shown.err
 
 
+def test_a_variable_of_the_command_line_takes_the_type_that_it_beats(project: Project) -> None:
+    kinds = (
+        "{{ n + 1 }} {{ p }} {{ 'yes' if flag else 'no' }} {{ word }} {{ day|date }} {{ nothing }}"
+    )
+    values = "n: 1, p: 10.50, flag: true, word: a, day: 2026-02-01, nothing: null, items: [a]"
+    project.write(ME, THANKS.replace("Amazing job!", kinds) + f"variables: {{{values}}}\n")
+    given = ("n=0041", "p=12.50", "flag=false", "word=007", "day=2026-03-01", "nothing=x=y")
+    options = [word for each in given for word in ("--var", each)]
+    assert "42 12.50 no 007 1 March 2026 x=y We have" in project.run("plan", *options).out
+    for said, words in (
+        ("n=ten", '--var n is "ten", and beats a number; write a number, such as 12.50'),
+        ("flag=yes", '--var flag is "yes", and beats true; write true or false'),
+        ("items=a", '--var items is "a", and beats a list; give it in a --var-file'),
+    ):
+        shown = project.run("validate", "--var", said)
+        assert (shown.code, words in shown.out) == (3, True), shown
+    # What no message uses is an error, and a warning where others may use it.
+    wrong = ("validate", "--var", "wrod=b", *options)
+    assert project.run(*wrong).err == "error: no message uses --var wrod: did you mean word?\n"
+    assert project.run(*wrong).code == 2
+    shown = project.run(*wrong, ME)
+    assert (shown.code, "warning: no message uses --var wrod" in shown.out) == (0, True)
+    project.write("values.yaml", "n: 5\nvariables: {word: b}\n")
+    shown = project.run("validate", "--var-file", "values.yaml", *options)
+    assert (shown.code, "values.yaml:2:1: write the names at the left margin" in shown.err) == (
+        2,
+        True,
+    )
+
+
 def test_an_odd_id_is_told_where_it_is_written(project: Project) -> None:
     ids = "".join(f"  - {each}\n" for each in (*MANY, "a" * 31))
     project.write(ME, THANKS.replace(f"  - {TOLOKER}\n", ids))
