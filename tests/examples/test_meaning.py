@@ -115,6 +115,8 @@ FILES: list[Row] = [
     ("waived", {ME: THANKS.replace("EN:", "BR:") + "lint: {language: they speak Breton}\n"}, ()),
     ("Ukrainian in Latin letters", {ME: THANKS.replace("EN:", "UK:")}, (f"{ME}:4:8: error: text.UK is in Ukrainian by its code UK, which the United Kingdom has too (there it is EN)",)),
     ("Ukrainian", {ME: THANKS.replace("EN:", "UK:").replace("Amazing", "Чудово")}, ()),
+    ("conflict in a partial", {"messages/_partials/a": "x\n<<<<<<< HEAD\ny\n"}, ("messages/_partials/a:2:1: error: \"<<<<<<< HEAD\" is what git left there; choose one of the two",)),
+    ("heading in a partial", {"messages/_partials/a": "News\n=======\n<<<< more\n"}, ()),
     ("carriage return in a partial", {"messages/_partials/a": "x\ry", **topic('"{% include \'a\' %}"')}, (f"{ME}:2:8: error: template: messages/_partials/a:1: a carriage return (U+000D)",)),
     ("separator in a partial", {"messages/_partials/a": "x\u2028y", **topic('"{% include \'a\' %}"')}, (f"{ME}:2:8: error: template: messages/_partials/a:1: a line separator (U+2028)",)),
 ]  # fmt: skip
