@@ -322,6 +322,12 @@ class Run:
         if self._unfiled and (tally.unfiled or tally.halt is not None):
             why = getattr(tally.unfiled[0], "detail", "") if tally.unfiled else tally.halt_reason
             yield f"threads that could not be put into their folders: {self._unfiled}: {why}"
+        adopted = {each.message for each in results if each.delivery in self._catch_up.adopted}
+        for name in sorted(adopted & {each.message for each in results if each.status == "sent"}):
+            yield (
+                f"{name}: the manifest lacked threads of it, which were adopted; whom a suppression "
+                "list had kept from it, if any, was lost too, and they may be among those written to now"
+            )
         told = {result.delivery for result in results}
         history = self._manifest.history()
         for each in history.unknown:
