@@ -14,8 +14,10 @@ from runner.manifest.state import VERSION, Checked, ManifestState, RunLine
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import KIND
+from runner.toloka.responses import YEARS
 from runner.wording import printable
 
+_MOST = 2**63
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
 TEXTS = list[str]
 NUMBERS = list[int]
@@ -30,20 +32,21 @@ def check_event(event: Checked) -> None:
         raise ValueError(f"unknown event {ascii(event['event'])[:40]}: written by a later version?")
     for key, wanted in kind.needed.items():
         value = event[key]
-        if value == "" or (type(value) is not wanted and not _holds(value, wanted)):
+        if value == "" or not _holds(value, wanted):
             raise ValueError(_complaint(key, wanted))
     for key, wanted in kind.optional.items():
         value = event.get(key)
         # What is empty says nothing.
-        if value and type(value) is not wanted and not _holds(value, wanted):
+        if value and not _holds(value, wanted):
             raise ValueError(_complaint(key, wanted))
 
 
 def _holds(value: object, wanted: Wanted) -> bool:
-    """Whether a value is what is wanted, where that is more than a type."""
+    if type(value) is wanted:
+        return wanted is not int or -_MOST < value < _MOST  # type: ignore[operator]
     if wanted in (TEXTS, NUMBERS):
         inner = str if wanted is TEXTS else int
-        return type(value) is list and all(type(each) is inner for each in value)
+        return type(value) is list and all(_holds(each, inner) for each in value)
     return type(wanted) is tuple and value in wanted
 
 
@@ -237,9 +240,12 @@ def _take_folders(state: ManifestState, event: Checked) -> None:
 
 def _moment(event: Checked, key: str) -> datetime:
     try:
-        return clock.read(event[key])
+        moment = clock.read(event[key])
     except (ValueError, TypeError, OverflowError):
         raise ValueError(f"no time under {key!r}") from None
+    if moment.year not in YEARS:
+        raise ValueError(f"no time of ours under {key!r}")
+    return moment
 
 
 @dataclass(frozen=True, slots=True)
