@@ -324,7 +324,7 @@ def _variables_in(path: Path) -> Mapping[str, object]:
     data = {} if file.data is None else file.data
     if not isinstance(data, dict):
         raise SurroundingsError(f"--var-file: {file.place()}: expected lines like name: value")
-    if [*data] == ["variables"] and isinstance(data["variables"], dict):
+    if isinstance(data.get("variables"), dict):
         raise SurroundingsError(
             f"--var-file: {file.place(('variables',), at_key=True)}: write the names at the left "
             "margin, without `variables:` around them"

@@ -170,8 +170,7 @@ class Repository:
                         raise SurroundingsError(
                             f"git has no blob {head.split(' ')[0]} of at most {most:,} bytes"
                         )
-                    yield process.stdout.read(size)
-                    process.stdout.read(1)
+                    yield process.stdout.read(size + 1)[:-1]
             finally:
                 _end(process)
                 process.communicate()
@@ -263,6 +262,7 @@ class Repository:
             return subprocess.Popen(  # noqa: S603  (no shell, and no word of anybody's is an option)
                 ["git", *_OPTIONS, *args],  # noqa: S607  (the git that its user has)
                 cwd=self.folder,
+                bufsize=1024 * 1024,
                 env=self._environ | dict(environ or {}),
                 stdin=stdin,
                 stdout=subprocess.PIPE,

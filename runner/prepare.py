@@ -13,11 +13,19 @@ from typing import cast
 
 from runner import clock, paths
 from runner.config import Config, load_variables
-from runner.errors import Fault, MessagesError, Place, Pointer, Problem, SurroundingsError
+from runner.errors import (
+    Fault,
+    MessagesError,
+    Place,
+    Pointer,
+    Problem,
+    Severity,
+    SurroundingsError,
+)
 from runner.manifest.history import History
 from runner.model import InThread, Message, Rejected
 from runner.plan.build import build_plan
-from runner.plan.objections import find_missed, find_objections, find_renamed
+from runner.plan.objections import find_missed, find_objections, find_renamed, find_same_words
 from runner.plan.plan import Plan, Policy
 from runner.render.lint import Level, find_lint
 from runner.render.messages import Renderer
@@ -26,7 +34,7 @@ from runner.render.variables import unused_names
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.idlist import load_ids
 from runner.spec.specs import MessageSpec, find_ids, load_specs
-from runner.wording import nearest, plural, shown
+from runner.wording import nearest, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +67,10 @@ class Checked:
     warnings: tuple[Problem, ...]
     lint: Mapping[str, tuple[Problem, ...]]
     policy: Policy
-    left_out: tuple[str, ...]
-    """What is told of rows that `when` leaves out."""
+    notes: tuple[str, ...]
+    """What is told of rows that make no message."""
+    babel: str | None
+    """The version of Babel, where it words something."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -126,9 +136,9 @@ class Checked:
 
         Gives the warnings. House rules stop only what would still be sent.
         """
-        may_repeat = {spec.id for spec in self.specs if "same-words" in spec.lint}
-        objections = find_objections(plan, self.policy, self.is_gone, may_repeat)
+        objections = find_objections(plan, self.policy, self.is_gone)
         problems = [self.problem(message, fault) for message, fault in objections]
+        problems += self._same_words(plan)
         to_warn_of = find_missed(plan)
         if not problems and plan.history.topics:
             to_warn_of += find_renamed(plan, self.is_gone)
@@ -141,6 +151,18 @@ class Checked:
         if any(problem.severity == "error" for problem in problems):
             raise MessagesError(problems)
         return problems
+
+    def _same_words(self, plan: Plan) -> list[Problem]:
+        level = level_of("same-words", self.config, strict=self.selection.strict)
+        if level is None:
+            return []
+        may_repeat = {spec.id for spec in self.specs if "same-words" in spec.lint}
+        found = [
+            self.problem(message, fault)
+            for message, fault in find_same_words(plan, self.is_gone)
+            if message.id not in may_repeat
+        ]
+        return [replace(each, rule="same-words", severity=level) for each in found]
 
     def problem(self, message: Message, fault: Fault) -> Problem:
         """Give a message's fault its address in the spec."""
@@ -169,13 +191,19 @@ def check(selection: Selection, config: Config) -> Checked:
     Raises `SurroundingsError` when nothing is found.
     """
     below, above, assigned = load_variables(config, selection.var_files, selection.assignments)
-    policy = load_policy(config)
     warnings: list[Problem] = []
+    policy = load_policy(config, warnings.append)
     files = _find_files(selection, config, warnings.append)
     levels = cast("Mapping[str, Level]", config.section("lint"))
     messages: list[Message] = []
     lint: dict[str, tuple[Problem, ...]] = {}
-    with Renderer(config.messages_root, below=below, above=above, assigned=assigned) as renderer:
+    with Renderer(
+        config.messages_root,
+        below=below,
+        above=above,
+        assigned=assigned,
+        odd_ids=level_of("odd-id", config),
+    ) as renderer:
         others = _find_unselected(files, config) if selection.paths else []
         specs, problems = load_specs(files, config.messages_root, renderer.expect, others=others)
         faults = list(problems)
@@ -189,6 +217,7 @@ def check(selection: Selection, config: Config) -> Checked:
                 continue
             messages.extend(rendered)
             lint[spec.id] = tuple(find_lint(spec, rendered, levels, strict=selection.strict))
+    warnings += renderer.warnings
     return Checked(
         selection=selection,
         config=config,
@@ -201,12 +230,15 @@ def check(selection: Selection, config: Config) -> Checked:
         ),
         lint=lint,
         policy=policy,
-        left_out=tuple(
-            f"{name}: `when` leaves out {plural(count, 'row')}"
-            for name, count in renderer.left_out.items()
-            if count
-        ),
+        notes=tuple(renderer.notes),
+        babel=renderer.babel,
     )
+
+
+def level_of(rule: str, config: Config, *, strict: bool = False) -> Severity | None:
+    """How bad the breach of a rule is that is an error unless the configuration says else."""
+    level = cast("Level", config.section("lint").get(rule, "error"))
+    return None if level == "off" else "error" if strict else level
 
 
 def _find_unused(
@@ -238,18 +270,19 @@ def prepare(selection: Selection, config: Config) -> Checked:
     return checked
 
 
-def load_policy(config: Config) -> Policy:
+def load_policy(config: Config, warn: Callable[[Problem], object]) -> Policy:
     """Load the policy and the suppression list; raises `SurroundingsError`."""
     policy = config.section("policy")
     is_one = isinstance(config.data.get("suppress"), str)
     suppressed: list[str] = []
     for index, name in enumerate(_suppress_lists(config)):
         pointer: Pointer = ("suppress",) if is_one else ("suppress", index)
-        suppressed += _load_suppressed(config, name, pointer)
+        suppressed += _load_suppressed(config, name, pointer, warn)
     return Policy(
         allow_all=policy.get("allow_all", True) is True,
         max_recipients=cast("int | None", policy.get("max_recipients")),
         suppressed=frozenset(map(str.casefold, suppressed)),
+        reviewed=cast("str | None", policy.get("reviewed")),
     )
 
 
@@ -258,11 +291,13 @@ def _suppress_lists(config: Config) -> list[str]:
     return [given] if isinstance(given, str) else cast("list[str]", given)
 
 
-def _load_suppressed(config: Config, name: str, pointer: Pointer) -> tuple[str, ...]:
+def _load_suppressed(
+    config: Config, name: str, pointer: Pointer, warn: Callable[[Problem], object]
+) -> tuple[str, ...]:
     column = str(config.data.get("suppress_column", DEFAULT_COLUMN))
     try:
         path = paths.find_data_file(name, config.project / paths.CONFIG_NAME, config.project)
-        return load_ids(path, column)
+        return load_ids(path, column, odd=level_of("odd-id", config), warn=warn)
     except MessagesError as error:
         raise SurroundingsError(str(error)) from error
     except ValueError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from runner.errors import Fault
 from runner.manifest.history import History
@@ -18,29 +18,25 @@ Twins = Mapping[tuple[str, str | None], tuple[str, ...]]
 """Message ids, by a digest and a Toloker (None for a whole filter)."""
 
 
-def find_objections(
-    plan: Plan,
-    policy: Policy,
-    is_gone: Callable[[str], bool],
-    may_repeat: Collection[str] = (),
-) -> list[Objection]:
+def find_objections(plan: Plan, policy: Policy, is_gone: Callable[[str], bool]) -> list[Objection]:
     """Say what of a plan the manifest or the policy does not let pass.
 
-    `is_gone` tells whether a message id of the manifest has no file any more; `may_repeat` are the
-    ids of the messages that may have the words of another one.
+    `is_gone` tells whether a message id of the manifest has no file any more.
     """
+    return [
+        (planned.message, fault)
+        for planned in plan.messages
+        for fault in _find_faults(planned, plan.history, policy, is_gone)
+    ]
+
+
+def find_same_words(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
+    """Say which messages would bring somebody words that they have under another id."""
     twins = _find_twins(plan) if len(plan.messages) > 1 else {}
     return [
         (planned.message, fault)
         for planned in plan.messages
-        for fault in (
-            *_find_faults(planned, plan.history, policy, is_gone),
-            *(
-                ()
-                if planned.message.id in may_repeat
-                else _find_same_words(planned, plan.history, twins, is_gone)
-            ),
-        )
+        for fault in _find_same_words(planned, plan.history, twins, is_gone)
     ]
 
 
@@ -61,7 +57,8 @@ def _find_faults(
         )
     revisions = [revision for name, revision in history.by_identity if name == message.id]
     newest = max(revisions, default=0)
-    if newest > message.revision and planned.deliveries:
+    is_edited = any(result.status == "edited" for result in planned.skipped)
+    if newest > message.revision and (planned.deliveries or is_edited):
         yield Fault(
             ("revision",),
             f"revision {newest} of {message.id} went out, and this is revision {message.revision}",
@@ -115,7 +112,7 @@ def find_missed(plan: Plan) -> list[Objection]:
     """Say which windows closed before a message had reached everybody, and how many: to warn of."""
     found: list[Objection] = []
     for planned in plan.messages:
-        missed = planned.skipped_by_status.get("missed", ())
+        missed = [each for each in planned.skipped if each.status == "missed"]
         people = sum(len(each.recipients_ids or ()) for each in missed)
         done = f"reached {plural(people, 'Toloker')}" if people else "was sent"
         if missed:
