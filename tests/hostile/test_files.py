@@ -12,6 +12,7 @@ import os
 import pty
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -500,6 +501,33 @@ def test_a_store_that_is_no_file_is_said_at_once(kind: str, project: Project) ->
     # It does not go on trying, as it does when another process makes the same store.
     assert time.monotonic() - began < 15
     assert not project.manifest().exists()
+
+
+def test_the_store_is_a_plain_file_of_its_owner_s(project: Project, tmp_path: Path) -> None:
+    write_messages(project)
+    (tmp_path / "other.sqlite").touch()
+    (tmp_path / "folder").mkdir()
+    store = project.root / ".message-runner" / "local.sqlite"
+    store.parent.mkdir()
+    store.symlink_to(tmp_path / "other.sqlite")
+    check_stopped(project.run("send"), "the local emulator cannot start: the store is not a file")
+    store.unlink()
+    store.parent.rmdir()
+    store.parent.symlink_to(tmp_path / "folder")
+    check_stopped(project.run("send"), ".message-runner is a link, put a folder in its place")
+    assert [*(tmp_path / "folder").iterdir()] == []
+    assert (tmp_path / "other.sqlite").stat().st_size == 0
+    store.parent.unlink()
+    assert project.run("send").code == 0
+    assert stat.S_IMODE(store.stat().st_mode) == 0o600
+
+
+def test_a_summary_is_not_written_through_a_link(project: Project) -> None:
+    write_messages(project)
+    project.write("elsewhere", "whatever a pull request wants overwritten")
+    (project.root / "out").symlink_to("elsewhere")
+    check_stopped(project.run("plan", "--summary", "out"), "out cannot be written: it is a link")
+    assert (project.root / "elsewhere").read_text().startswith("whatever")
 
 
 def test_a_manifest_elsewhere_stays_there_and_has_one_lock(
