@@ -202,7 +202,8 @@ class Run:
     def _due(self) -> tuple[Delivery, ...]:
         """What is planned now, less what was refused or tried often enough, within the limits."""
         plan = self._plan()
-        planned = self._not_refused(plan.deliveries, self._tally.postponed)
+        postponed = [delivery for delivery, _ in self._tally.postponed]
+        planned = self._not_refused(plan.deliveries, postponed)
         if self._catch_up.threads:
             planned = [each for each in planned if not self._catch_up.is_behind(each)]
         fits = fit(planned, plan.history, clock.now())
@@ -305,7 +306,8 @@ class Run:
             return "Toloka's daily limit"
         if self._left_by_limit:
             return "--limit"
-        return "it was tried as often as one run may"
+        why = [detail for _, detail in tally.postponed[-1:]]
+        return ": ".join(["it was tried as often as one run may", *why])
 
     def _notes(self, results: Sequence[Result]) -> Iterator[str]:
         tally = self._tally

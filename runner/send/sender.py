@@ -103,7 +103,7 @@ class Sender:
                     detail=outcome.detail,
                 )
                 self.manifest.settle(delivery_id, later)
-                tally.postponed.append(delivery)
+                tally.postponed.append((delivery, outcome.detail))
         return ()
 
     def _refused(
