@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -162,7 +163,8 @@ class Fleet:
         while not codes or codes[-1] != 0:
             result = self.send(machine)
             codes.append(result.code)
-            assert result.code in (0, 5, 75), result.err
+            # On a machine that is very slow, its timer may end a run.
+            assert result.code in (0, 5, 75, -signal.SIGALRM), result.err
             assert len(codes) < 8, result.err
             self.check_nobody_twice()
         assert reached(self.emulator) == sorted([*self.wanted, BEFORE])
