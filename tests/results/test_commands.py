@@ -15,7 +15,7 @@ from runner.emulator.faults import parse_fault
 
 from .world import BRANCH, clone, files_on, git, new_remote
 
-RESULTS = f"results: {{branch: {BRANCH}}}\n"
+RESULTS = f"defaults: {{settle: 0}}\nresults: {{branch: {BRANCH}}}\n"
 
 
 @pytest.fixture
@@ -117,34 +117,34 @@ def test_a_laptop_that_is_offline_says_how_old_its_truth_is(bare: Path, emulator
     assert TOKEN not in sent.err
 
 
-@pytest.mark.parametrize(
-    "results",
-    [
-        "{branch: message-results, remote: --upload-pack=touch hacked}",
-        "{branch: message-results, remote: https://example.org/x.git}",
-        "{branch: message-results, remote: ../other}",
-        "{branch: --force}",
-        "{branch: a..b}",
-        "{branch: main}",
-        "{ref: HEAD}",
-        "{branch: a, ref: refs/b}",
-        "{remote: origin}",
-        "message-results",
-    ],
+BAD = (
+    "{branch: message-results, remote: --upload-pack=touch hacked}",
+    "{branch: message-results, remote: https://example.org/x.git}",
+    "{branch: message-results, remote: ../other}",
+    "{branch: --force}",
+    "{branch: a..b}",
+    "{branch: main}",
+    "{ref: HEAD}",
+    "{branch: a, ref: refs/b}",
+    "{remote: origin}",
+    "message-results",
 )
-def test_a_configuration_cannot_name_what_is_no_remote_or_branch(bare: Path, results: str) -> None:
+
+
+def test_a_configuration_cannot_name_what_is_no_remote_or_branch(bare: Path) -> None:
     one = machine(bare, "one")
-    one.write("runner.yaml", f"results: {results}\n")
-    result = one.run("plan", "--target", "http://127.0.0.1:9")
-    assert result.code == 2, result.out
-    assert not (one.root / "hacked").exists()
+    for results in BAD:
+        one.write("runner.yaml", f"results: {results}\n")
+        result = one.run("plan", "--target", "http://127.0.0.1:9")
+        assert result.code == 2, (results, result.out)
+        assert not (one.root / "hacked").exists()
 
 
 def test_the_local_target_and_a_manifest_by_name_stay_files(bare: Path, emulator: Emulator) -> None:
     one = machine(bare, "one")
     assert one.run("send").code == 0
     assert one.manifest().is_file()
-    assert one.send(emulator, "--manifest", "mine.jsonl", "--settle", "0").code == 0
+    assert one.send(emulator, "--manifest", "mine.jsonl").code == 0
     assert (one.root / "mine.jsonl").is_file()
     assert git(bare, "branch", "--list", BRANCH) == ""
 
@@ -152,9 +152,9 @@ def test_the_local_target_and_a_manifest_by_name_stay_files(bare: Path, emulator
 def test_two_targets_share_a_branch(bare: Path, emulator: Emulator) -> None:
     one, other = machine(bare, "one"), machine(bare, "other")
     url = emulator.url.replace("127.0.0.1", "localhost")
-    assert one.send(emulator, "--settle", "0").code == 0
+    assert one.send(emulator).code == 0
     assert "already sent" not in other.run("plan", "--target", url).out
-    assert other.send(url, "--settle", "0").code in (0, 2, 3, 5)
+    assert other.send(url).code in (0, 2, 3, 5)
     hosts = {path.split("/")[0] for path in files_on(bare)}
     assert len(hosts) == 2
 
@@ -168,7 +168,7 @@ def test_stop_works_on_a_file_too(bare: Path, emulator: Emulator) -> None:
     assert refused.code == 2
     assert "wrong" in refused.err
     assert one.run("stop", "--lift", *target).code == 0
-    assert one.send(emulator, "--settle", "0").code == 0
+    assert one.send(emulator).code == 0
     assert one.run("stop", *target).code == 2
     assert one.run("unlock", "--yes", *target).code == 2
 

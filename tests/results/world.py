@@ -65,8 +65,8 @@ def files_on(bare: Path, ref: str = REF) -> dict[str, str]:
 
 
 QUICK = (sys.executable, str(Path(__file__).with_name("quick.py")))
-FACTOR = 0.08
-"""Of the times of a results branch: a silent run is taken over after some ten seconds."""
+FACTOR = 0.06
+"""Of the times of a results branch: a silent run is taken over after some seven seconds."""
 
 
 BEFORE = "somebody-else"
@@ -103,7 +103,7 @@ class Fleet:
     def machine(self, name: str, alone: int = 3) -> Project:
         """A clone of its own, with a message to most and messages to some alone."""
         project = Project(clone(self.bare, self.bare.parent / name))
-        project.write("runner.yaml", f"results: {{branch: {BRANCH}}}\n")
+        project.write("runner.yaml", f"defaults: {{settle: 0}}\nresults: {{branch: {BRANCH}}}\n")
         project.write("messages/all.yaml", direct(*self.wanted[:-alone], topic="All"))
         for toloker in self.wanted[-alone:]:
             project.write(f"messages/{toloker}.yaml", direct(toloker, topic=toloker))
