@@ -69,6 +69,8 @@ class Checked:
     policy: Policy
     notes: tuple[str, ...]
     """What is told of rows that make no message."""
+    babel: str | None
+    """The version of Babel, where it words something."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -229,6 +231,7 @@ def check(selection: Selection, config: Config) -> Checked:
         lint=lint,
         policy=policy,
         notes=tuple(renderer.notes),
+        babel=renderer.babel,
     )
 
 
@@ -279,6 +282,7 @@ def load_policy(config: Config, warn: Callable[[Problem], object]) -> Policy:
         allow_all=policy.get("allow_all", True) is True,
         max_recipients=cast("int | None", policy.get("max_recipients")),
         suppressed=frozenset(map(str.casefold, suppressed)),
+        reviewed=cast("str | None", policy.get("reviewed")),
     )
 
 

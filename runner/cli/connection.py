@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from runner import __version__
 from runner.cli.manifests import Patience, open_manifest
 from runner.cli.say import say
 from runner.cli.settings import Pacing, Settings, is_ci_job
@@ -50,10 +48,16 @@ class Connection:
 
 @contextmanager
 def open_connection(
-    settings: Settings, pacing: Pacing, *, until_s: float | None = None, at_once: bool = False
+    settings: Settings,
+    pacing: Pacing,
+    run: Mapping[str, object],
+    *,
+    until_s: float | None = None,
+    at_once: bool = False,
 ) -> Iterator[Connection]:
     """Open the target, its emulator before it where it is local, and lock the manifest.
 
+    `run` says who does, as `new_run` does.
     `until_s` is until when to wait for the turn on a results branch, which is taken `at_once` or by
     the first line that is written.
     """
@@ -65,7 +69,7 @@ def open_connection(
     with (
         _signals(stop) as caught,
         open_client(settings, pacing, pace, lease) as (client, target),
-        open_manifest(settings, target, new_run(), patience, lease) as (manifest, beat),
+        open_manifest(settings, target, run, patience, lease) as (manifest, beat),
     ):
 
         def beat_and_look() -> None:
@@ -85,26 +89,6 @@ def open_connection(
             manifest=manifest,
             signals=caught,
         )
-
-
-def new_run(command: str | None = None) -> dict[str, object]:
-    """Say who writes to the manifest now, where the environment of a CI job tells.
-
-    The names are those of GitHub Actions and of GitLab CI.
-    """
-    environ = os.environ
-    ci_run = environ.get("CI_JOB_URL")
-    if environ.get("GITHUB_RUN_ID"):
-        server, repository = environ.get("GITHUB_SERVER_URL"), environ.get("GITHUB_REPOSITORY")
-        ci_run = f"{server}/{repository}/actions/runs/{environ['GITHUB_RUN_ID']}"
-    told = {
-        "command": command,
-        "commit": environ.get("GITHUB_SHA") or environ.get("CI_COMMIT_SHA"),
-        "actor": environ.get("GITHUB_ACTOR") or environ.get("GITLAB_USER_LOGIN"),
-        "ci_run": ci_run,
-    }
-    run: dict[str, object] = {"run": secrets.token_hex(8), "version": __version__}
-    return run | {name: value[:300] for name, value in told.items() if value}
 
 
 def _warn(said: str) -> None:

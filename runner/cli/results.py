@@ -44,6 +44,8 @@ def results_file(
     def write(results: Sequence[Result], code: int, needs: Needs = _NOTHING) -> int:
         nonlocal last
         last = code
+        if record.results is None and record.outputs is None:
+            return int(code)
         document = results_document(
             results,
             target=target,

@@ -36,23 +36,14 @@ class Settings:
     config: Config
     target: Target
     manifest: Path
-    branch: ResultsBranch | None = None
+    branch: ResultsBranch | None
     """Where the manifest is instead, if machines share it."""
-
-    @property
-    def target_name(self) -> str:
-        """The target as results name it: its URL, or `local`."""
-        return self.target.url or self.target.name
-
-    @property
-    def shown_target(self) -> str:
-        """The target as people read it."""
-        return self.target.url or "the local emulator on this machine; nothing leaves this machine"
-
-    @property
-    def shown_manifest(self) -> str:
-        """The manifest as printed: its path, or its branch."""
-        return f"the branch {self.branch.shown}" if self.branch else shown(self.manifest)
+    target_name: str
+    """The target as results name it: its URL, or `local`."""
+    shown_target: str
+    """The target as people read it."""
+    shown_manifest: str
+    """The manifest as printed: its path, or its branch."""
 
     def refuse_silent_ci(self) -> None:
         """Refuse to send from a CI job that names no target: it would believe that it sent."""
@@ -82,11 +73,17 @@ def load_settings(where: Where) -> Settings:
     """Find out where to send and what to record it in; raises `SurroundingsError`."""
     config = load_config(where.config, Path.cwd())
     target = choose_target(config, where.target, os.environ)
+    manifest = manifest_path(config, target, where.manifest)
+    branch = results_branch(config, target, where.manifest)
+    here = "the local emulator on this machine; nothing leaves this machine"
     return Settings(
         config=config,
         target=target,
-        manifest=manifest_path(config, target, where.manifest),
-        branch=results_branch(config, target, where.manifest),
+        manifest=manifest,
+        branch=branch,
+        target_name=target.url or target.name,
+        shown_target=target.url or here,
+        shown_manifest=f"the branch {branch.shown}" if branch else shown(manifest),
     )
 
 

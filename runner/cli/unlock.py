@@ -7,9 +7,9 @@ import sys
 import click
 
 from runner.cli import options
-from runner.cli.connection import new_run
 from runner.cli.manifests import open_shared
 from runner.cli.options import Where
+from runner.cli.origin import new_run
 from runner.cli.say import say
 from runner.cli.settings import load_settings
 from runner.errors import ExitCode
@@ -43,7 +43,7 @@ def unlock(yes: bool, rewritten: bool, where: Where) -> int:
     for said in runs.values():
         say(printable(said), err=True)
     _ask("End it?", yes=yes)
-    add_word(shared, new_run("unlock"), unlocks=list(runs))
+    add_word(shared, new_run(command="unlock"), unlocks=list(runs))
     say(f"ended: {', '.join(runs)}; what it had begun is unknown until the next send looks")
     return ExitCode.DONE
 
@@ -54,7 +54,7 @@ def _accept(shared: Shared, shown: str, *, yes: bool) -> int:
         yes=yes,
     )
     if shared.ref.accept() is None:
-        add_word(shared, new_run("unlock"))
+        add_word(shared, new_run(command="unlock"))
     say(f"{shown} is taken as it is now")
     return ExitCode.DONE
 

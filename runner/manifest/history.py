@@ -278,10 +278,10 @@ class History:
         alone = {identity: (identity,) for identity in self.by_identity}
         for row in self.rows.values():
             if row.counts:
-                identity, digest = row.kind[:2], short(row.digest)
-                known = found.setdefault(digest, alone[identity])
-                if identity not in known:
-                    found[digest] = (*known, identity)
+                own, digest = alone[row.kind[:2]], short(row.digest)
+                known = found.setdefault(digest, own)
+                if known is not own and own[0] not in known:
+                    found[digest] = (*known, *own)
         return found
 
     @cached_property

@@ -81,9 +81,10 @@ def _plan_spec(
         wanted = _find_due(message, history, reached, answered)
         if isinstance(message.recipients, InThreads) and not (wanted or held):
             skipped += _find_waiting(message, message.recipients, reached, answered)
-        kept, left_out = _without_suppressed(wanted, history, policy)
-        due += kept
-        skipped += left_out
+        if policy.suppressed or history.suppressed:
+            wanted, left_out = _without_suppressed(wanted, history, policy)
+            skipped += left_out
+        due += wanted
     if held is not None:
         skipped += [result_of(each, held.status, error=held.reason) for each in due]
     deliveries = () if held else tuple(due)
@@ -161,8 +162,6 @@ def _without_suppressed(
     due: Sequence[Delivery], history: History, policy: Policy
 ) -> tuple[list[Delivery], list[Result]]:
     """Leave out who is on the suppression list, or was when the message went out."""
-    if not (policy.suppressed or history.suppressed):
-        return list(due), []
     kept: list[Delivery] = []
     left_out: list[Result] = []
     for delivery in due:

@@ -112,7 +112,7 @@ def find_missed(plan: Plan) -> list[Objection]:
     """Say which windows closed before a message had reached everybody, and how many: to warn of."""
     found: list[Objection] = []
     for planned in plan.messages:
-        missed = planned.skipped_by_status.get("missed", ())
+        missed = [each for each in planned.skipped if each.status == "missed"]
         people = sum(len(each.recipients_ids or ()) for each in missed)
         done = f"reached {plural(people, 'Toloker')}" if people else "was sent"
         if missed:

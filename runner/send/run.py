@@ -265,18 +265,15 @@ class Run:
         new = [narrowed(each, keys_of(each) - self._allowed(each)) for each in plan.deliveries]
         why = "it was in no plan yet"
         results += [result_of(each, "waiting", error=why) for each in new if each is not None]
+        # Its end line is not there yet, and says nothing of it.
+        has_looked = self._lister.failed is None and plan.history.cursor is not None
         return RunResult(
             results=tuple(results),
             refused=tuple((each, answer) for each, _, answer in tally.refused),
             notes=tuple(self._notes(results)),
-            needs=find_needs(plan, looks=self._looks_again(plan)),
+            needs=find_needs(plan, looks=self._options.catches_up and not has_looked),
             exit_code=self._exit_code(bool(left)),
         )
-
-    def _looks_again(self, plan: Plan) -> bool:
-        """Whether the next run has to look because this one could not: it has no end line yet."""
-        has_looked = self._lister.failed is None and plan.history.cursor is not None
-        return self._options.catches_up and not has_looked
 
     def _told(self, result: Result) -> Result:
         """Tell what the manifest knows in the words of this run."""
@@ -325,6 +322,12 @@ class Run:
         if self._unfiled and (tally.unfiled or tally.halt is not None):
             why = getattr(tally.unfiled[0], "detail", "") if tally.unfiled else tally.halt_reason
             yield f"threads that could not be put into their folders: {self._unfiled}: {why}"
+        adopted = {each.message for each in results if each.delivery in self._catch_up.adopted}
+        for name in sorted(adopted & {each.message for each in results if each.status == "sent"}):
+            yield (
+                f"{name}: the manifest lacked threads of it, which were adopted; whom a suppression "
+                "list had kept from it, if any, was lost too, and they may be among those written to now"
+            )
         told = {result.delivery for result in results}
         history = self._manifest.history()
         for each in history.unknown:

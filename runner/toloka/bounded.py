@@ -160,8 +160,12 @@ class _BoundedConnection:
             self.door.leave()
         self._is_sending = False
 
-    def _enter(self) -> None:
-        """Look at the door when the connection stands, right before the first byte."""
+    def send(self, data: Any) -> None:
+        """Send, within twice the timeout: over TLS it counts anew for each record.
+
+        The door is looked at when the connection stands, right before the first byte.
+        """
+        timeout_s = self.timeout if isinstance(self.timeout, (int, float)) else 0.0
         if self._is_at_its_head and not self._is_connecting:
             if self.sock is None:
                 self.connect()
@@ -169,11 +173,6 @@ class _BoundedConnection:
                 self.door.enter()
                 self._is_sending = True
             self.door.has_left, self._is_at_its_head = True, False
-
-    def send(self, data: Any) -> None:
-        """Send, within twice the timeout: over TLS it counts anew for each record."""
-        timeout_s = self.timeout if isinstance(self.timeout, (int, float)) else 0.0
-        self._enter()
         until_s = time.monotonic() + timeout_s
         for start in range(0, max(len(data), 1), _PIECE):
             if time.monotonic() > until_s:

@@ -118,13 +118,11 @@ class Client:
         if base_url.startswith("http:"):
             # Plain http is for this machine only, and a proxy is another one.
             self._surroundings["proxies"] = {}
-        self._check_surroundings()
+        else:
+            self._check_surroundings()
 
     def _check_surroundings(self) -> None:
         """Refuse what no request could leave with, rather than to find out with the first one."""
-        scheme, host = urlsplit(self._api).scheme, urlsplit(self._api).hostname or ""
-        if scheme != "https":
-            return
         verify = self._surroundings["verify"]
         if isinstance(verify, str):
             try:
@@ -138,7 +136,8 @@ class Client:
                 request, True, self._surroundings["proxies"]
             )
         except FAILURES:
-            raise SurroundingsError(no_proxy(scheme, host)) from None
+            host = urlsplit(self._api).hostname or ""
+            raise SurroundingsError(no_proxy("https", host)) from None
 
     def deliver(self, delivery: Delivery) -> Outcome:
         """Try once to make a thread or to reply in one.

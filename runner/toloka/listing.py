@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import cast
 
 from runner.errors import ListError, SurroundingsError
 from runner.model import Busy, Rejected, Thread
@@ -49,13 +50,6 @@ class Answer:
     status: int
     content: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
-
-    def busy(self, mask: Mask) -> Busy | None:
-        """What a 429 says; None where it is none."""
-        if self.status != 429:
-            return None
-        said = classify(self.status, self.content, self.headers, mask)
-        return said if isinstance(said, Busy) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,19 +134,20 @@ class ThreadList:
         while True:
             try:
                 answer = self.get(query, _MAX_PAGE_BYTES * longer)
-                said = answer.busy(self.mask)
-                if said is None:
+                if answer.status != 429:
                     return page_in(answer, self.mask, MAX_WEIGHT * longer)
                 busy += 1
-                busy_s += self._wait_out(said, busy, busy_s)
+                busy_s += self._wait_out(answer, busy, busy_s)
             except PassingError:
                 failures += 1
                 if failures == _ATTEMPTS:
                     raise
                 self.pace.pause(_PAUSE_S * failures)
 
-    def _wait_out(self, busy: Busy, number: int, busy_s: float) -> float:
+    def _wait_out(self, answer: Answer, number: int, busy_s: float) -> float:
         """Let nothing leave while the server is busy, and say how long; raises `ListError`."""
+        # A 429 is nothing else.
+        busy = cast("Busy", classify(answer.status, answer.content, answer.headers, self.mask))
         wait_s = back_off_s(busy, number)
         if busy.is_for_long or busy_s + wait_s > BUSY_S:
             raise ListError(busy.detail)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +21,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from support import IS_THOROUGH, control
 
 from runner.errors import ExitCode
-from runner.model import Delivery, Outcome, Thread
+from runner.model import Delivery, Outcome
 from runner.send.run import Toloka
 
-from .world import Reached, people, world
+from .world import Reached, Wire, people, world
 
 KINDS = [
     "400",
@@ -66,13 +66,12 @@ class Died(BaseException):
 
 
 @dataclass
-class Dying:
-    """A wire to a server, and a death at one of its calls, before the call or after it.
+class Dying(Wire):
+    """A death at one of the calls, before the call or after it.
 
     What the process leaves behind is the manifest as it is at that moment.
     """
 
-    wire: Toloka
     manifest: Path
     at: int
     is_after: bool
@@ -80,25 +79,12 @@ class Dying:
     _count: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    @property
-    def server_ahead_s(self) -> float:
-        return self.wire.server_ahead_s
-
-    def threads(self, query: Mapping[str, str]) -> Iterator[Thread]:
-        return self.wire.threads(query)
-
-    def newest(self) -> Sequence[Thread]:
-        return self.wire.newest()
-
-    def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Outcome:
-        return self.wire.add_to_folders(thread_id, folders)
-
     def deliver(self, delivery: Delivery) -> Outcome:
         with self._lock:
             self._count += 1
             is_the_one = self._count == self.at
         self._pass(is_the_one and not self.is_after)
-        answer = self.wire.deliver(delivery)
+        answer = super().deliver(delivery)
         self._pass(is_the_one)
         return answer
 
