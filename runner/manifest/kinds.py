@@ -14,8 +14,10 @@ from runner.manifest.state import VERSION, Checked, ManifestState, RunLine
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType, compared_as
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import KIND
+from runner.toloka.responses import YEARS
 from runner.wording import printable
 
+_BITS = 63
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
 TEXTS = list[str]
 NUMBERS = list[int]
@@ -38,6 +40,8 @@ def check_event(event: Checked) -> LineKind:
     for key, wanted in kind.needed.items():
         value = event[key]
         if value == "" or (type(value) is not wanted and not _holds(value, wanted)):
+            raise ValueError(_complaint(key, wanted))
+        if wanted is int and value.bit_length() > _BITS:
             raise ValueError(_complaint(key, wanted))
     for key in filter(event.__contains__, kind.optional):
         value, wanted = event[key], kind.optional[key]
@@ -247,9 +251,12 @@ def _take_folders(state: ManifestState, event: Checked) -> None:
 
 def _moment(event: Checked, key: str) -> datetime:
     try:
-        return clock.read(event[key])
+        moment = clock.read(event[key])
     except (ValueError, TypeError, OverflowError):
         raise ValueError(f"no time under {key!r}") from None
+    if moment.year not in YEARS:
+        raise ValueError(f"no time of ours under {key!r}")
+    return moment
 
 
 @dataclass(frozen=True, slots=True)
