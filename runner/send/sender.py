@@ -18,6 +18,7 @@ from runner.model import (
     Rejected,
     Sent,
     Unknown,
+    compared_as,
 )
 from runner.send.tally import Halt
 from runner.send.workers import Workers
@@ -120,10 +121,10 @@ class Sender:
 
 def _left_out(delivery: Delivery, sent: Sent) -> list[str]:
     """Whom the answer leaves out of those whom it names."""
-    named = set(sent.thread.recipients_ids)
+    named = set(map(compared_as, sent.thread.recipients_ids))
+    missing = [each for each in delivery.people if compared_as(each) not in named]
     # An answer that names none of them tells of others, or of nothing.
-    is_told = not named.isdisjoint(delivery.people)
-    return [toloker for toloker in delivery.people if toloker not in named] if is_told else []
+    return missing if len(missing) < len(delivery.people) else []
 
 
 def _has_changed(delivery: Delivery, sent: Sent) -> bool:

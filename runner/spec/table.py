@@ -66,18 +66,20 @@ def load_rows(
     passed = Counter() if passed is None else passed
     if has_suffix(path, ".json", ".jsonl"):
         form = _json_rows if has_suffix(path, ".json") else _jsonl_rows
-        rows: Iterator[Row] = (_renamed(row, names) for row in form(path))
+        asked = {folded(name): name for name in names}
+        rows: Iterator[Row] = (_renamed(row, asked) for row in form(path))
     else:
         rows = _csv_rows(path, names, needs, passed)
     total = 0
     while (row := guarded(path, lambda: next(rows, None))) is not None:
+        total += 1
+        if total > MAX_ROWS:
+            where, hint = Place(shown(path), row.number), "split the file"
+            hint += ", or delete its empty rows" if passed["row"] else ""
+            raise MessagesError([Problem(where, f"more than {MAX_ROWS:,} rows", hint)])
         if all(map(is_empty, row.values.values())):
             passed["row"] += 1
             continue
-        total += 1
-        if total > MAX_ROWS:
-            where = Place(shown(path), row.number)
-            raise MessagesError([Problem(where, f"more than {MAX_ROWS:,} rows", "split the file")])
         yield row
 
 
@@ -86,8 +88,7 @@ def folded(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
-def _renamed(row: Row, names: Set[str]) -> Row:
-    asked = {folded(name): name for name in names}
+def _renamed(row: Row, asked: Mapping[str, str]) -> Row:
     values = {asked.get(folded(name), name): value for name, value in row.values.items()}
     return Row(row.number, values)
 
