@@ -118,7 +118,7 @@ def test_our_clock_that_is_set_meanwhile_is_no_matter(tmp_path: Path) -> None:
         it.write("a", "t1")
         assert it.run().exit_code == DONE
         it.write("b", "t2")
-        it.faults(LOST, "on=list,after=2,kind=400")
+        it.faults(LOST, "on=list,after=2,kind=no-has-more")
         assert it.run().exit_code == UNKNOWN
         it.faults()
         moved = [
@@ -455,7 +455,7 @@ def test_what_an_unknown_claims_is_reached_and_adopts_no_more(tmp_path: Path) ->
         it.write("z", "t0")
         assert it.run().exit_code == DONE
         it.write("a", "t1")
-        it.faults(LOST, "on=list,after=2,kind=400")
+        it.faults(LOST, "on=list,after=2,kind=no-has-more")
         assert it.run().exit_code == UNKNOWN
         it.faults()
         put(it, "a", "t1")
@@ -613,7 +613,7 @@ def test_a_reply_is_settled_by_hand(tmp_path: Path) -> None:
         it.write("m", "t1")
         write_reply(it, "m", "Again")
         assert it.run().exit_code == DONE
-        it.faults(f"on=reply,{LOST}", "on=list,after=3,kind=400")
+        it.faults(f"on=reply,{LOST}", "on=list,after=3,kind=no-has-more")
         assert it.run().exit_code == UNKNOWN
         it.faults()
         (unknown,), (thread,) = it.unknown(), threads(it.emulator)
