@@ -49,7 +49,9 @@ def test_it_settles_what_was_sent_and_what_was_not_and_sends_nothing(
     for name in ("a", "b", "c"):
         project.write(f"messages/{name}.yaml", direct(name, topic=name))
     # The first is accepted, the second is not; nobody can look.
-    fail(emulator, "at=1,kind=accepted-then-500", "at=2,kind=500", "on=list,after=3,kind=no-has-more")
+    fail(
+        emulator, "at=1,kind=accepted-then-500", "at=2,kind=500", "on=list,after=3,kind=no-has-more"
+    )
     left = project.send(emulator, "--jobs", "1", *QUICK)
     assert left.code == 5, left
     fail(emulator)

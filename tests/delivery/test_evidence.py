@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conversation.talk import reply, said
+from conversation.talk import answer, reply, said
 from support import IS_THOROUGH, control, threads
 
 from runner.errors import ExitCode
@@ -624,6 +624,22 @@ def test_a_reply_is_settled_by_hand(tmp_path: Path) -> None:
         write_reply(it, "m", "Once more", revision=2)
         assert it.run().exit_code == DONE
         assert list(said(it.emulator).values()) == [["m", "Again", "Once more"]]
+
+
+def test_an_answer_that_another_server_took_is_seen(tmp_path: Path) -> None:
+    with world(tmp_path) as it:
+        # Two servers take turns, each with ids of its own clock.
+        behave(it, clock_skew_ms=[200_000, -200_000])
+        it.write("m", "t1", "t2")
+        (it.root / "messages" / "r.yaml").write_text(reply("m", only_answered=True))
+        assert it.run().exit_code == DONE
+        (ours,) = threads(it.emulator)
+        child = answer(it.emulator, ours["id"], "t1", "Thanks")
+        assert child < ours["id"]
+        assert "Thanks" in it.command("replies").out
+        assert "1        INBOX" in it.command("status", "--refresh", *it.speed).out
+        assert it.run().exit_code == DONE
+        assert said(it.emulator)[child][-1] == "And again, thank you."
 
 
 def test_a_lost_manifest_does_not_reply_again(tmp_path: Path) -> None:

@@ -75,7 +75,9 @@ def test_threads_beyond_the_first_page_are_seen(tmp_path: Path) -> None:
         assert len(it.claimed()) == 2
 
 
-@pytest.mark.parametrize("kind", ["503", "reset", "no-has-more"] if IS_THOROUGH else ["no-has-more"])
+@pytest.mark.parametrize(
+    "kind", ["503", "reset", "no-has-more"] if IS_THOROUGH else ["no-has-more"]
+)
 def test_without_the_list_nothing_is_sent_and_nothing_concluded(tmp_path: Path, kind: str) -> None:
     with world(tmp_path, f"on=list,kind={kind}") as it:
         it.write("a", "t1")
