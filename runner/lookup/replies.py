@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from runner import clock
 from runner.lookup.adopt import Adoption
@@ -21,6 +22,7 @@ from runner.model import (
     asks_for_answers,
     compared_as,
 )
+from runner.toloka.anchor import Anchor
 from runner.toloka.digest import digest_of_reply
 
 Replies = Mapping[str, Sequence[str]]
@@ -152,8 +154,24 @@ def reply_targets(messages: Iterable[Message], history: History) -> tuple[set[st
     return ids, bool(asking)
 
 
-def query_threads(ids: Iterable[str], *, with_later: bool) -> dict[str, str]:
-    """The list query that covers these threads; `with_later` takes in what came out of them."""
+def query_threads(ids: Iterable[str]) -> dict[str, str]:
+    """The list query that covers these threads."""
     listed = sorted(ids)
-    query = {"id_gte": listed[0]}
-    return query if with_later else {**query, "id_lte": listed[-1]}
+    return {"id_gte": listed[0], "id_lte": listed[-1]}
+
+
+def query_families(
+    ids: Iterable[str], made: Mapping[str, datetime | None]
+) -> Iterator[dict[str, str]]:
+    """The list queries that cover these threads and what came out of them.
+
+    They begin by `created`, as every look: the server that took an answer may give a lower id. Of
+    a thread that somebody else began, nothing but the id is known.
+    """
+    known = {each: made.get(each) for each in ids}
+    dated = [moment for moment in known.values() if moment is not None]
+    undated = [each for each, moment in known.items() if moment is None]
+    if dated:
+        yield Anchor(min(dated)).query
+    if undated:
+        yield {"id_gte": min(undated)}

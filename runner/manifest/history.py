@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -208,14 +208,9 @@ class History:
     @cached_property
     def must_show(self) -> Mapping[str, datetime | None]:
         """The threads that an answer or a look gave, and when they were made by Toloka's clock."""
-        return {
-            row.outcome: row.created
-            for rows in (self.rows, self.tests)
-            for delivery, row in rows.items()
-            if isinstance(row.outcome, str)
-            and row.kind.action == "compose"
-            and delivery not in self.resolved
-        }
+        rows = {**self.rows, **self.tests} if self.resolved else {}
+        told = {rows[each].outcome for each in self.resolved if each in rows}
+        return {thread: made for thread, made in self.made.items() if thread not in told}
 
     @cached_property
     def replies(self) -> Mapping[str, Sequence[str]]:
@@ -250,14 +245,19 @@ class History:
         return dict(sorted(self.by_identity, reverse=True))
 
     @cached_property
-    def thread_ids(self) -> frozenset[str]:
-        """Every thread that some compose claims, those of tests included."""
-        return frozenset(
-            row.outcome
+    def made(self) -> Mapping[str, datetime | None]:
+        """Every thread that some compose claims, those of tests included, and when it was made."""
+        return {
+            row.outcome: row.created
             for rows in (self.rows, self.tests)
             for row in rows.values()
             if isinstance(row.outcome, str) and row.kind.action == "compose"
-        )
+        }
+
+    @property
+    def thread_ids(self) -> Set[str]:
+        """Every thread that some compose claims."""
+        return self.made.keys()
 
     def attempts_of(self, identity: Identity) -> Iterator[Attempt]:
         """The attempts of one message and revision."""
