@@ -31,7 +31,7 @@ from runner.plan.objections import (
     find_objections,
     find_renamed,
     find_same_words,
-    find_unknown_replies,
+    find_unknown_messages,
 )
 from runner.plan.plan import Plan, Policy
 from runner.render.lint import Level, find_lint, level_of
@@ -144,7 +144,7 @@ class Checked:
         Gives the warnings. House rules stop only what would still be sent.
         """
         problems = self._objections(plan)
-        problems += self._problems(find_unknown_replies(plan, self.is_gone))
+        problems += self._problems(find_unknown_messages(plan, self.is_gone))
         to_warn_of = find_missed(plan)
         if not problems and plan.history.topics:
             to_warn_of += find_renamed(plan, self.is_gone)
@@ -162,7 +162,7 @@ class Checked:
         plan = build_plan(self.messages, History(), now=clock.now(), policy=self.policy)
         level: Severity = "error" if self.selection.strict else "warning"
         hint = "write the id of a message of yours, or `plan`: only the manifest knows more"
-        unknown = self._problems(find_unknown_replies(plan, self.is_gone))
+        unknown = self._problems(find_unknown_messages(plan, self.is_gone))
         warned = (replace(each, hint=hint, severity=level) for each in unknown)
         faults = (*self.faults, *self._objections(plan))
         return replace(self, faults=faults, warnings=(*self.warnings, *warned))
