@@ -240,8 +240,7 @@ def _take_suppressed(state: ManifestState, event: Checked) -> None:
 
 def _take_folders(state: ManifestState, event: Checked) -> None:
     known = state.folders.get(event["thread_id"], ())
-    folders = tuple(dict.fromkeys((*known, *(event.get("folders") or ()))))
-    state.folders[event["thread_id"]] = folders
+    state.folders[event["thread_id"]] = (*dict.fromkeys((*known, *(event.get("folders") or ()))),)
 
 
 def _moment(event: Checked, key: str) -> datetime:
