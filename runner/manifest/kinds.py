@@ -11,16 +11,22 @@ from runner import clock
 from runner.manifest.history import Kind, NotFound, Pending, Row
 from runner.manifest.lines import numbered
 from runner.manifest.state import VERSION, Checked, ManifestState, RunLine
-from runner.model import Action, NoRecipients, Place, Rejected, SelectType
+from runner.model import Action, NoRecipients, Place, Rejected, SelectType, compared_as
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import KIND
+from runner.toloka.responses import YEARS
 from runner.wording import printable
 
+_BITS = 63
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
 TEXTS = list[str]
 NUMBERS = list[int]
 Wanted = type | GenericAlias | tuple[str, ...]
 """What a key holds: a type, a list of texts or of numbers, or one of some words."""
+_WHOM: Mapping[str, Wanted] = {
+    **{"recipients_select_type": _SELECT_TYPES, "recipients_ids": TEXTS, "key": str},
+    "recipients_filter": dict,
+}
 
 
 def check_event(event: Checked) -> LineKind:
@@ -34,6 +40,8 @@ def check_event(event: Checked) -> LineKind:
     for key, wanted in kind.needed.items():
         value = event[key]
         if value == "" or (type(value) is not wanted and not _holds(value, wanted)):
+            raise ValueError(_complaint(key, wanted))
+        if wanted is int and value.bit_length() > _BITS:
             raise ValueError(_complaint(key, wanted))
     for key in filter(event.__contains__, kind.optional):
         value, wanted = event[key], kind.optional[key]
@@ -98,9 +106,9 @@ def _take_intent(state: ManifestState, event: Checked) -> None:
 
 def _take_claim(state: ManifestState, event: Checked) -> None:
     for number, row in enumerate(event["rows"]):
-        toloker, digest = row.split(" ")
+        toloker, digest, key = (f"{row} " if row.count(" ") == 1 else row).split(" ")
         own = {"delivery": numbered(event["delivery"], number), "recipients_ids": [toloker]}
-        _take_intent(state, {**event, **own, "digest": KIND + digest})
+        _take_intent(state, {**event, **own, "key": key, "digest": KIND + digest})
 
 
 def _place_of(numbers: Sequence[int] | None) -> Place | None:
@@ -206,7 +214,8 @@ def _row_of(state: ManifestState, event: Checked) -> Row:
     common = (event["message"], event["revision"], event["source"], action, select_type)
     digest = event["digest"]
     kind, known = state.kinds.get(common) or state.kinds.setdefault(common, (Kind(*common), digest))
-    return Row(kind, whom, known if known == digest else digest, _moment(event, "at"))
+    digest = known if known == digest else digest
+    return Row(kind, whom, digest, _moment(event, "at"), key=event.get("key") or None)
 
 
 def _take_sent(state: ManifestState, event: Checked) -> None:
@@ -231,8 +240,8 @@ def _take_not_found(state: ManifestState, event: Checked) -> None:
 
 
 def _take_suppressed(state: ManifestState, event: Checked) -> None:
-    identity = (event["message"], event["revision"])
-    state.suppressed.setdefault(identity, set()).update(event.get("recipients_ids") or ())
+    identity, ids = (event["message"], event["revision"]), event.get("recipients_ids") or ()
+    state.suppressed.setdefault(identity, set()).update(map(compared_as, ids))
 
 
 def _take_folders(state: ManifestState, event: Checked) -> None:
@@ -243,9 +252,12 @@ def _take_folders(state: ManifestState, event: Checked) -> None:
 
 def _moment(event: Checked, key: str) -> datetime:
     try:
-        return clock.read(event[key])
+        moment = clock.read(event[key])
     except (ValueError, TypeError, OverflowError):
         raise ValueError(f"no time under {key!r}") from None
+    if moment.year not in YEARS:
+        raise ValueError(f"no time of ours under {key!r}")
+    return moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,9 +315,7 @@ LINES: Mapping[str, LineKind] = {
         },
         {
             "action": ("compose", "reply"),
-            "recipients_select_type": _SELECT_TYPES,
-            "recipients_ids": TEXTS,
-            "recipients_filter": dict,
+            **_WHOM,
             "thread_id": str,
             "run": str,
             "topic": str,
@@ -340,9 +350,7 @@ LINES: Mapping[str, LineKind] = {
             "revision": int,
             "source": str,
             "digest": str,
-            "recipients_select_type": _SELECT_TYPES,
-            "recipients_ids": TEXTS,
-            "recipients_filter": dict,
+            **_WHOM,
         },
     ),
     "left_out": LineKind(_take_left_out, {"delivery": str, "recipients_ids": TEXTS}),

@@ -60,8 +60,9 @@ def topic_mark(topic: Texts) -> str:
 
 
 def toloker_mark(toloker: str) -> str:
-    """Mark a Toloker."""
-    return b64encode(hashlib.blake2b(toloker.encode(), digest_size=4).digest())[:MARK].decode()
+    """Mark a Toloker, by an id in whatever case."""
+    code = toloker.casefold().encode()
+    return b64encode(hashlib.blake2b(code, digest_size=4).digest())[:MARK].decode()
 
 
 def _folded(text: str) -> str:
