@@ -64,7 +64,11 @@ def test_it_goes_by_one_revision_or_all(project: Project, emulator: Emulator) ->
     sent_ok(project, emulator)
     project.write("messages/bonus.yaml", direct("bob", "cyd", extra="revision: 2\n"))
     sent_ok(project, emulator)
-    for revision, wanted in ((1, ["ann", "bob"]), (2, ["bob", "cyd"]), (None, ["ann", "bob", "cyd"])):
+    for revision, wanted in (
+        (1, ["ann", "bob"]),
+        (2, ["bob", "cyd"]),
+        (None, ["ann", "bob", "cyd"]),
+    ):
         topic = f"Again {revision}"
         keys = {"revision": revision} if revision else {}
         project.write(f"messages/more-{revision}.yaml", after("bonus", topic, **keys))
@@ -139,7 +143,10 @@ def test_whom_the_plan_itself_reaches_by_the_other_message_waits_for_the_next_pl
     planned(project, emulator, "--out", "plan.json")
     for _ in range(2):
         sent_ok(project, emulator, "--plan", "plan.json")
-        assert (whom(emulator), whom(emulator, "Thank you!")) == (["ann", "bob"], ["ann", "bob", "cyd"])
+        assert (whom(emulator), whom(emulator, "Thank you!")) == (
+            ["ann", "bob"],
+            ["ann", "bob", "cyd"],
+        )
     assert sent_ok(project, emulator)["sent"] == 1
     assert whom(emulator) == ["ann", "bob", "cyd"]
 
@@ -178,8 +185,12 @@ def test_an_unknown_outcome_of_it_is_looked_for_and_found(
     project.write("messages/more.yaml", after("bonus"))
     sent_ok(project, emulator)
     events = project.events(emulator)
-    kept = [e for e in events if e["event"] != "sent" or e is not max(
-        (x for x in events if x["event"] == "sent"), key=events.index)]
+    kept = [
+        e
+        for e in events
+        if e["event"] != "sent"
+        or e is not max((x for x in events if x["event"] == "sent"), key=events.index)
+    ]
     project.manifest(emulator).write_text("".join(json.dumps(each) + "\n" for each in kept))
     assert sent_ok(project, emulator) == {"already_sent": 1, "adopted": 1}
     assert whom(emulator) == ["ann", "bob"]
