@@ -10,7 +10,18 @@ from runner import clock
 from runner.lookup.adopt import Adoption
 from runner.lookup.look import is_composed
 from runner.manifest.history import Attempt, History
-from runner.model import Delivery, InThread, InThreads, Message, Place, Post, Sent, Thread
+from runner.model import (
+    Delivery,
+    InThread,
+    InThreads,
+    Message,
+    Place,
+    Post,
+    Sent,
+    Thread,
+    asks_for_answers,
+    compared_as,
+)
 from runner.toloka.anchor import Anchor
 from runner.toloka.digest import digest_of_reply
 
@@ -120,23 +131,27 @@ def _replies_in(thread: Thread) -> list[Post]:
     ]
 
 
-def answered_threads(targets: Iterable[str], threads: Iterable[Thread]) -> dict[str, list[str]]:
-    """Find where Tolokers answered: the thread itself, or the child threads that came out of it."""
-    found: dict[str, list[str]] = {target: [] for target in targets}
+def answered_threads(
+    targets: Iterable[str], threads: Iterable[Thread]
+) -> dict[str, dict[str, frozenset[str]]]:
+    """Find where Tolokers answered, and who: in the thread itself, or in those that came out of it."""
+    found: dict[str, dict[str, frozenset[str]]] = {target: {} for target in targets}
     for thread in threads:
         origin = thread.parent_id or thread.id
-        if origin in found and any(not post.is_ours for post in thread.posts):
-            found[origin].append(thread.id)
+        answers = [post.sender or "" for post in thread.posts if not post.is_ours]
+        if origin in found and answers:
+            found[origin][thread.id] = frozenset(map(compared_as, answers))
     return found
 
 
 def reply_targets(messages: Iterable[Message], history: History) -> tuple[set[str], bool]:
-    """The threads that planned replies may go into, and whether answers to them matter."""
+    """The threads that matter to what is planned, and whether answers to them do."""
     wanted = [each.recipients for each in messages]
     ids = {each.thread_id for each in wanted if isinstance(each, InThread)}
-    names = {each.message for each in wanted if isinstance(each, InThreads)}
+    asking = {each.message for each in wanted if asks_for_answers(each)}
+    names = {each.message for each in wanted if isinstance(each, InThreads)} | asking
     ids.update(*(history.threads.get(name, ()) for name in names))
-    return ids, any(isinstance(each, InThreads) and each.only_answered for each in wanted)
+    return ids, bool(asking)
 
 
 def query_threads(ids: Iterable[str]) -> dict[str, str]:

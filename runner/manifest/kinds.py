@@ -14,10 +14,8 @@ from runner.manifest.state import VERSION, Checked, ManifestState, RunLine
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType, compared_as
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import KIND
-from runner.toloka.responses import YEARS
 from runner.wording import printable
 
-_BITS = 63
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
 TEXTS = list[str]
 NUMBERS = list[int]
@@ -30,18 +28,14 @@ _WHOM: Mapping[str, Wanted] = {
 
 
 def check_event(event: Checked) -> LineKind:
-    """Hold an event against `LINES`, and give its kind.
-
-    Raises `ValueError`, `KeyError` or `TypeError`.
-    """
+    """Give an event's kind, held against it; raises `ValueError`, `KeyError` or `TypeError`."""
     kind = LINES.get(event["event"])
     if kind is None:
         raise ValueError(f"unknown event {ascii(event['event'])[:40]}: written by a later version?")
     for key, wanted in kind.needed.items():
         value = event[key]
-        if value == "" or (type(value) is not wanted and not _holds(value, wanted)):
-            raise ValueError(_complaint(key, wanted))
-        if wanted is int and value.bit_length() > _BITS:
+        is_wanted = type(value) is wanted or _holds(value, wanted)
+        if not is_wanted or value == "" or (wanted is int and value.bit_length() > 63):
             raise ValueError(_complaint(key, wanted))
     for key in filter(event.__contains__, kind.optional):
         value, wanted = event[key], kind.optional[key]
@@ -246,18 +240,14 @@ def _take_suppressed(state: ManifestState, event: Checked) -> None:
 
 def _take_folders(state: ManifestState, event: Checked) -> None:
     known = state.folders.get(event["thread_id"], ())
-    folders = tuple(dict.fromkeys((*known, *(event.get("folders") or ()))))
-    state.folders[event["thread_id"]] = folders
+    state.folders[event["thread_id"]] = (*dict.fromkeys((*known, *(event.get("folders") or ()))),)
 
 
 def _moment(event: Checked, key: str) -> datetime:
     try:
-        moment = clock.read(event[key])
+        return clock.read(event[key])
     except (ValueError, TypeError, OverflowError):
         raise ValueError(f"no time under {key!r}") from None
-    if moment.year not in YEARS:
-        raise ValueError(f"no time of ours under {key!r}")
-    return moment
 
 
 @dataclass(frozen=True, slots=True)

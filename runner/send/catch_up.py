@@ -17,7 +17,7 @@ from runner.manifest.history import Attempt, History
 from runner.manifest.manifest import Manifest
 from runner.model import Delivery, InThread, Message, Place, Sent, Thread
 from runner.plan.build import build_plan
-from runner.plan.plan import Answered
+from runner.plan.whom import Answered
 from runner.send.lists import Lister
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.listing import LIST_LIMIT

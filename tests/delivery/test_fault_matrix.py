@@ -137,8 +137,8 @@ def test_everything_fails_for_a_while(tmp_path: Path, kind: str) -> None:
         # What the list has never shown, it does not lack.
         it.write("z", "t0")
         it.run_until_done()
-        # A daily limit ends each run at its first request.
-        times = 5 if kind == "429-day" else 30
+        # Of a day's limit each run learns by one call.
+        times = 8 if kind == "429-day" else 30
         it.faults(f"times={times},kind={WRITTEN.get(kind, kind)}")
         write_messages(it)
         codes = it.run_until_done(at_most=12)
