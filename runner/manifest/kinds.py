@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import GenericAlias
 
 from runner import clock
 from runner.manifest.history import Kind, NotFound, Pending, Row
 from runner.manifest.state import VERSION, Checked, ManifestState, RunLine
-from runner.model import Action, NoRecipients, Place, Rejected, SelectType
+from runner.manifest.wanted import NUMBERS, TEXTS, Wanted, complaint, holds
+from runner.model import Action, Content, NoRecipients, Place, Rejected, SelectType
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.wording import printable
 
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
-TEXTS = list[str]
-NUMBERS = list[int]
-Wanted = type | GenericAlias | tuple[str, ...]
-"""What a key holds: a type, a list of texts or of numbers, or one of some words."""
 
 
 def check_event(event: Checked) -> None:
@@ -28,30 +24,13 @@ def check_event(event: Checked) -> None:
         raise ValueError(f"unknown event {ascii(event['event'])[:40]}: written by a later version?")
     for key, wanted in kind.needed.items():
         value = event[key]
-        if value == "" or (type(value) is not wanted and not _holds(value, wanted)):
-            raise ValueError(_complaint(key, wanted))
+        if value == "" or (type(value) is not wanted and not holds(value, wanted)):
+            raise ValueError(complaint(key, wanted))
     for key, wanted in kind.optional.items():
         value = event.get(key)
         # What is empty says nothing.
-        if value and type(value) is not wanted and not _holds(value, wanted):
-            raise ValueError(_complaint(key, wanted))
-
-
-def _holds(value: object, wanted: Wanted) -> bool:
-    """Whether a value is what is wanted, where that is more than a type."""
-    if wanted in (TEXTS, NUMBERS):
-        inner = str if wanted is TEXTS else int
-        return type(value) is list and all(type(each) is inner for each in value)
-    return type(wanted) is tuple and value in wanted
-
-
-def _complaint(key: str, wanted: Wanted) -> str:
-    if isinstance(wanted, tuple):
-        return f"an unknown word under {key!r}: written by a later version?"
-    # Python 3.10 takes `list[str]` for a type, so what it is cannot be asked.
-    names: dict[Wanted, str] = {str: "text", int: "whole number", dict: "filter"}
-    name = names.get(wanted, "list of texts" if wanted == TEXTS else "list of numbers")
-    return f"no {name} under {key!r}"
+        if value and type(value) is not wanted and not holds(value, wanted):
+            raise ValueError(complaint(key, wanted))
 
 
 def _take_about(state: ManifestState, event: Checked) -> None:
@@ -233,6 +212,22 @@ def _take_folders(state: ManifestState, event: Checked) -> None:
     state.folders[event["thread_id"]] = folders
 
 
+def _take_content(state: ManifestState, event: Checked) -> None:
+    topic, text = event.get("topic") or {}, event["text"]
+    if not all(isinstance(each, str) for each in (*topic.values(), *text.values())):
+        raise ValueError("no texts under 'topic' or 'text'")
+    content = Content(
+        topic=topic,
+        text=text,
+        answerable=event.get("answerable"),
+        recipients_filter=event.get("recipients_filter"),
+    )
+    if event.get("rows"):
+        state.row_contents.append((event["rows"], content))
+    else:
+        state.contents[event["digest"]] = content
+
+
 def _moment(event: Checked, key: str) -> datetime:
     try:
         return clock.read(event[key])
@@ -336,6 +331,19 @@ LINES: Mapping[str, LineKind] = {
             "recipients_ids": TEXTS,
             "recipients_filter": dict,
         },
+    ),
+    "content": LineKind(
+        _take_content,
+        {"text": dict},
+        {
+            "digest": str,
+            "rows": str,
+            "topic": dict,
+            "answerable": bool,
+            "recipients_select_type": _SELECT_TYPES,
+            "recipients_filter": dict,
+        },
+        is_of_run=True,
     ),
     "left_out": LineKind(_take_left_out, {"delivery": str, "recipients_ids": TEXTS}),
 }

@@ -72,11 +72,14 @@ def _plan_spec(
 ) -> PlannedMessage:
     due: list[Delivery] = []
     skipped: list[Result] = []
+    edited: dict[str, Message] = {}
     reached = history.reached((messages[0].id, messages[0].revision))
     held = _held_back(messages[0], now)
     for message in messages:
         if reached:
-            skipped += _find_done(message, reached, history)
+            done = list(_find_done(message, reached, history))
+            edited.update((each.digest, message) for each in done if each.status == "edited")
+            skipped += done
         wanted = _find_due(message, history, reached, answered)
         if isinstance(message.recipients, InThreads) and not (wanted or held):
             skipped += _find_waiting(message, message.recipients, reached, answered)
@@ -93,6 +96,7 @@ def _plan_spec(
         skipped=tuple(skipped),
         held=held,
         later=tuple(due) if held and held.opens_at else (),
+        edited=tuple(edited.items()),
         late_since=first_at if deliveries and now - first_at > LATE else None,
         unguarded=len(policy.suppressed) if any(not each.people for each in deliveries) else 0,
     )

@@ -33,7 +33,7 @@ from runner.render.templates import (
     Source,
     Templates,
 )
-from runner.render.texts import find_text_problems
+from runner.render.texts import find_text_problems, template_of
 from runner.render.variables import typed_variables
 from runner.spec.idlist import load_ids
 from runner.spec.specs import MessageSpec
@@ -130,7 +130,7 @@ class Renderer(AbstractContextManager["Renderer"]):
                 left_out += 1
                 continue
             try:
-                message = _Rendering(spec, rendered, row.number).message()
+                message = _Rendering(spec, rendered, row).message()
             except MessagesError as error:
                 complaints.add(row, error.problems)
             else:
@@ -146,7 +146,6 @@ class Renderer(AbstractContextManager["Renderer"]):
                 break
         problems += complaints.problems()
         self.left_out[shown(path)] = left_out
-        problems += complaints.problems()
         problems += find_faults_of_all(
             spec, path, seen, is_empty=not (seen or problems or left_out)
         )
@@ -160,7 +159,7 @@ class _Rendering:
 
     spec: MessageSpec
     rendered: Rendered
-    row: int | None = None
+    row: Row | None = None
     problems: list[Problem] = field(default_factory=list)
     braces_from: dict[str, str] = field(default_factory=dict)
 
@@ -199,7 +198,8 @@ class _Rendering:
             not_before=spec.not_before,
             not_after=spec.not_after,
             folders=spec.folders,
-            row=self.row,
+            row=self.row.number if self.row else None,
+            template=template_of(spec, self.row) if self.row else None,
             braces_from=self.braces_from,
         )
 

@@ -18,7 +18,7 @@ from runner.errors import Fault, MessagesError, Place, Problem
 from runner.manifest.history import Attempt, History, NotFound, Settled
 from runner.model import Delivery, Direct, Everyone, Message, Rejected
 from runner.plan.quota import DAILY_REQUESTS, fit
-from runner.report.entries import describe_filter
+from runner.report.filters import describe_filter
 from runner.toloka.pace import Pace, Stopped
 from runner.wording import plural, printable
 
