@@ -75,6 +75,7 @@ def _plan_spec(
     edited: dict[str, Message] = {}
     reached = history.reached((messages[0].id, messages[0].revision))
     held = _held_back(messages[0], now)
+    is_early = held is not None and held.status != "missed"
     for message in messages:
         if reached:
             done = list(_find_done(message, reached, history))
@@ -85,9 +86,11 @@ def _plan_spec(
             skipped += _find_waiting(message, message.recipients, reached, answered)
         kept, left_out = _without_suppressed(wanted, history, policy)
         due += kept
-        skipped += left_out
-    if held is not None:
-        skipped += [result_of(each, held.status, error=held.reason) for each in due]
+        # Of what has not begun to be sent, nobody is left out yet.
+        skipped += () if is_early else left_out
+        if held is not None:
+            told = wanted if is_early else kept
+            skipped += [result_of(each, held.status, error=held.reason) for each in told]
     deliveries = () if held else tuple(due)
     first_at = min((each.at for each in reached.values() if each.was_sent), default=now)
     return PlannedMessage(
