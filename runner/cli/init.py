@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from importlib import resources
 from pathlib import Path
 
 import click
 
-from runner import __version__
+from runner.cli.pins import pinned
+from runner.cli.say import say
+from runner.cli.workflow import APPROVALS, BRANCH, PLACES, SETUP, Workflow, find_branch
 from runner.config import load_config
 from runner.errors import ExitCode
 from runner.files import surroundings, write_whole
@@ -18,24 +19,33 @@ from runner.spec.schema import schema_text
 from runner.wording import shown
 
 _IGNORED = ("/.message-runner/", "/results/", "/message-preview.html")
-_WORKFLOWS = {"github": ".github/workflows/messages.yml", "gitlab": ".gitlab-ci.yml"}
 # Where each looks for the owners, in its order: the first file that is there counts.
 _OWNERS = {
     "github": (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"),
     "gitlab": ("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS"),
 }
 _OWNERS_SAY = "# These files decide where messages go: name their owners, and take the # away."
-_NEXT_IN_CI = {
-    "github": (
-        "on GitHub, make the environment `production` (Settings, Environments): allow the "
-        "default branch only, require reviewers, and add the secret TOLOKA_TOKEN there",
-        "the workflow runs on pushes to main or master: if your default branch has another "
-        "name, write it there",
-    ),
-    "gitlab": (
-        "on GitLab, add the masked and protected variables TOLOKA_TOKEN (environment "
-        "`production`) and RESULTS_TOKEN (a project access token that may write the repository)",
-    ),
+_TOKEN_IN = {
+    "github": "on GitHub, make the environment `production` (Settings, Environments) for the branch "
+    "{branch} only, with the secret TOLOKA_TOKEN in it; where your plan has no environments for "
+    "private repositories, a secret of the repository does",
+    "gitlab": "on GitLab, add the variable TOLOKA_TOKEN, masked, protected and for the environment "
+    "`production` only; let job tokens push (Settings, CI/CD, Job token permissions), or add "
+    "RESULTS_TOKEN, a project access token that may write the repository; and make a schedule "
+    "(Build, Pipeline schedules) for {branch}, such as {minute} * * * *",
+}
+_RESULTS = (
+    "keep the repository private: its branch message-results will hold who got what. Forbid to "
+    "force pushes to it and to delete it, and allow ordinary pushes"
+)
+_APPROVED_BY = {
+    "pull-request": "whoever merges approves: protect the branch {branch}, and let changes of it be "
+    "reviewed",
+    "dispatch": "nothing is sent until somebody runs the workflow on {branch} by hand, with the "
+    "digest that its last plan printed",
+    "environment": "make the environment `message-approval` and name its reviewers. Private "
+    "repositories have reviewers on GitHub Enterprise, GitLab Premium and GitLab Ultimate only: an "
+    "environment without any approves everything",
 }
 
 
@@ -48,25 +58,40 @@ _NEXT_IN_CI = {
     show_default=True,
     help="Whose workflow to write.",
 )
-def init(folder: Path, ci: str) -> int:
+@click.option(
+    "--approval",
+    type=click.Choice(APPROVALS),
+    default="pull-request",
+    show_default=True,
+    help="Whose word a send waits for: the merge, somebody who starts it, or an environment's "
+    "reviewers, which private repositories have on few plans.",
+)
+@click.option("--branch", metavar="NAME", help="The default branch; git is asked, else main.")
+def init(folder: Path, ci: str, approval: str, branch: str | None) -> int:
     """Write a working set-up: configuration, first message, CI workflow.
 
     FOLDER is the top of your repository; the default is the current folder. A file that is there
     is kept as it is; only to .gitignore and CODEOWNERS, missing lines are added. Repeating it is
     safe.
     """
-    for line in _set_up(folder, ci):
-        click.echo(line)
-    click.echo("\nNext:")
-    for number, step in enumerate(_next_steps(folder, ci), start=1):
-        click.echo(f"{number}. {step}")
+    if branch is not None and not BRANCH.fullmatch(branch):
+        raise click.UsageError("--branch takes a name of letters, digits, '.', '_', '/' and '-'")
+    branch = branch or find_branch(folder)
+    workflow = None
+    if ci in PLACES:
+        workflow = Workflow(ci, approval, branch, folder.absolute().resolve().name)
+    for line in _set_up(folder, branch, workflow):
+        say(line)
+    say("\nNext:")
+    for number, step in enumerate(_next_steps(folder, workflow), start=1):
+        say(f"{number}. {step}")
     return ExitCode.DONE
 
 
-def _set_up(folder: Path, ci: str) -> Iterator[str]:
+def _set_up(folder: Path, branch: str, workflow: Workflow | None) -> Iterator[str]:
     root = _messages_root(folder)
     schema = folder / "schemas" / "message.schema.json"
-    yield from _new(folder / CONFIG_NAME, _template("runner.yaml"))
+    yield from _new(folder / CONFIG_NAME, _template("runner.yaml").replace("@BRANCH@", branch))
     if _has_messages(root):
         yield f"kept {shown(root)}/, which has messages"
     else:
@@ -74,24 +99,28 @@ def _set_up(folder: Path, ci: str) -> Iterator[str]:
         yield from _new(root / "hello.yaml", _template("hello.yaml").replace("@SCHEMA@", path))
     yield from _schemas(schema.parent)
     yield from _lines(folder / ".gitignore", _IGNORED)
-    if ci in _WORKFLOWS:
-        yield from _new(folder / _WORKFLOWS[ci], _workflow(ci))
-        yield from _lines(_owners_file(folder, ci), _owned(ci), above=_OWNERS_SAY)
+    if workflow is not None:
+        yield from _new(folder / workflow.place, workflow.text)
+        owned = [f"# /{path} <owner>" for path in (CONFIG_NAME, workflow.place)]
+        yield from _lines(_owners_file(folder, workflow.ci), owned, above=_OWNERS_SAY)
 
 
-def _next_steps(folder: Path, ci: str) -> Iterator[str]:
+def _next_steps(folder: Path, workflow: Workflow | None) -> Iterator[str]:
     root = shown(_messages_root(folder))
     if folder.absolute() != Path.cwd():
         yield f"go there: cd {shown(folder)}"
     yield f"edit the messages in {root}/, and see what would be sent: message-runner plan"
     yield "send to the emulator on this machine: message-runner send"
-    if ci not in _WORKFLOWS:
+    if workflow is None:
         return
-    yield from _NEXT_IN_CI[ci]
-    yield f"name the owners in {shown(_owners_file(folder, ci))}"
-    workflow = folder / _WORKFLOWS[ci]
-    if not workflow.is_file() or workflow.read_bytes() != _workflow(ci).encode():
-        yield f"{shown(workflow)} is yours: take our jobs from what init writes in an empty folder"
+    path = folder / workflow.place
+    for step in (_TOKEN_IN[workflow.ci], _APPROVED_BY[workflow.approval], _RESULTS):
+        yield step.format(branch=workflow.branch, minute=workflow.minute)
+    yield f"name the owners in {shown(_owners_file(folder, workflow.ci))}"
+    if not path.is_file() or path.read_bytes() != workflow.text.encode():
+        yield f"{shown(path)} is yours: take our jobs from what init writes in an empty folder"
+    elif not pinned():
+        yield f"this message-runner came from a folder: write into {shown(path)} what to install"
     top = _top_of_repository(folder)
     if top is not None:
         yield f"{shown(folder)} is not the top of its repository: CI reads {shown(top)} only"
@@ -172,10 +201,6 @@ def _owners_file(folder: Path, ci: str) -> Path:
     return next((path for path in places if path.exists()), places[0])
 
 
-def _owned(ci: str) -> Sequence[str]:
-    return [f"# /{path} <owner>" for path in (CONFIG_NAME, _WORKFLOWS[ci])]
-
-
 def _top_of_repository(folder: Path) -> Path | None:
     """The top of the repository that a folder is in, None if it is the top or in none."""
     here = folder.absolute()
@@ -184,20 +209,5 @@ def _top_of_repository(folder: Path) -> Path | None:
     return next((above for above in here.parents if (above / ".git").exists()), None)
 
 
-def _workflow(ci: str) -> str:
-    lines = _template(f"{ci}.yml").replace("@VERSION@", __version__).splitlines()
-    return "".join(f"{line}\n" for each in lines for line in _with_script(each))
-
-
-def _with_script(line: str) -> Iterator[str]:
-    """Put a script where a line names it as `@name.sh@`, at the line's own indentation."""
-    name = line.strip().strip("@")
-    if line.strip() != f"@{name}@":
-        yield line
-        return
-    indent = line[: len(line) - len(line.lstrip())]
-    yield from (f"{indent}{each}" if each else "" for each in _template(name).splitlines())
-
-
 def _template(name: str) -> str:
-    return (resources.files("runner.cli") / "setup" / name).read_text(encoding="utf-8")
+    return (SETUP / name).read_text(encoding="utf-8")

@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from runner.cli.say import say
+
 FILE = click.Path(path_type=Path)
 _DURATION = re.compile(
     r"(?=.)(?:(\d{1,4})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?", re.ASCII
@@ -38,6 +40,14 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Where a run leaves what it came to, for other programs."""
+
+    results: Path | None
+    outputs: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
     """How much to print."""
 
@@ -47,7 +57,7 @@ class Volume:
     def log(self, text: str) -> None:
         """Print what is not a result."""
         if not self.quiet:
-            click.echo(text, err=True)
+            say(text, err=True)
 
 
 def bundle(
@@ -78,8 +88,24 @@ config = click.option(
     "--config", type=FILE, metavar="FILE", help="The configuration, instead of runner.yaml."
 )
 
-results = click.option(
-    "--results", type=FILE, metavar="FILE", help="Write this run's results as JSON, dry or not."
+record = partial(
+    bundle,
+    "record",
+    Record,
+    (
+        click.option(
+            "--results",
+            type=FILE,
+            metavar="FILE",
+            help="Write this run's results as JSON, dry or not.",
+        ),
+        click.option(
+            "--outputs",
+            type=FILE,
+            metavar="FILE",
+            help="Append what they come to as name=value, as for $GITHUB_OUTPUT.",
+        ),
+    ),
 )
 output_format = partial(
     click.option,

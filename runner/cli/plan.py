@@ -12,9 +12,10 @@ import click
 from runner import clock
 from runner.cli import options
 from runner.cli.manifests import read_truth
-from runner.cli.options import FILE, Volume, Where
+from runner.cli.options import FILE, Record, Volume, Where
 from runner.cli.origin import origin_of
 from runner.cli.results import append_failure, results_file, show_warnings
+from runner.cli.say import say
 from runner.cli.selection import selection
 from runner.errors import ExitCode, MessagesError
 from runner.files import append_text
@@ -35,7 +36,6 @@ from runner.wording import shown
 class Outputs:
     """Where a dry run writes besides the terminal, and in which format it prints."""
 
-    results: Path | None = None
     out: Path | None = None
     summary: Path | None = None
     output_format: str = "text"
@@ -44,6 +44,7 @@ class Outputs:
 @click.command()
 @selection
 @options.where
+@options.record
 @partial(
     options.bundle,
     "outputs",
@@ -56,24 +57,27 @@ class Outputs:
             metavar="FILE",
             help="Append Markdown, as for $GITHUB_STEP_SUMMARY.",
         ),
-        options.results,
         options.output_format(type=click.Choice(["text", "json"])),
     ),
 )
 @options.volume
-def plan(selection: Selection, where: Where, outputs: Outputs, volume: Volume) -> int:
+def plan(
+    selection: Selection, where: Where, record: Record, outputs: Outputs, volume: Volume
+) -> int:
     """Show what `send` would do, given the manifest: the dry run.
 
     PATHS are files or folders; the default is the messages folder. For each message: its
     recipients, its languages, the text itself. No request is made, and nothing is recorded. With
     --out the plan is kept, and `send --plan` sends it and nothing else.
     """
-    return show_plan(selection, where, outputs, volume)
+    return show_plan(selection, where, record, outputs, volume)
 
 
-def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volume) -> int:
+def show_plan(
+    selection: Selection, where: Where, record: Record, outputs: Outputs, volume: Volume
+) -> int:
     """Show and write what `send` would do; gives the exit code."""
-    with results_file(outputs.results, where, dry_run=True) as (settings, finish):
+    with results_file(record, where, dry_run=True) as (settings, finish):
         try:
             prepared = prepare(selection, settings.config)
             truth = read_truth(settings, settings.target.url, may_lack=True)
@@ -98,18 +102,18 @@ def show_plan(selection: Selection, where: Where, outputs: Outputs, volume: Volu
                 digest=str(document["digest"]) if outputs.out is not None else None,
             )
             append_text(outputs.summary, markdown)
-        needs = find_needs(planned, looks=not settings.target.is_local)
+        needs = find_needs(planned, looks=settings.target.url is not None)
         code = finish(results, ExitCode.DONE, needs)
     if outputs.output_format == "text":
         _show(planned, results, quota_notes, volume)
         if outputs.out is not None:
-            click.echo(f"The plan {shown(outputs.out)} is {document['digest']}")
+            say(f"The plan {shown(outputs.out)} is {document['digest']}")
     volume.log(f"target: {settings.shown_target}\nmanifest: {truth.told}")
-    for said in prepared.left_out:
+    for said in prepared.notes:
         volume.log(said)
     show_warnings(warnings)
     if outputs.output_format == "json":
-        click.echo(json_text(document))
+        say(json_text(document))
     return code
 
 
@@ -118,7 +122,7 @@ def _show(
 ) -> None:
     if not volume.quiet:
         for line in plan_lines(planned, verbose=volume.verbose):
-            click.echo(line)
-    click.echo(f"{summary_line(results, dry_run=True)}. Nothing was sent.")
+            say(line)
+    say(f"{summary_line(results, dry_run=True)}. Nothing was sent.")
     for said in quota_notes:
-        click.echo(said)
+        say(said)

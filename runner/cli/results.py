@@ -7,15 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-import click
-
-from runner.cli.options import Where
+from runner.cli.options import Record, Where
+from runner.cli.say import say
 from runner.cli.settings import Settings, load_settings
 from runner.errors import ExitCode, Problem, RunnerError, SurroundingsError
 from runner.files import append_text
 from runner.model import Result
 from runner.plan.needs import Needs
-from runner.report.results import results_document, write_results
+from runner.report.results import outputs_text, results_document, write_results
 from runner.report.summary import failure_markdown
 from runner.wording import printable
 
@@ -30,7 +29,7 @@ class Finish(Protocol):
 
 @contextmanager
 def results_file(
-    path: Path | None, where: Where, *, dry_run: bool
+    record: Record, where: Where, *, dry_run: bool
 ) -> Iterator[tuple[Settings, Finish]]:
     """Load the settings, and write the results file at once and again with what the run came to.
 
@@ -45,16 +44,20 @@ def results_file(
     def write(results: Sequence[Result], code: int, needs: Needs = _NOTHING) -> int:
         nonlocal last
         last = code
-        if path is not None:
-            document = results_document(
-                results,
-                target=target,
-                manifest=manifest,
-                dry_run=dry_run,
-                exit_code=int(code),
-                needs=needs,
-            )
-            write_results(path, document)
+        if record.results is None and record.outputs is None:
+            return int(code)
+        document = results_document(
+            results,
+            target=target,
+            manifest=manifest,
+            dry_run=dry_run,
+            exit_code=int(code),
+            needs=needs,
+        )
+        if record.results is not None:
+            write_results(record.results, document)
+        if record.outputs is not None:
+            append_text(record.outputs, outputs_text(document))
         return int(code)
 
     try:
@@ -83,7 +86,7 @@ def append_failure(path: Path | None, problems: Sequence[Problem]) -> None:
 def show_warnings(warnings: Sequence[Problem]) -> None:
     """Print warnings where logs go."""
     for problem in warnings:
-        click.echo(printable(str(problem)), err=True)
+        say(printable(str(problem)), err=True)
 
 
 def _beside(write: Callable[[], object]) -> None:
@@ -91,4 +94,4 @@ def _beside(write: Callable[[], object]) -> None:
     try:
         write()
     except SurroundingsError as error:
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)

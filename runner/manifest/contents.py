@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
+from typing import Any
 
 from runner.manifest.history import History
 from runner.manifest.lines import Event, new_event, parts
@@ -37,6 +38,19 @@ def content_events(deliveries: Iterable[Delivery], history: History) -> list[Eve
             told = " ".join(f"{_short(each.digest)}:{_mark(each)}" for each in some)
             events.append(new_event("content", rows=told, **_values(some[0])))
     return events
+
+
+def content_of(event: Mapping[str, Any]) -> Content:
+    """Read a line of content; raises `ValueError`."""
+    topic, text = event.get("topic") or {}, event["text"]
+    if not all(isinstance(each, str) for each in (*topic.values(), *text.values())):
+        raise ValueError("no texts under 'topic' or 'text'")
+    return Content(
+        topic=topic,
+        text=text,
+        answerable=event.get("answerable"),
+        recipients_filter=event.get("recipients_filter"),
+    )
 
 
 def find_contents(digests: Collection[str], history: History) -> dict[str, Content]:

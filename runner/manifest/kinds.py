@@ -7,18 +7,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from runner import clock
+from runner.manifest.contents import content_of
 from runner.manifest.history import Kind, NotFound, Pending, Row
+from runner.manifest.lines import numbered
 from runner.manifest.state import VERSION, Checked, ManifestState, RunLine
 from runner.manifest.wanted import NUMBERS, TEXTS, Wanted, complaint, holds
-from runner.model import Action, Content, NoRecipients, Place, Rejected, SelectType
+from runner.model import Action, NoRecipients, Place, Rejected, SelectType
 from runner.toloka.anchor import BEGINNING, Anchor
+from runner.toloka.digest import KIND
 from runner.wording import printable
 
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
 
 
-def check_event(event: Checked) -> None:
-    """Hold an event against `LINES`; raises `ValueError`, `KeyError` or `TypeError`."""
+def check_event(event: Checked) -> LineKind:
+    """Hold an event against `LINES`, and give its kind.
+
+    Raises `ValueError`, `KeyError` or `TypeError`.
+    """
     kind = LINES.get(event["event"])
     if kind is None:
         raise ValueError(f"unknown event {ascii(event['event'])[:40]}: written by a later version?")
@@ -26,11 +32,12 @@ def check_event(event: Checked) -> None:
         value = event[key]
         if value == "" or (type(value) is not wanted and not holds(value, wanted)):
             raise ValueError(complaint(key, wanted))
-    for key, wanted in kind.optional.items():
-        value = event.get(key)
+    for key in filter(event.__contains__, kind.optional):
+        value, wanted = event[key], kind.optional[key]
         # What is empty says nothing.
         if value and type(value) is not wanted and not holds(value, wanted):
             raise ValueError(complaint(key, wanted))
+    return kind
 
 
 def _take_about(state: ManifestState, event: Checked) -> None:
@@ -58,8 +65,8 @@ def _take_intent(state: ManifestState, event: Checked) -> None:
         return
     if event.get("test") is True:
         state.tests.add(delivery)
-    orphan = state.orphans.pop(delivery, None)
-    if orphan is not None:
+    if delivery in state.orphans:
+        orphan = state.orphans.pop(delivery)
         state.rows[delivery] = row._replace(outcome=orphan.outcome, created=orphan.created)
         state.narrow(delivery)
     else:
@@ -70,10 +77,10 @@ def _take_intent(state: ManifestState, event: Checked) -> None:
 
 
 def _take_claim(state: ManifestState, event: Checked) -> None:
-    for row in event["rows"]:
-        delivery, toloker, digest = row.split(" ")
-        own = {"delivery": delivery, "recipients_ids": [toloker], "digest": digest}
-        _take_intent(state, {**event, **own})
+    for number, row in enumerate(event["rows"]):
+        toloker, digest = row.split(" ")
+        own = {"delivery": numbered(event["delivery"], number), "recipients_ids": [toloker]}
+        _take_intent(state, {**event, **own, "digest": KIND + digest})
 
 
 def _place_of(numbers: Sequence[int] | None) -> Place | None:
@@ -167,12 +174,14 @@ def _anchor(event: Checked) -> Anchor:
 def _row_of(state: ManifestState, event: Checked) -> Row:
     action: Action = event.get("action") or "compose"
     select_type: SelectType | None = event.get("recipients_select_type") or None
-    whom = event.get("recipients_filter") or None
+    whom: object
     if action == "reply":
         select_type, whom = None, event.get("thread_id") or None
     elif select_type == "DIRECT":
-        whom = tuple(event.get("recipients_ids") or ())
-        whom = whom[0] if len(whom) == 1 else whom
+        ids = event.get("recipients_ids") or []
+        whom = ids[0] if len(ids) == 1 else tuple(ids)
+    else:
+        whom = event.get("recipients_filter") or None
     # What many rows have in common is kept once, the digest too unless each has its own.
     common = (event["message"], event["revision"], event["source"], action, select_type)
     digest = event["digest"]
@@ -213,19 +222,10 @@ def _take_folders(state: ManifestState, event: Checked) -> None:
 
 
 def _take_content(state: ManifestState, event: Checked) -> None:
-    topic, text = event.get("topic") or {}, event["text"]
-    if not all(isinstance(each, str) for each in (*topic.values(), *text.values())):
-        raise ValueError("no texts under 'topic' or 'text'")
-    content = Content(
-        topic=topic,
-        text=text,
-        answerable=event.get("answerable"),
-        recipients_filter=event.get("recipients_filter"),
-    )
     if event.get("rows"):
-        state.row_contents.append((event["rows"], content))
+        state.row_contents.append((event["rows"], content_of(event)))
     else:
-        state.contents[event["digest"]] = content
+        state.contents[event["digest"]] = content_of(event)
 
 
 def _moment(event: Checked, key: str) -> datetime:
@@ -246,6 +246,10 @@ class LineKind:
     """Whether it tells of a run or a look alone: no plan comes out otherwise for it."""
 
 
+_CHOICE: Mapping[str, Wanted] = {
+    "recipients_select_type": _SELECT_TYPES,
+    "recipients_filter": dict,
+}
 LINES: Mapping[str, LineKind] = {
     "manifest": LineKind(
         _take_about,
@@ -290,9 +294,8 @@ LINES: Mapping[str, LineKind] = {
         },
         {
             "action": ("compose", "reply"),
-            "recipients_select_type": _SELECT_TYPES,
             "recipients_ids": TEXTS,
-            "recipients_filter": dict,
+            **_CHOICE,
             "thread_id": str,
             "run": str,
             "topic": str,
@@ -301,7 +304,7 @@ LINES: Mapping[str, LineKind] = {
     ),
     "claim": LineKind(
         _take_claim,
-        {"message": str, "revision": int, "source": str, "rows": TEXTS},
+        {"delivery": str, "message": str, "revision": int, "source": str, "rows": TEXTS},
         {"action": ("compose",), "recipients_select_type": ("DIRECT",), "run": str},
     ),
     "sent": LineKind(_take_sent, {"delivery": str, "thread_id": str}),
@@ -327,22 +330,14 @@ LINES: Mapping[str, LineKind] = {
             "revision": int,
             "source": str,
             "digest": str,
-            "recipients_select_type": _SELECT_TYPES,
             "recipients_ids": TEXTS,
-            "recipients_filter": dict,
+            **_CHOICE,
         },
     ),
     "content": LineKind(
         _take_content,
         {"text": dict},
-        {
-            "digest": str,
-            "rows": str,
-            "topic": dict,
-            "answerable": bool,
-            "recipients_select_type": _SELECT_TYPES,
-            "recipients_filter": dict,
-        },
+        {"digest": str, "rows": str, "topic": dict, "answerable": bool, **_CHOICE},
         is_of_run=True,
     ),
     "left_out": LineKind(_take_left_out, {"delivery": str, "recipients_ids": TEXTS}),

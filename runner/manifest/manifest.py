@@ -21,6 +21,7 @@ from runner.manifest.lines import (
     intent_event,
     line_of,
     new_event,
+    numbered,
     outcome_event,
     parts,
     rest_events,
@@ -86,35 +87,26 @@ class Manifest:
         self._run = run
         self._state = state
         self._account = state.account
-        self._log = log
+        self.log = log
         self._lock = threading.Lock()
         self._history: History | None = None
         self._is_dated = False
-        self._facts = 0
+        self.facts = 0
+        """A number that is another one as soon as more is known of some delivery."""
         self._has_begun = False
         self._claimed: dict[int, tuple[str, Delivery]] = {}
         self._overtaken: set[str] = set()
         """The messages that another run turned out to have sent to somebody."""
 
-    @property
-    def lost(self) -> RunnerError | None:
-        """Why this run may send nothing more, where others must know of it first."""
-        return self._log.lost
-
     def history(self) -> History:
         """What the manifest knows by now: the same value until something more is recorded."""
         with self._lock:
-            if self._history is None:
-                self._history = replace(self._state.history(), facts=self._facts)
+            if self._history is None or self._history.facts != self.facts:
+                self._history = replace(self._state.history(), facts=self.facts)
             elif self._is_dated:
                 self._history = replace(self._history, **self._state.looks())
             self._is_dated = False
             return self._history
-
-    @property
-    def facts(self) -> int:
-        """A number that is another one as soon as more is known of some delivery."""
-        return self._facts
 
     def note_anchor(self, anchor: Anchor) -> None:
         """Record from which thread on this run's deliveries are looked for."""
@@ -130,12 +122,12 @@ class Manifest:
         """Record the words of what is about to be tried, and where machines share, all of it."""
         deliveries = list(deliveries)
         contents = content_events(deliveries, self.history())
-        if not self._log.is_shared:
+        if not self.log.is_shared:
             self._write(*contents)
             return
-        run, events = self._run.get("run"), []
-        for each in deliveries:
-            delivery_id, place = secrets.token_hex(16), place_of(each)
+        run, events, first = self._run.get("run"), [], f"{secrets.token_hex(12)}{0:08x}"
+        for number, each in enumerate(deliveries):
+            delivery_id, place = numbered(first, number), place_of(each)
             self._claimed[id(each)] = (delivery_id, each)
             events.append(intent_event(delivery_id, each, run=run, place=place, is_test=is_test))
         self._write(*contents, *shortened(events), at_once=True)
@@ -177,7 +169,7 @@ class Manifest:
         """Take in what others have written meanwhile."""
         with self._lock:
             take()
-            self._note_fact()
+            self.facts += 1
         claimed = [delivery for _, delivery in list(self._claimed.values())]
         self._overtaken |= {each.message.id for each in claimed if self._is_reached(each)}
 
@@ -205,11 +197,12 @@ class Manifest:
             {**intent_event(secrets.token_hex(16), delivery), "event": "doubt", "threads": [it.id]}
             for delivery, it in doubts
         ]
-        events += doubt_events(unknown_doubts or {}, history)
+        if unknown_doubts:
+            events += doubt_events(unknown_doubts, history)
         if shows_ours and not history.is_shown:
             events.append(new_event("shown"))
-        new = rest_events(rest, history)
-        is_further = cursor != history.cursor and (is_long or not self._log.is_shared)
+        new = rest_events(rest, history) if rest else []
+        is_further = cursor != history.cursor and (is_long or not self.log.is_shared)
         if not (events or new or is_part or history.has_gap or is_further):
             return ids
         events += new
@@ -294,7 +287,7 @@ class Manifest:
             return
         self.begin()
         if not last:
-            put = self._log.append if at_once else self._log.note
+            put = self.log.append if at_once else self.log.note
             put(b"".join(map(line_of, events)))
             with self._lock:
                 self._take(events)
@@ -304,7 +297,7 @@ class Manifest:
             self._take(events)
             sums = {"deliveries": self._state.count, "checksum": self._state.checksum}
             lasts = [new_event(name, **sums, **values) for name, values in last]
-            self._log.note(b"".join(map(line_of, (*events, *lasts))))
+            self.log.note(b"".join(map(line_of, (*events, *lasts))))
             self._take(lasts)
 
     def begin(self) -> None:
@@ -314,13 +307,13 @@ class Manifest:
                 return
             events = [new_event("run", **self._run)]
             # On a branch, each run's own files begin with it.
-            if self._state.target is None or self._log.is_shared:
+            if self._state.target is None or self.log.is_shared:
                 known = {"account": self._account, "acts_under": self._state.acts_under}
                 known = {name: value for name, value in known.items() if value is not None}
                 first = {"version": VERSION, "target": self._target, **known}
                 events.insert(0, new_event("manifest", **first))
             # Whoever comes next must find them there: nothing stands above the first line.
-            self._log.append(b"".join(map(line_of, events)))
+            self.log.append(b"".join(map(line_of, events)))
             self._take(events)
             self._has_begun = True
 
@@ -331,11 +324,7 @@ class Manifest:
             self._is_dated = True
             # A look changes also from where on what is unknown is looked for.
             if not kind.is_of_run or self._state.pending:
-                self._note_fact()
-
-    def _note_fact(self) -> None:
-        self._history = None
-        self._facts += 1
+                self.facts += 1
 
     def _is_reached(self, delivery: Delivery) -> bool:
         reached = self.history().reached((delivery.message.id, delivery.message.revision))

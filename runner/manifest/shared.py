@@ -140,8 +140,8 @@ class SharedRef:
                 f"the remote does not take what is written to {self.shown}: "
                 f"{printable(said)[:600].strip()}; {_cure(said) or _MAY_PUSH}"
             )
-        if not isinstance(_trouble(answer, self.shown), LaterError):
-            raise _trouble(answer, self.shown)
+        if not isinstance(trouble(answer, self.shown), LaterError):
+            raise trouble(answer, self.shown)
         return Pushed.LOST
 
     def accept(self) -> str | None:
@@ -153,7 +153,7 @@ class SharedRef:
         refspec = f"+{self.ref}:{self.private}"
         answer = self.repository.fetch(self.remote, refspec, _FIRST_FETCH_S)
         if answer.code != 0:
-            raise _trouble(answer, self.shown)
+            raise trouble(answer, self.shown)
         self.repository.fetch_missing(self.remote, self.private, _FIRST_FETCH_S)
         return self.seen
 
@@ -166,7 +166,7 @@ class SharedRef:
         ref = self.ref
         answer = self.repository.list_remote(self.remote, ref, self._times.lease)
         if answer.code != 0:
-            raise _trouble(answer, self.shown)
+            raise trouble(answer, self.shown)
         found: dict[str, str] = {}
         for line in answer.text.splitlines():
             value, _, name = line.partition("\t")
@@ -193,7 +193,7 @@ class SharedRef:
             raise self._rewritten("its tip does not come from the one that was seen last")
         if _MOVED.search(answer.err) or "unable to update local ref" in answer.err:
             return "another command in this clone fetches, too"
-        raise _trouble(answer, self.shown)
+        raise trouble(answer, self.shown)
 
     def _rewritten(self, why: str) -> SurroundingsError:
         return SurroundingsError(
@@ -210,7 +210,7 @@ def waits(first_s: float = 0.2, most_s: float = 5.0) -> Iterator[float]:
         pause_s = min(pause_s * 1.6, most_s)
 
 
-def _trouble(answer: Answer, shown: str) -> RunnerError:
+def trouble(answer: Answer, shown: str) -> RunnerError:
     """Say why a remote cannot be had, and whether that may get better by waiting."""
     said = f"{shown} cannot be reached: {answer.said}"
     if _CREDENTIALS.search(answer.err):

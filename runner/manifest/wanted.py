@@ -12,10 +12,10 @@ Wanted = type | GenericAlias | tuple[str, ...]
 
 def holds(value: object, wanted: Wanted) -> bool:
     """Whether a value is what is wanted, where that is more than a type."""
-    if wanted in (TEXTS, NUMBERS):
-        inner = str if wanted is TEXTS else int
-        return type(value) is list and all(type(each) is inner for each in value)
-    return type(wanted) is tuple and value in wanted
+    if type(wanted) is tuple:
+        return value in wanted
+    inner = str if wanted is TEXTS else int if wanted is NUMBERS else None
+    return type(value) is list and inner is not None and {*map(type, value)} <= {inner}
 
 
 def complaint(key: str, wanted: Wanted) -> str:

@@ -22,6 +22,7 @@ from runner.model import (
     Status,
 )
 from runner.plan.plan import Answered, Held, Plan, PlannedMessage, Policy, result_of
+from runner.toloka.digest import short
 
 LATE = timedelta(days=14)
 """A message first sent so long ago may surprise whoever gets it now."""
@@ -84,10 +85,12 @@ def _plan_spec(
         wanted = _find_due(message, history, reached, answered)
         if isinstance(message.recipients, InThreads) and not (wanted or held):
             skipped += _find_waiting(message, message.recipients, reached, answered)
-        kept, left_out = _without_suppressed(wanted, history, policy)
+        kept = wanted
+        if policy.suppressed or history.suppressed:
+            kept, left_out = _without_suppressed(wanted, history, policy)
+            # Of what has not begun to be sent, nobody is left out yet.
+            skipped += () if is_early else left_out
         due += kept
-        # Of what has not begun to be sent, nobody is left out yet.
-        skipped += () if is_early else left_out
         if held is not None:
             told = wanted if is_early else kept
             skipped += [result_of(each, held.status, error=held.reason) for each in told]
@@ -167,8 +170,6 @@ def _without_suppressed(
     due: Sequence[Delivery], history: History, policy: Policy
 ) -> tuple[list[Delivery], list[Result]]:
     """Leave out who is on the suppression list, or was when the message went out."""
-    if not (policy.suppressed or history.suppressed):
-        return list(due), []
     kept: list[Delivery] = []
     left_out: list[Result] = []
     for delivery in due:
@@ -210,7 +211,7 @@ def _find_done(message: Message, reached: Reached, history: History) -> Iterator
         found = Delivery(message=message, recipients=part)
         done = result_of(found, status, delivery_id=delivery, error=why)
         thread_id = attempt.thread_id or attempt.in_thread
-        yield replace(done, digest=attempt.digest, thread_id=thread_id)
+        yield replace(done, digest=attempt.digest, thread_id=thread_id, run=attempt.run)
 
 
 def _state_of(attempt: Attempt, message: Message, history: History) -> tuple[Status, str | None]:
@@ -221,7 +222,7 @@ def _state_of(attempt: Attempt, message: Message, history: History) -> tuple[Sta
         return "in_doubt" if is_doubtful else "unknown", reason(attempt, history)
     if isinstance(attempt.outcome, NoRecipients):
         return "no_recipients", attempt.outcome.detail
-    if attempt.digest == message.digest:
+    if short(attempt.digest) == short(message.digest):
         return "already_sent", None
     again = f"`revision: {message.revision + 1}` would do so"
     return "edited", f"who has it is not written to again; {again}"

@@ -31,7 +31,7 @@ def read_partial(root: Path | None, name: str) -> dict[str, str | list[str]]:
         return {"wrong": f"{shown(path)} cannot be read: {error.strerror}"}
     except UnicodeDecodeError:
         return {"wrong": f"{shown(path)} is not UTF-8"}
-    text = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
+    text = text.replace("\r\n", "\n").removesuffix("\n")
     if bad := UNFIT.search(text):
         line = text.count("\n", 0, bad.start()) + 1
         return {"wrong": f"{shown(path)}:{line}: {'; '.join(why_unfit(bad.group()))}"}
@@ -46,16 +46,21 @@ def partial_texts(root: Path | None) -> Iterator[str]:
             yield text
 
 
+def partial_files(root: Path) -> Iterator[Path]:
+    """The partials that there are."""
+    for folder, _, names in os.walk(root) if not root.is_symlink() else ():
+        for name in names:
+            path = Path(folder, name)
+            if _partial_path(root, path.relative_to(root).as_posix()):
+                yield path
+
+
 def _names(root: Path | None) -> list[str]:
     """The partials that there are, as they are included; some of them where there are many."""
-    if root is None or root.is_symlink():
+    if root is None:
         return []
-    found = (
-        Path(folder, name).relative_to(root).as_posix()
-        for folder, _, names in os.walk(root)
-        for name in names
-    )
-    return sorted(islice((each for each in found if _partial_path(root, each)), _MAX_NAMES))
+    some = islice(partial_files(root), _MAX_NAMES)
+    return sorted(path.relative_to(root).as_posix() for path in some)
 
 
 def _partial_path(root: Path | None, name: str) -> Path | None:

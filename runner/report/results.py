@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from runner import clock
 from runner.errors import SurroundingsError
@@ -66,6 +67,20 @@ def _entry(result: Result) -> dict[str, object]:
     if result.delivery is not None:
         entry["delivery"] = result.delivery
     return entry
+
+
+def outputs_text(document: Mapping[str, Any]) -> str:
+    """Write what a document comes to as `name=value`: of two lines with one name the later counts."""
+    count: Mapping[str, int] = document["summary"]
+    values = {
+        "planned": count.get("planned", 0),
+        "sent": count.get("sent", 0),
+        "failed": count.get("rejected", 0) + count.get("unknown", 0) + count.get("in_doubt", 0),
+        "has_changes": json.dumps(document["has_changes"]),
+        "action_needed": json.dumps(document["action_needed"]),
+        "due_at": document["due_at"] or "",
+    }
+    return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
 def write_results(path: Path, document: Mapping[str, object]) -> None:

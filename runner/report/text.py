@@ -18,6 +18,7 @@ _WORDS = {
     "not_tried": "not tried",
     "draft": "held back as a draft",
 }
+_MANY = 20
 _LOUD = ("adopted", "edited", "in_doubt", "unknown", "rejected", "not_tried")
 
 
@@ -88,10 +89,15 @@ def run_lines(results: Sequence[Result], *, verbose: bool) -> Iterator[str]:
 
 def loud_lines(results: Sequence[Result], *, verbose: bool) -> Iterator[str]:
     """Print what a person must not miss: adopted, edited, unknown, refused, left."""
+    unknown = Counter(result.run for result in results if result.status == "unknown")
+    # A run that died may have claimed very many.
+    many = {run: count for run, count in unknown.items() if run and count > _MANY and not verbose}
+    for run, count in many.items():
+        yield f"unknown: {count:,} deliveries of run {printable(run)} (-v shows each)"
     for status in _LOUD:
         groups: dict[tuple[str, str | None], list[Result]] = defaultdict(list)
         for result in results:
-            if result.status == status:
+            if result.status == status and (status != "unknown" or result.run not in many):
                 groups[result.message, result.error].append(result)
         # Each of these is settled by a command of its own.
         is_all = verbose or status in ("in_doubt", "unknown")

@@ -177,7 +177,7 @@ IN_THE_WHEEL = (
     r"runner/(\w+/)*\w+\.py",
     r"runner/py\.typed",
     r"runner/schemas/\w+\.schema\.json",
-    r"runner/cli/setup/\w+\.(sh|ya?ml)",
+    r"runner/cli/setup/\w+\.ya?ml",
     r"runner/report/page\.(css|html\.j2)",
     rf"{re.escape(ABOUT)}/(METADATA|RECORD|WHEEL|entry_points\.txt|licenses/LICENSE)",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -49,9 +49,14 @@ def test_a_killed_run_is_taken_over(fleet: Fleet, point: str) -> None:
         process.kill()
         process.communicate(timeout=TIMEOUT_S)
     begun_s = time.monotonic()
-    result = fleet.send(other)
+    result = fleet.send(other, "-v")
     assert result.code in (0, 5), result.err
     assert "waiting: run" in result.err
+    told = re.search(r"run (\w+) of \w+ fell silent .* of (\d+) of its deliveries", result.err)
+    assert told, result.err
+    named = [line for line in result.err.splitlines() if line.startswith("looked for: ")]
+    assert len(named) == int(told[2])
+    assert all(f"by run {told[1]}" in line for line in named)
     assert time.monotonic() - begun_s > 120 * FACTOR
     fleet.check_done(other)
     runs = [line for line in fleet.lines() if line["event"] == "run"]
@@ -94,34 +99,3 @@ def test_a_signal_leaves_an_end(fleet: Fleet) -> None:
     result = fleet.send(fleet.machine("other"))
     assert "waiting" not in result.err
     fleet.check_done(one)
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("seed", range(60))
-def test_random_histories(fleet: Fleet, seed: int) -> None:
-    chance = random.Random(seed)
-    machines = [fleet.machine(f"m{number}") for number in range(3)]
-    for _ in range(3):
-        processes = [
-            fleet.start(machine, "--rate", str(chance.choice([2, 5, 50])))
-            for machine in chance.sample(machines, chance.randint(1, 3))
-        ]
-        time.sleep(chance.uniform(0, 4))
-        for process in processes:
-            what = chance.choice(["kill", "stop", "cut", "signal", "nothing"])
-            if process.poll() is None and what == "kill":
-                process.kill()
-            if process.poll() is None and what == "signal":
-                process.send_signal(signal.SIGTERM)
-            if process.poll() is None and what == "stop":
-                process.send_signal(signal.SIGSTOP)
-                time.sleep(chance.uniform(0, 12))
-                process.send_signal(signal.SIGCONT)
-            if what == "cut":
-                away = fleet.bare.rename(fleet.bare.with_name("away.git"))
-                time.sleep(chance.uniform(0, 12))
-                away.rename(fleet.bare)
-        for process in processes:
-            ended(process)
-        fleet.check_nobody_twice()
-    fleet.check_done(machines[0])

@@ -1,11 +1,12 @@
-"""Runs the steps of a job or of an action as GitHub does, and a job's scripts as GitLab does."""
+"""Runs the steps of a job or of an action as GitHub does, and a job's script as GitLab does."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,48 +14,47 @@ from typing import Any
 import yaml
 
 SHELL = ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail")
-_EXPRESSION = re.compile(r"\$\{\{\s*([\w.]+)\s*\}\}")
-_OUTCOME = re.compile(r"steps\.(\w+)\.outcome == '(\w+)'")
-
-
-class _GitLabLoader(yaml.SafeLoader):
-    """Reads `!reference` as the list that it is."""
-
-
-def _reference(loader: yaml.SafeLoader, node: yaml.SequenceNode) -> list[Any]:
-    return list(loader.construct_sequence(node))
-
-
-_GitLabLoader.add_constructor("!reference", _reference)
+_EXPRESSION = re.compile(r"\$\{\{\s*([\w.-]+)\s*\}\}")
+_COMPARED = re.compile(r"\s*(\S+)\s*(==|!=)\s*('[^']*'|\"[^\"]*\")\s*")
 
 
 def load_workflow(path: Path) -> dict[str, Any]:
-    """Read a workflow or an action; of GitHub's, every scalar as text, so that `on` is a word."""
-    loader = _GitLabLoader if path.name == ".gitlab-ci.yml" else yaml.BaseLoader
-    document: dict[str, Any] = yaml.load(path.read_text(), loader)
+    """Read a workflow or an action, every scalar as text, so that `on` is a word."""
+    document: dict[str, Any] = yaml.load(path.read_text(), yaml.BaseLoader)
     return document
 
 
-def gitlab_script(workflow: Mapping[str, Any], job: str, key: str = "script") -> str:
-    """The lines that GitLab runs in one shell, those of `!reference` among them."""
-    lines: list[str] = []
-    for item in workflow[job].get(key, ()):
-        lines += [item] if isinstance(item, str) else workflow[item[0]][item[1]]
-    return "\n".join(lines) + "\n"
+def is_so(condition: str, context: Mapping[str, str]) -> bool:
+    """Whether a condition holds, of GitHub's or of GitLab's; a name that nothing gives is empty."""
+    for part in condition.replace("\n", " ").split("&&"):
+        compared = _COMPARED.fullmatch(part)
+        if compared is None:
+            value = context.get(part.strip(), "") != ""
+        else:
+            value = (context.get(compared[1], "") == compared[3][1:-1]) == (compared[2] == "==")
+        if not value:
+            return False
+    return True
+
+
+def as_gitlab_does(lines: Sequence[str]) -> str:
+    """What GitLab makes of a job's script: a part of a pipeline, thus a shell below its shell."""
+    return f"set -eo pipefail\n: | eval {shlex.quote(chr(10).join(lines))}\nexit 0\n"
 
 
 @dataclass
 class Runner:
     """One machine of a CI system: a folder, an environment, and what its steps did.
 
-    `context` says what each `${{ expression }}` is; one that it does not name is a fault.
+    `context` says what each `${{ expression }}` is; one that it does not name is a fault. `actions`
+    does what `uses` names, by the action's name; what is not there is passed over.
     """
 
     workspace: Path
     temp: Path
     env: Mapping[str, str]
     context: dict[str, str] = field(default_factory=dict)
-    outcomes: dict[str, str] = field(default_factory=dict)
+    actions: Mapping[str, Callable[[Mapping[str, str]], object]] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
     codes: list[int] = field(default_factory=list)
     files: Path = field(init=False)
@@ -66,7 +66,7 @@ class Runner:
 
     @property
     def code(self) -> int:
-        """The exit code of the first step that failed, else 0."""
+        """The exit code of the step that failed, else 0."""
         return next((code for code in self.codes if code), 0)
 
     @property
@@ -74,17 +74,17 @@ class Runner:
         return "\n".join(self.said.values())
 
     def run(self, steps: Sequence[Mapping[str, Any]], env: Mapping[str, str] | None = None) -> int:
-        """Run the steps that are scripts; gives the job's exit code.
+        """Run the steps until one fails; gives the job's exit code.
 
         `env` comes after the steps' own, so that a test can name another target.
         """
         for step in steps:
+            assert "if" not in step, "there is no logic in a job"
             if "uses" in step:
-                continue
-            if self._is_due(step.get("if")):
-                self._run_step(step, env or {})
-            else:
-                self._note(step, "skipped")
+                act = self.actions.get(step["uses"].split("@")[0], str)
+                act({name: self.resolved(value) for name, value in step.get("with", {}).items()})
+            elif self._run_step(step, env or {}):
+                break
         return self.code
 
     def resolved(self, text: object) -> str:
@@ -108,39 +108,27 @@ class Runner:
 
     def run_script(self, name: str, script: str, env: Mapping[str, str]) -> int:
         """Run a script to its end."""
-        process = self.start(script, env)
+        return self.finish(name, self.start(script, env))
+
+    def finish(self, name: str, process: subprocess.Popen[str]) -> int:
+        """Wait for the end of a script."""
         self.said[name], _ = process.communicate(timeout=120)
         self.codes.append(process.returncode)
         return process.returncode
 
-    def _is_due(self, condition: str | None) -> bool:
-        parts = condition.split(" && ") if condition else []
-        has_failed = any(self.codes)
-        if "always()" in parts:
-            parts.remove("always()")
-        elif has_failed:
-            return False
-        for part in parts:
-            wanted = _OUTCOME.fullmatch(part)
-            assert wanted is not None, f"this runner does not know the condition {part!r}"
-            if self.outcomes.get(wanted[1]) != wanted[2]:
-                return False
-        return True
-
-    def _run_step(self, step: Mapping[str, Any], env: Mapping[str, str]) -> None:
+    def env_of(self, step: Mapping[str, Any]) -> dict[str, str]:
+        """What a step of GitHub's has in its environment besides the job's."""
         outputs = self.files / f"outputs-{len(self.codes)}"
         outputs.write_text("")
         own = {name: self.resolved(value) for name, value in step.get("env", {}).items()}
-        told = {"GITHUB_OUTPUT": str(outputs), "RUNNER_TEMP": str(self.temp)}
+        return {"GITHUB_OUTPUT": str(outputs), "RUNNER_TEMP": str(self.temp), **own}
+
+    def _run_step(self, step: Mapping[str, Any], env: Mapping[str, str]) -> int:
         # GitHub puts expressions into a script before bash sees it; ours must have none.
         assert "${{" not in step["run"]
-        name = step.get("name") or step.get("id") or str(len(self.codes))
-        code = self.run_script(name, step["run"], {**told, **own, **env})
-        self._note(step, "failure" if code else "success")
-        for line in outputs.read_text().splitlines():
+        own = self.env_of(step)
+        code = self.run_script(step.get("name") or step["id"], step["run"], {**own, **env})
+        for line in Path(own["GITHUB_OUTPUT"]).read_text().splitlines():
             key, _, value = line.partition("=")
             self.context[f"steps.{step['id']}.outputs.{key}"] = value
-
-    def _note(self, step: Mapping[str, Any], outcome: str) -> None:
-        if "id" in step:
-            self.outcomes[step["id"]] = outcome
+        return code

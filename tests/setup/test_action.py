@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -98,8 +97,12 @@ def outputs(runner: Runner) -> dict[str, str]:
     return found
 
 
-def counted(planned: int = 0, sent: int = 0, failed: int = 0, *, changes: bool) -> dict[str, str]:
+def counted(
+    planned: int = 0, sent: int = 0, failed: int = 0, *, changes: bool, needed: bool = False
+) -> dict[str, str]:
     return {
+        "action_needed": str(needed).lower(),
+        "due_at": "",
         "planned": str(planned),
         "sent": str(sent),
         "failed": str(failed),
@@ -131,15 +134,18 @@ def test_plan_send_and_send_again(
 ) -> None:
     project.write("messages/thanks.yaml", THANKS)
     project.write("messages/other.yaml", direct("bob"))
-    token, summary = {"TOLOKA_TOKEN": TOKEN}, tmp_path / "summary.md"
+    summary = tmp_path / "summary.md"
+    to_send = {"command": "send", "target": emulator.url, "token": TOKEN, "plan": "plan.json"}
 
-    planned = act({"GITHUB_STEP_SUMMARY": str(summary)}, command="plan", target=emulator.url)
+    planned = act(
+        {"GITHUB_STEP_SUMMARY": str(summary)}, **{**to_send, "command": "plan", "token": ""}
+    )
     assert calls(emulator) == []
-    sent = act(token, command="send", target=emulator.url)
-    again = act(token, command="send", target=emulator.url)
+    sent = act(**to_send)
+    again = act(**to_send)
 
     assert (planned.code, sent.code, again.code) == (0, 0, 0), sent.output
-    assert outputs(planned) == counted(planned=2, changes=True)
+    assert outputs(planned) == counted(planned=2, changes=True, needed=True)
     assert outputs(sent) == counted(sent=2, changes=True)
     assert outputs(again) == counted(changes=False)
     assert reached(emulator) == [TOLOKER, "bob"]
@@ -147,7 +153,7 @@ def test_plan_send_and_send_again(
     status = act(command="status", target=emulator.url, paths="no/such/path")
     assert status.code == 0
     assert "thanks" in status.output
-    replies = act(token, command="replies", target=emulator.url)
+    replies = act(command="replies", target=emulator.url, token=TOKEN)
     assert replies.code == 0, replies.output
     assert TOKEN not in sent.output + replies.output
 
@@ -159,10 +165,10 @@ def test_what_is_refused_is_counted_and_the_exit_code_kept(
     project.write("messages/b.yaml", direct("bob"))
     control(emulator, "faults", {"faults": ["at=1,kind=400"]})
 
-    done = act({"TOLOKA_TOKEN": TOKEN}, command="send", target=emulator.url)
+    done = act(command="send", target=emulator.url, token=TOKEN)
 
     assert done.code == 4
-    assert outputs(done) == counted(sent=1, failed=1, changes=True)
+    assert outputs(done) == counted(sent=1, failed=1, changes=True, needed=True)
 
 
 def test_paths_are_split_at_line_ends_alone(act: Act, project: Project) -> None:
@@ -226,7 +232,7 @@ def test_nothing_of_the_job_s_folder_is_taken_for_python(act: Act, project: Proj
 def test_a_send_in_ci_that_names_no_target_is_refused(act: Act, project: Project) -> None:
     project.write("messages/thanks.yaml", THANKS)
 
-    done = act({"TOLOKA_TOKEN": TOKEN}, command="send")
+    done = act(command="send", token=TOKEN)
 
     assert done.code == 2
     assert outputs(done) == counted(changes=False)
@@ -268,8 +274,15 @@ def test_what_is_installed_can_set_up_a_repository(act: Act, tmp_path: Path) -> 
     assert run_command("validate", cwd=tmp_path / "new", command=command).code == 0
 
 
-def test_what_installs_does_not_see_the_token() -> None:
-    install, run = ACTION["runs"]["steps"]
+def test_what_installs_does_not_see_a_token(tmp_path: Path) -> None:
+    """Neither an input's, nor one that the step's `env` holds for a target of its own."""
+    home = tmp_path / "python3"
+    home.write_text("#!/bin/sh\nenv\nexit 9\n")
+    home.chmod(0o755)
+    names = ("TOLOKA_TOKEN", "TOLOKA_TOKEN_TEAM", "RESULTS_TOKEN")
+    env = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", **dict.fromkeys(names, TOKEN)}
+    runner = on(tmp_path, tmp_path, {"token": TOKEN, "results-token": TOKEN}, **env)
 
-    assert install["env"]["TOLOKA_TOKEN"] == ""
-    assert "TOLOKA_TOKEN" not in json.dumps(run)
+    assert runner.run(ACTION["runs"]["steps"]) == 9
+    assert "RUNNER_TEMP" in runner.output
+    assert TOKEN not in runner.output

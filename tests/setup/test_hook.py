@@ -78,6 +78,24 @@ def test_a_good_message_passes_without_a_network(repository: Repository) -> None
     assert "Passed" in done.said
 
 
+def test_the_folder_that_is_configured_is_checked(repository: Repository) -> None:
+    (repository.root / "runner.yaml").write_text("messages: mail/tolokers\n")
+    folder = repository.root / "mail/tolokers"
+    folder.mkdir(parents=True)
+    (folder / "all.yaml").write_text(
+        THANKS.replace("recipients_ids:\n", "recipients_file: a.csv\n#")
+    )
+    (folder / "a.csv").write_text("toloker_id\n0123\n")
+    assert repository.check().code == 0
+    git("commit", "-q", "-m", "First", cwd=repository.root)
+    (folder / "a.csv").write_text("toloker_id\nno id\n")
+
+    done = repository.check()
+
+    assert done.code == 1
+    assert "mail/tolokers/a.csv:2" in done.said
+
+
 def test_a_bad_message_stops_the_commit_and_has_an_address(repository: Repository) -> None:
     (repository.root / "messages/wrong.yaml").write_text(THANKS.replace("topic", "topics"))
 
@@ -101,7 +119,7 @@ def test_two_files_with_one_id_are_seen_though_one_is_staged(repository: Reposit
 
 
 def test_a_commit_without_messages_is_none_of_its_business(repository: Repository) -> None:
-    (repository.root / "notes.txt").write_text("nothing")
+    (repository.root / "notes.md").write_text("nothing")
 
     done = repository.check()
 

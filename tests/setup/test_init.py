@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from importlib.metadata import Distribution, version
 from pathlib import Path
 
 import pytest
-from support import THANKS, Project
+from support import THANKS, Project, run_command
 
 from runner import __version__
+from runner.cli.pins import requirements
+from runner.cli.workflow import PLACES
 from runner.spec.schema import schema_text
 
-from .tools import git
+from .steps import load_workflow
+from .tools import as_installed, git
 
 
 @pytest.fixture
@@ -66,11 +71,115 @@ def test_it_says_what_it_wrote_and_what_to_do_next(
     assert said.err == ""
 
 
-def test_github_is_the_default_and_the_release_is_named(empty: Project) -> None:
-    empty.run("init")
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
-    workflow = empty.files()[".github/workflows/messages.yml"].decode()
-    assert workflow.count(f"pip install message-runner=={__version__}") == 2
+
+def from_git(url: str, **more: str) -> dict[str, object]:
+    return {"url": url, "vcs_info": {"vcs": "git", "commit_id": COMMIT}, **more}
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [
+        (None, f"=={__version__}"),
+        (
+            from_git("https://git.example/team/message-runner.git"),
+            f" @ git+https://git.example/team/message-runner.git@{COMMIT}",
+        ),
+        (
+            from_git("ssh://git@git.example:2222/team/mr"),
+            f" @ git+ssh://git@git.example:2222/team/mr@{COMMIT}",
+        ),
+        # What nobody else can install, what holds a password, what a shell might take for an order.
+        (from_git("https://somebody:secret@git.example/mr"), None),
+        (from_git("file:///home/somebody/message-runner"), None),
+        (from_git("https://git.example/$(id)"), None),
+        (from_git("https://git.example/mono", subdirectory="tools"), None),
+        ({"url": "file:///home/somebody/message-runner", "dir_info": {"editable": True}}, None),
+        ({"url": "https://git.example/mr.zip", "archive_info": {}}, None),
+    ],
+)
+def test_a_job_installs_what_can_be_proved(
+    tmp_path: Path, source: dict[str, object] | None, wanted: str | None
+) -> None:
+    as_installed(tmp_path, source)
+    ours = Distribution.at(next(tmp_path.glob("*.dist-info")))
+
+    expected = (f"message-runner{wanted}", f"babel=={version('babel')}") if wanted else ()
+    assert requirements(ours) == expected
+
+
+def test_what_is_installed_is_no_proof_of_what_runs_from_another_place(tmp_path: Path) -> None:
+    as_installed(tmp_path)
+    (tmp_path / "runner").unlink()
+
+    assert requirements(Distribution.at(next(tmp_path.glob("*.dist-info")))) == ()
+
+
+def test_both_jobs_install_the_release_and_the_words_of_numbers_that_run_here(
+    set_up: Path,
+) -> None:
+    release = f'"message-runner=={__version__}" "babel=={version("babel")}"'
+
+    github = (set_up / ".github/workflows/messages.yml").read_text()
+    gitlab = (set_up / ".gitlab-ci.yml").read_text()
+
+    assert github.count(f"run: pip install {release}\n") == 2
+    assert gitlab.count(f"- pip install --target .packages {release}\n") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a job's shell is bash")
+def test_set_up_from_a_folder_the_job_fails_and_says_what_to_write(empty: Project) -> None:
+    said = empty.run("init")
+
+    steps = load_workflow(empty.root / PLACES["github"])["jobs"]["plan"]["steps"]
+    step = next(each for each in steps if each.get("name") == "Install message-runner")
+    done = run_command("-c", step["run"], cwd=empty.root, command=("bash",))
+    assert done.code == 1
+    assert "pip install message-runner==VERSION" in done.err
+    assert "write into .github/workflows/messages.yml what to install" in said.out
+
+
+@pytest.mark.parametrize(
+    ("commands", "wanted"),
+    [
+        ((), "main"),
+        (("init -q -b trunk",), "trunk"),
+        (("init -q -b topic", "symbolic-ref refs/remotes/origin/HEAD refs/remotes/origin/master"),
+         "master"),
+        (("init -q -b odd'name",), "main"),
+    ],
+)  # fmt: skip
+def test_the_default_branch_is_written_out(
+    empty: Project, commands: tuple[str, ...], wanted: str
+) -> None:
+    for command in commands:
+        git(*command.split(), cwd=empty.root)
+    empty.run("init")
+    empty.run("init", "other", "--branch", "release/1")
+
+    files = {name: content.decode() for name, content in empty.files().items()}
+    for folder, branch in (("", wanted), ("other/", "release/1")):
+        workflow = files[f"{folder}.github/workflows/messages.yml"]
+        assert f"branches: [{branch}]" in workflow
+        assert f"'refs/heads/{branch}'" in workflow
+        assert f"\n  reviewed: {branch}\n" in files[f"{folder}runner.yaml"]
+    assert empty.run("init", "third", "--branch", "a b").code == 2
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_it_says_whose_word_a_send_waits_for_and_what_that_is_worth(
+    empty: Project, ci: str
+) -> None:
+    for approval, words in (
+        ("pull-request", "whoever merges approves: protect the branch main"),
+        ("dispatch", "with the digest that its last plan printed"),
+        ("environment", "an environment without any approves everything"),
+    ):
+        said = empty.run("init", approval, "--ci", ci, "--approval", approval)
+        assert words in said.out
+        assert "keep the repository private" in said.out
+    assert empty.run("init", "--approval", "nobody").code == 2
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab", "none"])

@@ -16,9 +16,11 @@ from support import history_of
 from runner import clock
 from runner.errors import Fault, MessagesError, Place, Problem
 from runner.manifest.history import Attempt, History, NotFound, Settled
-from runner.model import Delivery, Direct, Everyone, Message, Rejected
+from runner.model import Delivery, Direct, Everyone, Message, Rejected, Result
+from runner.plan.plan import result_of
 from runner.plan.quota import DAILY_REQUESTS, fit
 from runner.report.filters import describe_filter
+from runner.report.text import loud_lines
 from runner.toloka.pace import Pace, Stopped
 from runner.wording import plural, printable
 
@@ -257,3 +259,29 @@ def test_problems_are_told_each_once_in_the_order_of_their_places() -> None:
 def test_what_a_problem_quotes_cannot_make_a_line() -> None:
     said = str(Problem(Place("a\n::b.yaml"), "x\x1b\r\ny", "z\u2028"))
     assert said == "a\\n::b.yaml:1:1: error: x\\x1b\\r\\ny; z\\u2028"
+
+
+def test_what_a_run_that_died_left_is_told_by_its_number_where_it_is_much() -> None:
+    def unknown(count: int, run: str | None) -> list[Result]:
+        person = Direct(("t1",))
+        message = Message(
+            id="m",
+            revision=1,
+            source="m.yaml",
+            topic={},
+            text={},
+            recipients=person,
+            answerable=True,
+            digest="d",
+        )
+        each = Delivery(message=message, recipients=person)
+        return [
+            replace(result_of(each, "unknown", error=f"{run} {number}"), run=run)
+            for number in range(count)
+        ]
+
+    results = [*unknown(2_000, "dead"), *unknown(3, "mine"), *unknown(30, None)]
+    lines = list(loud_lines(results, verbose=False))
+    assert lines[0] == "unknown: 2,000 deliveries of run dead (-v shows each)"
+    assert len(lines) == 34
+    assert len(list(loud_lines(results, verbose=True))) == 2_033
