@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, TypeGuard
 
 SelectType = Literal["DIRECT", "FILTER", "ALL"]
 Action = Literal["compose", "reply"]
@@ -65,6 +65,20 @@ class Everyone:
 
 
 @dataclass(frozen=True, slots=True)
+class ReachedBy:
+    """The Tolokers whom another message reached, or those of them who did, or did not, answer.
+
+    Who they are is known once the manifest, and for answers Toloka, has been asked. No revision
+    means all of them.
+    """
+
+    message: str
+    revision: int | None = None
+    answered: bool | None = None
+    select_type: SelectType = field(default="DIRECT", init=False)
+
+
+@dataclass(frozen=True, slots=True)
 class InThread:
     """A reply goes to whoever takes part in one thread."""
 
@@ -84,7 +98,14 @@ class InThreads:
     select_type: None = field(default=None, init=False)
 
 
-Recipients = Direct | Filtered | Everyone | InThread | InThreads
+Recipients = Direct | Filtered | Everyone | ReachedBy | InThread | InThreads
+
+
+def asks_for_answers(recipients: Recipients) -> TypeGuard[InThreads | ReachedBy]:
+    """Whether only Toloka can tell whom this means: those who answered, or did not."""
+    if isinstance(recipients, InThreads):
+        return recipients.only_answered
+    return isinstance(recipients, ReachedBy) and recipients.answered is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,10 +31,10 @@ from runner.plan.objections import (
     find_objections,
     find_renamed,
     find_same_words,
-    find_unknown_replies,
+    find_unknown_messages,
 )
 from runner.plan.plan import Plan, Policy
-from runner.render.lint import Level, find_lint
+from runner.render.lint import Level, find_lint, level_of
 from runner.render.messages import Renderer
 from runner.render.partials import PARTIALS_NAME, partial_files, partial_texts
 from runner.render.variables import unused_names
@@ -144,7 +144,7 @@ class Checked:
         Gives the warnings. House rules stop only what would still be sent.
         """
         problems = self._objections(plan)
-        problems += self._problems(find_unknown_replies(plan, self.is_gone))
+        problems += self._problems(find_unknown_messages(plan, self.is_gone))
         to_warn_of = find_missed(plan)
         if not problems and plan.history.topics:
             to_warn_of += find_renamed(plan, self.is_gone)
@@ -162,14 +162,14 @@ class Checked:
         plan = build_plan(self.messages, History(), now=clock.now(), policy=self.policy)
         level: Severity = "error" if self.selection.strict else "warning"
         hint = "write the id of a message of yours, or `plan`: only the manifest knows more"
-        unknown = self._problems(find_unknown_replies(plan, self.is_gone))
+        unknown = self._problems(find_unknown_messages(plan, self.is_gone))
         warned = (replace(each, hint=hint, severity=level) for each in unknown)
         faults = (*self.faults, *self._objections(plan))
         return replace(self, faults=faults, warnings=(*self.warnings, *warned))
 
     def _objections(self, plan: Plan) -> list[Problem]:
         problems = self._problems(find_objections(plan, self.policy))
-        level = level_of("same-words", self.config, strict=self.selection.strict)
+        level = level_of("same-words", levels_in(self.config), strict=self.selection.strict)
         if level is not None:
             may_repeat = {spec.id for spec in self.specs if "same-words" in spec.lint}
             found = find_same_words(plan, self.is_gone)
@@ -210,7 +210,7 @@ def check(selection: Selection, config: Config) -> Checked:
     warnings: list[Problem] = []
     policy = load_policy(config, warnings.append)
     files = _find_files(selection, config, warnings.append)
-    levels = cast("Mapping[str, Level]", config.section("lint"))
+    levels = levels_in(config)
     messages: list[Message] = []
     lint: dict[str, tuple[Problem, ...]] = {}
     with Renderer(
@@ -218,7 +218,7 @@ def check(selection: Selection, config: Config) -> Checked:
         below=below,
         above=above,
         assigned=assigned,
-        odd_ids=level_of("odd-id", config),
+        levels=levels,
     ) as renderer:
         others = _find_unselected(files, config) if selection.paths else []
         specs, problems = load_specs(files, config.messages_root, renderer.expect, others=others)
@@ -251,10 +251,9 @@ def check(selection: Selection, config: Config) -> Checked:
     )
 
 
-def level_of(rule: str, config: Config, *, strict: bool = False) -> Severity | None:
-    """How bad the breach of a rule is that is an error unless the configuration says else."""
-    level = cast("Level", config.section("lint").get(rule, "error"))
-    return None if level == "off" else "error" if strict else level
+def levels_in(config: Config) -> Mapping[str, Level]:
+    """How strict the configuration wants each house rule."""
+    return cast("Mapping[str, Level]", config.section("lint"))
 
 
 def _find_unused(
@@ -313,7 +312,7 @@ def _load_suppressed(
     column = str(config.data.get("suppress_column", DEFAULT_COLUMN))
     try:
         path = paths.find_data_file(name, config.project / paths.CONFIG_NAME, config.project)
-        return load_ids(path, column, odd=level_of("odd-id", config), warn=warn)
+        return load_ids(path, column, odd=level_of("odd-id", levels_in(config)), warn=warn)
     except MessagesError as error:
         raise SurroundingsError(str(error)) from error
     except ValueError as error:

@@ -137,10 +137,10 @@ def open_client(
     client.close()
 
 
-def load_threads(client: Client, query: Mapping[str, str]) -> list[Thread]:
-    """Load what Toloka's list says to a query; raises `LaterError` if it cannot be had."""
+def load_threads(client: Client, *queries: Mapping[str, str]) -> list[Thread]:
+    """Load what Toloka's list says to queries; raises `LaterError` if it cannot be had."""
     try:
-        return list(client.threads(query))
+        return list({each.id: each for query in queries for each in client.threads(query)}.values())
     except ListError as error:
         raise LaterError(f"Toloka's list of threads could not be had: {error}") from error
 

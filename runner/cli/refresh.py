@@ -10,7 +10,8 @@ from runner.cli.options import Speed
 from runner.cli.origin import new_run
 from runner.cli.settings import Settings, load_pacing
 from runner.errors import LaterError
-from runner.lookup.conversation import Activity, find_activity, query_for
+from runner.lookup.conversation import Activity, find_activity
+from runner.lookup.replies import query_families
 from runner.manifest.history import History
 from runner.send.lists import Lister
 from runner.send.run import Run, RunOptions
@@ -28,10 +29,10 @@ def refresh(
         )
         report = Run(options, connection.manifest, connection.client, connection.pace).refresh()
         history = connection.manifest.history()
-        query = query_for(history)
+        queries = query_families(history.by_thread, history.made)
         is_stopped = bool(connection.signals)
         lister = Lister(connection.manifest, connection.client, connection.pace)
-        threads = lister.threads(query) if query and not is_stopped else []
+        threads = lister.threads(*queries) if not is_stopped else []
         if lister.failed is not None:
             raise LaterError(f"Toloka's list of threads could not be had: {lister.failed}")
     code = connection.exit_code(report.exit_code)

@@ -14,7 +14,8 @@ from runner.cli.options import Speed, Where
 from runner.cli.say import say
 from runner.cli.settings import load_pacing, load_settings
 from runner.errors import ExitCode
-from runner.lookup.conversation import find_answers, query_for
+from runner.lookup.conversation import find_answers
+from runner.lookup.replies import query_families
 from runner.report.answers import answer_lines, answers_csv, answers_document
 from runner.report.harmless import json_text
 from runner.wording import plural
@@ -41,8 +42,7 @@ def replies(where: Where, speed: Speed, since: str | None, output_format: str) -
     with open_client(settings, pacing) as (client, target):
         truth = read_truth(settings, target)
         history = truth.history
-        query = query_for(history)
-        threads = load_threads(client, query) if query else []
+        threads = load_threads(client, *query_families(history.by_thread, history.made))
     answers = find_answers(history, threads, begin)
     if output_format == "json":
         say(json_text(answers_document(answers, target=settings.target_name)))

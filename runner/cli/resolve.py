@@ -121,7 +121,7 @@ def _found_in_toloka(
     with open_client(settings, load_pacing(Speed(), settings)) as (client, _):
         for delivery, thread_id in ids.items():
             beat()
-            threads = load_threads(client, query_threads([thread_id], with_later=False))
+            threads = load_threads(client, query_threads([thread_id]))
             if not threads:
                 raise SurroundingsError(f"Toloka's list has no thread {thread_id}")
             attempt = by_delivery[delivery]

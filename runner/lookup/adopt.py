@@ -13,6 +13,7 @@ from runner.model import (
     Direct,
     Filtered,
     Message,
+    ReachedBy,
     Recipients,
     Sent,
     Thread,
@@ -60,10 +61,15 @@ class Messages:
         self.mine = mine
         self._by_mark: dict[tuple[str, Key], list[Message]] = defaultdict(list)
         self._marks: dict[str, set[Key]] = defaultdict(set)
+        self._open: dict[str, list[Message]] = defaultdict(list)
         for message in messages:
             if message.action != "compose":
                 continue
             topic = topic_mark(message.topic)
+            if isinstance(message.recipients, ReachedBy):
+                # Whom it may have reached, a lost manifest cannot tell: whoever has its words.
+                self._open[topic].append(message)
+                continue
             for key in _keys(message.recipients):
                 self._by_mark[topic, key].append(message)
                 if _identity(message) in mine:
@@ -71,6 +77,8 @@ class Messages:
 
     def may_be(self, marks: str) -> bool:
         """Whether a thread with these marks may carry a message of this run."""
+        if any(_identity(each) in self.mine for each in self._open.get(marks[:MARK], ())):
+            return True
         wanted = self._marks.get(marks[:MARK])
         if wanted is None:
             return False
@@ -82,7 +90,8 @@ class Messages:
         found: dict[Spot, tuple[Message, set[Key]]] = {}
         topic = topic_mark(thread.topic)
         for key in _whom(thread):
-            for message in self._by_mark.get((topic, key), ()):
+            anybody = self._open.get(topic, ()) if key is not None else ()
+            for message in (*self._by_mark.get((topic, key), ()), *anybody):
                 if _is_near(message, thread):
                     found.setdefault(_spot(message), (message, set()))[1].add(key)
         return found
@@ -193,6 +202,8 @@ def _identity(message: Message) -> Identity:
 
 def _delivery(message: Message, keys: Iterable[Key]) -> Delivery:
     recipients = message.recipients
+    if isinstance(recipients, ReachedBy):
+        return Delivery(message=message, recipients=Direct(tuple(sorted(filter(None, keys)))))
     if isinstance(recipients, Direct):
         wanted = set(keys)
         recipients = Direct(tuple(each for each in recipients.ids if compared_as(each) in wanted))

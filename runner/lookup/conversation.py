@@ -69,12 +69,6 @@ def find_activity(history: History, threads: Iterable[Thread]) -> dict[tuple[str
     return found
 
 
-def query_for(history: History) -> dict[str, str] | None:
-    """The list query that covers our threads and what came out of them; None without any."""
-    first = min(history.by_thread, default=None)
-    return {"id_gte": first} if first else None
-
-
 def _origin(thread: Thread, ours: Mapping[str, Attempt]) -> Attempt | None:
     """What a thread came out of; our own reply in a child thread is not what began it."""
     here, parent = ours.get(thread.id), ours.get(thread.parent_id or "")

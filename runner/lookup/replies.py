@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from runner import clock
 from runner.lookup.adopt import Adoption
 from runner.lookup.look import is_composed
 from runner.manifest.history import Attempt, History
-from runner.model import Delivery, InThread, InThreads, Message, Place, Post, Sent, Thread
+from runner.model import (
+    Delivery,
+    InThread,
+    InThreads,
+    Message,
+    Place,
+    Post,
+    Sent,
+    Thread,
+    asks_for_answers,
+    compared_as,
+)
+from runner.toloka.anchor import Anchor
 from runner.toloka.digest import digest_of_reply
 
 Replies = Mapping[str, Sequence[str]]
@@ -118,27 +131,47 @@ def _replies_in(thread: Thread) -> list[Post]:
     ]
 
 
-def answered_threads(targets: Iterable[str], threads: Iterable[Thread]) -> dict[str, list[str]]:
-    """Find where Tolokers answered: the thread itself, or the child threads that came out of it."""
-    found: dict[str, list[str]] = {target: [] for target in targets}
+def answered_threads(
+    targets: Iterable[str], threads: Iterable[Thread]
+) -> dict[str, dict[str, frozenset[str]]]:
+    """Find where Tolokers answered, and who: in the thread itself, or in those that came out of it."""
+    found: dict[str, dict[str, frozenset[str]]] = {target: {} for target in targets}
     for thread in threads:
         origin = thread.parent_id or thread.id
-        if origin in found and any(not post.is_ours for post in thread.posts):
-            found[origin].append(thread.id)
+        answers = [post.sender or "" for post in thread.posts if not post.is_ours]
+        if origin in found and answers:
+            found[origin][thread.id] = frozenset(map(compared_as, answers))
     return found
 
 
 def reply_targets(messages: Iterable[Message], history: History) -> tuple[set[str], bool]:
-    """The threads that planned replies may go into, and whether answers to them matter."""
+    """The threads that matter to what is planned, and whether answers to them do."""
     wanted = [each.recipients for each in messages]
     ids = {each.thread_id for each in wanted if isinstance(each, InThread)}
-    names = {each.message for each in wanted if isinstance(each, InThreads)}
+    asking = {each.message for each in wanted if asks_for_answers(each)}
+    names = {each.message for each in wanted if isinstance(each, InThreads)} | asking
     ids.update(*(history.threads.get(name, ()) for name in names))
-    return ids, any(isinstance(each, InThreads) and each.only_answered for each in wanted)
+    return ids, bool(asking)
 
 
-def query_threads(ids: Iterable[str], *, with_later: bool) -> dict[str, str]:
-    """The list query that covers these threads; `with_later` takes in what came out of them."""
+def query_threads(ids: Iterable[str]) -> dict[str, str]:
+    """The list query that covers these threads."""
     listed = sorted(ids)
-    query = {"id_gte": listed[0]}
-    return query if with_later else {**query, "id_lte": listed[-1]}
+    return {"id_gte": listed[0], "id_lte": listed[-1]}
+
+
+def query_families(
+    ids: Iterable[str], made: Mapping[str, datetime | None]
+) -> Iterator[dict[str, str]]:
+    """The list queries that cover these threads and what came out of them.
+
+    They begin by `created`, as every look: the server that took an answer may give a lower id. Of
+    a thread that somebody else began, nothing but the id is known.
+    """
+    known = {each: made.get(each) for each in ids}
+    dated = [moment for moment in known.values() if moment is not None]
+    undated = [each for each, moment in known.items() if moment is None]
+    if dated:
+        yield Anchor(min(dated)).query
+    if undated:
+        yield {"id_gte": min(undated)}

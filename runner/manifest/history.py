@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -88,6 +88,15 @@ class Kind(NamedTuple):
     select_type: SelectType | None
 
 
+class Spot(NamedTuple):
+    """Where a message reached a Toloker; a shared thread is that of others too."""
+
+    toloker: str
+    revision: int
+    thread: str
+    is_shared: bool
+
+
 class Row(NamedTuple):
     """One delivery, kept small: a manifest may hold hundreds of thousands."""
 
@@ -164,6 +173,9 @@ class History:
     _reached: dict[Identity, Mapping[str | None, Attempt]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _spots: dict[str, Mapping[str, Sequence[Spot]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @cached_property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -198,14 +210,9 @@ class History:
     @cached_property
     def must_show(self) -> Mapping[str, datetime | None]:
         """The threads that an answer or a look gave, and when they were made by Toloka's clock."""
-        return {
-            row.outcome: row.created
-            for rows in (self.rows, self.tests)
-            for delivery, row in rows.items()
-            if isinstance(row.outcome, str)
-            and row.kind.action == "compose"
-            and delivery not in self.resolved
-        }
+        rows = {**self.rows, **self.tests} if self.resolved else {}
+        told = {rows[each].outcome for each in self.resolved if each in rows}
+        return {thread: made for thread, made in self.made.items() if thread not in told}
 
     @cached_property
     def replies(self) -> Mapping[str, Sequence[str]]:
@@ -231,14 +238,19 @@ class History:
         return dict(sorted(self.by_identity, reverse=True))
 
     @cached_property
-    def thread_ids(self) -> frozenset[str]:
-        """Every thread that some compose claims, those of tests included."""
-        return frozenset(
-            row.outcome
+    def made(self) -> Mapping[str, datetime | None]:
+        """Every thread that some compose claims, those of tests included, and when it was made."""
+        return {
+            row.outcome: row.created
             for rows in (self.rows, self.tests)
             for row in rows.values()
             if isinstance(row.outcome, str) and row.kind.action == "compose"
-        )
+        }
+
+    @property
+    def thread_ids(self) -> Set[str]:
+        """Every thread that some compose claims."""
+        return self.made.keys()
 
     def attempts_of(self, identity: Identity) -> Iterator[Attempt]:
         """The attempts of one message and revision."""
@@ -294,6 +306,29 @@ class History:
             if row.kind.action == "compose" and isinstance(row.outcome, str):
                 found[row.kind.message].append(row.outcome)
         return {message: tuple(ids) for message, ids in found.items()}
+
+    def kinds_of(self, message: str) -> set[Kind]:
+        """How a message went out, in all of its revisions."""
+        identities = [each for each in self.by_identity if each[0] == message]
+        rows = (self.rows[each] for identity in identities for each in self.by_identity[identity])
+        return {row.kind for row in rows if row.counts}
+
+    def spots(self, message: str) -> Mapping[str, Sequence[Spot]]:
+        """Where a message, in all of its revisions, reached each Toloker whom it named.
+
+        By ids as they are compared, in the order in which they were reached.
+        """
+        if message in self._spots:
+            return self._spots[message]
+        found: dict[str, list[Spot]] = defaultdict(list)
+        for identity in sorted(each for each in self.by_identity if each[0] == message):
+            for row in map(self.rows.__getitem__, self.by_identity[identity]):
+                if isinstance(row.outcome, str):
+                    for toloker in row.people:
+                        spot = Spot(toloker, identity[1], row.outcome, len(row.people) > 1)
+                        found[model.compared_as(toloker)].append(spot)
+        self._spots[message] = dict(found)
+        return self._spots[message]
 
     @cached_property
     def by_thread(self) -> Mapping[str, Attempt]:

@@ -18,12 +18,14 @@ from runner.model import (
     InThreads,
     Message,
     NoRecipients,
+    Recipients,
     Result,
     Status,
     compared_as,
     reached_as,
 )
-from runner.plan.plan import Answered, Held, Plan, PlannedMessage, Policy, result_of
+from runner.plan.plan import Held, Plan, PlannedMessage, Policy, result_of
+from runner.plan.whom import Answered, Whom, find_whom
 from runner.toloka.digest import short
 
 LATE = timedelta(days=14)
@@ -79,20 +81,26 @@ def _plan_spec(
     reached = history.reached((messages[0].id, messages[0].revision))
     held = _held_back(messages[0], now)
     is_early = held is not None and held.status != "missed"
+    possible: list[Delivery] = []
     for message in messages:
+        whom = find_whom(message, history, answered)
         if reached:
-            done = list(_find_done(message, reached, history))
-            edited.update((each.digest, message) for each in done if each.status == "edited")
+            done = list(_find_done(message, whom.named or message.recipients, reached, history))
             skipped += done
-        wanted = _find_due(message, history, reached, answered)
-        if isinstance(message.recipients, InThreads) and not (wanted or held):
-            skipped += _find_waiting(message, message.recipients, reached, answered)
+            edited |= _find_edited(done, message)
+        wanted, maybe = (_find_due(message, some, reached) for some in (whom.sure, whom.possible))
+        if whom.why and not (wanted or held) and _waits(whom, maybe, reached, answered):
+            some = [each.recipients for each in maybe] or [message.recipients]
+            waiting = [Delivery(message=message, recipients=each) for each in some]
+            skipped += [result_of(each, "waiting", error=whom.why) for each in waiting]
         kept = wanted
         if policy.suppressed or history.suppressed:
             kept, left_out = _without_suppressed(wanted, history, policy)
+            maybe, _ = _without_suppressed(maybe, history, policy)
             # Of what has not begun to be sent, nobody is left out yet.
             skipped += () if is_early else left_out
         due += kept
+        possible += maybe
         if held is not None:
             told = wanted if is_early else kept
             skipped += [result_of(each, held.status, error=held.reason) for each in told]
@@ -103,11 +111,16 @@ def _plan_spec(
         deliveries=deliveries,
         skipped=tuple(skipped),
         held=held,
-        later=tuple(due) if held and held.opens_at else (),
+        later=(*due, *possible) if held and held.opens_at else (),
+        possible=() if held else tuple(possible),
         edited=tuple(edited.items()),
         late_since=first_at if deliveries and now - first_at > LATE else None,
         unguarded=len(policy.suppressed) if any(not each.people for each in deliveries) else 0,
     )
+
+
+def _find_edited(done: Iterable[Result], message: Message) -> dict[str, Message]:
+    return {each.digest: message for each in done if each.status == "edited"}
 
 
 def _held_back(message: Message, now: datetime) -> Held | None:
@@ -121,51 +134,28 @@ def _held_back(message: Message, now: datetime) -> Held | None:
     return None
 
 
-def _find_due(
-    message: Message, history: History, reached: Reached, answered: Answered | None
-) -> list[Delivery]:
-    """What is neither reached, nor finally without recipients, nor in doubt."""
-    recipients = message.recipients
-    if isinstance(recipients, Direct):
-        ids = [each for each in recipients.ids if reached_as(each, message.key) not in reached]
-        return [
-            Delivery(message=message, recipients=Direct(tuple(ids[start : start + MAX_RECIPIENTS])))
-            for start in range(0, len(ids), MAX_RECIPIENTS)
-        ]
-    if isinstance(recipients, (InThread, InThreads)):
-        threads = _reply_threads(recipients, history, answered)
-        return [
-            Delivery(message=message, recipients=InThread(thread))
-            for thread in threads
-            if thread not in reached
-        ]
-    return [] if reached else [Delivery(message=message, recipients=recipients)]
+def _find_due(message: Message, wanted: Iterable[Recipients], reached: Reached) -> list[Delivery]:
+    """What of this is neither reached, nor finally without recipients, nor in doubt."""
+    due: list[Recipients] = []
+    for recipients in wanted:
+        if isinstance(recipients, Direct):
+            ids = [each for each in recipients.ids if reached_as(each, message.key) not in reached]
+            starts = range(0, len(ids), MAX_RECIPIENTS)
+            due += [Direct(tuple(ids[start : start + MAX_RECIPIENTS])) for start in starts]
+        elif isinstance(recipients, InThread):
+            due += [] if recipients.thread_id in reached else [recipients]
+        else:
+            due += [] if reached else [recipients]
+    return [Delivery(message=message, recipients=each) for each in due]
 
 
-def _reply_threads(
-    recipients: InThread | InThreads, history: History, answered: Answered | None
-) -> Sequence[str]:
-    if isinstance(recipients, InThread):
-        return (recipients.thread_id,)
-    threads = history.threads.get(recipients.message, ())
-    if not recipients.only_answered:
-        return threads
-    return [child for thread in threads for child in (answered or {}).get(thread, ())]
-
-
-def _find_waiting(
-    message: Message, recipients: InThreads, reached: Reached, answered: Answered | None
-) -> Iterator[Result]:
-    """A reply that has no thread to go into yet."""
-    if recipients.only_answered and answered is None:
-        reason = f"only Toloka can tell who answered {recipients.message}"
-    elif reached:
-        return
-    elif recipients.only_answered:
-        reason = f"nobody has answered {recipients.message} yet"
-    else:
-        reason = f"{recipients.message} has no threads yet"
-    yield result_of(Delivery(message=message, recipients=recipients), "waiting", error=reason)
+def _waits(
+    whom: Whom, maybe: Sequence[Delivery], reached: Reached, answered: Answered | None
+) -> bool:
+    """Whether there is something to wait for: somebody who is not there yet, or Toloka's word."""
+    if answered is None and isinstance(whom.named, InThreads) and whom.named.only_answered:
+        return True
+    return bool(maybe) or not reached
 
 
 def _without_suppressed(
@@ -192,9 +182,10 @@ def _without_suppressed(
     return kept, left_out
 
 
-def _find_done(message: Message, reached: Reached, history: History) -> Iterator[Result]:
+def _find_done(
+    message: Message, recipients: Recipients, reached: Reached, history: History
+) -> Iterator[Result]:
     """Report the attempts that concern today's recipients, each Toloker or thread once."""
-    recipients = message.recipients
     wanted: Iterable[tuple[str, str | None]] = (("", key) for key in reached)
     if isinstance(recipients, Direct):
         wanted = ((each, reached_as(each, message.key)) for each in recipients.ids)

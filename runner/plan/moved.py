@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from runner.errors import Fault
-from runner.model import Message
+from runner.model import Message, ReachedBy
 from runner.plan.needs import find_unfiled
 from runner.plan.plan import Plan, PlannedMessage
 from runner.plan.planfile import Origin, PlanFile
@@ -84,6 +84,11 @@ def _find_new(file: PlanFile, planned: PlannedMessage, plan: Plan) -> Iterator[M
     message = planned.message
     identity = (message.id, message.revision)
     new, changed = _compared(file, planned)
+    if isinstance(message.recipients, ReachedBy) and identity in file.folders:
+        # Whom this very plan reaches by that other message waits for the next one.
+        other = message.recipients.message
+        reached = {key.partition(" ")[0] for name, _, key in file.digests if key and name == other}
+        new = [key for key in new if key not in reached]
     if changed:
         what = f"{message.id} has changed since the plan was made{_to(changed)}"
         yield message, Fault(("text",), what, _REVIEW)
@@ -101,7 +106,7 @@ def _find_new(file: PlanFile, planned: PlannedMessage, plan: Plan) -> Iterator[M
 def _compared(file: PlanFile, planned: PlannedMessage) -> tuple[list[str | None], list[str | None]]:
     """The keys that the plan file does not hold, and those that it holds with another digest."""
     new, changed = [], []
-    for delivery in planned.deliveries:
+    for delivery in (*planned.deliveries, *planned.possible):
         for key in delivery.keys:
             digest = file.digests.get((delivery.message.id, delivery.message.revision, key))
             if digest is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runner.manifest.history import Attempt, History
-from runner.model import InThreads, Message, compared_as
+from runner.model import InThreads, Message, ReachedBy, asks_for_answers, compared_as
 from runner.plan.plan import Plan, PlannedMessage
 
 Unfiled = tuple[Attempt, tuple[str, ...]]
@@ -75,13 +75,15 @@ def find_unfiled(messages: Iterable[Message], history: History) -> list[Unfiled]
 
 
 def _waits(planned: PlannedMessage, history: History) -> bool:
-    """Whether only Toloka can tell what there is to send: who answered."""
+    """Whether only Toloka can tell what there is to send: who answered, now or by and by."""
     recipients = planned.message.recipients
-    if planned.held or not (isinstance(recipients, InThreads) and recipients.only_answered):
+    if planned.held or not asks_for_answers(recipients):
         return False
+    if isinstance(recipients, ReachedBy) and not recipients.answered:
+        return bool(planned.possible)
     return recipients.message in history.threads
 
 
 def _will_send(planned: PlannedMessage) -> bool:
     """Whether there may be something to send once its window opens."""
-    return bool(planned.later) or isinstance(planned.message.recipients, InThreads)
+    return bool(planned.later) or isinstance(planned.message.recipients, (InThreads, ReachedBy))

@@ -8,7 +8,7 @@ from functools import cache, partial
 
 from runner.errors import Fault
 from runner.manifest.history import History, Identity
-from runner.model import Delivery, Everyone, InThreads, Message, compared_as
+from runner.model import Delivery, Everyone, InThreads, Message, ReachedBy, compared_as
 from runner.plan.plan import Plan, PlannedMessage, Policy
 from runner.toloka.digest import short, topic_mark
 from runner.wording import plural
@@ -24,25 +24,52 @@ def find_objections(plan: Plan, policy: Policy) -> list[Objection]:
     return [
         (planned.message, fault)
         for planned in plan.messages
-        for fault in _find_faults(planned, plan.history, policy)
+        for fault in (
+            *_find_faults(planned, plan.history, policy),
+            *_find_listless(planned.message, plan),
+        )
     ]
 
 
-def find_unknown_replies(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
-    """Say which replies are to messages that neither a file nor the manifest has.
+def find_unknown_messages(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
+    """Say which messages go by others that neither a file nor the manifest has.
 
     `is_gone` tells whether a message id of the manifest has no file any more.
     """
     found: list[Objection] = []
+    hint = "write the id of a message of yours"
     for planned in plan.messages:
-        to = planned.message.recipients
-        if not isinstance(to, InThreads) or to.message in plan.history.threads:
+        by = planned.message.recipients
+        if not isinstance(by, (InThreads, ReachedBy)):
             continue
-        if is_gone(to.message):
-            what = f'there is no message "{to.message}" to reply to'
-            hint = "write the id of a message of yours"
-            found.append((planned.message, Fault(("reply_to",), what, hint)))
+        if by.message not in plan.history.threads and is_gone(by.message):
+            is_reply = isinstance(by, InThreads)
+            what = f'there is no message "{by.message}"{" to reply to" if is_reply else ""}'
+            pointer = ("reply_to",) if is_reply else ("recipients_from", "message")
+            found.append((planned.message, Fault(pointer, what, hint)))
     return found
+
+
+def _find_listless(message: Message, plan: Plan) -> Iterator[Fault]:
+    """Say where a message takes its Tolokers from one that has no list of them."""
+    by = message.recipients
+    if not isinstance(by, ReachedBy):
+        return
+    pointer = ("recipients_from", "message")
+    if by.message == message.id and by.revision in (None, message.revision):
+        hint = "name another message, or an earlier `revision` of this one"
+        yield Fault(pointer, "a message does not take its Tolokers from itself", hint)
+    kinds = {(row.action, row.select_type) for row in plan.history.kinds_of(by.message)}
+    kinds |= {
+        (each.message.action, each.message.recipients.select_type)
+        for each in plan.messages
+        if each.message.id == by.message
+    }
+    for action, select_type in sorted(kinds, key=str):
+        if (action, select_type) != ("compose", "DIRECT"):
+            by_what = "is a reply" if action == "reply" else f"goes by {select_type}"
+            what = f"{by.message} {by_what}, and so has no list of Tolokers"
+            yield Fault(pointer, what, "name a message that goes to Tolokers by their ids")
 
 
 def find_same_words(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
@@ -90,7 +117,7 @@ def _find_faults(planned: PlannedMessage, history: History, policy: Policy) -> I
             f"revision {newest} of {message.id} went out, and this is revision {message.revision}",
             f"write `revision: {newest}`, or `revision: {newest + 1}` to send it anew",
         )
-    if planned.deliveries:
+    if planned.deliveries or planned.possible:
         yield from _find_policy_breaches(planned, policy)
 
 
@@ -196,8 +223,8 @@ def _find_policy_breaches(planned: PlannedMessage, policy: Policy) -> Iterator[F
             "the policy forbids messages to ALL",
             "to allow them, set `policy: {allow_all: true}` in runner.yaml",
         )
-    if policy.max_recipients is not None and len(planned.people) > policy.max_recipients:
-        count = len(planned.people)
+    count = len(planned.people) + len(planned.candidates)
+    if policy.max_recipients is not None and count > policy.max_recipients:
         yield Fault(
             ("recipients_ids",),
             f"the policy allows {policy.max_recipients:,} recipients a message, and this would "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -13,17 +12,15 @@ from runner.model import (
     Direct,
     Filtered,
     InThread,
-    InThreads,
     Message,
     Result,
     Status,
+    asks_for_answers,
 )
+from runner.plan.whom import Answered
 
 Key = tuple[str, int, str | None]
 """Message id, revision, and a Toloker, a thread, or None for a whole filter."""
-
-Answered = Mapping[str, Sequence[str]]
-"""The threads in which Tolokers answered, by the thread that they answered to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +50,9 @@ class PlannedMessage:
     """One spec: what would be sent (`deliveries`), and what needs no sending (`skipped`).
 
     `messages` is one, or one for each row of its data file. `held` says why nothing is sent now,
-    and `later` is what would be sent if its window had begun. `edited` are the digests that were
-    sent, each with the message that it would be now. `late_since` is when the message was
+    and `later` is what would be sent if its window had begun. `possible` is what may be sent, as
+    soon as Toloka has told who answered. `edited` are the digests that were sent, each with the
+    message that it would be now. `late_since` is when the message was
     first sent, where that is long ago and it has new recipients. `unguarded` is how many Tolokers
     the suppression list holds, where Toloka alone chooses who gets the message.
     """
@@ -64,6 +62,7 @@ class PlannedMessage:
     skipped: tuple[Result, ...] = ()
     held: Held | None = None
     later: tuple[Delivery, ...] = ()
+    possible: tuple[Delivery, ...] = ()
     edited: tuple[tuple[str, Message], ...] = ()
     late_since: datetime | None = None
     unguarded: int = 0
@@ -77,6 +76,11 @@ class PlannedMessage:
     def people(self) -> tuple[str, ...]:
         """Every Toloker to whom it would go, where they are named."""
         return tuple(toloker for each in self.deliveries for toloker in each.people)
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """Every Toloker to whom it may go, as soon as Toloka has told who answered."""
+        return tuple(toloker for each in self.possible for toloker in each.people)
 
     @property
     def skipped_by_status(self) -> dict[Status, list[Result]]:
@@ -124,7 +128,7 @@ class Plan:
         if facts != self.history.facts or is_later or is_earlier:
             return False
         return answered == self.answered or not any(
-            isinstance(message.recipients, InThreads)
+            asks_for_answers(message.recipients)
             for each in self.messages
             for message in each.messages
         )

@@ -100,6 +100,7 @@ def _entry(planned: PlannedMessage, plan: Plan) -> dict[str, object]:
         "action": message.action,
         "recipients_select_type": message.recipients.select_type,
         "recipients": len(planned.people) or None,
+        "up_to": len(planned.candidates) or None,
         "requests": len(planned.deliveries),
         "skipped": {
             status: sum(len(each.recipients_ids or (None,)) for each in results)
@@ -109,7 +110,9 @@ def _entry(planned: PlannedMessage, plan: Plan) -> dict[str, object]:
         "not_before": clock.written(opens_at) if opens_at else None,
         "folders": list(message.folders),
         "to_file": [attempt.thread_id for attempt, _ in unfiled],
-        "deliveries": [_delivery(each) for each in (*planned.deliveries, *planned.later)],
+        "deliveries": [
+            _delivery(each) for each in (*planned.deliveries, *planned.possible, *planned.later)
+        ],
     }
 
 

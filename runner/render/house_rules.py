@@ -60,7 +60,7 @@ _USUAL_PLACEHOLDERS = frozenset(
      "last name", "last_name", "link", "month", "name", "number", "project", "task", "time", "url",
      "username", "user", "your name", "year")
 )  # fmt: skip
-_CONFLICT = re.compile(r"^(?:<{7}|>{7}|\|{7})(?: .{0,60})?$", re.MULTILINE)
+CONFLICT = re.compile(r"^(?:<{7}|>{7}|\|{7})(?: .{0,60})?$", re.MULTILINE)
 _ODD_RUN = re.compile(r"[^\x00-\x7f]{2,40}")
 _ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
 _CYRILLIC = re.compile("[\u0400-\u04ff]")
@@ -182,7 +182,7 @@ def find_placeholders(read: Reading) -> Iterator[Finding]:
 def find_conflicts(read: Reading) -> Iterator[Finding]:
     """Find what git leaves where two versions did not go together."""
     for key, text in (*read.templates.items(), *read.texts.items()):
-        if found := _CONFLICT.search(text):
+        if found := CONFLICT.search(text):
             yield Finding(key, f"holds {quoted(found[0])}, which git left there", found[0])
 
 

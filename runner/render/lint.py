@@ -41,6 +41,12 @@ _MAX_READ = 1_000_000
 _MIN_READ = 2_000
 
 
+def level_of(rule: str, levels: Mapping[str, Level], *, strict: bool = False) -> Severity | None:
+    """How bad the breach of a rule is that is an error unless the configuration says else."""
+    level = levels.get(rule, "error")
+    return None if level == "off" else "error" if strict else level
+
+
 Breach = tuple[Finding, set[int]]
 """What was found first at a place, and the rows that have it."""
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from runner.errors import MessagesError, Problem, Severity
 from runner.model import Message
 from runner.render.leaves import find_templates
-from runner.render.partials import PARTIALS_NAME
+from runner.render.lint import Level, level_of
+from runner.render.partials import PARTIALS_NAME, find_conflicts_in_partials
 from runner.render.rendering import Rendering
 from runner.render.rows import (
     Complaints,
@@ -36,8 +37,8 @@ class Renderer(AbstractContextManager["Renderer"]):
     """Renders specs; what there is for templates is made when the first one is there.
 
     `below` are the variables that a spec's own ones beat, `above` those that beat them, and
-    `assigned` is text that beats all, and takes the type of what it beats. `odd_ids` says how bad
-    an odd id is. What is to be told beside is gathered in `notes` and `warnings`.
+    `assigned` is text that beats all, and takes the type of what it beats. `levels` say how
+    strict house rules are. What is to be told beside is gathered in `notes` and `warnings`.
     """
 
     def __init__(
@@ -47,16 +48,17 @@ class Renderer(AbstractContextManager["Renderer"]):
         below: Mapping[str, object] | None = None,
         above: Mapping[str, object] | None = None,
         assigned: Mapping[str, str] | None = None,
-        odd_ids: Severity | None = "error",
+        levels: Mapping[str, Level] | None = None,
     ) -> None:
         self._partials = messages_root / PARTIALS_NAME if messages_root else None
         self._above = above or {}
         self._assigned = assigned or {}
         self._shared = {**(below or {}), **self._above}
         self._templates: Templates | None = None
-        self._odd_ids = odd_ids
+        self._odd_ids = level_of("odd-id", levels or {})
         self.notes: list[str] = []
-        self.warnings: list[Problem] = []
+        level = level_of("conflict-marker", levels or {})
+        self.warnings = [*find_conflicts_in_partials(self._partials, level)] if level else []
 
     def __exit__(self, *exception: object) -> None:
         if self._templates is not None:

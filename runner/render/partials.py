@@ -9,9 +9,11 @@ from itertools import islice
 from pathlib import Path
 
 from runner import paths
+from runner.errors import Place, Problem, Severity
 from runner.files import TooLargeError, read_bounded
+from runner.render.house_rules import CONFLICT
 from runner.spec.characters import UNFIT, why_unfit
-from runner.wording import shown
+from runner.wording import quoted, shown
 
 PARTIALS_NAME = "_partials"
 MAX_PARTIAL_BYTES = 256 * 1024
@@ -44,6 +46,16 @@ def partial_texts(root: Path | None) -> Iterator[str]:
         text = read_partial(root, name).get("text")
         if isinstance(text, str):
             yield text
+
+
+def find_conflicts_in_partials(root: Path | None, severity: Severity) -> Iterator[Problem]:
+    """Find what git leaves in a partial where two versions did not go together, used or not."""
+    for name in _names(root):
+        text = read_partial(root, name).get("text")
+        if isinstance(text, str) and (found := CONFLICT.search(text)):
+            where = Place(shown((root or Path()) / name), text.count("\n", 0, found.start()) + 1)
+            what = f"{quoted(found[0])} is what git left there"
+            yield Problem(where, what, "choose one of the two", "conflict-marker", severity)
 
 
 def partial_files(root: Path) -> Iterator[Path]:

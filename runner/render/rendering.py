@@ -129,6 +129,8 @@ class Rendering:
             return Everyone()
         if spec.select_type == "FILTER":
             return self._filter()
+        if spec.recipients_from is not None:
+            return spec.recipients_from
         if spec.recipients_file is not None:
             ids = self._loaded_ids(spec.recipients_file)
             pointer: Pointer = ("recipients_file",)

@@ -9,7 +9,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from runner.model import Direct, Everyone, Filtered, InThread, InThreads, Message, Result
+from runner.model import (
+    Direct,
+    Everyone,
+    Filtered,
+    InThread,
+    InThreads,
+    Message,
+    ReachedBy,
+    Result,
+)
 from runner.plan.plan import Plan, PlannedMessage
 from runner.report.difference import difference, edited_contents
 from runner.report.filters import describe_filter
@@ -74,9 +83,13 @@ def entries_of(plan: Plan) -> Iterator[Entry]:
     contents = edited_contents(plan)
     for planned in plan.messages:
         to = _addressees(planned.message)
-        audience = _audience(planned, to) if planned.deliveries else ""
+        audience = _audience(planned, to) if planned.deliveries or planned.possible else ""
         named = (each.recipients for each in planned.messages)
-        people = dict.fromkeys(id for some in named if isinstance(some, Direct) for id in some.ids)
+        listed = [each.ids for each in named if isinstance(each, Direct)]
+        if isinstance(planned.message.recipients, ReachedBy):
+            done = (each.recipients_ids or () for each in planned.skipped)
+            listed = [planned.people, *done]
+        people = dict.fromkeys(toloker for ids in listed for toloker in ids)
         yield Entry(
             planned=planned,
             to=to,
@@ -102,6 +115,10 @@ def _addressees(message: Message) -> str:
             return f"every Toloker with {describe_filter(tree)}"
         case Everyone():
             return "ALL: every Toloker who has ever tried one of your tasks"
+        case ReachedBy(name, revision, answered):
+            which = f"revision {revision} of {name}" if revision else name
+            done = {None: "", True: " and who answered", False: " and who did not answer"}[answered]
+            return f"the Tolokers whom {which} reached{done}"
         case InThread(thread_id):
             return f"thread {thread_id}"
         case InThreads(name, only_answered):
@@ -110,6 +127,8 @@ def _addressees(message: Message) -> str:
 
 def _audience(planned: PlannedMessage, to: str) -> str:
     """Say to whom a message would go: `2 threads to 130 Tolokers`."""
+    if not planned.deliveries:
+        return f"up to {plural(len(planned.candidates), 'Toloker')}"
     if planned.message.action == "reply":
         return f"{_requests(planned)} in {to}"
     if not planned.people:
@@ -137,6 +156,11 @@ def _states(planned: PlannedMessage, audience: str) -> Iterator[State]:
         yield State("unguarded", "suppresses nobody", f"suppressed: nobody; {cannot}")
     for status, results in planned.skipped_by_status.items():
         brief = status.replace("_", " ")
+        if status == "waiting" and planned.possible:
+            why = results[0].error
+            words = f"would send to up to {plural(len(planned.candidates), 'Toloker')}: {why}"
+            yield State(status, brief, words)
+            continue
         yield State(status, brief, _skipped_words(_SKIPPED.get(status, brief), results))
 
 

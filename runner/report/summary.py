@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from runner.errors import Problem
-from runner.model import Direct, Filtered, Message, Result
+from runner.model import Direct, Filtered, Message, ReachedBy, Result
 from runner.plan.plan import Plan
 from runner.report.entries import Entry, entries_of
 from runner.report.harmless import fenced, markdown
@@ -107,7 +107,9 @@ def _action(entry: Entry) -> str:
 
 def _recipients(entry: Entry) -> str:
     recipients = entry.message.recipients
-    if isinstance(recipients, Direct):
+    if entry.planned.possible and not entry.due:
+        return entry.audience
+    if isinstance(recipients, (Direct, ReachedBy)):
         return f"{len(entry.due):,} by id{' (late)' if entry.planned.late_since else ''}"
     if isinstance(recipients, Filtered):
         return "by filter"

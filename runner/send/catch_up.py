@@ -17,7 +17,7 @@ from runner.manifest.history import Attempt, History
 from runner.manifest.manifest import Manifest
 from runner.model import Delivery, InThread, Message, Place, Sent, Thread
 from runner.plan.build import build_plan
-from runner.plan.plan import Answered
+from runner.plan.whom import Answered
 from runner.send.lists import Lister
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.listing import LIST_LIMIT
@@ -94,7 +94,8 @@ class CatchUp:
         self.answered = {}
         if not targets:
             return
-        listed = self.lister.threads(replies.query_threads(targets, with_later=with_later))
+        queries = replies.query_families(targets, history.made)
+        listed = self.lister.threads(*(queries if with_later else [replies.query_threads(targets)]))
         if self.lister.failed is not None:
             self.answered = None
             return
@@ -169,7 +170,7 @@ class CatchUp:
                 and self.messages.may_be(marks)
                 and thread_id not in known
             ):
-                found += self.lister.threads(replies.query_threads([thread_id], with_later=False))
+                found += self.lister.threads(replies.query_threads([thread_id]))
         return found
 
     def _record(self, look: Look, left: Sequence[Thread]) -> None:

@@ -46,9 +46,13 @@ class Lister:
 
         self._ask(take)
 
-    def threads(self, query: Mapping[str, str]) -> list[Thread]:
-        """List threads; none where the list cannot be had."""
-        return self._ask(lambda: list(self.lists.threads(query))) or []
+    def threads(self, *queries: Mapping[str, str]) -> list[Thread]:
+        """List threads, each once; none where the list cannot be had."""
+
+        def load() -> dict[str, Thread]:
+            return {each.id: each for query in queries for each in self.lists.threads(query)}
+
+        return list((self._ask(load) or {}).values())
 
     def newest(self) -> Anchor | None:
         """Ask for the newest page, and make the anchor of it; None where it cannot be had."""

@@ -12,7 +12,19 @@ from runner import clock
 from runner.errors import ExitCode, LaterError, SurroundingsError
 from runner.manifest.manifest import Manifest
 from runner.manifest.told import describe
-from runner.model import Delivery, InThread, Message, Outcome, Rejected, Result, Unknown
+from runner.model import (
+    Delivery,
+    InThread,
+    InThreads,
+    Message,
+    Outcome,
+    ReachedBy,
+    Rejected,
+    Result,
+    Unknown,
+    asks_for_answers,
+    compared_as,
+)
 from runner.plan.build import build_plan
 from runner.plan.needs import find_needs, find_unfiled, find_unrecorded
 from runner.plan.plan import Key, Plan, Policy, keys_of, narrowed, result_of
@@ -108,9 +120,11 @@ class Run:
             if options.policy.suppressed:
                 self._leave_out()
             self._planned = {key for each in plan.deliveries for key in keys_of(each)}
-            # A reply that turns out not to have been sent is tried again in this run.
+            # What turns out not to have been sent is tried again in this run.
             self._planned |= {
-                (each.message, each.revision, each.in_thread) for each in plan.history.unknown
+                (each.message, each.revision, key)
+                for each in plan.history.unknown
+                for key in (each.in_thread, *map(compared_as, each.recipients_ids))
             }
             for _ in range(ATTEMPTS):
                 if not self._round():
@@ -139,7 +153,8 @@ class Run:
             self._catch_up.catch_up()
         actions = {each.action for each in self._options.messages}
         actions |= {each.action for each in self._manifest.history().open}
-        if self._lister.failed is None and "reply" in actions:
+        asks = any(asks_for_answers(each.recipients) for each in self._options.messages)
+        if self._lister.failed is None and ("reply" in actions or asks):
             self._catch_up.look_into_threads()
             if self._lister.failed is None and catches_up and history.has_gap:
                 self._catch_up.adopt_replies()
@@ -227,10 +242,10 @@ class Run:
     def _allowed(self, delivery: Delivery) -> set[Key]:
         """What of a delivery somebody has seen in a plan: the rest waits for another run.
 
-        A reply to a thread that this very run made was in no plan.
+        What goes by threads or Tolokers that this very run reached was in no plan.
         """
         keys = keys_of(delivery)
-        if isinstance(delivery.recipients, InThread):
+        if isinstance(delivery.message.recipients, (InThread, InThreads, ReachedBy)):
             keys &= self._planned
         return keys if self._options.only is None else keys & self._options.only
 

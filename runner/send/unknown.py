@@ -117,7 +117,7 @@ class UnknownOutcomes:
 
     def _look_for_replies(self, unknown: Sequence[Attempt], history: History) -> set[str]:
         targets = {each.in_thread for each in unknown if each.in_thread}
-        listed = self.lister.threads(query_threads(targets, with_later=False))
+        listed = self.lister.threads(query_threads(targets))
         if self.lister.failed is not None:
             return set()
         by_id = {thread.id: thread for thread in listed}

@@ -30,17 +30,18 @@ _KINDS = {
 _FLAGS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _FLAG_WORDS = {**_FLAGS, "true": "true", "false": "false"}
 _WHEN_MISSING = {
-    "recipients_ids": "DIRECT writes to Tolokers by id: add `recipients_ids` (a list) or "
-    "`recipients_file`",
+    "recipients_ids": "DIRECT writes to Tolokers by id: add `recipients_ids` (a list), "
+    "`recipients_file` or `recipients_from`",
     "recipients_filter": "FILTER writes to the Tolokers whom a condition selects: add "
     "`recipients_filter`",
     "recipients_select_type": "write DIRECT for a list of ids, FILTER for a condition, or ALL",
     "topic": 'write it per language: topic: {EN: "Thank you!"}',
     "text": 'write it per language: text: {EN: "Amazing job!"}',
     "url": "add url: https://toloka.dev",
+    "message": "write the id of the message whose Tolokers get this one",
 }
 _FOR_REPLIES = ("topic", "recipients_select_type")
-_RECIPIENTS = ("recipients_ids", "recipients_file", "recipients_filter")
+_RECIPIENTS = ("recipients_ids", "recipients_file", "recipients_from", "recipients_filter")
 
 
 class Breach(NamedTuple):
@@ -109,7 +110,7 @@ def _keys_meant(found: Data, known: Iterable[str]) -> set[str]:
     meant = cast("set[str]", guesses)
     if meant & {"reply_to", "thread_id"}:
         meant |= set(_FOR_REPLIES)
-    if "recipients_file" in meant:
+    if meant & {"recipients_file", "recipients_from"}:
         meant.add("recipients_ids")
     return meant
 
@@ -157,6 +158,12 @@ def _why_ruled_out(key: str, data: Data) -> tuple[str, str]:
         return "FILTER", "write DIRECT to go by ids, or write `recipients_filter` instead"
     if select == "ALL":
         return "ALL", "remove it, or write another type: ALL is everybody who tried your tasks"
+    return _why_not_with_direct(key, data)
+
+
+def _why_not_with_direct(key: str, data: Data) -> tuple[str, str]:
+    if "recipients_from" in data and key != "recipients_filter":
+        return "`recipients_from`", "keep one of them: each says whom it goes to"
     return _WITH_DIRECT[key]
 
 

@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from runner import clock, paths
 from runner.errors import MessagesError, Place, Problem
 from runner.files import read_bounded
-from runner.model import SelectType, Texts
+from runner.model import ReachedBy, SelectType, Texts
 from runner.spec.columns import Column, columns_in
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.schema import find_message_faults
@@ -57,6 +57,7 @@ class MessageSpec:
     recipients_filter: Mapping[str, object] | None = None
     recipients_file: Path | None = None
     recipients_column: str = DEFAULT_COLUMN
+    recipients_from: ReachedBy | None = None
     for_each: Path | None = None
     columns: Mapping[str, Column] = field(default_factory=dict)
     when: str | None = None
@@ -172,6 +173,7 @@ def _narrowed(
 ) -> MessageSpec:
     # The casts hold because the schema has just been checked.
     ids = data.get("recipients_ids")
+    reached_by = cast("Mapping[str, Any] | None", data.get("recipients_from"))
     languages = data.get("languages", [])
     window = ("not_before", "not_after")
     moments = {key: clock.read(str(data[key])) for key in window if key in data}
@@ -187,6 +189,7 @@ def _narrowed(
         recipients_filter=cast("Mapping[str, object] | None", data.get("recipients_filter")),
         recipients_file=files.get("recipients_file"),
         recipients_column=cast("str", data.get("recipients_column", DEFAULT_COLUMN)),
+        recipients_from=ReachedBy(**reached_by) if reached_by else None,
         for_each=files.get("for_each"),
         columns=columns_in(cast("Mapping[str, object]", data.get("columns", {}))),
         when=cast("str | None", data.get("when")),

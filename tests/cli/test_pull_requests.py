@@ -18,7 +18,10 @@ LINKS = pytest.mark.skipif(os.name == "nt", reason="links need a privilege there
 def test_a_renamed_file_in_doubt_is_not_sent_under_its_new_name(
     project: Project, start_emulator: StartEmulator
 ) -> None:
-    faults = [parse_fault("kind=accepted-then-500"), parse_fault("kind=400,on=list,after=3")]
+    faults = [
+        parse_fault("kind=accepted-then-500"),
+        parse_fault("kind=no-has-more,on=list,after=3"),
+    ]
     emulator = start_emulator(faults=faults)
     project.write("messages/a.yaml", direct("ann"))
     assert project.send(emulator, "--settle", "0.1").code == 5

@@ -170,7 +170,7 @@ def test_without_a_token_or_a_list_it_says_so(project: Project, emulator: Emulat
     sent_ok(project, emulator)
     no_token = project.run("replies", "--target", emulator.url)
     assert (no_token.code, no_token.out) == (2, "")
-    fail(emulator, "on=list,kind=400")
+    fail(emulator, "on=list,kind=no-has-more")
     no_list = asked(project, "replies", emulator, "--format", "csv")
     assert (no_list.code, no_list.out) == (75, "")
     assert "Toloka's list of threads could not be had" in no_list.err

@@ -291,7 +291,7 @@ def test_without_its_list_a_run_replies_to_nobody(project: Project, emulator: Em
     project.write("messages/thanks.yaml", direct("ann", text="Hi"))
     sent_ok(project, emulator)
     project.write("messages/r.yaml", reply("thanks"))
-    fail(emulator, "on=list,kind=400")
+    fail(emulator, "on=list,kind=no-has-more")
     done = project.send(emulator, *QUICK)
     assert done.code == 75, done
     assert posts(emulator, "/reply") == 0

@@ -49,7 +49,9 @@ def test_it_settles_what_was_sent_and_what_was_not_and_sends_nothing(
     for name in ("a", "b", "c"):
         project.write(f"messages/{name}.yaml", direct(name, topic=name))
     # The first is accepted, the second is not; nobody can look.
-    fail(emulator, "at=1,kind=accepted-then-500", "at=2,kind=500", "on=list,after=3,kind=400")
+    fail(
+        emulator, "at=1,kind=accepted-then-500", "at=2,kind=500", "on=list,after=3,kind=no-has-more"
+    )
     left = project.send(emulator, "--jobs", "1", *QUICK)
     assert left.code == 5, left
     fail(emulator)
@@ -72,7 +74,7 @@ def test_it_settles_a_reply_in_doubt_without_writing_it_again(
     project.write("messages/a.yaml", direct("ann", text="Hi"))
     sent_ok(project, emulator)
     project.write("messages/r.yaml", reply("a"))
-    fail(emulator, "on=reply,kind=accepted-then-reset", "on=list,after=3,kind=400")
+    fail(emulator, "on=reply,kind=accepted-then-reset", "on=list,after=3,kind=no-has-more")
     assert project.send(emulator, *QUICK).code == 5
     fail(emulator)
     told = refreshed(project, emulator)
@@ -82,10 +84,10 @@ def test_it_settles_a_reply_in_doubt_without_writing_it_again(
 
 def test_what_it_cannot_learn_stays_unknown(project: Project, emulator: Emulator) -> None:
     project.write("messages/a.yaml", direct("ann"))
-    fail(emulator, "kind=500", "on=list,after=3,kind=400")
+    fail(emulator, "kind=500", "on=list,after=3,kind=no-has-more")
     assert project.send(emulator, *QUICK).code == 5
     # The list is there for the first look alone.
-    fail(emulator, "on=list,kind=400")
+    fail(emulator, "on=list,kind=no-has-more")
     done = asked(project, "status", emulator, "--refresh", *QUICK)
     assert done.code in (5, 75), done
     assert "Toloka's list of threads could not be had" in done.err

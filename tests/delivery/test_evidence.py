@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conversation.talk import reply, said
-from support import IS_THOROUGH, control, threads
+from conversation.talk import answer, reply, said
+from support import IS_THOROUGH, control, one_in, threads
 
 from runner.errors import ExitCode
 from runner.model import Delivery, Outcome
@@ -79,11 +80,10 @@ CLOCKS: dict[str, dict[str, Any]] = {
     "servers five minutes apart": {"clock_skew_ms": [150_000, -150_000, 0]},
     "a Date that is off": {"date_skew_ms": 7_200_000, "clock_skew_ms": -60_000},
 }
-SOME_CLOCKS = CLOCKS if IS_THOROUGH else dict(list(CLOCKS.items())[::2])
+CLOCKS_AND_FAULTS = list(product(CLOCKS, [LOST, FAILED]))
 
 
-@pytest.mark.parametrize("clock", SOME_CLOCKS)
-@pytest.mark.parametrize("fault", [LOST, FAILED])
+@pytest.mark.parametrize(("clock", "fault"), one_in(3, CLOCKS_AND_FAULTS))
 def test_no_clock_counts(tmp_path: Path, clock: str, fault: str) -> None:
     with world(tmp_path, f"every=2,{fault}", settle_s=0.02) as it:
         behave(it, **CLOCKS[clock])
@@ -92,14 +92,13 @@ def test_no_clock_counts(tmp_path: Path, clock: str, fault: str) -> None:
         it.run_until_done(jobs=1)
         it.check_all_reached()
         whole = it.manifest.read_bytes()
-        for cut in (0, len(whole) // 3, len(whole) // 2):
+        for cut in one_in(2, (0, len(whole) // 3, len(whole) // 2)):
             it.manifest.write_bytes(whole[:cut])
             it.run_until_done()
             it.check_all_reached()
 
 
-@pytest.mark.parametrize("clock", SOME_CLOCKS)
-@pytest.mark.parametrize("fault", [LOST, FAILED])
+@pytest.mark.parametrize(("clock", "fault"), one_in(5, CLOCKS_AND_FAULTS))
 def test_no_clock_counts_for_replies(tmp_path: Path, clock: str, fault: str) -> None:
     with world(tmp_path, settle_s=0.02) as it:
         behave(it, **CLOCKS[clock])
@@ -118,7 +117,7 @@ def test_our_clock_that_is_set_meanwhile_is_no_matter(tmp_path: Path) -> None:
         it.write("a", "t1")
         assert it.run().exit_code == DONE
         it.write("b", "t2")
-        it.faults(LOST, "on=list,after=2,kind=400")
+        it.faults(LOST, "on=list,after=2,kind=no-has-more")
         assert it.run().exit_code == UNKNOWN
         it.faults()
         moved = [
@@ -211,8 +210,14 @@ def test_an_order_of_its_own_and_replicas(tmp_path: Path) -> None:
 # A list that says it otherwise
 
 
-@pytest.mark.parametrize("echo", ["entities", "nfd", "trimmed", "crlf", "cut", "answerable"])
-@pytest.mark.parametrize("loss", ["the manifest", "an answer"])
+ECHOES = ("answerable", "nfd", "entities", "trimmed", "cut", "crlf")
+LOSSES = ("the manifest", "an answer")
+# Each once, by turns; in the long profile all of both.
+TURNS = zip(ECHOES, LOSSES * 3, strict=True)
+ECHOES_AND_LOSSES = list(product(ECHOES, LOSSES) if IS_THOROUGH else TURNS)
+
+
+@pytest.mark.parametrize(("echo", "loss"), ECHOES_AND_LOSSES)
 def test_words_that_come_back_otherwise(tmp_path: Path, echo: str, loss: str) -> None:
     with world(tmp_path, echo=echo) as it:
         behave(it, echo="exact" if loss == "an answer" else echo)
@@ -410,16 +415,23 @@ def test_catching_up_may_be_interrupted_anywhere(tmp_path: Path) -> None:
         it.manifest.unlink()
         assert it.run().exit_code == DONE
         lines = it.manifest.read_bytes().splitlines(keepends=True)
-        for count in range(len(lines)):
+        for count in one_in(3, range(len(lines))):
             it.manifest.write_bytes(b"".join(lines[:count]) + lines[count][:9])
             it.run_until_done()
             assert it.calls("compose") == 3
 
 
-LOSSES = [("intent",), ("sent",), ("anchor",), ("looked",), ("end", "run"), ("intent", "anchor")]
+LOST_LINES = [
+    ("intent",),
+    ("sent",),
+    ("anchor",),
+    ("looked",),
+    ("end", "run"),
+    ("intent", "anchor"),
+]
 
 
-@pytest.mark.parametrize("events", LOSSES, ids=" ".join)
+@pytest.mark.parametrize("events", LOST_LINES, ids=" ".join)
 def test_lines_may_be_lost_anywhere(tmp_path: Path, events: tuple[str, ...]) -> None:
     with world(tmp_path, f"at=2,{LOST}", settle_s=0.02) as it:
         it.write("a", *people(250))
@@ -455,7 +467,7 @@ def test_what_an_unknown_claims_is_reached_and_adopts_no_more(tmp_path: Path) ->
         it.write("z", "t0")
         assert it.run().exit_code == DONE
         it.write("a", "t1")
-        it.faults(LOST, "on=list,after=2,kind=400")
+        it.faults(LOST, "on=list,after=2,kind=no-has-more")
         assert it.run().exit_code == UNKNOWN
         it.faults()
         put(it, "a", "t1")
@@ -613,7 +625,7 @@ def test_a_reply_is_settled_by_hand(tmp_path: Path) -> None:
         it.write("m", "t1")
         write_reply(it, "m", "Again")
         assert it.run().exit_code == DONE
-        it.faults(f"on=reply,{LOST}", "on=list,after=3,kind=400")
+        it.faults(f"on=reply,{LOST}", "on=list,after=3,kind=no-has-more")
         assert it.run().exit_code == UNKNOWN
         it.faults()
         (unknown,), (thread,) = it.unknown(), threads(it.emulator)
@@ -624,6 +636,22 @@ def test_a_reply_is_settled_by_hand(tmp_path: Path) -> None:
         write_reply(it, "m", "Once more", revision=2)
         assert it.run().exit_code == DONE
         assert list(said(it.emulator).values()) == [["m", "Again", "Once more"]]
+
+
+def test_an_answer_that_another_server_took_is_seen(tmp_path: Path) -> None:
+    with world(tmp_path) as it:
+        # Two servers take turns, each with ids of its own clock.
+        behave(it, clock_skew_ms=[200_000, -200_000])
+        it.write("m", "t1", "t2")
+        (it.root / "messages" / "r.yaml").write_text(reply("m", only_answered=True))
+        assert it.run().exit_code == DONE
+        (ours,) = threads(it.emulator)
+        child = answer(it.emulator, ours["id"], "t1", "Thanks")
+        assert child < ours["id"]
+        assert "Thanks" in it.command("replies").out
+        assert "1        INBOX" in it.command("status", "--refresh", *it.speed).out
+        assert it.run().exit_code == DONE
+        assert said(it.emulator)[child][-1] == "And again, thank you."
 
 
 def test_a_lost_manifest_does_not_reply_again(tmp_path: Path) -> None:

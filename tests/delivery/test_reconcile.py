@@ -75,7 +75,9 @@ def test_threads_beyond_the_first_page_are_seen(tmp_path: Path) -> None:
         assert len(it.claimed()) == 2
 
 
-@pytest.mark.parametrize("kind", ["503", "reset", "400"] if IS_THOROUGH else ["400"])
+@pytest.mark.parametrize(
+    "kind", ["503", "reset", "no-has-more"] if IS_THOROUGH else ["no-has-more"]
+)
 def test_without_the_list_nothing_is_sent_and_nothing_concluded(tmp_path: Path, kind: str) -> None:
     with world(tmp_path, f"on=list,kind={kind}") as it:
         it.write("a", "t1")
@@ -257,7 +259,7 @@ def leave_in_doubt(it: World, fault: str, *ids: str) -> None:
     it.write("z", "t0")
     assert it.run().exit_code == ExitCode.DONE
     it.write("a", *ids)
-    it.faults(fault, "on=list,after=2,kind=400")
+    it.faults(fault, "on=list,after=2,kind=no-has-more")
     assert it.run().exit_code == ExitCode.UNKNOWN
     it.faults()
     assert len(it.unknown()) == 1

@@ -277,7 +277,7 @@ class Life(RuleBasedStateMachine):
 TestLife = pytest.mark.timeout(3600 if IS_THOROUGH else 300)(Life.TestCase)
 TestLife.settings = settings(
     derandomize=not IS_THOROUGH,
-    max_examples=400 if IS_THOROUGH else 30,
+    max_examples=400 if IS_THOROUGH else 10,
     stateful_step_count=25 if IS_THOROUGH else 14,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

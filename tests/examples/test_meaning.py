@@ -115,6 +115,8 @@ FILES: list[Row] = [
     ("waived", {ME: THANKS.replace("EN:", "BR:") + "lint: {language: they speak Breton}\n"}, ()),
     ("Ukrainian in Latin letters", {ME: THANKS.replace("EN:", "UK:")}, (f"{ME}:4:8: error: text.UK is in Ukrainian by its code UK, which the United Kingdom has too (there it is EN)",)),
     ("Ukrainian", {ME: THANKS.replace("EN:", "UK:").replace("Amazing", "Чудово")}, ()),
+    ("conflict in a partial", {"messages/_partials/a": "x\n<<<<<<< HEAD\ny\n"}, ("messages/_partials/a:2:1: error: \"<<<<<<< HEAD\" is what git left there; choose one of the two",)),
+    ("heading in a partial", {"messages/_partials/a": "News\n=======\n<<<< more\n"}, ()),
     ("carriage return in a partial", {"messages/_partials/a": "x\ry", **topic('"{% include \'a\' %}"')}, (f"{ME}:2:8: error: template: messages/_partials/a:1: a carriage return (U+000D)",)),
     ("separator in a partial", {"messages/_partials/a": "x\u2028y", **topic('"{% include \'a\' %}"')}, (f"{ME}:2:8: error: template: messages/_partials/a:1: a line separator (U+2028)",)),
 ]  # fmt: skip
@@ -342,6 +344,36 @@ def test_validate_says_what_only_the_manifest_knows(project: Project) -> None:
     shown = project.run("validate", "-v")
     assert (shown.code, "warning: there is no message" in shown.out) == (0, True)
     assert "max_recipients: of the files alone; `plan` counts" in shown.err
+
+
+def test_a_variable_of_the_command_line_takes_the_type_that_it_beats(project: Project) -> None:
+    kinds = (
+        "{{ n + 1 }} {{ p }} {{ 'yes' if flag else 'no' }} {{ word }} {{ day|date }} {{ nothing }}"
+    )
+    values = "n: 1, p: 10.50, flag: true, word: a, day: 2026-02-01, nothing: null, items: [a]"
+    project.write(ME, THANKS.replace("Amazing job!", kinds) + f"variables: {{{values}}}\n")
+    given = ("n=0041", "p=12.50", "flag=false", "word=007", "day=2026-03-01", "nothing=x=y")
+    options = [word for each in given for word in ("--var", each)]
+    assert "42 12.50 no 007 1 March 2026 x=y We have" in project.run("plan", *options).out
+    for said, words in (
+        ("n=ten", '--var n is "ten", and beats a number; write a number, such as 12.50'),
+        ("flag=yes", '--var flag is "yes", and beats true; write true or false'),
+        ("items=a", '--var items is "a", and beats a list; give it in a --var-file'),
+    ):
+        shown = project.run("validate", "--var", said)
+        assert (shown.code, words in shown.out) == (3, True), shown
+    # What no message uses is an error, and a warning where others may use it.
+    wrong = ("validate", "--var", "wrod=b", *options)
+    assert project.run(*wrong).err == "error: no message uses --var wrod: did you mean word?\n"
+    assert project.run(*wrong).code == 2
+    shown = project.run(*wrong, ME)
+    assert (shown.code, "warning: no message uses --var wrod" in shown.out) == (0, True)
+    project.write("values.yaml", "n: 5\nvariables: {word: b}\n")
+    shown = project.run("validate", "--var-file", "values.yaml", *options)
+    assert (shown.code, "values.yaml:2:1: write the names at the left margin" in shown.err) == (
+        2,
+        True,
+    )
 
 
 def test_an_odd_id_is_told_where_it_is_written(project: Project) -> None:

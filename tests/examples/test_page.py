@@ -23,6 +23,8 @@ def test_every_block_of_the_page_is_a_file_that_says_what_it_should(project: Pro
         "1 task, and a bonus of $0.50.\\nIt arrives by 1 February 2026.",
         "1,250 tasks, and a bonus of $12.50.\\nNobody did more!\\nIt",
         "1 задание, и бонус 0,50\xa0$.\\n\u041eн придёт до 1 февраля 2026\xa0\u0433.",
+        "Harbour brings you €1,250.50.",
+        "Market brings you €0.05.",
         "in Paris, Rome and Oslo.",
         "examples/skilled-in-2025",
     ):

@@ -251,23 +251,28 @@ def test_characters_count_as_the_memory_that_they_take(hostile: Project) -> None
 
 # Long values and many templates, for each of 100,000 rows: one cap for each.
 LONG_VALUES = {
-    "text": ("x" * 900_000, "the texts up to row 2", 60),
-    "inserted": ("{{ row.id }}{{ 'x' | center(900000) }}", "the texts up to ", 60),
+    "text": ("x" * 900_000, "the texts up to row 2", 20),
+    "inserted": ("{{ row.id }}{{ 'x' | center(900000) }}", "the texts up to ", 20),
     "variable": (f"{{{{ row.id }}}}{{% set _ = long %}}variables: {'x' * 1_000_000}", "`variables` holds", 5),
     "templates": ("{{ row.id }}", "here is template number 401 of this message", 5),
+    "texts": ("{{ row.id }}", "301 templates for 100,000 rows make more than 2,000,000 texts", 5),
+    "recipients": ("{{ row.id }}", "the rows up to 27 have more than 500,000 recipients", 10),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", all_but(["text", "inserted"], LONG_VALUES))
+@pytest.mark.parametrize("name", all_but(["text", "inserted", "recipients"], LONG_VALUES))
 def test_a_long_value_in_each_of_many_rows_is_refused_in_time(name: str, hostile: Project) -> None:
     written, said, most_s = LONG_VALUES[name]
     text, _, long = written.partition("variables: ")
     per_row(text, 100_000, hostile)
     path = hostile.root / "messages" / "m.yaml"
     form = path.read_text()
-    if name == "templates":
-        many = ", ".join(f"'{{{{ row.id }}}}-{number}'" for number in range(2_990))
-        form = form.replace("'{{ row.id }}'", many)
+    if many := {"templates": 2_990, "texts": 300}.get(name):
+        ids = ", ".join(f"'{{{{ row.id }}}}-{number}'" for number in range(many))
+        form = form.replace("'{{ row.id }}'", ids)
+    if name == "recipients":
+        ids = ", ".join(f"t-{number}" for number in range(20_000))
+        form = form.replace("'{{ row.id }}'", ids) + "key: '{{ row.id }}'\n"
     path.write_text(form + (f"variables: {{long: {long}}}\n" if long else ""))
     done, cost = run_limited("validate", cwd=hostile.root)
     check_refused(done, said)

@@ -31,7 +31,7 @@ from runner.plan.objections import (
     find_objections,
     find_renamed,
     find_same_words,
-    find_unknown_replies,
+    find_unknown_messages,
 )
 from runner.plan.plan import Plan, Policy
 from runner.toloka.digest import topic_mark
@@ -94,7 +94,7 @@ def objections(
     policy: Policy | None = None,
 ) -> list[Objection]:
     found = find_objections(planned, policy or Policy())
-    found += find_unknown_replies(planned, is_gone)
+    found += find_unknown_messages(planned, is_gone)
     return [*found, *find_same_words(planned, is_gone)]
 
 
@@ -278,7 +278,12 @@ def test_a_reply_waits_for_threads_and_for_answers() -> None:
     assert [each.error for each in unasked.skipped] == ["only Toloka can tell who answered first"]
     asked = build_plan([reply], history_of(*first), now=NOW, answered={})
     assert [each.error for each in asked.skipped] == ["nobody has answered first yet"]
-    answered = build_plan([reply], history_of(*first), now=NOW, answered={"t1": ("c1", "c2")})
+    answered = build_plan(
+        [reply],
+        history_of(*first),
+        now=NOW,
+        answered={"t1": {"c1": frozenset("a"), "c2": frozenset("b")}},
+    )
     assert [each.recipients for each in answered.deliveries] == [InThread("c1"), InThread("c2")]
 
 
