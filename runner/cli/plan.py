@@ -11,6 +11,7 @@ import click
 
 from runner import clock
 from runner.cli import options
+from runner.cli.annotations import annotate, is_github_job
 from runner.cli.manifests import read_truth
 from runner.cli.options import FILE, Record, Volume, Where
 from runner.cli.results import append_failure, results_file, show_warnings
@@ -81,6 +82,8 @@ def show_plan(
             planned, warnings = prepared.plan(truth.history)
         except MessagesError as error:
             append_failure(outputs.summary, error.problems)
+            if is_github_job():
+                annotate(error.problems, err=True)
             raise
         quota_notes = fit(planned.deliveries, truth.history, clock.now()).quota_notes
         document = plan_document(

@@ -10,6 +10,7 @@ from typing import TextIO
 import click
 
 from runner.cli import options
+from runner.cli.annotations import annotate, is_github_job
 from runner.cli.options import Volume
 from runner.cli.selection import selection
 from runner.config import load_config
@@ -55,11 +56,11 @@ def validate(
     elif output_format == "junit":
         click.echo(problems.junit_document(checked.problems, checked.files))
     elif output_format == "github":
-        _annotate(checked)
+        annotate(checked.problems)
     else:
         _show(checked, colour)
-        if output_format is None and os.environ.get("GITHUB_ACTIONS") == "true":
-            _annotate(checked)
+        if output_format is None and is_github_job():
+            annotate(checked.problems)
         _sum_up(checked, volume)
     return ExitCode.MESSAGES if checked.errors else ExitCode.DONE
 
@@ -68,11 +69,6 @@ def _show(checked: Checked, colour: str) -> None:
     is_coloured = _wants_colour(colour, sys.stdout)
     for line in problems.text_lines(checked.problems, checked.files, is_coloured=is_coloured):
         click.echo(line, color=is_coloured)
-
-
-def _annotate(checked: Checked) -> None:
-    for line in problems.github_lines(checked.problems):
-        click.echo(line)
 
 
 def _wants_colour(choice: str, stream: TextIO) -> bool:
