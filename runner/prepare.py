@@ -59,6 +59,8 @@ class Checked:
     policy: Policy
     left_out: tuple[str, ...]
     """What is told of rows that `when` leaves out."""
+    babel: str | None
+    """The version of Babel, where it words something."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -119,6 +121,7 @@ def check(selection: Selection, config: Config) -> Checked:
             for name, count in renderer.left_out.items()
             if count
         ),
+        babel=renderer.babel,
     )
 
 
@@ -149,6 +152,7 @@ class Prepared:
     warnings: tuple[Problem, ...]
     lint: Mapping[str, tuple[Problem, ...]]
     left_out: tuple[str, ...]
+    babel: str | None
     policy: Policy
     is_gone: Callable[[str], bool]
     """Tells, for an id of the manifest, whether no file has it any more."""
@@ -218,6 +222,7 @@ def prepare(selection: Selection, config: Config) -> Prepared:
         warnings=checked.warnings,
         lint=checked.lint,
         left_out=checked.left_out,
+        babel=checked.babel,
         policy=checked.policy,
         is_gone=_gone_ids(checked.specs, config.messages_root),
         sources=tuple(_sources(checked, config)),

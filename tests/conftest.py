@@ -16,6 +16,8 @@ from runner.emulator import Emulator
 
 _FOREIGN = ("TOLOKA_", "CI_", "GITHUB_", "GITLAB_")
 _NAMES = {"CI", "NETRC", "NO_COLOR", "FORCE_COLOR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
+# Where this is set, each of a thousand processes would compile all modules again.
+_NAMES.add("PYTHONDONTWRITEBYTECODE")
 
 # What starts very many processes that run the same code as others': coverage makes each of them
 # half as slow again. By path below this folder.

@@ -19,6 +19,7 @@ def annotate(problems: Sequence[Problem], *, err: bool = False) -> None:
         click.echo(line, err=err)
 
 
-def is_github_job() -> bool:
-    """Whether this is a job of GitHub Actions."""
-    return os.environ.get("GITHUB_ACTIONS") == "true"
+def annotate_in_job(problems: Sequence[Problem], *, err: bool = True) -> None:
+    """Do so in a job of GitHub Actions only."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        annotate(problems, err=err)

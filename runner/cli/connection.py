@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +11,6 @@ from dataclasses import dataclass
 
 import click
 
-from runner import __version__
 from runner.cli.manifests import Patience, open_manifest, worst
 from runner.cli.settings import Pacing, Settings, is_ci_job
 from runner.config import load_token
@@ -46,10 +44,16 @@ class Connection:
 
 @contextmanager
 def open_connection(
-    settings: Settings, pacing: Pacing, *, until_s: float | None = None, at_once: bool = False
+    settings: Settings,
+    pacing: Pacing,
+    run: Mapping[str, object],
+    *,
+    until_s: float | None = None,
+    at_once: bool = False,
 ) -> Iterator[Connection]:
     """Open the target, its emulator before it where it is local, and lock the manifest.
 
+    `run` says who does, as `new_run` does.
     `until_s` is until when to wait for the turn on a results branch, which is taken `at_once` or by
     the first line that is written.
     """
@@ -62,7 +66,7 @@ def open_connection(
         _signals(stop) as caught,
         open_client(settings, pacing, pace, lease) as (client, target),
         _or_interrupted(caught),
-        open_manifest(settings, target, new_run(), patience, lease) as (manifest, beat),
+        open_manifest(settings, target, run, patience, lease) as (manifest, beat),
     ):
 
         def beat_and_look() -> None:
@@ -93,13 +97,6 @@ def _or_interrupted(signals: list[int]) -> Iterator[None]:
         # Where no signal was, another run ended this one.
         code = ExitCode(128 + signals[0]) if signals else ExitCode.LATER
         raise StoppedError(code) from None
-
-
-def new_run(command: str | None = None) -> dict[str, object]:
-    """Say who writes to the manifest now."""
-    told: dict[str, object] = {"command": command} if command else {}
-    run = {"run": secrets.token_hex(8), "version": __version__}
-    return {**run, **told, **_who_runs(os.environ)}
 
 
 def _warn(said: str) -> None:
@@ -154,23 +151,6 @@ def load_threads(client: Client, query: Mapping[str, str]) -> list[Thread]:
         return list(client.threads(query))
     except ListError as error:
         raise LaterError(f"Toloka's list of threads could not be had: {error}") from error
-
-
-def _who_runs(environ: Mapping[str, str]) -> dict[str, object]:
-    """Say who sends, where the environment of a CI job tells.
-
-    The names are those of GitHub Actions and of GitLab CI.
-    """
-    ci_run = environ.get("CI_JOB_URL")
-    if environ.get("GITHUB_RUN_ID"):
-        server, repository = environ.get("GITHUB_SERVER_URL"), environ.get("GITHUB_REPOSITORY")
-        ci_run = f"{server}/{repository}/actions/runs/{environ['GITHUB_RUN_ID']}"
-    told = {
-        "commit": environ.get("GITHUB_SHA") or environ.get("CI_COMMIT_SHA"),
-        "actor": environ.get("GITHUB_ACTOR") or environ.get("GITLAB_USER_LOGIN"),
-        "ci_run": ci_run,
-    }
-    return {name: value[:300] for name, value in told.items() if value}
 
 
 @contextmanager

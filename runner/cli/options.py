@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,9 @@ from typing import Any
 import click
 
 FILE = click.Path(path_type=Path)
+_DURATION = re.compile(
+    r"(?=.)(?:(\d{1,4})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +71,15 @@ def bundle(
     for option in reversed(options):
         option(bundled)
     return bundled
+
+
+def duration(text: str) -> timedelta:
+    """Read a time that passes: `48h`, `1d12h`, `90m`."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise click.BadParameter("write a number and d, h, m or s, such as 48h or 1d12h")
+    days, hours, minutes, seconds = (int(each or 0) for each in found.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
 config = click.option(

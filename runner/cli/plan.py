@@ -11,9 +11,10 @@ import click
 
 from runner import clock
 from runner.cli import options
-from runner.cli.annotations import annotate, is_github_job
+from runner.cli.annotations import annotate_in_job
 from runner.cli.manifests import read_truth
 from runner.cli.options import FILE, Record, Volume, Where
+from runner.cli.origin import origin_of
 from runner.cli.results import append_failure, results_file, show_warnings
 from runner.cli.selection import selection
 from runner.errors import ExitCode, MessagesError
@@ -28,6 +29,7 @@ from runner.report.harmless import json_text
 from runner.report.results import write_results
 from runner.report.summary import summary_markdown
 from runner.report.text import plan_lines, summary_line
+from runner.wording import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,16 +84,11 @@ def show_plan(
             planned, warnings = prepared.plan(truth.history)
         except MessagesError as error:
             append_failure(outputs.summary, error.problems)
-            if is_github_job():
-                annotate(error.problems, err=True)
+            annotate_in_job(error.problems)
             raise
         quota_notes = fit(planned.deliveries, truth.history, clock.now()).quota_notes
-        document = plan_document(
-            planned,
-            target=settings.target_name,
-            manifest=truth.told,
-            quota_notes=quota_notes,
-        )
+        origin = origin_of(settings, account=truth.history.account, babel=prepared.babel)
+        document = plan_document(planned, origin, manifest=truth.told, quota_notes=quota_notes)
         results = planned.results
         # The files first: whoever reads what is printed may go away, as `head` does.
         if outputs.out is not None:
@@ -103,12 +100,15 @@ def show_plan(
                 target=settings.shown_target,
                 quota_notes=quota_notes,
                 warnings=warnings,
+                digest=str(document["digest"]) if outputs.out is not None else None,
             )
             append_text(outputs.summary, markdown)
         needs = find_needs(planned, looks=not settings.target.is_local)
         code = finish(results, ExitCode.DONE, needs)
     if outputs.output_format == "text":
         _show(planned, results, quota_notes, volume)
+        if outputs.out is not None:
+            click.echo(f"The plan {shown(outputs.out)} is {document['digest']}")
     volume.log(f"target: {settings.shown_target}\nmanifest: {truth.told}")
     for said in prepared.left_out:
         volume.log(said)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from runner.cli.connection import open_connection
 from runner.cli.options import Speed
+from runner.cli.origin import new_run
 from runner.cli.settings import Settings, load_pacing
 from runner.errors import LaterError
 from runner.lookup.conversation import Activity, find_activity, query_for
@@ -21,7 +22,7 @@ def refresh(
 ) -> tuple[RunResult, History, Mapping[tuple[str, int], Activity]]:
     """Settle what is unknown, and find what is going on in our threads; nothing is sent."""
     pacing = load_pacing(speed, settings)
-    with open_connection(settings, pacing, at_once=True) as connection:
+    with open_connection(settings, pacing, new_run(), at_once=True) as connection:
         options = RunOptions(
             messages=(), jobs=pacing.jobs, settle_s=pacing.settle_s, catches_up=False
         )

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 import click
 
 from runner.cli import options
-from runner.cli.connection import has_token, load_threads, new_run, open_client
+from runner.cli.connection import has_token, load_threads, open_client
 from runner.cli.manifests import Patience, open_manifest
 from runner.cli.options import Speed, Where
+from runner.cli.origin import new_run
 from runner.cli.settings import Settings, load_pacing, load_settings
 from runner.errors import ExitCode, SurroundingsError
 from runner.lookup.claim import Sharing
@@ -53,7 +54,7 @@ def resolve(
     if message is not None and sent not in (None, _ITS_OWN):
         raise click.UsageError("--message goes with --sent alone: each delivery has its own thread")
     settings = load_settings(where)
-    run, patience = new_run("resolve"), Patience.until(threading.Event(), at_once=True)
+    run, patience = new_run(command="resolve"), Patience.until(threading.Event(), at_once=True)
     with open_manifest(settings, settings.target.url, run, patience) as (manifest, beat):
         history = manifest.history()
         chosen = _chosen(history, delivery, message)

@@ -8,25 +8,30 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TextIO
 
 import click
 
 from runner.cli import options
+from runner.cli.approved import Approved, approved_plan, load_plan, refuse_moved
 from runner.cli.connection import Connection, open_connection
 from runner.cli.manifests import LOCK_TIMEOUT_S
-from runner.cli.options import FILE, Record, Speed, Volume, Where
+from runner.cli.options import Record, Speed, Volume, Where
+from runner.cli.origin import new_run
 from runner.cli.plan import Outputs, show_plan
 from runner.cli.results import results_file, show_warnings
 from runner.cli.selection import selection
 from runner.cli.settings import Pacing, Settings, load_pacing
-from runner.errors import ExitCode, MessagesError, MovedError, Place, Problem, SurroundingsError
+from runner.errors import (
+    ExitCode,
+    MovedError,
+    SurroundingsError,
+)
 from runner.manifest.times import now_s
 from runner.manifest.told import describe
 from runner.plan.needs import find_needs
-from runner.plan.plan import Key, Plan
-from runner.plan.planfile import find_moved, read_plan_file
+from runner.plan.plan import Plan
+from runner.plan.planfile import PlanFile
 from runner.prepare import Prepared, Selection, prepare
 from runner.report.progress import Progress
 from runner.report.text import loud_lines, run_lines, summary_line
@@ -36,7 +41,7 @@ from runner.send.run import Run, RunOptions
 from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
 from runner.toloka.ids import is_identifier
-from runner.wording import plural, printable, shown
+from runner.wording import plural, printable
 
 # Different refusals that are shown without -v.
 _REFUSALS = 20
@@ -46,7 +51,6 @@ _REFUSALS = 20
 class Scope:
     """How much of what is due this run may send, and whether somebody has agreed already."""
 
-    plan_path: Path | None
     limit: int | None
     test_to: str | None
     yes: bool
@@ -59,18 +63,12 @@ class Scope:
 @options.speed
 @options.record
 @click.option("--dry-run", is_flag=True, help="Do what `plan` does: send nothing.")
+@approved_plan
 @partial(
     options.bundle,
     "scope",
     Scope,
     (
-        click.option(
-            "--plan",
-            "plan_path",
-            type=FILE,
-            metavar="FILE",
-            help="Send what this plan of `plan --out` holds; refuse if anything has moved since.",
-        ),
         click.option(
             "--limit", type=click.IntRange(1), metavar="N", help="Make at most so many deliveries."
         ),
@@ -96,6 +94,7 @@ def send(
     speed: Speed,
     record: Record,
     dry_run: bool,
+    approved: Approved,
     scope: Scope,
     volume: Volume,
 ) -> int:
@@ -106,31 +105,32 @@ def send(
     to an emulator on this machine. A remote target takes its token from TOLOKA_TOKEN, or from the
     file that TOLOKA_TOKEN_FILE names.
     """
-    is_test, is_planned = scope.test_to is not None, scope.plan_path is not None
+    is_test, is_planned = scope.test_to is not None, approved.plan is not None
     if scope.test_to is not None and (is_planned or not is_identifier(scope.test_to)):
         raise click.UsageError("--test-to takes one Toloker id, without spaces, and no --plan")
     if dry_run and (is_planned or is_test or scope.limit is not None):
         raise click.UsageError("--dry-run goes without --plan, --limit and --test-to")
+    if (approved.plan_digest or approved.max_plan_age) and not is_planned:
+        raise click.UsageError("--plan-digest and --max-plan-age are about a --plan")
     if dry_run:
         return show_plan(selection, where, record, Outputs(), volume)
-    return _send(selection, where, speed, record, scope, volume)
-
-
-def _send(
-    selection: Selection,
-    where: Where,
-    speed: Speed,
-    record: Record,
-    scope: Scope,
-    volume: Volume,
-) -> int:
     with results_file(record, where, dry_run=False) as (settings, finish):
         settings.refuse_silent_ci()
+        file = load_plan(approved, volume)
         prepared = prepare(selection, settings.config)
         for said in prepared.left_out:
             volume.log(said)
-        pacing = load_pacing(speed, settings)
-        connection, report = _carry_through(settings, pacing, prepared, scope, volume)
+        if file is not None:
+            prepared = replace(prepared, messages=file.worded(prepared.messages))
+        order = Order(
+            settings=settings,
+            pacing=load_pacing(speed, settings),
+            prepared=prepared,
+            scope=scope,
+            file=file,
+            volume=volume,
+        )
+        connection, report = _carry_through(order, approved.approval)
         if report is None:
             click.echo("nothing was sent", err=True)
             return finish((), ExitCode.SURROUNDINGS)
@@ -142,82 +142,71 @@ def _send(
             _show_report(settings, prepared, report, volume)
 
 
-def _carry_through(
-    settings: Settings, pacing: Pacing, prepared: Prepared, scope: Scope, volume: Volume
-) -> tuple[Connection, RunResult | None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be sent where and how; `file` is the plan that was approved."""
+
+    settings: Settings
+    pacing: Pacing
+    prepared: Prepared
+    scope: Scope
+    file: PlanFile | None
+    volume: Volume
+
+
+def _carry_through(order: Order, approval: str | None) -> tuple[Connection, RunResult | None]:
     """Run, anew as often as another machine is quicker and the time to wait is not up."""
-    until_s = now_s() + scope.lock_timeout
+    until_s = now_s() + order.scope.lock_timeout
+    digest = order.file.digest if order.file else None
     while True:
+        run = new_run(babel=order.prepared.babel, plan=digest, approval=approval)
         try:
-            with open_connection(settings, pacing, until_s=until_s) as connection:
-                volume.log(f"target: {settings.shown_target}")
-                return connection, _run(connection, prepared, scope, volume)
+            with open_connection(order.settings, order.pacing, run, until_s=until_s) as connection:
+                order.volume.log(f"target: {order.settings.shown_target}")
+                return connection, _run(connection, order)
         except MovedError as error:
-            volume.log(f"{error}; reading it again")
+            order.volume.log(f"{error}; reading it again")
 
 
-def _run(
-    connection: Connection, prepared: Prepared, scope: Scope, volume: Volume
-) -> RunResult | None:
+def _run(connection: Connection, order: Order) -> RunResult | None:
     """Plan, ask, and send; None where somebody said no."""
-    settings, history = connection.settings, connection.manifest.history()
+    settings, scope, history = order.settings, order.scope, connection.manifest.history()
     if history.stopped is not None:
         raise SurroundingsError(f"{history.stopped}; `message-runner stop --lift` ends that")
     if not settings.target.is_local:
         # Here, because the wait for this run's turn may have been long.
+        prepared = order.prepared
         check_reviewed(settings.config, prepared.sources, has_variables=prepared.has_variables)
-    planned, warnings = prepared.plan(history)
+    planned, warnings = order.prepared.plan(history)
     show_warnings(warnings)
-    for each in history.unknown if volume.verbose else ():
-        volume.log(printable(f"looked for: {describe(each, history)}"))
-    only = None
-    if scope.plan_path is not None:
-        only = _reviewed(settings, prepared, planned, scope.plan_path)
+    for each in history.unknown if order.volume.verbose else ():
+        order.volume.log(printable(f"looked for: {describe(each, history)}"))
+    if order.file is not None:
+        refuse_moved(order.file, settings, order.prepared, planned)
     if not (scope.yes or _agreed(settings, planned, scope.test_to)):
         return None
-    with closing(Progress(sys.stderr, is_quiet=volume.quiet)) as progress:
+    with closing(Progress(sys.stderr, is_quiet=order.volume.quiet)) as progress:
         if scope.test_to is not None:
-            report = _carry_out_test(connection, prepared, scope.test_to, progress)
+            report = _carry_out_test(connection, order.prepared, scope.test_to, progress)
             needs = find_needs(planned, looks=not settings.target.is_local)
             return replace(report, needs=needs)
-        return _carry_out(connection, prepared, planned, scope.limit, only, progress)
-
-
-def _reviewed(settings: Settings, prepared: Prepared, planned: Plan, path: Path) -> frozenset[Key]:
-    """What the plan file lets pass; raises `MessagesError` for whatever moved since."""
-    file = read_plan_file(path)
-    moved = find_moved(file, planned, settings.target_name)
-    if moved:
-        raise MessagesError(
-            [
-                prepared.problem(message, fault)
-                if message is not None
-                else Problem(Place(shown(path)), fault.what, fault.hint, "plan")
-                for message, fault in moved
-            ]
-        )
-    return frozenset(file.digests)
+        return _carry_out(connection, order, planned, progress)
 
 
 def _carry_out(
-    connection: Connection,
-    prepared: Prepared,
-    planned: Plan,
-    limit: int | None,
-    only: frozenset[Key] | None,
-    progress: Callable[[int, int], None],
+    connection: Connection, order: Order, planned: Plan, progress: Callable[[int, int], None]
 ) -> RunResult:
     options = RunOptions(
-        messages=prepared.messages,
-        policy=prepared.policy,
-        jobs=connection.pacing.jobs,
-        settle_s=connection.pacing.settle_s,
-        catches_up=not connection.settings.target.is_local,
-        other_messages=prepared.find_others,
-        limit=limit,
-        only=only,
+        messages=order.prepared.messages,
+        policy=order.prepared.policy,
+        jobs=order.pacing.jobs,
+        settle_s=order.pacing.settle_s,
+        catches_up=not order.settings.target.is_local,
+        other_messages=order.prepared.find_others,
+        limit=order.scope.limit,
+        only=frozenset(order.file.digests) if order.file else None,
         planned=planned,
-        check=prepared.permit,
+        check=order.prepared.permit,
     )
     return Run(
         options, connection.manifest, connection.client, connection.pace, progress

@@ -7,9 +7,9 @@ import getpass
 import click
 
 from runner.cli import options
-from runner.cli.connection import new_run
 from runner.cli.manifests import open_shared, read_truth
 from runner.cli.options import Where
+from runner.cli.origin import new_run
 from runner.cli.settings import Settings, load_settings
 from runner.errors import ExitCode
 from runner.manifest.file import open_file
@@ -31,7 +31,7 @@ def stop(reason: str | None, lift: bool, where: Where) -> int:
     if (reason is None) != lift or reason == "":
         raise click.UsageError("say --reason TEXT, or --lift")
     settings = load_settings(where)
-    run = new_run("stop")
+    run = new_run(command="stop")
     run.setdefault("actor", _user())
     told = {"reason": reason} if reason else {}
     _write(settings, run, new_event("lift" if lift else "stop", **told, actor=run["actor"]))

@@ -7,9 +7,9 @@ import sys
 import click
 
 from runner.cli import options
-from runner.cli.connection import new_run
 from runner.cli.manifests import open_shared
 from runner.cli.options import Where
+from runner.cli.origin import new_run
 from runner.cli.settings import load_settings
 from runner.errors import ExitCode
 from runner.manifest.turn import Shared, add_word, read_runs
@@ -42,7 +42,7 @@ def unlock(yes: bool, rewritten: bool, where: Where) -> int:
     for said in runs.values():
         click.echo(printable(said), err=True)
     _ask("End it?", yes=yes)
-    add_word(shared, new_run("unlock"), unlocks=list(runs))
+    add_word(shared, new_run(command="unlock"), unlocks=list(runs))
     click.echo(f"ended: {', '.join(runs)}; what it had begun is unknown until the next send looks")
     return ExitCode.DONE
 
@@ -53,7 +53,7 @@ def _accept(shared: Shared, shown: str, *, yes: bool) -> int:
         yes=yes,
     )
     if shared.ref.accept() is None:
-        add_word(shared, new_run("unlock"))
+        add_word(shared, new_run(command="unlock"))
     click.echo(f"{shown} is taken as it is now")
     return ExitCode.DONE
 

@@ -10,7 +10,7 @@ from typing import TextIO
 import click
 
 from runner.cli import options
-from runner.cli.annotations import annotate, is_github_job
+from runner.cli.annotations import annotate, annotate_in_job
 from runner.cli.options import Volume
 from runner.cli.selection import selection
 from runner.config import load_config
@@ -59,8 +59,8 @@ def validate(
         annotate(checked.problems)
     else:
         _show(checked, colour)
-        if output_format is None and is_github_job():
-            annotate(checked.problems)
+        if output_format is None:
+            annotate_in_job(checked.problems, err=False)
         _sum_up(checked, volume)
     return ExitCode.MESSAGES if checked.errors else ExitCode.DONE
 

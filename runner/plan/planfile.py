@@ -1,61 +1,98 @@
-"""A plan as a file: what was reviewed, held against what would be sent now.
+"""A plan as a file: what somebody may approve, to the letter and to the person.
 
-The file is compared and never executed: what is sent comes from the specs, and is refused where it
-is not what the file holds.
+`send` sends what the file holds, where files and manifest would still send the same: `moved` says
+where they would not.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
+from types import NoneType
+from typing import TypeVar
 
 from runner import clock
-from runner.errors import Fault, SurroundingsError
+from runner.errors import SurroundingsError
 from runner.files import read_bounded
-from runner.model import Delivery, Direct, Filtered, InThread, Message
+from runner.manifest.history import Identity
+from runner.model import Delivery, Direct, Filtered, InThread, Message, Texts
+from runner.plan.needs import find_unfiled
 from runner.plan.plan import Key, Plan, PlannedMessage
+from runner.toloka.digest import digest_of, digest_of_reply
 from runner.wording import shown, why
 
 VERSION = 1
 MAX_BYTES = 256 * 1024 * 1024
-_SHOWN = 5
-_DONE = ("already_sent", "edited", "unknown", "in_doubt", "being_sent", "no_recipients")
+# What a delivery sends, and to whom.
+_CONTENT = (
+    *("topic", "text", "answerable", "recipients_select_type"),
+    *("recipients_ids", "recipients_filter", "thread_id"),
+)
+_Kind = TypeVar("_Kind")
+Entry = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a plan is for, and what made it; None is not known, and no Babel is none used."""
+
+    target: str
+    made_with: str
+    """Our version."""
+    account: str | None = None
+    acts_under: str | None = None
+    commit: str | None = None
+    babel: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanFile:
-    """What a plan file holds: for each key the digest that was reviewed.
+    """What a plan file holds; every digest is computed from the content that stands there."""
 
-    `messages` are the ids and revisions that it knows, with nothing to send too. `babel` is the
-    version that worded its numbers and dates.
-    """
-
-    target: str
-    babel: str
+    path: Path
+    origin: Origin
+    made_at: datetime
+    digest: str
+    """Over all that it would send."""
     digests: Mapping[Key, str]
-    messages: frozenset[tuple[str, int]]
+    words: Mapping[tuple[Identity, str], tuple[Texts, Texts]] = field(repr=False)
+    """Topic and text of each digest."""
+    folders: Mapping[Identity, tuple[str, ...]]
+    """Of every message that it knows, also of those with nothing to send."""
+
+    def worded(self, messages: Iterable[Message]) -> tuple[Message, ...]:
+        """Give messages the very words of the file, where these are the same by their digest."""
+        return tuple(map(self._worded, messages))
+
+    def _worded(self, message: Message) -> Message:
+        words = self.words.get(((message.id, message.revision), message.digest))
+        return replace(message, topic=words[0], text=words[1]) if words else message
 
 
 def plan_document(
-    plan: Plan, *, target: str, manifest: str, quota_notes: Sequence[str]
+    plan: Plan, origin: Origin, *, manifest: str, quota_notes: Sequence[str]
 ) -> dict[str, object]:
     """Build a plan as JSON: each message with its content, each delivery with whom it reaches."""
-    return {
+    document: dict[str, object] = {
         "version": VERSION,
-        "target": target,
+        **asdict(origin),
         "manifest": manifest,
-        "babel": babel_version(),
         "planned_at": clock.written(clock.now()),
         "has_changes": bool(plan.deliveries),
         "limits": list(quota_notes),
-        "messages": [_entry(planned) for planned in plan.messages],
+        "messages": [_entry(planned, plan) for planned in plan.messages],
     }
+    return {"digest": plan_digest(document), **document}
 
 
-def _entry(planned: PlannedMessage) -> dict[str, object]:
+def _entry(planned: PlannedMessage, plan: Plan) -> dict[str, object]:
     message = planned.message
+    opens_at = planned.held.opens_at if planned.held else None
+    unfiled = find_unfiled(planned.messages, plan.history)
     return {
         "message": message.id,
         "revision": message.revision,
@@ -69,7 +106,10 @@ def _entry(planned: PlannedMessage) -> dict[str, object]:
             for status, results in planned.skipped_by_status.items()
         },
         "late_since": clock.written(planned.late_since) if planned.late_since else None,
-        "deliveries": [_delivery(each) for each in planned.deliveries],
+        "not_before": clock.written(opens_at) if opens_at else None,
+        "folders": list(message.folders),
+        "to_file": [attempt.thread_id for attempt, _ in unfiled],
+        "deliveries": [_delivery(each) for each in (*planned.deliveries, *planned.later)],
     }
 
 
@@ -79,6 +119,7 @@ def _delivery(delivery: Delivery) -> dict[str, object]:
     entry["text"] = dict(message.text)
     if message.action == "compose":
         entry["answerable"] = message.answerable
+        entry["recipients_select_type"] = recipients.select_type
     if isinstance(recipients, Direct):
         entry["recipients_ids"] = list(recipients.ids)
     if isinstance(recipients, Filtered):
@@ -88,144 +129,124 @@ def _delivery(delivery: Delivery) -> dict[str, object]:
     return entry
 
 
+def plan_digest(document: Entry) -> str:
+    """Digest all that would be sent: the same plan made anew, at another time, has the same."""
+    total = hashlib.sha256()
+    for part in _parts(document):
+        total.update(json.dumps(part, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+    return "sha256:" + total.hexdigest()
+
+
+def _parts(document: Entry) -> Iterator[object]:
+    yield [document[name] for name in ("version", "target", "account", "acts_under")]
+    for entry in _list(document, "messages"):
+        deliveries = _list(entry, "deliveries")
+        if deliveries or entry["to_file"]:
+            yield [entry[name] for name in ("message", "revision", "folders", "to_file")]
+        for delivery in deliveries:
+            yield {name: delivery[name] for name in _CONTENT if name in delivery}
+
+
 def read_plan_file(path: Path) -> PlanFile:
-    """Read a plan file; raises `SurroundingsError` for one that is not a plan."""
+    """Read a plan file; raises `SurroundingsError` for one that is not a plan, or was edited."""
     try:
         data = json.loads(read_bounded(path, MAX_BYTES))
         if data["version"] != VERSION:
             raise SurroundingsError(f"--plan {shown(path)}: written by another version")
-        return PlanFile(
-            target=_text(data["target"]),
-            babel=_text(data["babel"]),
-            digests=_digests(data["messages"]),
-            messages=frozenset(
-                (_text(each["message"]), int(each["revision"])) for each in data["messages"]
-            ),
-        )
+        file, told = _plan_file(path, data), _at(data, "digest", str)
     except OSError as error:
         raise SurroundingsError(f"--plan {shown(path)}: {why(error, path)}") from error
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise SurroundingsError(
-            f"--plan {shown(path)}: this is not a plan; `message-runner plan --out` writes one"
+            f"--plan {shown(path)}: this is not a plan, or not all of one; "
+            "`message-runner plan --out` writes one"
         ) from error
+    if file.digest != told:
+        raise SurroundingsError(
+            f"--plan {shown(path)}: it was edited: it holds something else than its digest says; "
+            "make the plan again"
+        )
+    return file
 
 
-def _digests(messages: Iterable[Mapping[str, object]]) -> dict[Key, str]:
+def _plan_file(path: Path, data: Entry) -> PlanFile:
+    origin = Origin(
+        target=_at(data, "target", str),
+        made_with=_at(data, "made_with", str),
+        account=_at(data, "account", (str, NoneType)),
+        acts_under=_at(data, "acts_under", (str, NoneType)),
+        commit=_at(data, "commit", (str, NoneType)),
+        babel=_at(data, "babel", (str, NoneType)),
+    )
+    messages = _list(data, "messages")
     digests: dict[Key, str] = {}
-    for message in messages:
-        name, revision = _text(message["message"]), message["revision"]
-        deliveries = message["deliveries"]
-        if not isinstance(revision, int) or not isinstance(deliveries, list):
-            raise TypeError("not a plan")
-        for delivery in deliveries:
-            keys = delivery.get("recipients_ids") or [delivery.get("thread_id")]
-            if not isinstance(keys, list):
-                raise TypeError("not a plan")
-            for key in keys:
-                checked = None if key is None else _text(key)
-                digests[name, revision, checked] = _text(delivery["digest"])
-    return digests
+    words: dict[tuple[Identity, str], tuple[Texts, Texts]] = {}
+    folders: dict[Identity, tuple[str, ...]] = {}
+    for entry in messages:
+        identity = (_at(entry, "message", str), _at(entry, "revision", int))
+        folders[identity] = _texts(entry["folders"])
+        for delivery in _list(entry, "deliveries"):
+            topic, text = _words(delivery["topic"]), _words(delivery["text"])
+            digest = _content_digest(delivery, topic, text)
+            words[identity, digest] = (topic, text)
+            digests.update(((*identity, key), digest) for key in _keys(delivery))
+    return PlanFile(
+        path=path,
+        origin=origin,
+        made_at=clock.read(_at(data, "planned_at", str)),
+        digest=plan_digest(data),
+        digests=digests,
+        words=words,
+        folders=folders,
+    )
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
+def _content_digest(delivery: Entry, topic: Texts, text: Texts) -> str:
+    if "thread_id" in delivery:
+        return digest_of_reply(text)
+    return digest_of(
+        topic=topic,
+        text=text,
+        answerable=_at(delivery, "answerable", bool),
+        select_type=_at(delivery, "recipients_select_type", str),
+        recipients_filter=delivery.get("recipients_filter"),
+    )
+
+
+def _keys(delivery: Entry) -> tuple[str | None, ...]:
+    if "thread_id" in delivery:
+        return (_at(delivery, "thread_id", str),)
+    return _texts(delivery.get("recipients_ids", [])) or (None,)
+
+
+def _at(entry: Entry, name: str, kind: type[_Kind] | tuple[type[_Kind], ...]) -> _Kind:
+    value = entry[name]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise TypeError("not a plan")
     return value
 
 
-def planned_keys(plan: Plan) -> dict[Key, str]:
-    """What would be sent now: the digest by key."""
-    return {
-        (each.message.id, each.message.revision, key): each.message.digest
-        for each in plan.deliveries
-        for key in each.keys
-    }
+def _list(entry: Entry, name: str) -> list[Entry]:
+    values: list[Entry] = _at(entry, name, list)
+    if not all(isinstance(each, dict) for each in values):
+        raise TypeError("not a plan")
+    return values
 
 
-def find_moved(file: PlanFile, plan: Plan, target: str) -> list[tuple[Message | None, Fault]]:
-    """Say what is not as it was when the plan was made.
-
-    What was done meanwhile has not moved: it is skipped. A fault without a message is about the
-    plan file itself.
-    """
-    if file.target != target:
-        what = f"the plan is for {file.target}, and this is {target}"
-        return [(None, Fault((), what, "make a plan for this target"))]
-    moved = [*_find_new(file, plan), *_find_gone(file, plan)]
-    if moved and file.babel != babel_version():
-        what = f"the plan was made with Babel {file.babel}, and this is {babel_version()}"
-        hint = "numbers and dates may be worded anew: make the plan again"
-        return [(None, Fault((), what, hint)), *moved]
-    return moved
+def _texts(values: object) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+        raise TypeError("not a plan")
+    return tuple(values)
 
 
-def babel_version() -> str:
-    """The version of Babel here, without loading it."""
-    # Here, because every plan would wait for it, and few are written.
-    from importlib.metadata import version
-
-    return version("babel")
-
-
-def _find_new(file: PlanFile, plan: Plan) -> list[tuple[Message | None, Fault]]:
-    moved: list[tuple[Message | None, Fault]] = []
-    hint = "have the new plan reviewed"
-    for planned in plan.messages:
-        message = planned.message
-        new, changed = _compared(file, planned)
-        if changed:
-            what = f"{message.id} has changed since the plan was made{_to(changed)}"
-            moved.append((message, Fault(("text",), what, hint)))
-        # A reply waits for threads and answers; if they have come since, it goes on waiting.
-        waited = message.action == "reply" and (message.id, message.revision) in file.messages
-        if new and not waited:
-            what = f"{message.id} is not in the plan{_to(new)}"
-            moved.append((message, Fault((), what, hint)))
-    return moved
-
-
-def _compared(file: PlanFile, planned: PlannedMessage) -> tuple[list[str | None], list[str | None]]:
-    """The keys that the plan file does not hold, and those that it holds with another digest."""
-    new, changed = [], []
-    for delivery in planned.deliveries:
-        for key in delivery.keys:
-            digest = file.digests.get((delivery.message.id, delivery.message.revision, key))
-            if digest is None:
-                new.append(key)
-            elif digest != delivery.message.digest:
-                changed.append(key)
-    return new, changed
-
-
-def _find_gone(file: PlanFile, plan: Plan) -> list[tuple[Message | None, Fault]]:
-    """What the plan holds, and is neither to be sent now nor skipped."""
-    now = planned_keys(plan)
-    done = {
-        (result.message, result.revision, key)
-        for result in plan.skipped
-        if result.status in _DONE
-        for key in result.recipients_ids
-        or (result.thread_id if result.action == "reply" else None,)
-    }
-    gone = [key for key in file.digests if key not in now and key not in done]
-    names = list(dict.fromkeys(name for name, _, _ in gone))
-    return [
-        (
-            None,
-            Fault(
-                (),
-                f"the plan holds {name}{_to([key for other, _, key in gone if other == name])}, "
-                "and it would not be sent now",
-                "make a new plan",
-            ),
-        )
-        for name in names
-    ]
-
-
-def _to(keys: Sequence[str | None]) -> str:
-    named = [key for key in keys if key is not None]
-    if not named:
-        return ""
-    more = f" and {len(named) - _SHOWN:,} more" if len(named) > _SHOWN else ""
-    return f" (to {', '.join(named[:_SHOWN])}{more})"
+def _words(values: object) -> Texts:
+    if not isinstance(values, dict) or not all(isinstance(each, str) for each in values.values()):
+        raise TypeError("not a plan")
+    return values

@@ -77,6 +77,16 @@ class Renderer(AbstractContextManager["Renderer"]):
         if self._templates is not None:
             self._templates.close()
 
+    @property
+    def babel(self) -> str | None:
+        """The version of Babel, where it words something."""
+        if self._templates is None or not self._templates.worded:
+            return None
+        # Here, because every run would wait for it, and few need it.
+        from importlib.metadata import version
+
+        return version("babel")
+
     def expect(self, spec: MessageSpec) -> None:
         """Get ready for a spec that will be rendered; it need not be."""
         if MARKER.search(spec.file.source):

@@ -123,7 +123,7 @@ class Templates(AbstractContextManager["Templates"]):
         self._shared = _encoded(dict(shared)).encode() + b"\n"
         self._languages: set[str] = set()
         # Those whose words for numbers and dates the child process has read.
-        self._read: frozenset[str] = frozenset()
+        self.worded: frozenset[str] = frozenset()
         self._child: Child | None = None
         self._kept_bytes = 0
         self._stopped = 0
@@ -143,16 +143,16 @@ class Templates(AbstractContextManager["Templates"]):
         self._languages.update(languages)
         if any(map(_FOR_PEOPLE.search, texts)):
             # Which languages' words are wanted is known once all messages are.
-            self._read = frozenset(self._languages)
+            self.worded = frozenset(self._languages)
             self.close()
-        elif not self._read:
+        elif not self.worded:
             self.start()
 
     def start(self) -> None:
         """Start the child process: it gets ready while something else is done."""
         if self._child is None:
-            self._read = frozenset(self._languages) if self._read else self._read
-            self._child = Child(self._shared, sorted(self._read))
+            self.worded = frozenset(self._languages) if self.worded else self.worded
+            self._child = Child(self._shared, sorted(self.worded))
 
     def render(
         self,
@@ -210,7 +210,7 @@ class Templates(AbstractContextManager["Templates"]):
                 # It may not open a file any more: another one reads the words before it begins.
                 self.close()
                 self._languages.add(needs.language)
-                self._read = frozenset(self._languages)
+                self.worded = frozenset(self._languages)
                 yield from self._exchange(sources, values, rows[number:])
                 return
             yield rendered

@@ -24,14 +24,19 @@ def summary_markdown(
     target: str,
     quota_notes: Sequence[str],
     warnings: Sequence[Problem] = (),
+    digest: str | None = None,
 ) -> str:
-    """Write the plan: a table, then each message folded; cut where GitHub would take no more."""
+    """Write the plan: a table, then each message folded; cut where GitHub would take no more.
+
+    `digest` is that of the plan file, where one is written.
+    """
     head = [
         "## Messages to Tolokers",
         "",
         f"{markdown(summary_line(results, dry_run=True))}. Target: {markdown(target)}.",
         "",
     ]
+    head += [f"The plan is `{digest}`.", ""] if digest else []
     head += [f"> ⚠️ {markdown(said)}" for said in quota_notes]
     head += [f"> ⚠️ {markdown(str(problem))}" for problem in warnings[:20]]
     if quota_notes or warnings:

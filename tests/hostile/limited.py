@@ -27,7 +27,7 @@ if sys.platform != "win32":
 MAX_SECONDS = 2.0
 MAX_MIB = 200.0
 _GIVE_UP_S = 60.0
-_SAMPLE_S = 0.01
+_SAMPLE_S = 0.03
 _PIECE_S = 0.1
 # By so much the address space of a test's process may grow: threads reserve 64 MiB each.
 _GROWTH_BYTES = 768 * 1024**2

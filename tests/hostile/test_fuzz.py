@@ -25,7 +25,8 @@ from runner.manifest.file import read_history
 from runner.manifest.lines import line_of, outcome_event
 from runner.masking import Mask
 from runner.model import Busy, NotConnected, Outcome, Rejected, Sent, Thread, Unknown
-from runner.plan.planfile import read_plan_file
+from runner.plan.plan import Plan
+from runner.plan.planfile import Origin, plan_document, read_plan_file
 from runner.render.messages import Renderer
 from runner.render.sandbox import Refusal, Sandbox
 from runner.render.templates import Refused, Source, Templates
@@ -279,17 +280,23 @@ def test_any_bytes_are_a_history_or_a_refusal_and_stay_as_they_are(
             assert all(isinstance(toloker, str) for toloker in attempt.recipients_ids)
 
 
-@FUZZ
-@given(
-    data=_json, raw=nearly(['{"version": 1, "target": "local", "messages": [{"message": "m"}]}'])
+PLAN = plan_document(
+    Plan(messages=()),
+    Origin(target="local", made_with="1.0"),
+    manifest="results/local.jsonl",
+    quota_notes=(),
 )
+
+
+@FUZZ
+@given(data=_json, raw=nearly([json.dumps(PLAN)]))
 def test_any_bytes_are_a_plan_or_a_refusal(folder: Path, data: object, raw: bytes) -> None:
     path = folder / "plan.json"
-    for written in (raw, json.dumps({"version": 1, "target": "x", "messages": data}).encode()):
+    for written in (raw, json.dumps({**PLAN, "messages": data}).encode()):
         path.write_bytes(written)
         said = ""
         try:
-            target = read_plan_file(path).target
+            target = read_plan_file(path).origin.target
         except SurroundingsError as error:
             target, said = None, str(error)
         assert isinstance(target, str) != said.startswith("--plan plan.json: "), said

@@ -230,7 +230,7 @@ MANY: dict[str, Callable[[], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", all_but(["bad ids", "unknown keys"], MANY))
+@pytest.mark.parametrize("name", all_but(["bad ids", "unknown keys", "unknown rules"], MANY))
 def test_of_very_many_mistakes_as_many_are_told_as_anybody_reads(
     project: Project, name: str
 ) -> None:
@@ -277,7 +277,7 @@ def test_no_text_is_slow_to_look_at(project: Project, piece: str) -> None:
     check_cheap(cost)
 
 
-@pytest.mark.parametrize("piece", one_in(3, ["![](", "7", "1;", "123- ", "a?b"]))
+@pytest.mark.parametrize("piece", one_in(5, ["![](", "7", "1;", "123- ", "a?b"]))
 def test_many_languages_are_not_slow_to_look_at(project: Project, piece: str) -> None:
     texts = [f'  {each}: "{piece * (990_000 // len(piece))}"\n' for each in LANGUAGES]
     topics = [f"  {each}: Hi {each}\n" for each in LANGUAGES]

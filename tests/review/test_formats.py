@@ -7,12 +7,14 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from support import COMMAND, THANKS, TIMEOUT_S, Project, direct
+
+from runner import __version__
+from runner.plan.planfile import plan_digest
 
 WARNS = direct("a", text="This is <b>important</b>.")
 FAILS = THANKS + "drafft: true\n"
@@ -224,15 +226,23 @@ def test_a_plan_as_json_holds_what_would_be_sent(project: Project) -> None:
     assert shown.code == 0
     document = json.loads(shown.out)
     assert document.pop("planned_at").endswith("Z")
-    assert document.pop("babel") == version("babel")
+    assert document.pop("digest") == plan_digest(document)
     digests = [
         delivery.pop("digest") for each in document["messages"] for delivery in each["deliveries"]
     ]
     assert all(re.fullmatch("sha256:[0-9a-f]{64}", digest) for digest in digests)
-    nothing = {"late_since": None, "action": "compose"}
+    empty: dict[str, object] = {
+        "late_since": None,
+        "not_before": None,
+        "folders": [],
+        "to_file": [],
+    }
+    nothing: dict[str, object] = {"action": "compose", **empty}
     assert document == {
         "version": 1,
         "target": "local",
+        "made_with": __version__,
+        **dict.fromkeys(("account", "acts_under", "commit", "babel")),
         "manifest": "results/local.jsonl",
         "has_changes": True,
         "limits": [],
@@ -251,6 +261,7 @@ def test_a_plan_as_json_holds_what_would_be_sent(project: Project) -> None:
                         "topic": {"EN": "Thank you!"},
                         "text": {"EN": "Hi\n"},
                         "answerable": False,
+                        "recipients_select_type": "DIRECT",
                         "recipients_ids": ["b", "a"],
                     }
                 ],
@@ -269,6 +280,7 @@ def test_a_plan_as_json_holds_what_would_be_sent(project: Project) -> None:
                         "topic": {"EN": "Hi"},
                         "text": {"EN": "News"},
                         "answerable": True,
+                        "recipients_select_type": "FILTER",
                         "recipients_filter": {"and": [condition]},
                     }
                 ],

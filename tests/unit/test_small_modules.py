@@ -152,9 +152,8 @@ def delivery(*, to_all: bool) -> Delivery:
     return Delivery(message=message, recipients=recipients)
 
 
-def history(
-    count: int, outcome: Settled | None = None, hours: float = 1, *, to_all: bool = False
-) -> History:
+def history(count: int, *outcomes: Settled, hours: float = 1, to_all: bool = False) -> History:
+    """So many attempts whose outcome nobody knows, and one with each outcome."""
     one = Attempt(
         delivery="d",
         message="m",
@@ -164,9 +163,11 @@ def history(
         recipients_ids=(),
         digest="",
         at=NOW - timedelta(hours=hours),
-        outcome=outcome,
     )
-    return history_of(*(replace(one, delivery=f"d{number}") for number in range(count)))
+    all_of = [None] * count + list(outcomes)
+    return history_of(
+        *(replace(one, delivery=f"d{number}", outcome=each) for number, each in enumerate(all_of))
+    )
 
 
 def test_one_message_to_all_goes_out_a_day() -> None:
@@ -185,15 +186,13 @@ def test_one_message_to_all_goes_out_a_day() -> None:
 
 def test_what_was_tried_today_counts_unless_nothing_was_sent() -> None:
     direct = delivery(to_all=False)
-    full = history(DAILY_REQUESTS - 1)
+    nothing_sent = (NotFound(), Rejected(status=400, code=None, detail=""))
+    full = history(DAILY_REQUESTS - 1, *nothing_sent)
     one = fit([direct, direct], full, NOW)
     assert (len(one.today), len(one.later)) == (1, 1)
     assert one.quota_notes == (
         "Toloka's daily limit is 100,000 requests: 99,999 in the last 24 hours and 2 planned leave 1 for later",
     )
-    for outcome in (NotFound(), Rejected(status=400, code=None, detail="")):
-        found = fit([direct, direct], history(DAILY_REQUESTS, outcome), NOW)
-        assert (len(found.today), found.later, found.quota_notes) == (2, (), ())
 
 
 # --- what is printed ------------------------------------------------------------------------------
