@@ -297,10 +297,10 @@ def test_what_needs_no_message_is_done_by_the_schedule(remote: Remote, on: Syste
 
     assert first is not None
     assert reached(remote.emulator) == ["ada"]
-    assert [line["recipients_ids"] for line in remote.events("left_out")] == [["bob"]]
+    assert [line["recipients_ids"] for line in remote.events("suppressed")] == [["bob"]]
     control(remote.emulator, "faults", {"faults": []})
     done(on("schedule"))
-    assert [thread["folders"] for thread in threads(remote.emulator)] == [["IMPORTANT"]]
+    assert "IMPORTANT" in threads(remote.emulator)[0]["folders"]
     later = on("schedule")
     assert later.plan().code == 0
     tip = remote.results
