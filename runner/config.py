@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 from runner import masking, paths
 from runner.errors import MessagesError, SurroundingsError
+from runner.files import read_secret
 from runner.spec.schema import find_config_faults
 from runner.spec.yamlfile import YamlFile, read_yaml
 from runner.wording import shown
@@ -52,15 +52,6 @@ class Target:
     account_id: str | None = None
     is_named: bool = True
     """Whether somebody said where to send, as a CI job must."""
-
-    @property
-    def is_local(self) -> bool:
-        return self.url is None
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether it runs on this machine, whoever started it."""
-        return self.url is None or is_loopback(urlsplit(self.url).hostname or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,15 +282,12 @@ def load_token(
 
 def _read_token(path: Path, name: str, warn: Callable[[str], object]) -> masking.Secret:
     try:
-        with path.open("rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            text = masking.Secret(stream.read(_MAX_TOKEN_FILE + 1).decode())
+        text, is_shared = read_secret(path, _MAX_TOKEN_FILE + 1)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8 text"
         failure = SurroundingsError(f"{name}: the file cannot be read ({why})")
     else:
-        is_shared = stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH)
-        if os.name == "posix" and is_shared:
+        if is_shared:
             warn(f"{name}: others on this machine can read that file; `chmod 600` keeps it yours")
         return text
     # Raised here, it does not carry what the file holds.
@@ -336,7 +324,7 @@ def _variables_in(path: Path) -> Mapping[str, object]:
     data = {} if file.data is None else file.data
     if not isinstance(data, dict):
         raise SurroundingsError(f"--var-file: {file.place()}: expected lines like name: value")
-    if [*data] == ["variables"] and isinstance(data["variables"], dict):
+    if isinstance(data.get("variables"), dict):
         raise SurroundingsError(
             f"--var-file: {file.place(('variables',), at_key=True)}: write the names at the left "
             "margin, without `variables:` around them"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from runner.errors import SurroundingsError
+from runner.masking import Secret
 from runner.wording import shown, why
 
 MANIFEST_START = b'{"event":"manifest"'
@@ -45,6 +46,17 @@ def read_bounded(path: Path, most: int) -> bytes:
     if len(raw) > most:  # It has grown meanwhile.
         raise TooLargeError(errno.EFBIG, "the file is too large")
     return raw
+
+
+def read_secret(path: Path, most: int) -> tuple[Secret, bool]:
+    """Read a text of so many bytes at most, out of a pipe too; tells also if others may read it.
+
+    Raises `OSError`, and `ValueError` for what is not UTF-8.
+    """
+    with path.open("rb") as stream:
+        mode = os.fstat(stream.fileno()).st_mode
+        is_shared = stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH) != 0
+        return Secret(stream.read(most).decode()), is_shared and os.name == "posix"
 
 
 def write_whole(path: Path, chunks: Iterable[bytes]) -> None:

@@ -144,10 +144,6 @@ class Repository:
         """The id of a folder in a commit; None where there is none."""
         return self._find(f"{commit}:{path}")
 
-    def set_ref(self, ref: str, commit: str | None) -> None:
-        """Let a ref lead to a commit, or take it away."""
-        self._call("update-ref", "--no-deref", *((ref, commit) if commit else ("-d", ref)))
-
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether a commit, which may be missing here, is another one or before it."""
         return self.run("merge-base", "--is-ancestor", older, newer).code == 0
@@ -174,8 +170,7 @@ class Repository:
                         raise SurroundingsError(
                             f"git has no blob {head.split(' ')[0]} of at most {most:,} bytes"
                         )
-                    yield process.stdout.read(size)
-                    process.stdout.read(1)
+                    yield process.stdout.read(size + 1)[:-1]
             finally:
                 _end(process)
                 process.communicate()
@@ -267,6 +262,7 @@ class Repository:
             return subprocess.Popen(  # noqa: S603  (no shell, and no word of anybody's is an option)
                 ["git", *_OPTIONS, *args],  # noqa: S607  (the git that its user has)
                 cwd=self.folder,
+                bufsize=1024 * 1024,
                 env=self._environ | dict(environ or {}),
                 stdin=stdin,
                 stdout=subprocess.PIPE,

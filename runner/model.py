@@ -175,17 +175,16 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """Toloka sent nothing and will not: a 4xx. `fields` maps its field paths to its words."""
+    """Toloka sent nothing and will not: a 4xx. `fields` maps its field paths to its words.
+
+    `is_foreign` where the answer is a gateway's, and not Toloka's.
+    """
 
     status: int | None
     code: str | None
     detail: str
     fields: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def is_about_credentials(self) -> bool:
-        """Whether every other call would be refused alike."""
-        return self.status in (401, 403)
+    is_foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +202,18 @@ class Busy:
     retry_after_s: float | None
     detail: str
 
+    @property
+    def is_for_long(self) -> bool:
+        """Whether it is an hour's or a day's limit that was reached."""
+        return self.interval in ("HOUR", "DAY")
+
 
 @dataclass(frozen=True, slots=True)
 class NotConnected:
-    """The request never left this machine."""
+    """The request never left this machine; `lasts` where waiting cannot help."""
 
     detail: str
+    lasts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

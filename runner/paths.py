@@ -22,22 +22,21 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])\.", re.IGNORECASE)
 
 
 def find_project(start: Path) -> Path | None:
-    """Find the nearest folder, from `start` upwards, with a `runner.yaml` or a `messages/`."""
+    """Find the nearest folder, from `start` upwards, with a `runner.yaml` or a `messages/`.
+
+    Refuses a file that somebody takes for the configuration.
+    """
     for folder in (start, *start.parents):
-        _check_config_name(folder)
+        for name in sorted(_names(folder)):
+            # With it a policy would be ignored.
+            if name != CONFIG_NAME and name.casefold() in _LIKE_CONFIG:
+                where = shown(folder / name)
+                raise SurroundingsError(f"{where} is not read: call it {CONFIG_NAME}, or otherwise")
         config = folder / CONFIG_NAME
         # A link that leads nowhere counts too: whoever broke it must not switch the policy off.
         if config.is_file() or config.is_symlink() or (folder / MESSAGES_NAME).is_dir():
             return folder
     return None
-
-
-def _check_config_name(folder: Path) -> None:
-    """Refuse a file that somebody takes for the configuration: with it a policy would be ignored."""
-    for name in sorted(_names(folder)):
-        if name != CONFIG_NAME and name.casefold() in _LIKE_CONFIG:
-            where = shown(folder / name)
-            raise SurroundingsError(f"{where} is not read: call it {CONFIG_NAME}, or otherwise")
 
 
 def find_specs(

@@ -7,17 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
 from runner import clock, paths
 from runner.config import Config, load_variables
-from runner.errors import Fault, MessagesError, Place, Pointer, Problem, SurroundingsError
+from runner.errors import (
+    Fault,
+    MessagesError,
+    Place,
+    Pointer,
+    Problem,
+    Severity,
+    SurroundingsError,
+)
 from runner.manifest.history import History
 from runner.model import InThread, Message, Rejected
 from runner.plan.build import build_plan
-from runner.plan.objections import find_missed, find_objections, find_renamed
+from runner.plan.objections import find_missed, find_objections, find_renamed, find_same_words
 from runner.plan.plan import Plan, Policy
 from runner.render.lint import Level, find_lint
 from runner.render.messages import Renderer
@@ -26,7 +34,7 @@ from runner.render.variables import unused_names
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.idlist import load_ids
 from runner.spec.specs import MessageSpec, find_ids, load_specs
-from runner.wording import nearest, plural, shown
+from runner.wording import nearest, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +50,7 @@ class Selection:
     strict: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Checked:
     """What the selected files hold, and everything that is wrong with them.
 
@@ -50,6 +58,8 @@ class Checked:
     of house rules, by message id.
     """
 
+    selection: Selection
+    config: Config
     files: tuple[str, ...]
     specs: tuple[MessageSpec, ...]
     messages: tuple[Message, ...]
@@ -57,8 +67,8 @@ class Checked:
     warnings: tuple[Problem, ...]
     lint: Mapping[str, tuple[Problem, ...]]
     policy: Policy
-    left_out: tuple[str, ...]
-    """What is told of rows that `when` leaves out."""
+    notes: tuple[str, ...]
+    """What is told of rows that make no message."""
     babel: str | None
     """The version of Babel, where it words something."""
 
@@ -79,89 +89,42 @@ class Checked:
     def errors(self) -> list[Problem]:
         return [problem for problem in self.problems if problem.severity == "error"]
 
+    @cached_property
+    def _all_ids(self) -> frozenset[str]:
+        """The ids of all files below the messages root."""
+        root = self.config.messages_root
+        return find_ids(root) if root is not None else frozenset()
 
-def check(selection: Selection, config: Config) -> Checked:
-    """Find, load, check and render specs, and hold them against the house rules.
+    def is_gone(self, message_id: str) -> bool:
+        """Whether no file has an id of the manifest any more."""
+        is_here = any(spec.id == message_id for spec in self.specs)
+        return not is_here and message_id not in self._all_ids
 
-    Raises `SurroundingsError` when nothing is found.
-    """
-    below, above, assigned = load_variables(config, selection.var_files, selection.assignments)
-    policy = load_policy(config)
-    warnings: list[Problem] = []
-    files = _find_files(selection, config, warnings.append)
-    levels = cast("Mapping[str, Level]", config.section("lint"))
-    messages: list[Message] = []
-    lint: dict[str, tuple[Problem, ...]] = {}
-    with Renderer(config.messages_root, below=below, above=above, assigned=assigned) as renderer:
-        others = _find_unselected(files, config) if selection.paths else []
-        specs, problems = load_specs(files, config.messages_root, renderer.expect, others=others)
-        faults = list(problems)
-        if not problems:
-            warnings += _find_unused(assigned, specs, selection, config)
-        for spec in specs:
-            try:
-                rendered = renderer.render(spec)
-            except MessagesError as error:
-                faults.extend(error.problems)
-                continue
-            messages.extend(rendered)
-            lint[spec.id] = tuple(find_lint(spec, rendered, levels, strict=selection.strict))
-    return Checked(
-        files=tuple(map(shown, files)),
-        specs=specs,
-        messages=tuple(messages),
-        faults=tuple(faults),
-        warnings=tuple(
-            replace(each, severity="error") if selection.strict else each for each in warnings
-        ),
-        lint=lint,
-        policy=policy,
-        left_out=tuple(
-            f"{name}: `when` leaves out {plural(count, 'row')}"
-            for name, count in renderer.left_out.items()
-            if count
-        ),
-        babel=renderer.babel,
-    )
+    def find_others(self) -> tuple[Message, ...]:
+        """The messages below the messages root that were not selected, as far as they are valid."""
+        root = self.config.messages_root
+        if not self.selection.paths or root is None or not root.is_dir():
+            return ()
+        known = {spec.id for spec in self.specs}
+        every = check(replace(self.selection, paths=(root,)), self.config)
+        return tuple(message for message in every.messages if message.id not in known)
 
+    @property
+    def has_variables(self) -> bool:
+        """Whether the command line gave any."""
+        return bool(self.selection.assignments or self.selection.var_files)
 
-def _find_unused(
-    assigned: Mapping[str, str],
-    specs: Sequence[MessageSpec],
-    selection: Selection,
-    config: Config,
-) -> Iterator[Problem]:
-    """Complain of a `--var` that no message uses: an error unless only some messages are here."""
-    root = config.messages_root / PARTIALS_NAME if config.messages_root else None
-    for name, known in unused_names(assigned, specs, partial_texts(root) if assigned else ()):
-        guess = nearest(name, known)
-        hint = f"did you mean {guess}?" if guess else "remove it"
-        what = f"no message uses --var {name}"
-        if not selection.paths:
-            raise SurroundingsError(f"{what}: {hint}")
-        for spec in specs[:1]:
-            yield Problem(Place(spec.source), what, hint, severity="warning")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """Valid messages, in the order of the files, and the rules by which they are planned."""
-
-    specs: tuple[MessageSpec, ...]
-    messages: tuple[Message, ...]
-    warnings: tuple[Problem, ...]
-    lint: Mapping[str, tuple[Problem, ...]]
-    left_out: tuple[str, ...]
-    babel: str | None
-    policy: Policy
-    is_gone: Callable[[str], bool]
-    """Tells, for an id of the manifest, whether no file has it any more."""
-    sources: tuple[Path, ...]
-    """Every file that they came from, and those that templates can include."""
-    has_variables: bool
-    """Whether the command line gave any."""
-    find_others: Callable[[], tuple[Message, ...]]
-    """Gives the messages under the messages root that were not selected, as far as they are valid."""
+    def sources(self) -> Iterator[Path]:
+        """Every file that the messages came from, and those that templates can include."""
+        yield from map(Path, self.files)
+        if self.config.file is not None:
+            yield Path(self.config.file.path)
+        for spec in self.specs:
+            yield from filter(None, (spec.for_each, spec.recipients_file))
+        for name in _suppress_lists(self.config):
+            yield self.config.project / name
+        if self.config.messages_root is not None:
+            yield from partial_files(self.config.messages_root / PARTIALS_NAME)
 
     def plan(self, history: History) -> tuple[Plan, list[Problem]]:
         """Plan, and give the warnings beside; raises `MessagesError` with what does not pass."""
@@ -173,10 +136,12 @@ class Prepared:
 
         Gives the warnings. House rules stop only what would still be sent.
         """
-        may_repeat = {spec.id for spec in self.specs if "same-words" in spec.lint}
-        objections = find_objections(plan, self.policy, self.is_gone, may_repeat)
+        objections = find_objections(plan, self.policy, self.is_gone)
         problems = [self.problem(message, fault) for message, fault in objections]
-        to_warn_of = find_missed(plan) + ([] if problems else find_renamed(plan, self.is_gone))
+        problems += self._same_words(plan)
+        to_warn_of = find_missed(plan)
+        if not problems and plan.history.topics:
+            to_warn_of += find_renamed(plan, self.is_gone)
         warnings = [self.problem(message, fault) for message, fault in to_warn_of]
         problems += [replace(each, severity="warning") for each in warnings]
         problems += self.warnings
@@ -186,6 +151,18 @@ class Prepared:
         if any(problem.severity == "error" for problem in problems):
             raise MessagesError(problems)
         return problems
+
+    def _same_words(self, plan: Plan) -> list[Problem]:
+        level = level_of("same-words", self.config, strict=self.selection.strict)
+        if level is None:
+            return []
+        may_repeat = {spec.id for spec in self.specs if "same-words" in spec.lint}
+        found = [
+            self.problem(message, fault)
+            for message, fault in find_same_words(plan, self.is_gone)
+            if message.id not in may_repeat
+        ]
+        return [replace(each, rule="same-words", severity=level) for each in found]
 
     def problem(self, message: Message, fault: Fault) -> Problem:
         """Give a message's fault its address in the spec."""
@@ -208,7 +185,81 @@ class Prepared:
         ]
 
 
-def prepare(selection: Selection, config: Config) -> Prepared:
+def check(selection: Selection, config: Config) -> Checked:
+    """Find, load, check and render specs, and hold them against the house rules.
+
+    Raises `SurroundingsError` when nothing is found.
+    """
+    below, above, assigned = load_variables(config, selection.var_files, selection.assignments)
+    warnings: list[Problem] = []
+    policy = load_policy(config, warnings.append)
+    files = _find_files(selection, config, warnings.append)
+    levels = cast("Mapping[str, Level]", config.section("lint"))
+    messages: list[Message] = []
+    lint: dict[str, tuple[Problem, ...]] = {}
+    with Renderer(
+        config.messages_root,
+        below=below,
+        above=above,
+        assigned=assigned,
+        odd_ids=level_of("odd-id", config),
+    ) as renderer:
+        others = _find_unselected(files, config) if selection.paths else []
+        specs, problems = load_specs(files, config.messages_root, renderer.expect, others=others)
+        faults = list(problems)
+        if assigned and not problems:
+            warnings += _find_unused(assigned, specs, selection, config)
+        for spec in specs:
+            try:
+                rendered = renderer.render(spec)
+            except MessagesError as error:
+                faults.extend(error.problems)
+                continue
+            messages.extend(rendered)
+            lint[spec.id] = tuple(find_lint(spec, rendered, levels, strict=selection.strict))
+    warnings += renderer.warnings
+    return Checked(
+        selection=selection,
+        config=config,
+        files=tuple(map(shown, files)),
+        specs=specs,
+        messages=tuple(messages),
+        faults=tuple(faults),
+        warnings=tuple(
+            replace(each, severity="error") if selection.strict else each for each in warnings
+        ),
+        lint=lint,
+        policy=policy,
+        notes=tuple(renderer.notes),
+        babel=renderer.babel,
+    )
+
+
+def level_of(rule: str, config: Config, *, strict: bool = False) -> Severity | None:
+    """How bad the breach of a rule is that is an error unless the configuration says else."""
+    level = cast("Level", config.section("lint").get(rule, "error"))
+    return None if level == "off" else "error" if strict else level
+
+
+def _find_unused(
+    assigned: Mapping[str, str],
+    specs: Sequence[MessageSpec],
+    selection: Selection,
+    config: Config,
+) -> Iterator[Problem]:
+    """Complain of a `--var` that no message uses: an error unless only some messages are here."""
+    root = config.messages_root / PARTIALS_NAME if config.messages_root else None
+    for name, known in unused_names(assigned, specs, partial_texts(root)):
+        guess = nearest(name, known)
+        hint = f"did you mean {guess}?" if guess else "remove it"
+        what = f"no message uses --var {name}"
+        if not selection.paths:
+            raise SurroundingsError(f"{what}: {hint}")
+        for spec in specs[:1]:
+            yield Problem(Place(spec.source), what, hint, severity="warning")
+
+
+def prepare(selection: Selection, config: Config) -> Checked:
     """Make messages ready for planning; raises `MessagesError` with every problem of them all.
 
     What house rules say is left for the plan: a message that was sent long ago may break them.
@@ -216,56 +267,22 @@ def prepare(selection: Selection, config: Config) -> Prepared:
     checked = check(selection, config)
     if checked.faults:
         raise MessagesError(sorted(set(checked.faults)))
-    return Prepared(
-        specs=checked.specs,
-        messages=checked.messages,
-        warnings=checked.warnings,
-        lint=checked.lint,
-        left_out=checked.left_out,
-        babel=checked.babel,
-        policy=checked.policy,
-        is_gone=_gone_ids(checked.specs, config.messages_root),
-        sources=tuple(_sources(checked, config)),
-        has_variables=bool(selection.assignments or selection.var_files),
-        find_others=partial(_find_others, selection, config, checked.specs),
-    )
+    return checked
 
 
-def _sources(checked: Checked, config: Config) -> Iterator[Path]:
-    yield from map(Path, checked.files)
-    if config.file is not None:
-        yield Path(config.file.path)
-    for spec in checked.specs:
-        yield from filter(None, (spec.for_each, spec.recipients_file))
-    for name in _suppress_lists(config):
-        yield config.project / name
-    if config.messages_root is not None:
-        yield from partial_files(config.messages_root / PARTIALS_NAME)
-
-
-def _find_others(
-    selection: Selection, config: Config, selected: Iterable[MessageSpec]
-) -> tuple[Message, ...]:
-    root = config.messages_root
-    if not selection.paths or root is None or not root.is_dir():
-        return ()
-    known = {spec.id for spec in selected}
-    checked = check(replace(selection, paths=(root,)), config)
-    return tuple(message for message in checked.messages if message.id not in known)
-
-
-def load_policy(config: Config) -> Policy:
+def load_policy(config: Config, warn: Callable[[Problem], object]) -> Policy:
     """Load the policy and the suppression list; raises `SurroundingsError`."""
     policy = config.section("policy")
     is_one = isinstance(config.data.get("suppress"), str)
     suppressed: list[str] = []
     for index, name in enumerate(_suppress_lists(config)):
         pointer: Pointer = ("suppress",) if is_one else ("suppress", index)
-        suppressed += _load_suppressed(config, name, pointer)
+        suppressed += _load_suppressed(config, name, pointer, warn)
     return Policy(
         allow_all=policy.get("allow_all", True) is True,
         max_recipients=cast("int | None", policy.get("max_recipients")),
         suppressed=frozenset(map(str.casefold, suppressed)),
+        reviewed=cast("str | None", policy.get("reviewed")),
     )
 
 
@@ -274,33 +291,18 @@ def _suppress_lists(config: Config) -> list[str]:
     return [given] if isinstance(given, str) else cast("list[str]", given)
 
 
-def _load_suppressed(config: Config, name: str, pointer: Pointer) -> tuple[str, ...]:
+def _load_suppressed(
+    config: Config, name: str, pointer: Pointer, warn: Callable[[Problem], object]
+) -> tuple[str, ...]:
     column = str(config.data.get("suppress_column", DEFAULT_COLUMN))
     try:
         path = paths.find_data_file(name, config.project / paths.CONFIG_NAME, config.project)
-        return load_ids(path, column)
+        return load_ids(path, column, odd=level_of("odd-id", config), warn=warn)
     except MessagesError as error:
         raise SurroundingsError(str(error)) from error
     except ValueError as error:
         where = config.file.place(pointer) if config.file else paths.CONFIG_NAME
         raise SurroundingsError(f"{where}: error: `suppress`: {error}") from error
-
-
-def _gone_ids(specs: Iterable[MessageSpec], root: Path | None) -> Callable[[str], bool]:
-    """Look for the ids of all files, not only the selected ones, once one of them is asked for."""
-    known: set[str] = {spec.id for spec in specs}
-    has_looked = False
-
-    def is_gone(message_id: str) -> bool:
-        nonlocal has_looked
-        if message_id in known:
-            return False
-        if not has_looked and root is not None:
-            has_looked = True
-            known.update(find_ids(root))
-        return message_id not in known
-
-    return is_gone
 
 
 def _find_unselected(files: Iterable[Path], config: Config) -> list[Path]:

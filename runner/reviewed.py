@@ -21,23 +21,22 @@ _RULE = "reviewed"
 _PLAIN_FILES = ("100644", "100755")
 
 
-def check_reviewed(config: Config, sources: Iterable[Path], *, has_variables: bool) -> None:
-    """Hold the files that messages come from against the branch, where the policy names one.
+def check_reviewed(
+    branch: str, config: Config, sources: Iterable[Path], *, has_variables: bool
+) -> None:
+    """Hold the files that messages come from against the branch that the policy names.
 
     Raises `MessagesError` for those that differ there or are not there, and for variables of the
     command line; `SurroundingsError` and `LaterError` where the branch cannot be had.
     """
-    branch = config.section("policy").get("reviewed")
-    if branch is None or config.file is None:
-        return
-    if has_variables:
+    if has_variables and config.file is not None:
         what = "`policy: reviewed` takes no --var and no --var-file: nobody has reviewed them"
         hint = "write the values under `variables` in the message or here"
         where = config.file.place(("policy", "reviewed"))
         raise MessagesError([Problem(where, what, hint, _RULE)])
     remote = str(config.section("results").get("remote", "origin"))
     repository = Repository(config.project, os.environ)
-    tip = _fetch(repository, remote, str(branch))
+    tip = _fetch(repository, remote, branch)
     stored = {each.path: each.id for each in repository.files(tip) if each.mode in _PLAIN_FILES}
     problems = list(_find_others(repository, sources, stored, f"{branch} of {remote}, {tip[:10]}"))
     if problems:

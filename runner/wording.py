@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -17,6 +18,9 @@ QUOTED_CHARACTERS = 60
 _HARMFUL = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 # They join and shape letters in many scripts and in emoji, and cannot move anything.
 _HARMLESS = frozenset("\u200c\u200d\ufe0f")
+
+ORDER = re.compile(r"##(?=[a-z]*\[)")
+"""The older form of an order to a job's log, which counts anywhere in its line."""
 
 _ROOM = "make room and run again, nothing is sent twice"
 _RIGHTS = "give this user the right to it"
@@ -34,8 +38,7 @@ def printable(text: str) -> str:
     r"""Make a text harmless to a terminal: one line, control and direction characters as `\x1b`."""
     is_plain = text.isascii() and text.isprintable()
     shown = text if is_plain else "".join(map(_visible, text))
-    # GitHub's older form of a workflow command counts anywhere in a line of a log.
-    return shown.replace("##[", r"#\x23[")
+    return ORDER.sub(r"#\\x23", shown) if "##" in shown else shown
 
 
 def _visible(char: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,7 +32,7 @@ _UNMEASURED = (
 
 RunCli = Callable[..., Result]
 StartEmulator = Callable[..., Emulator]
-StartScripted = Callable[[Answers], Scripted]
+StartScripted = Callable[..., Scripted]
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -113,4 +115,22 @@ def emulator(start_emulator: StartEmulator) -> Emulator:
 def start_scripted() -> Iterator[StartScripted]:
     """Start servers that say what no Toloka would."""
     with ExitStack() as stack:
-        yield lambda answers: stack.enter_context(Scripted(answers))
+
+        def start(answers: Answers, **how: Any) -> Scripted:
+            return stack.enter_context(Scripted(answers, **how))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for this machine, with its key, in one file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here to make a certificate with")
+    file = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", file)
+    names = "subjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost"
+    made = ("openssl", "req", "-x509", "-days", "2", *key, "-subj", "/CN=here", "-addext", names)
+    done = subprocess.run(made, capture_output=True, check=True, timeout=60)
+    file.write_bytes(file.read_bytes() + done.stdout)
+    return file

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 
 Raw = bytes | Iterable[bytes]
@@ -40,10 +43,17 @@ def answer(
     return "\r\n".join([*head, "", ""]).encode() + body
 
 
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     # Where many connect at once, the system resets some of them if fewer may wait.
     request_queue_size = 128
+
+    def handle_error(self, *_about: object) -> None:
+        """Stay quiet: a client that goes away is what a test may want."""
 
 
 class Scripted:
@@ -52,12 +62,21 @@ class Scripted:
     Handed a list, it gives one answer after the other and then the last one for ever.
     """
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(
+        self, answers: Answers, *, certificate: Path | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self.requests: list[Request] = []
         self.over = threading.Event()
         self._answers = answers
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), self._handler())
+        self._host = f"[{host}]" if ":" in host else host
+        self._scheme = "http" if certificate is None else "https"
+        kind = type("Server", (_Server,), {"address_family": _family(host)})
+        self._server: _Server = kind((host, 0), self._handler())
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
 
     def __enter__(self) -> Scripted:
         threading.Thread(
@@ -77,7 +96,7 @@ class Scripted:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://{self._host}:{self._server.server_address[1]}"
 
     @property
     def paths(self) -> list[str]:

@@ -17,6 +17,8 @@ from typing import NoReturn, TextIO, cast
 import click
 
 from runner import __version__
+from runner.cli.ending import end_on_sigterm
+from runner.cli.say import say
 from runner.errors import ExitCode, RunnerError, SurroundingsError
 from runner.masking import Mask, forget, masked
 
@@ -94,6 +96,7 @@ def group() -> None:
 def main() -> NoReturn:
     """Run the command line; the only place where an exception becomes an exit code."""
     forget()
+    end_on_sigterm()
     try:
         _settle_in()
         code = group.main(prog_name="message-runner", standalone_mode=False)
@@ -172,14 +175,14 @@ def _show(error: click.ClickException) -> None:
     # It may quote the command line, and a token may stand there by mistake.
     said = StringIO()
     error.show(said)
-    click.echo(_without_token(said.getvalue()), err=True, nl=False)
+    say(_without_token(said.getvalue()), err=True, nl=False)
 
 
 def _say(text: str, *, is_error: bool = True) -> None:
     # A problem with an address says itself that it is one.
     has_address = ": error: " in text.split("\n", 1)[0] or ": warning: " in text.split("\n", 1)[0]
     with suppress(OSError):
-        click.echo(f"error: {text}" if is_error and not has_address else text, err=True)
+        say(f"error: {text}" if is_error and not has_address else text, err=True)
 
 
 def _without_token(text: str) -> str:

@@ -6,8 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
-
+from runner.cli.say import give_order
 from runner.errors import Problem
 from runner.report.problems import github_lines
 
@@ -16,7 +15,7 @@ def annotate(problems: Sequence[Problem], *, err: bool = False) -> None:
     """Print problems as GitHub reads them; paths begin at the top of the job's repository."""
     top = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd())
     for line in github_lines(problems, top):
-        click.echo(line, err=err)
+        give_order(line, err=err)
 
 
 def annotate_in_job(problems: Sequence[Problem], *, err: bool = True) -> None:

@@ -18,7 +18,7 @@ from runner.errors import Fault, MessagesError, Place, Problem
 from runner.plan.moved import age_words, find_moved, find_unapproved
 from runner.plan.plan import Plan
 from runner.plan.planfile import PlanFile, read_plan_file
-from runner.prepare import Prepared
+from runner.prepare import Checked
 from runner.wording import printable, shown
 
 
@@ -79,7 +79,7 @@ def load_plan(approved: Approved, volume: Volume) -> PlanFile | None:
     return file
 
 
-def refuse_moved(file: PlanFile, settings: Settings, prepared: Prepared, planned: Plan) -> None:
+def refuse_moved(file: PlanFile, settings: Settings, prepared: Checked, planned: Plan) -> None:
     """Raise `MessagesError` with whatever would be sent now and is not in the plan file."""
     account = planned.history.account
     origin = origin_of(settings, account=account, babel=prepared.babel)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import click
-
-from runner.cli.manifests import Patience, open_manifest, worst
+from runner.cli.manifests import Patience, open_manifest
+from runner.cli.say import say
 from runner.cli.settings import Pacing, Settings, is_ci_job
 from runner.config import load_token
 from runner.errors import ExitCode, LaterError, ListError, StoppedError, SurroundingsError
@@ -39,7 +38,12 @@ class Connection:
         """A signal comes before every other reason to end."""
         if self.signals:
             return ExitCode(128 + self.signals[0])
-        return ExitCode(worst(code, self.manifest.lost))
+        lost = self.manifest.log.lost
+        if lost is None or code == ExitCode.SURROUNDINGS:
+            return code
+        # What could not be written down for the others, or was ended, makes no unknown known.
+        is_worse = code == ExitCode.UNKNOWN and lost.exit_code == ExitCode.LATER
+        return code if is_worse else lost.exit_code
 
 
 @contextmanager
@@ -59,13 +63,12 @@ def open_connection(
     """
     stop = threading.Event()
     pace = Pace(pacing.rate, stop)
-    patience = Patience.until(stop, until_s, at_once=at_once)
+    patience = Patience(stop=stop, until_s=until_s, at_once=at_once)
     lease = Lease(TIMES, stop, kills=True) if settings.branch else None
     parent = os.getppid()
     with (
         _signals(stop) as caught,
         open_client(settings, pacing, pace, lease) as (client, target),
-        _or_interrupted(caught),
         open_manifest(settings, target, run, patience, lease) as (manifest, beat),
     ):
 
@@ -74,7 +77,7 @@ def open_connection(
             # Some CI systems signal the shell of a cancelled job alone: then it is gone.
             if is_ci_job() and os.getppid() != parent:
                 caught.append(signal.SIGTERM)
-            if caught or manifest.lost is not None:
+            if caught or manifest.log.lost is not None:
                 stop.set()
 
         pace.beat = beat_and_look
@@ -88,24 +91,13 @@ def open_connection(
         )
 
 
-@contextmanager
-def _or_interrupted(signals: list[int]) -> Iterator[None]:
-    """Say what ended a wait for the turn."""
-    try:
-        yield
-    except Stopped:
-        # Where no signal was, another run ended this one.
-        code = ExitCode(128 + signals[0]) if signals else ExitCode.LATER
-        raise StoppedError(code) from None
-
-
 def _warn(said: str) -> None:
-    click.echo(f"warning: {said}", err=True)
+    say(f"warning: {said}", err=True)
 
 
 def has_token(settings: Settings) -> bool:
     """Whether the target can be asked: the local emulator takes any token."""
-    if settings.target.is_local:
+    if settings.target.url is None:
         return True
     try:
         load_token(settings.target, os.environ, _warn)
@@ -118,7 +110,7 @@ def has_token(settings: Settings) -> bool:
 def open_client(
     settings: Settings,
     pacing: Pacing,
-    pace: Callable[[], object] | None = None,
+    pace: Pace | None = None,
     permit: Permit | None = None,
 ) -> Iterator[tuple[Client, str]]:
     """Open the target, and give its client and the name that the manifest has for it."""
@@ -155,7 +147,10 @@ def load_threads(client: Client, query: Mapping[str, str]) -> list[Thread]:
 
 @contextmanager
 def _signals(stop: threading.Event) -> Iterator[list[int]]:
-    """Let the first SIGINT or SIGTERM end the run in good order; a second one ends it at once."""
+    """Let the first SIGINT or SIGTERM end the run in good order; a second one ends it at once.
+
+    Raises `StoppedError` where that ends a wait for the turn.
+    """
     caught: list[int] = []
 
     def note(number: int, _frame: object) -> None:
@@ -166,6 +161,10 @@ def _signals(stop: threading.Event) -> Iterator[list[int]]:
     before = {int(each): signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield caught
+    except Stopped:
+        # Where no signal was, another run ended this one.
+        code = ExitCode(128 + caught[0]) if caught else ExitCode.LATER
+        raise StoppedError(code) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

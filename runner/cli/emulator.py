@@ -12,6 +12,7 @@ import click
 
 from runner.cli import options
 from runner.cli.options import FILE
+from runner.cli.say import say
 from runner.config import load_config
 from runner.emulator import (
     ECHO_MODES,
@@ -137,7 +138,7 @@ def emulator(
     """
     if "help" in faults:
         for kind, meaning in FAULT_KINDS.items():
-            click.echo(f"{kind:28}{meaning}")
+            say(f"{kind:28}{meaning}")
         return ExitCode.DONE
     try:
         parsed = [parse_fault(fault) for fault in faults]
@@ -150,7 +151,7 @@ def emulator(
         raise click.UsageError(str(error)) from error
     try:
         with server:
-            click.echo(server.url)
+            say(server.url)
             server.serve_forever()
     except (OSError, Error) as error:
         said = getattr(error, "strerror", None) or error

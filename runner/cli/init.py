@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from runner.cli.pins import pinned
+from runner.cli.say import say
 from runner.cli.workflow import APPROVALS, BRANCH, PLACES, SETUP, Workflow, find_branch
 from runner.config import load_config
 from runner.errors import ExitCode
@@ -80,10 +81,10 @@ def init(folder: Path, ci: str, approval: str, branch: str | None) -> int:
     if ci in PLACES:
         workflow = Workflow(ci, approval, branch, folder.absolute().resolve().name)
     for line in _set_up(folder, branch, workflow):
-        click.echo(line)
-    click.echo("\nNext:")
+        say(line)
+    say("\nNext:")
     for number, step in enumerate(_next_steps(folder, workflow), start=1):
-        click.echo(f"{number}. {step}")
+        say(f"{number}. {step}")
     return ExitCode.DONE
 
 

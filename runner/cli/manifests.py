@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import click
-
+from runner.cli.say import say
 from runner.cli.settings import Settings
 from runner.config import host_of
-from runner.errors import ExitCode, RunnerError, SurroundingsError
+from runner.errors import SurroundingsError
 from runner.manifest.file import open_file, read_history
 from runner.manifest.lease import Lease
 from runner.manifest.manifest import Manifest
@@ -31,18 +30,11 @@ LOCK_TIMEOUT_S = 600.0
 class Patience:
     """How a run waits for its turn: until when, and what ends the wait."""
 
-    stop: threading.Event
-    until_s: float
+    stop: threading.Event = field(default_factory=threading.Event)
+    until_s: float | None = None
+    """By `now_s`; None is as long as `--lock-timeout` without being told."""
     at_once: bool = False
     """Whether the turn is taken before anything is written."""
-
-    @classmethod
-    def until(
-        cls, stop: threading.Event, until_s: float | None = None, *, at_once: bool = False
-    ) -> Patience:
-        """Wait until then, by `now_s`; None is as long as `--lock-timeout` without being told."""
-        until_s = now_s() + LOCK_TIMEOUT_S if until_s is None else until_s
-        return cls(stop=stop, until_s=until_s, at_once=at_once)
 
     def pause(self, seconds: float) -> None:
         """Wait; raises `Stopped`."""
@@ -64,9 +56,9 @@ def read_truth(settings: Settings, target: str | None, *, may_lack: bool = False
         if not truth.is_known and not may_lack:
             raise SurroundingsError(truth.told)
         if not truth.is_known:
-            click.echo(f"warning: {printable(truth.told)}", err=True)
+            say(f"warning: {printable(truth.told)}", err=True)
     if truth.history.stopped is not None:
-        click.echo(f"warning: {truth.history.stopped}", err=True)
+        say(f"warning: {truth.history.stopped}", err=True)
     return truth
 
 
@@ -105,19 +97,13 @@ def open_shared(settings: Settings, patience: Patience | None = None) -> Shared:
     branch, target = settings.branch, settings.target.url
     if branch is None or target is None:
         raise SurroundingsError("there is no results branch: `results:` in runner.yaml names one")
-    waiter = patience or Patience.until(threading.Event())
+    patience = patience or Patience()
+    until_s = now_s() + LOCK_TIMEOUT_S if patience.until_s is None else patience.until_s
     return Shared(
-        ref=SharedRef(settings.config.project, branch.ref, branch.remote, pause=waiter.pause),
+        ref=SharedRef(settings.config.project, branch.ref, branch.remote, pause=patience.pause),
         host=host_of(settings.target),
         target=target,
-        pause=waiter.pause,
-        tell=lambda said: click.echo(printable(said), err=True),
-        deadline_s=waiter.until_s,
+        pause=patience.pause,
+        tell=lambda said: say(printable(said), err=True),
+        deadline_s=until_s,
     )
-
-
-def worst(code: int, lost: RunnerError | None) -> int:
-    """The exit code where what was done could not be written down for the others, or was ended."""
-    if lost is None or code == ExitCode.SURROUNDINGS:
-        return code
-    return code if code == ExitCode.UNKNOWN and lost.exit_code == ExitCode.LATER else lost.exit_code

@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from runner.cli.say import say
+
 FILE = click.Path(path_type=Path)
 _DURATION = re.compile(
     r"(?=.)(?:(\d{1,4})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?", re.ASCII
@@ -55,7 +57,7 @@ class Volume:
     def log(self, text: str) -> None:
         """Print what is not a result."""
         if not self.quiet:
-            click.echo(text, err=True)
+            say(text, err=True)
 
 
 def bundle(

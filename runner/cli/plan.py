@@ -16,6 +16,7 @@ from runner.cli.manifests import read_truth
 from runner.cli.options import FILE, Record, Volume, Where
 from runner.cli.origin import origin_of
 from runner.cli.results import append_failure, results_file, show_warnings
+from runner.cli.say import say
 from runner.cli.selection import selection
 from runner.errors import ExitCode, MessagesError
 from runner.files import append_text
@@ -103,18 +104,18 @@ def show_plan(
                 digest=str(document["digest"]) if outputs.out is not None else None,
             )
             append_text(outputs.summary, markdown)
-        needs = find_needs(planned, looks=not settings.target.is_local)
+        needs = find_needs(planned, looks=settings.target.url is not None)
         code = finish(results, ExitCode.DONE, needs)
     if outputs.output_format == "text":
         _show(planned, results, quota_notes, volume)
         if outputs.out is not None:
-            click.echo(f"The plan {shown(outputs.out)} is {document['digest']}")
+            say(f"The plan {shown(outputs.out)} is {document['digest']}")
     volume.log(f"target: {settings.shown_target}\nmanifest: {truth.told}")
-    for said in prepared.left_out:
+    for said in prepared.notes:
         volume.log(said)
     show_warnings(warnings)
     if outputs.output_format == "json":
-        click.echo(json_text(document))
+        say(json_text(document))
     return code
 
 
@@ -123,7 +124,7 @@ def _show(
 ) -> None:
     if not volume.quiet:
         for line in plan_lines(planned, verbose=volume.verbose):
-            click.echo(line)
-    click.echo(f"{summary_line(results, dry_run=True)}. Nothing was sent.")
+            say(line)
+    say(f"{summary_line(results, dry_run=True)}. Nothing was sent.")
     for said in quota_notes:
-        click.echo(said)
+        say(said)

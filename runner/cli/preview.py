@@ -11,6 +11,7 @@ from runner.cli import options
 from runner.cli.manifests import read_truth
 from runner.cli.options import FILE, Volume, Where
 from runner.cli.results import show_warnings
+from runner.cli.say import say
 from runner.cli.selection import selection
 from runner.cli.settings import load_settings
 from runner.errors import ExitCode
@@ -52,5 +53,5 @@ def preview(selection: Selection, output: Path, where: Where, volume: Volume) ->
     write_whole(output, [page.encode()])
     show_warnings(warnings)
     volume.log(f"target: {target}\nmanifest: {manifest}")
-    click.echo(f"preview: {shown(output)}, {plural(len(planned.messages), 'message')}")
+    say(f"preview: {shown(output)}, {plural(len(planned.messages), 'message')}")
     return ExitCode.DONE

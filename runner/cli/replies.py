@@ -11,6 +11,7 @@ from runner.cli import options
 from runner.cli.connection import load_threads, open_client
 from runner.cli.manifests import read_truth
 from runner.cli.options import Speed, Where
+from runner.cli.say import say
 from runner.cli.settings import load_pacing, load_settings
 from runner.errors import ExitCode
 from runner.lookup.conversation import find_answers, query_for
@@ -44,15 +45,15 @@ def replies(where: Where, speed: Speed, since: str | None, output_format: str) -
         threads = load_threads(client, query) if query else []
     answers = find_answers(history, threads, begin)
     if output_format == "json":
-        click.echo(json_text(answers_document(answers, target=settings.target_name)))
+        say(json_text(answers_document(answers, target=settings.target_name)))
     elif output_format == "csv":
-        click.echo(answers_csv(answers), nl=False)
+        say(answers_csv(answers), nl=False)
     else:
         for line in answer_lines(answers):
-            click.echo(line)
-        click.echo(plural(len(answers), "answer"), err=True)
+            say(line)
+        say(plural(len(answers), "answer"), err=True)
         if settings.branch is not None:
-            click.echo(f"manifest: {truth.told}", err=True)
+            say(f"manifest: {truth.told}", err=True)
     return ExitCode.DONE
 
 

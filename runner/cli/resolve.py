@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 
 import click
@@ -12,6 +11,7 @@ from runner.cli.connection import has_token, load_threads, open_client
 from runner.cli.manifests import Patience, open_manifest
 from runner.cli.options import Speed, Where
 from runner.cli.origin import new_run
+from runner.cli.say import say
 from runner.cli.settings import Settings, load_pacing, load_settings
 from runner.errors import ExitCode, SurroundingsError
 from runner.lookup.claim import Sharing
@@ -54,7 +54,7 @@ def resolve(
     if message is not None and sent not in (None, _ITS_OWN):
         raise click.UsageError("--message goes with --sent alone: each delivery has its own thread")
     settings = load_settings(where)
-    run, patience = new_run(command="resolve"), Patience.until(threading.Event(), at_once=True)
+    run, patience = new_run(command="resolve"), Patience(at_once=True)
     with open_manifest(settings, settings.target.url, run, patience) as (manifest, beat):
         history = manifest.history()
         chosen = _chosen(history, delivery, message)
@@ -63,11 +63,11 @@ def resolve(
         for each in chosen:
             thread = found.get(each.delivery)
             manifest.settle(each.delivery, Sent(thread) if thread else NotFound(), "resolved")
-    if manifest.lost is not None:
-        raise manifest.lost
+    if manifest.log.lost is not None:
+        raise manifest.log.lost
     for each in chosen:
         word = "sent" if sent else "not sent"
-        click.echo(printable(f"{each.message}: {word}, by your word"))
+        say(printable(f"{each.message}: {word}, by your word"))
     return ExitCode.DONE
 
 

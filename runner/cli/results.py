@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-import click
-
 from runner.cli.options import Record, Where
+from runner.cli.say import say
 from runner.cli.settings import Settings, load_settings
 from runner.errors import ExitCode, Problem, RunnerError, SurroundingsError
 from runner.files import append_text
@@ -45,6 +44,8 @@ def results_file(
     def write(results: Sequence[Result], code: int, needs: Needs = _NOTHING) -> int:
         nonlocal last
         last = code
+        if record.results is None and record.outputs is None:
+            return int(code)
         document = results_document(
             results,
             target=target,
@@ -85,7 +86,7 @@ def append_failure(path: Path | None, problems: Sequence[Problem]) -> None:
 def show_warnings(warnings: Sequence[Problem]) -> None:
     """Print warnings where logs go."""
     for problem in warnings:
-        click.echo(printable(str(problem)), err=True)
+        say(printable(str(problem)), err=True)
 
 
 def _beside(write: Callable[[], object]) -> None:
@@ -93,4 +94,4 @@ def _beside(write: Callable[[], object]) -> None:
     try:
         write()
     except SurroundingsError as error:
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)

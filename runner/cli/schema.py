@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from runner.cli.say import say
 from runner.errors import ExitCode
 from runner.spec.schema import SCHEMA_NAMES, schema_text
 
@@ -18,5 +19,5 @@ def schema(name: str) -> int:
     """
     if name not in SCHEMA_NAMES:
         raise click.UsageError(f"there is no schema {name!r}: use {', '.join(SCHEMA_NAMES)}")
-    click.echo(schema_text(name), nl=False)
+    say(schema_text(name), nl=False)
     return ExitCode.DONE

@@ -15,11 +15,13 @@ import click
 from runner.cli import options
 from runner.cli.approved import Approved, approved_plan, load_plan, refuse_moved
 from runner.cli.connection import Connection, open_connection
+from runner.cli.ending import end_at_once
 from runner.cli.manifests import LOCK_TIMEOUT_S
 from runner.cli.options import Record, Speed, Volume, Where
 from runner.cli.origin import new_run
 from runner.cli.plan import Outputs, show_plan
 from runner.cli.results import results_file, show_warnings
+from runner.cli.say import say
 from runner.cli.selection import selection
 from runner.cli.settings import Pacing, Settings, load_pacing
 from runner.errors import (
@@ -32,11 +34,10 @@ from runner.manifest.told import describe
 from runner.plan.needs import find_needs
 from runner.plan.plan import Plan
 from runner.plan.planfile import PlanFile
-from runner.prepare import Prepared, Selection, prepare
+from runner.prepare import Checked, Selection, prepare
 from runner.report.progress import Progress
 from runner.report.text import loud_lines, run_lines, summary_line
 from runner.reviewed import check_reviewed
-from runner.send.lists import Lister
 from runner.send.run import Run, RunOptions
 from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
@@ -118,7 +119,7 @@ def send(
         settings.refuse_silent_ci()
         file = load_plan(approved, volume)
         prepared = prepare(selection, settings.config)
-        for said in prepared.left_out:
+        for said in prepared.notes:
             volume.log(said)
         if file is not None:
             prepared = replace(prepared, messages=file.worded(prepared.messages))
@@ -132,7 +133,7 @@ def send(
         )
         connection, report = _carry_through(order, approved.approval)
         if report is None:
-            click.echo("nothing was sent", err=True)
+            say("nothing was sent", err=True)
             return finish((), ExitCode.SURROUNDINGS)
         # The file first: whoever reads what is printed may go away, as `head` does.
         try:
@@ -148,7 +149,7 @@ class Order:
 
     settings: Settings
     pacing: Pacing
-    prepared: Prepared
+    prepared: Checked
     scope: Scope
     file: PlanFile | None
     volume: Volume
@@ -173,10 +174,14 @@ def _run(connection: Connection, order: Order) -> RunResult | None:
     settings, scope, history = order.settings, order.scope, connection.manifest.history()
     if history.stopped is not None:
         raise SurroundingsError(f"{history.stopped}; `message-runner stop --lift` ends that")
-    if not settings.target.is_local:
+    if settings.target.url is not None and order.prepared.policy.reviewed is not None:
         # Here, because the wait for this run's turn may have been long.
-        prepared = order.prepared
-        check_reviewed(settings.config, prepared.sources, has_variables=prepared.has_variables)
+        check_reviewed(
+            order.prepared.policy.reviewed,
+            settings.config,
+            order.prepared.sources(),
+            has_variables=order.prepared.has_variables,
+        )
     planned, warnings = order.prepared.plan(history)
     show_warnings(warnings)
     for each in history.unknown if order.volume.verbose else ():
@@ -187,8 +192,15 @@ def _run(connection: Connection, order: Order) -> RunResult | None:
         return None
     with closing(Progress(sys.stderr, is_quiet=order.volume.quiet)) as progress:
         if scope.test_to is not None:
-            report = _carry_out_test(connection, order.prepared, scope.test_to, progress)
-            needs = find_needs(planned, looks=not settings.target.is_local)
+            report = carry_out_trial(
+                trial_messages(order.prepared.messages, scope.test_to),
+                connection.manifest,
+                connection.client,
+                connection.pace,
+                jobs=order.pacing.jobs,
+                on_progress=progress,
+            )
+            needs = find_needs(planned, looks=settings.target.url is not None)
             return replace(report, needs=needs)
         return _carry_out(connection, order, planned, progress)
 
@@ -201,7 +213,7 @@ def _carry_out(
         policy=order.prepared.policy,
         jobs=order.pacing.jobs,
         settle_s=order.pacing.settle_s,
-        catches_up=not order.settings.target.is_local,
+        catches_up=order.settings.target.url is not None,
         other_messages=order.prepared.find_others,
         limit=order.scope.limit,
         only=frozenset(order.file.digests) if order.file else None,
@@ -213,27 +225,10 @@ def _carry_out(
     ).carry_out()
 
 
-def _carry_out_test(
-    connection: Connection,
-    prepared: Prepared,
-    toloker: str,
-    progress: Callable[[int, int], None],
-) -> RunResult:
-    return carry_out_trial(
-        trial_messages(prepared.messages, toloker),
-        connection.manifest,
-        connection.client.deliver,
-        connection.pace,
-        lister=Lister(connection.manifest, connection.client, connection.pace),
-        jobs=connection.pacing.jobs,
-        on_progress=progress,
-    )
-
-
-def _show_report(settings: Settings, prepared: Prepared, report: RunResult, volume: Volume) -> None:
+def _show_report(settings: Settings, prepared: Checked, report: RunResult, volume: Volume) -> None:
     if not volume.quiet:
         for line in run_lines(report.results, verbose=volume.verbose):
-            click.echo(line)
+            say(line)
     refusals = {
         str(problem): None
         for delivery, refused in report.refused
@@ -241,21 +236,21 @@ def _show_report(settings: Settings, prepared: Prepared, report: RunResult, volu
     }
     few = list(refusals) if volume.verbose else list(refusals)[:_REFUSALS]
     for said in few:
-        click.echo(printable(said), err=True)
+        say(printable(said), err=True)
     if len(few) < len(refusals):
-        click.echo(f"{len(refusals) - len(few):,} more refusals (-v shows all)", err=True)
+        say(f"{len(refusals) - len(few):,} more refusals (-v shows all)", err=True)
     for line in (*loud_lines(report.results, verbose=volume.verbose), *report.notes):
-        click.echo(printable(line), err=True)
-    place = " on the local emulator" if settings.target.is_local else ""
+        say(printable(line), err=True)
+    place = " on the local emulator" if settings.target.url is None else ""
     said = summary_line(report.results, dry_run=False)
-    click.echo(f"{said}{place}; manifest: {settings.shown_manifest}")
+    say(f"{said}{place}; manifest: {settings.shown_manifest}")
 
 
 def _agreed(settings: Settings, planned: Plan, test_to: str | None) -> bool:
     """Ask on a terminal before anything goes to a remote target; a CI job has nobody to ask."""
     streams: tuple[TextIO | None, ...] = (sys.stdin, sys.stderr)
     has_terminal = all(stream is not None and stream.isatty() for stream in streams)
-    if settings.target.is_local or not has_terminal or not planned.deliveries:
+    if settings.target.url is None or not has_terminal or not planned.deliveries:
         return True
     if test_to is not None:
         what = f"{plural(len(planned.messages), 'test message')} to {test_to}"
@@ -268,7 +263,7 @@ def _asked(question: str) -> bool:
     """Ask; Ctrl-C and a SIGTERM end the program here at once, for nothing is on its way yet."""
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, end_at_once)
     try:
         return click.confirm(question, err=True)
     finally:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
 from runner.cli.options import Speed, Where
 from runner.config import (
@@ -14,6 +15,7 @@ from runner.config import (
     ResultsBranch,
     Target,
     choose_target,
+    is_loopback,
     load_config,
     manifest_path,
     results_branch,
@@ -34,23 +36,14 @@ class Settings:
     config: Config
     target: Target
     manifest: Path
-    branch: ResultsBranch | None = None
+    branch: ResultsBranch | None
     """Where the manifest is instead, if machines share it."""
-
-    @property
-    def target_name(self) -> str:
-        """The target as results name it: its URL, or `local`."""
-        return self.target.url or self.target.name
-
-    @property
-    def shown_target(self) -> str:
-        """The target as people read it."""
-        return self.target.url or "the local emulator on this machine; nothing leaves this machine"
-
-    @property
-    def shown_manifest(self) -> str:
-        """The manifest as printed: its path, or its branch."""
-        return f"the branch {self.branch.shown}" if self.branch else shown(self.manifest)
+    target_name: str
+    """The target as results name it: its URL, or `local`."""
+    shown_target: str
+    """The target as people read it."""
+    shown_manifest: str
+    """The manifest as printed: its path, or its branch."""
 
     def refuse_silent_ci(self) -> None:
         """Refuse to send from a CI job that names no target: it would believe that it sent."""
@@ -80,18 +73,25 @@ def load_settings(where: Where) -> Settings:
     """Find out where to send and what to record it in; raises `SurroundingsError`."""
     config = load_config(where.config, Path.cwd())
     target = choose_target(config, where.target, os.environ)
+    manifest = manifest_path(config, target, where.manifest)
+    branch = results_branch(config, target, where.manifest)
+    here = "the local emulator on this machine; nothing leaves this machine"
     return Settings(
         config=config,
         target=target,
-        manifest=manifest_path(config, target, where.manifest),
-        branch=results_branch(config, target, where.manifest),
+        manifest=manifest,
+        branch=branch,
+        target_name=target.url or target.name,
+        shown_target=target.url or here,
+        shown_manifest=f"the branch {branch.shown}" if branch else shown(manifest),
     )
 
 
 def load_pacing(speed: Speed, settings: Settings) -> Pacing:
     """Take each number from its flag, else from the configuration, else from us."""
     flags = {name: value for name, value in asdict(speed).items() if value is not None}
-    ours = _NEAR if settings.target.is_loopback else _OURS
+    url = settings.target.url
+    ours = _NEAR if url is None or is_loopback(urlsplit(url).hostname or "") else _OURS
     defaults = cast("Mapping[str, float]", settings.config.section("defaults"))
     number = {**ours, **defaults, **flags}
     if settings.branch is not None and number["timeout"] > _LONGEST_TIMEOUT_S:

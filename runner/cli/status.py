@@ -9,6 +9,7 @@ import click
 from runner.cli import options
 from runner.cli.manifests import read_truth
 from runner.cli.options import Speed, Where
+from runner.cli.say import say
 from runner.cli.settings import Settings, load_settings
 from runner.errors import ExitCode
 from runner.lookup.conversation import Activity
@@ -41,7 +42,7 @@ def status(where: Where, refresh: bool, speed: Speed, output_format: str) -> int
     report, history, activity = refreshing.refresh(settings, speed)
     _show(settings, Truth(history, settings.shown_manifest), output_format, activity)
     for note in report.notes:
-        click.echo(note, err=True)
+        say(note, err=True)
     return report.exit_code
 
 
@@ -54,11 +55,11 @@ def _show(
     target, manifest, history = settings.target_name, truth.told, truth.history
     if output_format == "json":
         document = status_document(history, activity, target=target, manifest=manifest)
-        click.echo(json_text(document))
+        say(json_text(document))
         return
     if not history.attempts:
-        click.echo(f"nothing was sent to {settings.target.name} yet; manifest: {manifest}")
+        say(f"nothing was sent to {settings.target.name} yet; manifest: {manifest}")
         return
     for line in (*status_lines(history, activity), *unknown_lines(history)):
-        click.echo(line)
-    click.echo(f"manifest: {manifest}")
+        say(line)
+    say(f"manifest: {manifest}")

@@ -10,6 +10,7 @@ from runner.cli import options
 from runner.cli.manifests import open_shared, read_truth
 from runner.cli.options import Where
 from runner.cli.origin import new_run
+from runner.cli.say import say
 from runner.cli.settings import Settings, load_settings
 from runner.errors import ExitCode
 from runner.manifest.file import open_file
@@ -36,14 +37,14 @@ def stop(reason: str | None, lift: bool, where: Where) -> int:
     told = {"reason": reason} if reason else {}
     _write(settings, run, new_event("lift" if lift else "stop", **told, actor=run["actor"]))
     if lift:
-        click.echo(f"sending to {settings.target.name} may go on")
+        say(f"sending to {settings.target.name} may go on")
         return ExitCode.DONE
     history = read_truth(settings, settings.target.url).history
-    click.echo(f"nothing more is sent to {settings.target.name}, until `stop --lift`")
+    say(f"nothing more is sent to {settings.target.name}, until `stop --lift`")
     if history.attempts:
-        click.echo("what has gone cannot be called back:")
+        say("what has gone cannot be called back:")
         for line in status_lines(history, {}):
-            click.echo(line)
+            say(line)
     return ExitCode.DONE
 
 

@@ -10,6 +10,7 @@ from runner.cli import options
 from runner.cli.manifests import open_shared
 from runner.cli.options import Where
 from runner.cli.origin import new_run
+from runner.cli.say import say
 from runner.cli.settings import load_settings
 from runner.errors import ExitCode
 from runner.manifest.turn import Shared, add_word, read_runs
@@ -37,13 +38,13 @@ def unlock(yes: bool, rewritten: bool, where: Where) -> int:
         return _accept(shared, settings.shown_manifest, yes=yes)
     runs = read_runs(shared)
     if not runs:
-        click.echo(f"no run is open on {settings.shown_manifest}")
+        say(f"no run is open on {settings.shown_manifest}")
         return ExitCode.DONE
     for said in runs.values():
-        click.echo(printable(said), err=True)
+        say(printable(said), err=True)
     _ask("End it?", yes=yes)
     add_word(shared, new_run(command="unlock"), unlocks=list(runs))
-    click.echo(f"ended: {', '.join(runs)}; what it had begun is unknown until the next send looks")
+    say(f"ended: {', '.join(runs)}; what it had begun is unknown until the next send looks")
     return ExitCode.DONE
 
 
@@ -54,7 +55,7 @@ def _accept(shared: Shared, shown: str, *, yes: bool) -> int:
     )
     if shared.ref.accept() is None:
         add_word(shared, new_run(command="unlock"))
-    click.echo(f"{shown} is taken as it is now")
+    say(f"{shown} is taken as it is now")
     return ExitCode.DONE
 
 

@@ -12,6 +12,7 @@ import click
 from runner.cli import options
 from runner.cli.annotations import annotate, annotate_in_job
 from runner.cli.options import Volume
+from runner.cli.say import say
 from runner.cli.selection import selection
 from runner.config import load_config
 from runner.errors import ExitCode
@@ -52,9 +53,9 @@ def validate(
     """
     checked = check(selection, load_config(config, Path.cwd()))
     if output_format == "json":
-        click.echo(problems.problems_document(checked.problems, checked.files))
+        say(problems.problems_document(checked.problems, checked.files))
     elif output_format == "junit":
-        click.echo(problems.junit_document(checked.problems, checked.files))
+        say(problems.junit_document(checked.problems, checked.files))
     elif output_format == "github":
         annotate(checked.problems)
     else:
@@ -68,7 +69,7 @@ def validate(
 def _show(checked: Checked, colour: str) -> None:
     is_coloured = _wants_colour(colour, sys.stdout)
     for line in problems.text_lines(checked.problems, checked.files, is_coloured=is_coloured):
-        click.echo(line, color=is_coloured)
+        say(line, colour=is_coloured)
 
 
 def _wants_colour(choice: str, stream: TextIO) -> bool:
@@ -83,9 +84,9 @@ def _sum_up(checked: Checked, volume: Volume) -> None:
     if checked.errors:
         files = len({problem.where.path for problem in checked.errors})
         said = f"{plural(len(checked.errors), 'problem')} in {plural(files, 'file')}"
-        click.echo(said, err=True)
+        say(said, err=True)
     elif not volume.quiet:
         count = len(checked.files)
-        click.echo(f"{plural(count, 'message')} {'is' if count == 1 else 'are'} valid")
+        say(f"{plural(count, 'message')} {'is' if count == 1 else 'are'} valid")
     if warnings:
-        click.echo(plural(warnings, "warning"), err=True)
+        say(plural(warnings, "warning"), err=True)

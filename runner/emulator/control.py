@@ -15,7 +15,7 @@
 - `GET /emulator/calls?after=N`: the newest API calls that came after call N, oldest first.
 - `GET /emulator/threads`: every thread of the store, without lag or limit.
 
-They need no credential, and take no request that a web page could have made.
+They need no credential. What a web page, or another name of this machine, asks for is refused.
 """
 
 from __future__ import annotations
@@ -79,7 +79,6 @@ class Control:
 
     def answer(self, request: Request) -> Answer:
         """Carry out a control call; raises `Refused` with a sentence that says why not."""
-        _check_local(request)
         if request.flaw is not None:
             raise Refused(request.flaw)
         calls: dict[str, tuple[str, Callable[[Request], Answer]]] = {
@@ -225,8 +224,9 @@ def _check_may_answer(thread: StoredThread, toloker_id: str) -> None:
         raise Refused(error_answer(409, "CONFLICT_STATE", message))
 
 
-def _check_local(request: Request) -> None:
+def check_local(request: Request) -> None:
+    """Raise `Refused` for what came by another name than this machine's own, or from a web page."""
     host = _HOST.fullmatch(request.headers.get("Host", ""))
     if "Origin" in request.headers or host is None or not is_loopback(host[1] or host[2]):
-        message = "Control calls are for programs on this machine, not for web pages"
-        raise Refused(error_answer(403, "ACCESS_DENIED", message))
+        message = "This is for programs on this machine, not for web pages, and not by other names"
+        raise Refused(error_answer(421, "MISDIRECTED_REQUEST", message))

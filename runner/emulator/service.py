@@ -41,11 +41,12 @@ class Service:
 
     def respond(self, request: Request) -> Answer:
         """Answer any request."""
-        if is_control(request.path):
-            try:
+        try:
+            control.check_local(request)
+            if is_control(request.path):
                 return self._control.answer(request)
-            except Refused as refused:
-                return refused.answer
+        except Refused as refused:
+            return refused.answer
         return self._respond_as_api(request)
 
     def _respond_as_api(self, request: Request) -> Answer:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from runner.lookup.look import digest_of_thread, made_at, people_of
 from runner.manifest.history import Attempt
 from runner.model import Thread
+from runner.toloka.digest import short
 
 
 def claim(unknown: Sequence[Attempt], unclaimed: Iterable[Thread]) -> dict[str, Thread]:
@@ -18,10 +19,10 @@ def claim(unknown: Sequence[Attempt], unclaimed: Iterable[Thread]) -> dict[str, 
     """
     by_digest: dict[str, list[Thread]] = defaultdict(list)
     for thread in unclaimed:
-        by_digest[digest_of_thread(thread)].append(thread)
+        by_digest[short(digest_of_thread(thread))].append(thread)
     found: dict[str, Thread] = {}
     for attempt in reversed(unknown):
-        alike = by_digest.get(attempt.digest, [])
+        alike = by_digest.get(short(attempt.digest), [])
         theirs = next((each for each in alike if _is_of(attempt, each)), None)
         if theirs is not None:
             alike.remove(theirs)

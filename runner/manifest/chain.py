@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
+from itertools import accumulate
 from tempfile import SpooledTemporaryFile
 
 from runner.errors import SurroundingsError
@@ -70,8 +71,7 @@ class Chain:
             for number, blob in enumerate(run.files, 1)
             if run.id != self.state.mine and number > known.get(run.id, 0)
         ]
-        for path, content in _in_order(self.repository, new):
-            read_file(self.state, content, path)
+        _read_files(self.repository, new, self.state)
         self.commit, self.runs = commit, runs
 
 
@@ -126,9 +126,41 @@ def read_chain(repository: Repository, commit: str | None, host: str) -> Chain:
         for run in chain.runs.values()
         for number, blob in enumerate(run.files, 1)
     ]
-    for path, content in _in_order(repository, files):
-        read_file(chain.state, content, path)
+    _read_files(repository, files, chain.state)
     return chain
+
+
+def _read_files(
+    repository: Repository, files: Sequence[tuple[str, str]], state: ManifestState
+) -> None:
+    """Take in files, given by their paths and blobs; many at a time, because most are small."""
+    some: list[tuple[str, bytes]] = []
+    size = 0
+    for path, content in _in_order(repository, files):
+        if not content.endswith(b"\n"):
+            raise _damage(path, content.count(b"\n") + 1, "its end is missing")
+        some.append((path, content))
+        size += len(content)
+        if size > MOST:
+            _take(some, state)
+            some, size = [], 0
+    _take(some, state)
+
+
+def _take(files: Sequence[tuple[str, bytes]], state: ManifestState) -> None:
+    state.line = 0
+    try:
+        read_state(BytesIO(b"".join(content for _, content in files)), state)
+    except DamageError as error:
+        ends = accumulate(content.count(b"\n") for _, content in files)
+        each = zip(files, ends, strict=True)
+        (path, content), end = next(it for it in each if error.line <= it[1])
+        line = error.line - end + content.count(b"\n")
+        raise _damage(path, line, str(error)) from error
+
+
+def _damage(path: str, line: int, why: str) -> SurroundingsError:
+    return SurroundingsError(f"{path}:{line}:1: error: the results branch is damaged ({why})")
 
 
 def _in_order(
@@ -149,20 +181,7 @@ def _in_order(
             yield path, spool.read(size)
 
 
-def read_file(state: ManifestState, content: bytes, path: str) -> None:
-    """Take in a file's lines; raises `SurroundingsError`."""
-    state.line = 0
-    try:
-        if not content.endswith(b"\n"):
-            raise DamageError(content.count(b"\n") + 1, "its end is missing")
-        read_state(BytesIO(content), state)
-    except DamageError as error:
-        raise SurroundingsError(
-            f"{path}:{error.line}:1: error: the results branch is damaged ({error})"
-        ) from error
-
-
-def _checked(entry: Entry) -> Mapping[str, str]:
+def _checked(entry: Entry) -> re.Match[str]:
     found = _NAME.fullmatch(entry.path)
     if found is None or entry.mode != "100644":
         what = "is no plain file" if found else "is not a file of ours"
@@ -170,7 +189,7 @@ def _checked(entry: Entry) -> Mapping[str, str]:
             f"{printable(entry.path)[:200]} on the results branch {what}: results need a branch of "
             "their own, which nothing but message-runner writes to"
         )
-    return found.groupdict()
+    return found
 
 
 def _number_in(content: bytes, path: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -13,6 +13,7 @@ from typing import NamedTuple, cast
 from runner import clock
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType, Sent, Thread
 from runner.toloka.anchor import BEGINNING, Anchor
+from runner.toloka.digest import short
 
 _WORD = re.compile(r"[^ ]+")
 _LATELY = 30
@@ -175,7 +176,7 @@ class History:
     def is_in_doubt(self, delivery: str) -> bool:
         """Whether a thread that nobody claims may be a delivery's. A reply's own thread is no claim."""
         threads = self.doubts.get(delivery, ())
-        row = self._row(delivery)
+        row = self.rows.get(delivery) or self.tests[delivery]
         return any(row.kind.action == "reply" or each not in self.thread_ids for each in threads)
 
     @property
@@ -224,15 +225,8 @@ class History:
     @cached_property
     def first_revisions(self) -> Mapping[str, int]:
         """The lowest revision of each message that was tried."""
-        found: dict[str, int] = {}
-        for message, revision in self._by_identity:
-            found[message] = min(revision, found.get(message, revision))
-        return found
-
-    @cached_property
-    def identities(self) -> Collection[Identity]:
-        """The messages and revisions that were tried."""
-        return self._by_identity.keys()
+        # Of each message, the lowest comes last, and stays.
+        return dict(sorted(self.by_identity, reverse=True))
 
     @cached_property
     def thread_ids(self) -> frozenset[str]:
@@ -246,7 +240,7 @@ class History:
 
     def attempts_of(self, identity: Identity) -> Iterator[Attempt]:
         """The attempts of one message and revision."""
-        return map(self._attempt, self._by_identity.get(identity, ()))
+        return map(self._attempt, self.by_identity.get(identity, ()))
 
     def reached(self, identity: Identity) -> Mapping[str | None, Attempt]:
         """The attempt that counts for a message and revision, by key.
@@ -257,7 +251,7 @@ class History:
         if identity in self._reached:
             return self._reached[identity]
         found: dict[str | None, Attempt] = {}
-        for delivery in self._by_identity.get(identity, ()):
+        for delivery in self.by_identity.get(identity, ()):
             row = self.rows[delivery]
             if not row.counts:
                 continue
@@ -278,16 +272,16 @@ class History:
 
     @cached_property
     def by_digest(self) -> Mapping[str, tuple[Identity, ...]]:
-        """The messages and revisions that went out, or may have, with some content."""
+        """The messages and revisions that went out, or may have, by the short digest of content."""
         found: dict[str, tuple[Identity, ...]] = {}
         # Personal letters have a digest each: one tuple does for all of a message.
-        alone = {identity: (identity,) for identity in self._by_identity}
+        alone = {identity: (identity,) for identity in self.by_identity}
         for row in self.rows.values():
             if row.counts:
-                identity = row.kind[:2]
-                known = found.setdefault(row.digest, alone[identity])
-                if identity not in known:
-                    found[row.digest] = (*known, identity)
+                own, digest = alone[row.kind[:2]], short(row.digest)
+                known = found.setdefault(digest, own)
+                if known is not own and own[0] not in known:
+                    found[digest] = (*known, *own)
         return found
 
     @cached_property
@@ -310,7 +304,8 @@ class History:
         return found
 
     @cached_property
-    def _by_identity(self) -> Mapping[Identity, Sequence[str]]:
+    def by_identity(self) -> Mapping[Identity, Sequence[str]]:
+        """The deliveries of each message and revision that was tried."""
         found: dict[Identity, list[str]] = defaultdict(list)
         for delivery, row in self.rows.items():
             found[row.kind[:2]].append(delivery)
@@ -318,7 +313,7 @@ class History:
 
     def _attempt(self, delivery: str) -> Attempt:
         """Build the value of a row."""
-        row = self._row(delivery)
+        row = self.rows.get(delivery) or self.tests[delivery]
         kind, outcome = row.kind, row.outcome
         pending = self.pending.get(delivery, Pending(None, BEGINNING, None))
         if isinstance(outcome, str):
@@ -345,6 +340,3 @@ class History:
             is_being_sent=delivery in self.being_sent,
             outcome=outcome,
         )
-
-    def _row(self, delivery: str) -> Row:
-        return self.rows.get(delivery) or self.tests[delivery]

@@ -9,9 +9,11 @@ from types import GenericAlias
 
 from runner import clock
 from runner.manifest.history import Kind, NotFound, Pending, Row
+from runner.manifest.lines import numbered
 from runner.manifest.state import VERSION, Checked, ManifestState, RunLine
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType
 from runner.toloka.anchor import BEGINNING, Anchor
+from runner.toloka.digest import KIND
 from runner.wording import printable
 
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
@@ -21,8 +23,11 @@ Wanted = type | GenericAlias | tuple[str, ...]
 """What a key holds: a type, a list of texts or of numbers, or one of some words."""
 
 
-def check_event(event: Checked) -> None:
-    """Hold an event against `LINES`; raises `ValueError`, `KeyError` or `TypeError`."""
+def check_event(event: Checked) -> LineKind:
+    """Hold an event against `LINES`, and give its kind.
+
+    Raises `ValueError`, `KeyError` or `TypeError`.
+    """
     kind = LINES.get(event["event"])
     if kind is None:
         raise ValueError(f"unknown event {ascii(event['event'])[:40]}: written by a later version?")
@@ -30,19 +35,20 @@ def check_event(event: Checked) -> None:
         value = event[key]
         if value == "" or (type(value) is not wanted and not _holds(value, wanted)):
             raise ValueError(_complaint(key, wanted))
-    for key, wanted in kind.optional.items():
-        value = event.get(key)
+    for key in filter(event.__contains__, kind.optional):
+        value, wanted = event[key], kind.optional[key]
         # What is empty says nothing.
         if value and type(value) is not wanted and not _holds(value, wanted):
             raise ValueError(_complaint(key, wanted))
+    return kind
 
 
 def _holds(value: object, wanted: Wanted) -> bool:
     """Whether a value is what is wanted, where that is more than a type."""
-    if wanted in (TEXTS, NUMBERS):
-        inner = str if wanted is TEXTS else int
-        return type(value) is list and all(type(each) is inner for each in value)
-    return type(wanted) is tuple and value in wanted
+    if type(wanted) is tuple:
+        return value in wanted
+    inner = str if wanted is TEXTS else int if wanted is NUMBERS else None
+    return type(value) is list and inner is not None and {*map(type, value)} <= {inner}
 
 
 def _complaint(key: str, wanted: Wanted) -> str:
@@ -79,8 +85,8 @@ def _take_intent(state: ManifestState, event: Checked) -> None:
         return
     if event.get("test") is True:
         state.tests.add(delivery)
-    orphan = state.orphans.pop(delivery, None)
-    if orphan is not None:
+    if delivery in state.orphans:
+        orphan = state.orphans.pop(delivery)
         state.rows[delivery] = row._replace(outcome=orphan.outcome, created=orphan.created)
         state.narrow(delivery)
     else:
@@ -91,10 +97,10 @@ def _take_intent(state: ManifestState, event: Checked) -> None:
 
 
 def _take_claim(state: ManifestState, event: Checked) -> None:
-    for row in event["rows"]:
-        delivery, toloker, digest = row.split(" ")
-        own = {"delivery": delivery, "recipients_ids": [toloker], "digest": digest}
-        _take_intent(state, {**event, **own})
+    for number, row in enumerate(event["rows"]):
+        toloker, digest = row.split(" ")
+        own = {"delivery": numbered(event["delivery"], number), "recipients_ids": [toloker]}
+        _take_intent(state, {**event, **own, "digest": KIND + digest})
 
 
 def _place_of(numbers: Sequence[int] | None) -> Place | None:
@@ -188,12 +194,14 @@ def _anchor(event: Checked) -> Anchor:
 def _row_of(state: ManifestState, event: Checked) -> Row:
     action: Action = event.get("action") or "compose"
     select_type: SelectType | None = event.get("recipients_select_type") or None
-    whom = event.get("recipients_filter") or None
+    whom: object
     if action == "reply":
         select_type, whom = None, event.get("thread_id") or None
     elif select_type == "DIRECT":
-        whom = tuple(event.get("recipients_ids") or ())
-        whom = whom[0] if len(whom) == 1 else whom
+        ids = event.get("recipients_ids") or []
+        whom = ids[0] if len(ids) == 1 else tuple(ids)
+    else:
+        whom = event.get("recipients_filter") or None
     # What many rows have in common is kept once, the digest too unless each has its own.
     common = (event["message"], event["revision"], event["source"], action, select_type)
     digest = event["digest"]
@@ -306,7 +314,7 @@ LINES: Mapping[str, LineKind] = {
     ),
     "claim": LineKind(
         _take_claim,
-        {"message": str, "revision": int, "source": str, "rows": TEXTS},
+        {"delivery": str, "message": str, "revision": int, "source": str, "rows": TEXTS},
         {"action": ("compose",), "recipients_select_type": ("DIRECT",), "run": str},
     ),
     "sent": LineKind(_take_sent, {"delivery": str, "thread_id": str}),

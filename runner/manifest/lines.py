@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import groupby
 from typing import TypeVar
 
 from runner import clock
 from runner.manifest.history import History, Settled
 from runner.model import Delivery, Direct, Filtered, InThread, NoRecipients, Place, Rejected, Sent
-from runner.toloka.anchor import Anchor
-from runner.toloka.digest import topic_mark
+from runner.toloka.anchor import BEGINNING, Anchor
+from runner.toloka.digest import KIND, short, topic_mark
 
 _A_LINE = 1_000
 """Ids in one line at most."""
+_DIGITS = 8
 Event = Mapping[str, object]
 _Item = TypeVar("_Item")
 
@@ -72,25 +73,35 @@ def intent_event(
     return event | {"digest": message.digest, "at": clock.written(clock.now())}
 
 
+def numbered(first: str, number: int) -> str:
+    """Give the id of a delivery so many after the first one of a claim."""
+    return f"{first[:-_DIGITS]}{int(first[-_DIGITS:], 16) + number:0{_DIGITS}x}"
+
+
 def shortened(intents: Iterable[Event]) -> Iterator[Event]:
-    """Write intents that differ in one Toloker and the words as rows of a few `claim` lines."""
-    groups: dict[str, list[Event]] = defaultdict(list)
-    for event in intents:
-        ids = event.get("recipients_ids")
-        # Whatever else an intent may say: only what is equal is written once.
-        is_one = isinstance(ids, list) and len(ids) == 1
-        groups[line_of(_common(event)).decode() if is_one else str(event["delivery"])].append(event)
-    for group in groups.values():
-        for some in parts(group):
+    """Write intents, numbered one after the other, in few lines.
+
+    Those that differ in one Toloker and the words are rows of a `claim` line.
+    """
+    for _, group in groupby(intents, _kind):
+        for some in parts(list(group)):
             if len(some) == 1:
                 yield some[0]
                 continue
-            rows = [f"{it['delivery']} {_only(it)} {it['digest']}" for it in some]
-            yield {**_common(some[0]), "event": "claim", "rows": rows, "at": some[0]["at"]}
+            rows = [f"{_only(it)} {short(str(it['digest'])).removeprefix(KIND)}" for it in some]
+            first = {"event": "claim", "delivery": some[0]["delivery"]}
+            yield {**first, **_common(some[0]), "rows": rows, "at": some[0]["at"]}
+
+
+def _kind(event: Event) -> object:
+    """What is equal in all rows of a `claim` line; what cannot be a row is like nothing else."""
+    ids = event.get("recipients_ids")
+    is_one = isinstance(ids, list) and len(ids) == 1
+    return line_of(_common(event)) if is_one else event["delivery"]
 
 
 def _common(event: Event) -> Event:
-    own = ("delivery", "recipients_ids", "digest", "at")
+    own = ("event", "delivery", "recipients_ids", "digest", "at")
     return {name: value for name, value in event.items() if name not in own}
 
 
@@ -102,8 +113,10 @@ def _only(event: Event) -> object:
 def outcome_event(delivery_id: str, outcome: Settled, how: str) -> Event:
     """Build the line that says what became of an intent. `how` tells the way that was learned."""
     if isinstance(outcome, Sent):
-        created = _created(outcome.created)
-        thread_id = outcome.thread.id
+        thread_id, created = outcome.thread.id, {}
+        # Toloka's times are UTC without a zone; ours say so. What cannot be read is left out.
+        with suppress(ValueError):
+            created["created"] = clock.written(clock.read(outcome.created))
         return new_event("sent", delivery=delivery_id, thread_id=thread_id, **created, how=how)
     if isinstance(outcome, Rejected):
         why = {"status": outcome.status, "code": outcome.code, "detail": outcome.detail}
@@ -138,11 +151,6 @@ def doubt_events(doubts: Mapping[str, Iterable[str]], history: History) -> list[
     ]
 
 
-def rest_events(rest: Sequence[str]) -> list[Event]:
-    """Build the lines that remember threads of ours that no delivery claims: many in each."""
-    return [new_event("rest", threads=" ".join(some)) for some in parts(rest)]
-
-
 def parts(ids: Sequence[_Item]) -> list[list[_Item]]:
     """Cut what may be very many, so that no line is too long for a file of its own."""
     return [list(ids[start : start + _A_LINE]) for start in range(0, len(ids), _A_LINE)]
@@ -150,11 +158,4 @@ def parts(ids: Sequence[_Item]) -> list[list[_Item]]:
 
 def anchor_values(anchor: Anchor) -> dict[str, str]:
     """Give an anchor's key; the beginning of the list has none."""
-    return {} if anchor.is_beginning else {"created": clock.written(anchor.created)}
-
-
-def _created(created: str) -> dict[str, str]:
-    """Toloka's times are UTC without a zone; ours say so. What cannot be read is left out."""
-    with suppress(ValueError):
-        return {"created": clock.written(clock.read(created))}
-    return {}
+    return {} if anchor == BEGINNING else {"created": clock.written(anchor.created)}

@@ -63,7 +63,13 @@ def locked(path: Path) -> Iterator[FileIO]:
         )
     try:
         with surroundings(note, "note"):
-            _leave_note(note)
+            # Whatever lies here is an old note, or else nothing to write into: a link, or a pipe.
+            note.unlink(missing_ok=True)
+            at = clock.written(clock.now())
+            with FileIO(note, "x", opener=_for_its_owner) as written:
+                written.write(
+                    f"process {os.getpid()} on {socket.gethostname()}, since {at}".encode()
+                )
         yield stream
     finally:
         with suppress(OSError):
@@ -122,14 +128,6 @@ def _open_locked(file: Path) -> FileIO | None:
             raise OSError(errno.ENOSYS, said) from error
         stream.close()
     raise OSError(errno.EAGAIN, "it is removed again and again")
-
-
-def _leave_note(note: Path) -> None:
-    # Whatever lies here is an old note, or else nothing to write into: a link, or a pipe.
-    note.unlink(missing_ok=True)
-    with FileIO(note, "x", opener=_for_its_owner) as stream:
-        at = clock.written(clock.now())
-        stream.write(f"process {os.getpid()} on {socket.gethostname()}, since {at}".encode())
 
 
 def _holder(note: Path) -> str:

@@ -20,9 +20,9 @@ from runner.manifest.lines import (
     intent_event,
     line_of,
     new_event,
+    numbered,
     outcome_event,
     parts,
-    rest_events,
     shortened,
 )
 from runner.manifest.state import VERSION, ManifestState
@@ -85,35 +85,26 @@ class Manifest:
         self._run = run
         self._state = state
         self._account = state.account
-        self._log = log
+        self.log = log
         self._lock = threading.Lock()
         self._history: History | None = None
         self._is_dated = False
-        self._facts = 0
+        self.facts = 0
+        """A number that is another one as soon as more is known of some delivery."""
         self._has_begun = False
         self._claimed: dict[int, tuple[str, Delivery]] = {}
         self._overtaken: set[str] = set()
         """The messages that another run turned out to have sent to somebody."""
 
-    @property
-    def lost(self) -> RunnerError | None:
-        """Why this run may send nothing more, where others must know of it first."""
-        return self._log.lost
-
     def history(self) -> History:
         """What the manifest knows by now: the same value until something more is recorded."""
         with self._lock:
-            if self._history is None:
-                self._history = replace(self._state.history(), facts=self._facts)
+            if self._history is None or self._history.facts != self.facts:
+                self._history = replace(self._state.history(), facts=self.facts)
             elif self._is_dated:
                 self._history = replace(self._history, **self._state.looks())
             self._is_dated = False
             return self._history
-
-    @property
-    def facts(self) -> int:
-        """A number that is another one as soon as more is known of some delivery."""
-        return self._facts
 
     def note_anchor(self, anchor: Anchor) -> None:
         """Record from which thread on this run's deliveries are looked for."""
@@ -127,11 +118,11 @@ class Manifest:
         is_test: bool = False,
     ) -> None:
         """Record all that is about to be tried, where other machines must know it before."""
-        if not self._log.is_shared:
+        if not self.log.is_shared:
             return
-        run, events = self._run.get("run"), []
-        for each in deliveries:
-            delivery_id, place = secrets.token_hex(16), place_of(each)
+        run, events, first = self._run.get("run"), [], f"{secrets.token_hex(12)}{0:08x}"
+        for number, each in enumerate(deliveries):
+            delivery_id, place = numbered(first, number), place_of(each)
             self._claimed[id(each)] = (delivery_id, each)
             events.append(intent_event(delivery_id, each, run=run, place=place, is_test=is_test))
         self._write(*shortened(events), at_once=True)
@@ -173,7 +164,7 @@ class Manifest:
         """Take in what others have written meanwhile."""
         with self._lock:
             take()
-            self._note_fact()
+            self.facts += 1
         claimed = [delivery for _, delivery in list(self._claimed.values())]
         self._overtaken |= {each.message.id for each in claimed if self._is_reached(each)}
 
@@ -200,14 +191,15 @@ class Manifest:
             {**intent_event(secrets.token_hex(16), delivery), "event": "doubt", "threads": [it.id]}
             for delivery, it in doubts
         ]
-        events += doubt_events(unknown_doubts or {}, history)
+        if unknown_doubts:
+            events += doubt_events(unknown_doubts, history)
         if shows_ours and not history.is_shown:
             events.append(new_event("shown"))
-        new = history.not_remembered(rest)
-        is_further = cursor != history.cursor and (is_long or not self._log.is_shared)
+        new = history.not_remembered(rest) if rest else []
+        is_further = cursor != history.cursor and (is_long or not self.log.is_shared)
         if not (events or new or is_part or history.has_gap or is_further):
             return ids
-        events += rest_events(new)
+        events += [new_event("rest", threads=" ".join(some)) for some in parts(new)]
         values: dict[str, object] = {**anchor_values(cursor), **({"part": True} if is_part else {})}
         self._write(*events, last=[("looked", values)])
         return ids
@@ -288,7 +280,7 @@ class Manifest:
             return
         self.begin()
         if not last:
-            put = self._log.append if at_once else self._log.note
+            put = self.log.append if at_once else self.log.note
             put(b"".join(map(line_of, events)))
             with self._lock:
                 self._take(events)
@@ -298,7 +290,7 @@ class Manifest:
             self._take(events)
             sums = {"deliveries": self._state.count, "checksum": self._state.checksum}
             lasts = [new_event(name, **sums, **values) for name, values in last]
-            self._log.note(b"".join(map(line_of, (*events, *lasts))))
+            self.log.note(b"".join(map(line_of, (*events, *lasts))))
             self._take(lasts)
 
     def begin(self) -> None:
@@ -308,13 +300,13 @@ class Manifest:
                 return
             events = [new_event("run", **self._run)]
             # On a branch, each run's own files begin with it.
-            if self._state.target is None or self._log.is_shared:
+            if self._state.target is None or self.log.is_shared:
                 known = {"account": self._account, "acts_under": self._state.acts_under}
                 known = {name: value for name, value in known.items() if value is not None}
                 first = {"version": VERSION, "target": self._target, **known}
                 events.insert(0, new_event("manifest", **first))
             # Whoever comes next must find them there: nothing stands above the first line.
-            self._log.append(b"".join(map(line_of, events)))
+            self.log.append(b"".join(map(line_of, events)))
             self._take(events)
             self._has_begun = True
 
@@ -325,11 +317,7 @@ class Manifest:
             self._is_dated = True
             # A look changes also from where on what is unknown is looked for.
             if not kind.is_of_run or self._state.pending:
-                self._note_fact()
-
-    def _note_fact(self) -> None:
-        self._history = None
-        self._facts += 1
+                self.facts += 1
 
     def _is_reached(self, delivery: Delivery) -> bool:
         reached = self.history().reached((delivery.message.id, delivery.message.revision))

@@ -10,11 +10,12 @@ from io import BytesIO
 from typing import BinaryIO
 
 from runner.files import MANIFEST_START
-from runner.manifest.kinds import LINES, check_event
+from runner.manifest.kinds import check_event
 from runner.manifest.state import Checked, ManifestState
 
 _BLOCK = 64 * 1024
 _LINE_END = ord("\n")
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class DamageError(ValueError):
@@ -37,51 +38,52 @@ def read_state(stream: BinaryIO, state: ManifestState | None = None) -> tuple[Ma
             state.line += block.count(b"\n")
             end += len(block)
             continue
-        lines = BytesIO(block).readlines()
-        events = _parse(lines)
-        for line in lines:
-            state.line += 1
-            try:
-                if line[-1] != _LINE_END and _is_torn(line, end):
-                    break
-                if (event := next(events)) is not None:
+        lines, before = BytesIO(block).readlines(), state.line
+        try:
+            for event in _parse(lines, is_first=not end):
+                if event is not None:
                     _take(state, event)
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                raise DamageError(state.line, _reason(error, line, end)) from error
-            end += len(line)
+                state.line += 1
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise DamageError(state.line + 1, _reason(error)) from error
+        end += sum(map(len, lines[: state.line - before]))
     return state, end
 
 
 def _take(state: ManifestState, event: Checked) -> None:
-    check_event(event)
+    kind = check_event(event)
     if state.target is None and event["event"] != "manifest":
         raise ValueError("the first line does not name the target")
-    LINES[event["event"]].take(state, event)
+    kind.take(state, event)
 
 
-def _parse(lines: Sequence[bytes]) -> Iterator[Checked | None]:
+def _parse(lines: Sequence[bytes], *, is_first: bool) -> Iterator[Checked | None]:
     """Parse lines: together, which is quicker, or else each by itself; a blank one is None.
 
-    Raises `ValueError` or `RecursionError` where it comes to one that cannot be parsed.
+    Ends before a torn one. Raises `ValueError` or `RecursionError` where it comes to one that
+    cannot be parsed. `is_first` says whether these are the first lines.
     """
     events: list[Checked] = []
-    with suppress(ValueError, RecursionError):
-        events = json.loads(f"[{b','.join(lines).decode()}]")
+    if lines[-1][-1] == _LINE_END:
+        with suppress(ValueError, RecursionError):
+            events = json.loads(f"[{b','.join(lines).decode()}]")
     if len(events) == len(lines):
         yield from events
         return
-    for line in lines:
+    for number, line in enumerate(lines):
+        if line[-1] != _LINE_END and _is_torn(line, is_first=is_first and not number):
+            return
+        if is_first and not number and line.startswith(_UTF_16):
+            raise ValueError("it is UTF-16, and has to be UTF-8")
         # A byte order mark stands before the first line only, and `loads` would take UTF-16, too.
         yield json.loads(line.decode("utf-8-sig")) if line.strip() else None
 
 
-def _reason(error: Exception, line: bytes, end: int) -> str:
-    if not end and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "it is UTF-16, and has to be UTF-8"
+def _reason(error: Exception) -> str:
     return str(error) if type(error) is ValueError else "not a line of a manifest"
 
 
-def _is_torn(tail: bytes, end: int) -> bool:
+def _is_torn(tail: bytes, *, is_first: bool) -> bool:
     """Whether the last line is half of one of ours; an editor may leave out a line end alone.
 
     Raises `ValueError` for an end that is not to be cut off.
@@ -94,6 +96,6 @@ def _is_torn(tail: bytes, end: int) -> bool:
         raise ValueError("its lines end in CR alone")
     # A power cut may leave NULs; of a new file, only the beginning of its first line.
     begins = MANIFEST_START.startswith(tail.rstrip(b"\0")[: len(MANIFEST_START)])
-    if not end and not begins:
+    if is_first and not begins:
         raise ValueError("not a line of a manifest")
     return True

@@ -99,11 +99,12 @@ class ManifestState:
     def history(self) -> History:
         """What the manifest knows by now."""
         rows = self.rows.copy()
-        for delivery in self._allayed():
-            del rows[delivery]
+        if self.adoptable:
+            for delivery in self._allayed():
+                del rows[delivery]
         return History(
             stopped=self.stopped,
-            being_sent=self._being_sent(),
+            being_sent=self._being_sent() if self.is_chained else frozenset(),
             tests={each: rows.pop(each) for each in self.tests},
             rows=rows,
             topics={kind[:2]: mark for kind, mark in self.topics.items()},
@@ -175,14 +176,10 @@ class ManifestState:
     def _being_sent(self) -> frozenset[str]:
         """What the open runs of others claim: they say themselves what becomes of it."""
         runs = {*self.unended} - self.unlocked - {self.mine}
-        if not runs:
-            return frozenset()
         return frozenset(each for each, pending in self.pending.items() if pending.run in runs)
 
     def _allayed(self) -> list[str]:
         """The doubts about threads that some delivery claims by now."""
         open_ones = [each for each in self.adoptable if self.rows[each].outcome is None]
-        if not open_ones:
-            return []
         claimed = {row.outcome for row in self.rows.values() if isinstance(row.outcome, str)}
         return [each for each in open_ones if claimed.issuperset(self.doubts[each])]

@@ -22,6 +22,7 @@ from runner.model import (
     Status,
 )
 from runner.plan.plan import Answered, Held, Plan, PlannedMessage, Policy, result_of
+from runner.toloka.digest import short
 
 LATE = timedelta(days=14)
 """A message first sent so long ago may surprise whoever gets it now."""
@@ -80,9 +81,10 @@ def _plan_spec(
         wanted = _find_due(message, history, reached, answered)
         if isinstance(message.recipients, InThreads) and not (wanted or held):
             skipped += _find_waiting(message, message.recipients, reached, answered)
-        kept, left_out = _without_suppressed(wanted, history, policy)
-        due += kept
-        skipped += left_out
+        if policy.suppressed or history.suppressed:
+            wanted, left_out = _without_suppressed(wanted, history, policy)
+            skipped += left_out
+        due += wanted
     if held is not None:
         skipped += [result_of(each, held.status, error=held.reason) for each in due]
     deliveries = () if held else tuple(due)
@@ -160,8 +162,6 @@ def _without_suppressed(
     due: Sequence[Delivery], history: History, policy: Policy
 ) -> tuple[list[Delivery], list[Result]]:
     """Leave out who is on the suppression list, or was when the message went out."""
-    if not (policy.suppressed or history.suppressed):
-        return list(due), []
     kept: list[Delivery] = []
     left_out: list[Result] = []
     for delivery in due:
@@ -214,7 +214,7 @@ def _state_of(attempt: Attempt, message: Message, history: History) -> tuple[Sta
         return "in_doubt" if is_doubtful else "unknown", reason(attempt, history)
     if isinstance(attempt.outcome, NoRecipients):
         return "no_recipients", attempt.outcome.detail
-    if attempt.digest == message.digest:
+    if short(attempt.digest) == short(message.digest):
         return "already_sent", None
     again = f"`revision: {message.revision + 1}` would do so"
     return "edited", f"who has it is not written to again; {again}"

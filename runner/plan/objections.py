@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from runner.errors import Fault
 from runner.manifest.history import History
 from runner.model import Delivery, Everyone, InThreads, Message
 from runner.plan.plan import Plan, PlannedMessage, Policy
-from runner.toloka.digest import topic_mark
+from runner.toloka.digest import short, topic_mark
 from runner.wording import plural
 
 Objection = tuple[Message, Fault]
@@ -18,29 +18,25 @@ Twins = Mapping[tuple[str, str | None], tuple[str, ...]]
 """Message ids, by a digest and a Toloker (None for a whole filter)."""
 
 
-def find_objections(
-    plan: Plan,
-    policy: Policy,
-    is_gone: Callable[[str], bool],
-    may_repeat: Collection[str] = (),
-) -> list[Objection]:
+def find_objections(plan: Plan, policy: Policy, is_gone: Callable[[str], bool]) -> list[Objection]:
     """Say what of a plan the manifest or the policy does not let pass.
 
-    `is_gone` tells whether a message id of the manifest has no file any more; `may_repeat` are the
-    ids of the messages that may have the words of another one.
+    `is_gone` tells whether a message id of the manifest has no file any more.
     """
-    twins = _find_twins(plan)
     return [
         (planned.message, fault)
         for planned in plan.messages
-        for fault in (
-            *_find_faults(planned, plan.history, policy, is_gone),
-            *(
-                ()
-                if planned.message.id in may_repeat
-                else _find_same_words(planned, plan.history, twins, is_gone)
-            ),
-        )
+        for fault in _find_faults(planned, plan.history, policy, is_gone)
+    ]
+
+
+def find_same_words(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
+    """Say which messages would bring somebody words that they have under another id."""
+    twins = _find_twins(plan) if len(plan.messages) > 1 else {}
+    return [
+        (planned.message, fault)
+        for planned in plan.messages
+        for fault in _find_same_words(planned, plan.history, twins, is_gone)
     ]
 
 
@@ -59,7 +55,15 @@ def _find_faults(
             f"{recipients.select_type or 'a reply'}",
             f"write `revision: {message.revision + 1}` to send it anew",
         )
-    yield from _find_lower_revision(planned, history)
+    revisions = [revision for name, revision in history.by_identity if name == message.id]
+    newest = max(revisions, default=0)
+    is_edited = any(result.status == "edited" for result in planned.skipped)
+    if newest > message.revision and (planned.deliveries or is_edited):
+        yield Fault(
+            ("revision",),
+            f"revision {newest} of {message.id} went out, and this is revision {message.revision}",
+            f"write `revision: {newest}`, or `revision: {newest + 1}` to send it anew",
+        )
     if isinstance(recipients, InThreads) and recipients.message not in history.threads:
         name = recipients.message
         if is_gone(name):
@@ -67,18 +71,6 @@ def _find_faults(
             yield Fault(("reply_to",), what, "write the id of a message of yours")
     if planned.deliveries:
         yield from _find_policy_breaches(planned, policy)
-
-
-def _find_lower_revision(planned: PlannedMessage, history: History) -> Iterator[Fault]:
-    message = planned.message
-    revisions = [revision for name, revision in history.identities if name == message.id]
-    newest = max(revisions, default=0)
-    if newest > message.revision and planned.deliveries:
-        yield Fault(
-            ("revision",),
-            f"revision {newest} of {message.id} went out, and this is revision {message.revision}",
-            f"write `revision: {newest}`, or `revision: {newest + 1}` to send it anew",
-        )
 
 
 def _find_twins(plan: Plan) -> Twins:
@@ -120,7 +112,7 @@ def find_missed(plan: Plan) -> list[Objection]:
     """Say which windows closed before a message had reached everybody, and how many: to warn of."""
     found: list[Objection] = []
     for planned in plan.messages:
-        missed = planned.skipped_by_status.get("missed", ())
+        missed = [each for each in planned.skipped if each.status == "missed"]
         people = sum(len(each.recipients_ids or ()) for each in missed)
         done = f"reached {plural(people, 'Toloker')}" if people else "was sent"
         if missed:
@@ -134,7 +126,7 @@ def find_renamed(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
 
     They have the topic of a message whose file is gone, and some of its people.
     """
-    known, topics = {message for message, _ in plan.history.identities}, plan.history.topics
+    known, topics = {message for message, _ in plan.history.by_identity}, plan.history.topics
     found: list[Objection] = []
     for planned in plan.messages:
         message = planned.message
@@ -154,13 +146,13 @@ def find_renamed(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
 
 def _others_with_content(delivery: Delivery, history: History) -> list[str]:
     """The other messages that went to some of the same people with the same content."""
-    digest, keys = delivery.message.digest, delivery.keys
+    digest, keys = short(delivery.message.digest), delivery.keys
     others = set()
     if delivery.message.action == "reply":
         return []
     for identity in history.by_digest.get(digest, ()):
         known = history.reached(identity)
-        if any(key in known and known[key].digest == digest for key in keys):
+        if any(key in known and short(known[key].digest) == digest for key in keys):
             others.add(identity[0])
     return sorted(others - {delivery.message.id})
 

@@ -28,11 +28,16 @@ Answered = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What the configuration forbids. `suppressed` Tolokers, case folded, are written to by no DIRECT message."""
+    """What the configuration forbids.
+
+    `suppressed` Tolokers, case folded, are written to by no DIRECT message; `reviewed` is the branch
+    of the remote that has to have every file.
+    """
 
     allow_all: bool = True
     max_recipients: int | None = None
     suppressed: frozenset[str] = frozenset()
+    reviewed: str | None = None
 
 
 class Held(NamedTuple):

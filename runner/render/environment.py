@@ -7,23 +7,39 @@ from functools import cached_property, partial, wraps
 from typing import Any
 
 import jinja2
-from jinja2 import StrictUndefined, nodes, pass_context
+from jinja2 import StrictUndefined, UndefinedError, nodes, pass_context, pass_environment
 from jinja2.environment import TemplateModule
+from jinja2.filters import make_attrgetter
 from jinja2.runtime import Context, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import missing
 
 from runner.render.gaps import Gap
 from runner.render.grammar import Checks, OurLexer
-from runner.render.mistakes import NeedsLocale, Unusable
-from runner.render.numbers import Number, calculate, compare, rounded, tidy, to_float, to_int
+from runner.render.mistakes import NeedsLocale, NotDefined, Unusable
+from runner.render.numbers import (
+    Number,
+    absolute,
+    added_up,
+    calculate,
+    compare,
+    rounded,
+    tidy,
+    to_float,
+    to_int,
+)
 from runner.render.values import FUNCTION, Series, check_condition, check_items, check_shown
 
 # Filters that make text of what they are given, and filters that go through a list.
 _MAKE_TEXT = frozenset(
-    ("capitalize", "center", "e", "escape", "forceescape", "format", "indent", "lower", "replace",
-     "safe", "string", "striptags", "title", "trim", "truncate", "upper", "urlize", "wordcount",
-     "wordwrap")
+    ("capitalize", "center", "e", "escape", "filesizeformat", "forceescape", "format", "indent",
+     "lower", "pprint", "replace", "safe", "string", "striptags", "title", "tojson", "trim",
+     "truncate", "upper", "urlencode", "urlize", "wordcount", "wordwrap", "xmlattr")
 )  # fmt: skip
+# What they are given beside goes into the text, too.
+_FILL_IN = frozenset(("format", "replace"))
+# They ask of each value whether it counts as yes, unless a test does.
+_SELECT = frozenset(("reject", "rejectattr", "select", "selectattr"))
 _TAKE_LISTS = frozenset(
     ("batch", "groupby", "join", "listed", "map", "max", "min", "reject", "rejectattr", "select",
      "selectattr", "slice", "sort", "sum", "unique")
@@ -53,6 +69,26 @@ class _Function:
 
 # Complaints name what has no such attribute, and nobody knows of this class.
 _Function.__module__, _Function.__name__ = "builtins", "function"
+
+
+class _Absent(StrictUndefined):
+    """What is not defined: its complaint knows the name, whatever Jinja2 calls it."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        hint: str | None = None,
+        obj: object = missing,
+        name: str | None = None,
+        exc: type[jinja2.TemplateRuntimeError] = UndefinedError,
+    ) -> None:
+        super().__init__(hint, obj, name, exc)
+        if exc is UndefinedError:
+            is_variable = hint is None and obj is missing
+            self._undefined_exception = partial(  # type: ignore[assignment]  # it is only called
+                NotDefined, name=str(name), is_variable=is_variable
+            )
 
 
 class _Template(jinja2.Template):
@@ -158,11 +194,11 @@ def _careful(name: str, give: Callable[..., object]) -> Callable[..., object]:
             check_shown(value, "this")
         elif name in _TAKE_LISTS:
             check_items(value, "this")
-        if name == "join" and isinstance(value, Iterable):
-            value = list(value)
-            for item in value:
-                check_shown(item, "an item of this")
-            args = (*args[:at], value, *args[at + 1 :])
+        if name in _FILL_IN:
+            for each in (*args[at + 1 :], *options.values()):
+                check_shown(each, "this")
+        if name in _SELECT and len(args) == at + 1 + name.endswith("attr"):
+            args = (*args, "counting")
         given = give(*args, **options)
         return Series(given) if isinstance(given, Iterator) else tidy(given)
 
@@ -175,6 +211,42 @@ def _not_read(context: Context, *_args: object, **_options: object) -> str:
     raise NeedsLocale(language)
 
 
+@pass_environment
+def _added_up(
+    environment: jinja2.Environment,
+    values: Iterable[object],
+    attribute: str | int | None = None,
+    start: object = 0,
+) -> object:
+    return added_up(_of_each(environment, values, attribute), start)
+
+
+@pass_environment
+def _joined(
+    environment: jinja2.Environment,
+    values: Iterable[object],
+    d: object = "",
+    attribute: str | int | None = None,
+) -> str:
+    items = [*_of_each(environment, values, attribute)]
+    for item in items:
+        check_shown(item, "an item of this")
+    check_shown(d, "this")
+    return str(d).join(map(str, items))
+
+
+def _of_each(
+    environment: jinja2.Environment, values: Iterable[object], attribute: str | int | None
+) -> Iterable[object]:
+    return values if attribute is None else map(make_attrgetter(environment, attribute), values)
+
+
+def _counts(value: object) -> bool:
+    """The test of what is selected without one."""
+    check_condition(value, "an item of this")
+    return bool(value)
+
+
 FOR_PEOPLE = ("number", "money", "percent", "date", "datetime", "listed", "plural")
 _NOT_READ = dict.fromkeys(FOR_PEOPLE, _not_read)
 
@@ -184,7 +256,7 @@ def make_environment(
 ) -> Environment:
     """Make the environment; `people` are the filters for people where their words were read."""
     environment = Environment(
-        undefined=StrictUndefined,
+        undefined=_Absent,
         keep_trailing_newline=True,
         optimized=False,  # Computing when compiling is no quicker for what is rendered once.
         autoescape=False,  # A message is plain text; a page that shows it escapes it.
@@ -200,10 +272,14 @@ def make_environment(
         "int": to_int,
         "float": to_float,
         "round": rounded,
+        "abs": absolute,
+        "sum": _added_up,
+        "join": _joined,
         **(people or _NOT_READ),
     }
     for name, give in environment.filters.items():
         environment.filters[name] = _careful(name, give)
+    environment.tests["counting"] = _counts
     for name, sign in _TESTS.items():
         environment.tests[name] = partial(compare, (sign,))  # type: ignore[assignment]  # it is called
     return environment

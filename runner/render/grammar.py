@@ -163,9 +163,11 @@ class Checks(NodeTransformer):
         return self._either(node)
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
-        name = named(node.iter)
+        name, tested = named(node.iter), node.test and named(node.test)
         self.generic_visit(node)
         node.iter = _call(node, "items", node.iter, nodes.Const(name))
+        if node.test is not None:
+            node.test = _call(node, "condition", node.test, nodes.Const(tested))
         return node
 
     def visit_Const(self, node: nodes.Const) -> nodes.Node:

@@ -88,8 +88,8 @@ class Reading:
     message: Message
     templates: Texts
     texts: Texts
-    names: frozenset[str]
-    """What the variables and columns of this message are called, in small letters."""
+    names: Callable[[], frozenset[str]]
+    """Gives what the variables and columns of this message are called, in small letters."""
 
 
 def find_words(
@@ -125,15 +125,6 @@ def _is_requesters(url: str) -> bool:
     return bool(_TOLOKA_HOST.search(host) and _REQUESTER_PATH.search(parts.path))
 
 
-def _find_repeated_texts(read: Reading) -> Iterator[Finding]:
-    seen: dict[str, str] = {}
-    for language, text in read.message.text.items():
-        plain = " ".join(text.split())
-        other = seen.setdefault(plain, language)
-        if other != language and _LETTER.search(plain):
-            yield Finding(f"text.{language}", f"is the same as text.{other}")
-
-
 def find_questions(read: Reading) -> Iterator[Finding]:
     """Find a question in a message that cannot be answered."""
     if read.message.answerable or read.message.action == "reply":
@@ -166,7 +157,12 @@ def find_unfinished(read: Reading) -> Iterator[Finding]:
         found = (_TODO_SIGN if is_word else _UNFINISHED).search(text)
         if found:
             yield Finding(key, f"holds {quoted(found[0])}", found[0])
-    yield from _find_repeated_texts(read)
+    seen: dict[str, str] = {}
+    for language, text in read.message.text.items():
+        plain = " ".join(text.split())
+        other = seen.setdefault(plain, language)
+        if other != language and _LETTER.search(plain):
+            yield Finding(f"text.{language}", f"is the same as text.{other}")
 
 
 def find_placeholders(read: Reading) -> Iterator[Finding]:
@@ -175,7 +171,7 @@ def find_placeholders(read: Reading) -> Iterator[Finding]:
         seen: dict[str, Finding] = {}
         for found in _PLACEHOLDER.finditer(text):
             word = (found[1] or found[2]).casefold()
-            is_ours = word in read.names or word.replace(" ", "_") in read.names
+            is_ours = not read.names().isdisjoint((word, word.replace(" ", "_")))
             if is_ours or not _USUAL_PLACEHOLDERS.isdisjoint((word, word.split()[0])):
                 level: Severity = "error" if is_ours else "warning"
                 what = f"holds {quoted(found[0])}, which nothing fills in"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Literal
 
 from runner.errors import Place, Problem, Severity
@@ -47,13 +47,17 @@ Breach = tuple[Finding, set[int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A house rule; `why` ends the complaint. `compares` languages, and needs two of them."""
+    """A house rule; `why` ends the complaint. `compares` languages, and needs two of them.
+
+    Plain ASCII breaks it only with one of its `signs`; where there are none, by words alone.
+    """
 
     id: str
     level: Severity
     why: str
     find: Callable[[Reading], Iterator[Finding]]
     compares: bool = False
+    signs: str = ""
 
 
 def find_lint(
@@ -71,11 +75,16 @@ def find_lint(
     ]
     found: dict[str, dict[str, Breach]] = {rule.id: {} for rule in rules}
     templates = _beginnings(spec.topic, spec.text)
-    names = _names(spec, templates)
+    names = cache(partial(_names, spec, templates))
     for message in messages:
         texts = _beginnings(message.topic, message.text)
         read = Reading(message=message, templates=templates, texts=texts, names=names)
+        # Quicker than to ask each rule: most texts are plain.
+        said = "".join((*templates.values(), *texts.values()))
+        signs = set(said)
         for rule in rules:
+            if rule.signs and said.isascii() and signs.isdisjoint(rule.signs):
+                continue
             for finding in rule.find(read):
                 breach = found[rule.id].setdefault(finding.key, (finding, set()))
                 breach[1].update(() if message.row is None else (message.row,))
@@ -140,12 +149,14 @@ RULES = (
         level="error",
         why="Toloka forbids phone numbers, e-mail addresses and messengers in messages",
         find=partial(find_words, CONTACTS, seen_as=plain_words),
+        signs="@/&0123456789",
     ),
     Rule(
         id="project-link",
         level="error",
         why="Tolokers open https://toloka.yandex.com/tasks?projectId=<id>",
         find=find_project_links,
+        signs="/",
     ),
     Rule(id="unfinished", level="error", why="finish it, or make it a draft", find=find_unfinished),
     Rule(
@@ -153,6 +164,7 @@ RULES = (
         level="error",
         why="write {{ name }}, with a variable or a column",
         find=find_placeholders,
+        signs="{[",
     ),
     Rule(
         id="template-marker",
@@ -160,14 +172,27 @@ RULES = (
         why="it would be sent as it stands; what the template writes itself goes in {% raw %}",
         find=find_braces,
     ),
-    Rule(id="conflict-marker", level="error", why="choose one of the two", find=find_conflicts),
-    Rule(id="mojibake", level="error", why="write the letter itself", find=find_mojibake),
-    Rule(id="bidi", level="error", why="remove it, or close it", find=find_bidi),
+    Rule(
+        id="conflict-marker",
+        level="error",
+        why="choose one of the two",
+        find=find_conflicts,
+        signs="<>|",
+    ),
+    Rule(
+        id="mojibake",
+        level="error",
+        why="write the letter itself",
+        find=find_mojibake,
+        signs="&",
+    ),
+    Rule(id="bidi", level="error", why="remove it, or close it", find=find_bidi, signs="\u202e"),
     Rule(
         id="html",
         level="warning",
         why="write plain text, with addresses written out",
         find=partial(find_words, ((TAG, "{}, which Toloka's apps do not show"),)),
+        signs="<[",
     ),
     Rule(
         id="parity",

@@ -59,6 +59,7 @@ _WHOLE_CURRENCIES = frozenset(
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _DATETIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{3,6})?)?)(Z|[+-]\d\d:\d\d)")
+_QUOTED = re.compile("'([^']*)'")
 _COLUMNS = "cells are text: `columns: {n: number}`, or |float"
 
 
@@ -157,7 +158,8 @@ def datetime_(language: str, value: object, width: str = "long") -> str:
     zone = get_timezone_gmt(moment, "long", locale=locale) if moment.utcoffset() else "UTC"
     clock = f"{format_time(moment.replace(tzinfo=None), 'short', locale=locale)} {zone}"
     day = format_date(moment.date(), width, locale=locale)
-    return str(locale.datetime_formats[width]).replace("{1}", day).replace("{0}", clock)
+    pattern = _QUOTED.sub(lambda part: part[1] or "'", str(locale.datetime_formats[width]))
+    return pattern.replace("{1}", day).replace("{0}", clock)
 
 
 def listed(language: str, value: object) -> str:
@@ -248,9 +250,11 @@ def _words(language: str) -> Locale:
 
 @lru_cache
 def _currencies() -> frozenset[str]:
-    """The currencies that some country has today."""
-    of_countries = get_global("territory_currencies").values()
-    return frozenset(entry[0] for entries in of_countries for entry in entries if entry[2] is None)
+    """The currencies that some country has today: neither gold nor a test nor none at all."""
+    found: dict[bool, set[str]] = {True: set(), False: set()}
+    for country, entries in get_global("territory_currencies").items():
+        found[country == "ZZ"].update(entry[0] for entry in entries if entry[2] is None)
+    return frozenset(found[False] - found[True])
 
 
 @lru_cache

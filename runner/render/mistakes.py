@@ -17,9 +17,6 @@ from runner.wording import nearest, quoted
 PARTIALS = "_partials/"
 """What the names of partials begin with where a fault points at one."""
 
-UNDEFINED_NAME = re.compile(r"'(\w+)' is undefined")
-"""How a strict undefined variable is complained of."""
-
 # What people type who know another program, and what it is here.
 _ELSEWHERE = {
     "currency": "money", "currencyformat": "money", "format_currency": "money",
@@ -36,7 +33,6 @@ _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _CLOSED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 _MAX_SOURCE = 100_000
 _MAX_NAMES = 12
-_UNDEFINED_ATTRIBUTE = re.compile(r"has no (?:attribute|element) '?(\w+)")
 _TEMPLATE = "<template>"
 _MAX_COMPARED = 1_000
 
@@ -54,6 +50,15 @@ class Unusable(jinja2.TemplateRuntimeError):
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what)
         self.hint = hint
+
+
+class NotDefined(UndefinedError):
+    """There is nothing of this name: no variable, or nothing in a value."""
+
+    def __init__(self, what: str, *, name: str, is_variable: bool) -> None:
+        super().__init__(what)
+        self.name = name
+        self.is_variable = is_variable
 
 
 class TooLarge(Unusable):
@@ -104,8 +109,8 @@ def mistake_of(
     """Say what a template did wrong, at the line where it did; `partials` are those there are."""
     said = str(error).replace("\n", " ")[:200] or type(error).__name__
     partial, line = _innermost_line(error)
-    if isinstance(error, UndefinedError):
-        return _undefined_fault(said, partial, line, values, source)
+    if isinstance(error, NotDefined):
+        return _undefined_fault(error, partial, line, values, source)
     if isinstance(error, jinja2.TemplateSyntaxError):
         return _syntax_fault(error)
     if isinstance(error, jinja2.TemplateNotFound):
@@ -169,24 +174,20 @@ def _what_and_hint(error: BaseException, said: str) -> tuple[str, str]:
         return "this is nested too deep, or calls itself without end", "make it flatter"
     if isinstance(error, ZeroDivisionError):
         return "this divides by zero", ""
-    return f"this cannot be computed: {type(error).__name__}", "check the values"
+    return "this cannot be computed", "check the values"
 
 
 def _undefined_fault(
-    said: str, partial: str | None, line: int, values: Mapping[str, object], source: str
+    error: NotDefined, partial: str | None, line: int, values: Mapping[str, object], source: str
 ) -> Mistake:
-    named = UNDEFINED_NAME.search(said)
-    row = values.get("row")
+    name, row = error.name, values.get("row")
     columns = row if isinstance(row, dict) else {}
-    if not named:
-        attribute = _UNDEFINED_ATTRIBUTE.search(said)
-        wanted = attribute[1] if attribute else None
-        what = f"there is no {quoted(wanted)} in this" if wanted else "there is nothing here"
-        hint = _meant(_near(wanted or "", columns))
+    if not error.is_variable:
+        hint = _meant(_near(name, columns))
         if not hint:
             hint = f"the row has {_some(columns)}" if columns else "check the name"
-        return Mistake(f"template: {what}", hint, partial, line, wanted)
-    name = named[1]
+        what = f"template: there is no {quoted(name)} in this"
+        return Mistake(what, hint, partial, line, name)
     near = f"row.{name}" if name in columns else _near(name, values)
     if near is None and (column := _near(name, columns)):
         near = f"row.{column}"

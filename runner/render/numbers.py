@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial, reduce
 from typing import Any, TypeGuard
 
 from jinja2 import Undefined
@@ -25,10 +26,10 @@ _MAX_BITS = 200
 _MAX_PLACES = 60
 _MAX_WRITTEN = 400
 _TOO_LARGE = "this number is too large"
-_MIXED = "this calculates with text and a number, or compares them"
 _MIXED_HINT = (
     "cells are text: `columns: {n: integer}` makes numbers of them, and so do |int and |float"
 )
+_FLAG = "true or false"
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
@@ -90,8 +91,10 @@ def calculate(sign: str, left: Any, right: Any) -> object:
             return _OPERATORS[sign](left, right)
         return _exactly(sign, Fraction(left), Fraction(right))
     formats = sign == "%" and isinstance(left, str) and "%" in left
-    if is_mixed(left, right) and not formats:
-        raise Unusable(_MIXED, _MIXED_HINT)
+    if not formats:
+        check_alike(left, right)
+    if isinstance(left, bool) or isinstance(right, bool):
+        raise Unusable(f"this calculates with {_FLAG}", "count with |select|list|length")
     return _OPERATORS[sign](left, right)
 
 
@@ -126,20 +129,39 @@ def _scaled(digits: int, places: int) -> Decimal:
     return Decimal((int(digits < 0), tuple(map(int, str(abs(digits)))), -places))
 
 
-def is_mixed(left: object, right: object) -> bool:
-    """Whether one of two values is text and the other a number."""
-    return (isinstance(left, str) and is_number(right)) or (
-        is_number(left) and isinstance(right, str)
-    )
+def check_alike(left: object, right: object) -> None:
+    """Refuse a text with a number, or either with a boolean; raises `Unusable`."""
+    kinds = {kind for value in (left, right) if (kind := _kind(value))}
+    if len(kinds) > 1:
+        what = f"this calculates with {' and '.join(sorted(kinds, reverse=True))}, or compares them"
+        raise Unusable(what, _MIXED_HINT if _FLAG not in kinds else "write `if x`, or `if not x`")
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return _FLAG
+    return "text" if isinstance(value, str) else "a number" if is_number(value) else ""
+
+
+def added_up(values: Iterable[object], start: object = 0) -> object:
+    """The filter `sum`, exactly."""
+    return reduce(partial(calculate, "+"), values, start)
+
+
+def absolute(value: object) -> object:
+    """The filter `abs`."""
+    if not is_number(value):
+        raise Unusable("|abs takes a number")
+    return calculate("-", 0, value) if value < 0 else value
 
 
 def compare(signs: Sequence[str], *values: Any) -> object:
-    """Compare values in a row, as in `1 < x <= 5`; raises `Unusable` for a text and a number."""
+    """Compare values in a row, as in `1 < x <= 5`; raises `Unusable` for values unlike each other."""
     result: object = True
     for sign, left, right in zip(signs, values, values[1:], strict=False):
         others = right if sign in ("in", "notin") and isinstance(right, (list, tuple)) else [right]
-        if any(is_mixed(left, other) for other in others):
-            raise Unusable(_MIXED, _MIXED_HINT)
+        for other in others:
+            check_alike(left, other)
         result = COMPARISONS[sign](left, right)
         if not result:
             break
@@ -166,8 +188,8 @@ def _read(value: object, default: Sequence[object], name: str) -> int | Decimal 
     if isinstance(value, str) and len(value) <= _MAX_WRITTEN and _JSON_NUMBER.fullmatch(value):
         return int(value) if value.lstrip("-").isdecimal() else Number(value, value)
     raise Unusable(
-        f"|{name} takes a number, or text that is one as JSON writes it (1234.5)",
-        "say how the column writes it: `columns: {n: {type: number, …}}`",
+        f"|{name} takes a number, or text that is one as JSON writes it",
+        "write 1234.5, or say how the column writes it: `columns: {n: {type: number, …}}`",
     )
 
 

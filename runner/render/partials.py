@@ -31,7 +31,7 @@ def read_partial(root: Path | None, name: str) -> dict[str, str | list[str]]:
         return {"wrong": f"{shown(path)} cannot be read: {error.strerror}"}
     except UnicodeDecodeError:
         return {"wrong": f"{shown(path)} is not UTF-8"}
-    text = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
+    text = text.replace("\r\n", "\n").removesuffix("\n")
     if bad := UNFIT.search(text):
         line = text.count("\n", 0, bad.start()) + 1
         return {"wrong": f"{shown(path)}:{line}: {'; '.join(why_unfit(bad.group()))}"}

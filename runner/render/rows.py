@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from runner.errors import MessagesError, Place, Problem
+from runner.errors import MessagesError, Place, Problem, Severity
 from runner.files import read_bounded
 from runner.model import Direct, Message
 from runner.render.partials import MAX_PARTIAL_BYTES
@@ -19,7 +19,7 @@ from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.specs import MessageSpec
 from runner.spec.table import Row, load_rows
 from runner.toloka.ids import ODD, ODD_HINT, odd_among
-from runner.wording import plain, shown
+from runner.wording import plain, plural, shown
 
 # A mistake in a template is in every row: of so many nobody counts further.
 _MAX_BAD_ROWS = 2_500
@@ -32,13 +32,20 @@ _NAMED = re.compile(r"\brow(?:\.(\w+)|\[\s*['\"]([^'\"]+)['\"]\s*\])")
 
 
 def values_of(
-    spec: MessageSpec, path: Path, rows: deque[Row], problems: list[Problem]
+    spec: MessageSpec,
+    path: Path,
+    rows: deque[Row],
+    problems: list[Problem],
+    passed: Counter[str],
 ) -> Iterator[Cells]:
-    """Read rows for their values; where the file is wrong, its rows end and the problem is noted."""
+    """Read rows for their values; where the file is wrong, its rows end and the problem is noted.
+
+    `passed` counts what is empty throughout.
+    """
     names = {one or other for one, other in _NAMED.findall(spec.file.source)} | {*spec.columns}
     needs = {*spec.columns, *names & {DEFAULT_COLUMN}}
     try:
-        for row in load_rows(path, names, needs=needs):
+        for row in load_rows(path, names, needs=needs, passed=passed):
             cells = _cells_of(spec, path, row, problems)
             if len(problems) >= _MAX_BAD_CELLS:
                 return
@@ -143,12 +150,21 @@ def find_repeated(
 
 
 def find_faults_of_all(
-    spec: MessageSpec, path: Path, seen: Mapping[str, int], *, is_empty: bool
+    spec: MessageSpec, path: Path, seen: Mapping[str, int], *, is_empty: bool, odd: Severity | None
 ) -> Iterator[Problem]:
     """Complain of no rows at all, and of ids that are unlike those of nearly all other rows."""
     if is_empty:
         where = spec.file.place(("for_each",))
         yield Problem(where, "the file has no rows", "add a row, or a `draft: true`")
     ids = [*seen]
-    for index in odd_among(ids) if "odd-id" not in spec.lint else ():
-        yield Problem(Place(shown(path), seen[ids[index]]), ODD, ODD_HINT, "odd-id")
+    for index in odd_among(ids) if odd else ():
+        yield Problem(Place(shown(path), seen[ids[index]]), ODD, ODD_HINT, "odd-id", odd or "error")
+
+
+def told_of(path: Path, passed: Counter[str], left_out: int) -> Iterator[str]:
+    """Say what of a file makes no message, though nothing is wrong with it."""
+    empty = [plural(count, f"empty {what}") for what, count in passed.items() if count]
+    if empty:
+        yield f"{shown(path)}: {' and '.join(empty)} passed over"
+    if left_out:
+        yield f"{shown(path)}: `when` leaves out {plural(left_out, 'row')}"

@@ -9,14 +9,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from jinja2 import ChainableUndefined, TemplateError, UndefinedError, nodes
+from jinja2 import ChainableUndefined, TemplateError, nodes
 from jinja2.environment import TemplateExpression
 
 from runner.render.environment import make_environment
 from runner.render.mistakes import (
     PARTIALS,
-    UNDEFINED_NAME,
     Mistake,
+    NotDefined,
     TooLong,
     Unusable,
     mistake_of,
@@ -80,7 +80,7 @@ class Sandbox:
             rendered = self._quick(template, values)
             if rendered is None:
                 rendered = self._compiled(template).render(values)
-        except UndefinedError as error:
+        except NotDefined as error:
             raise Refusal(self._find_undefined(template, values, error)) from error
         except (*_FAULTS, TooLong) as error:
             raise Refusal([self._mistake(error, values, template)]) from error
@@ -128,20 +128,19 @@ class Sandbox:
         return self._environment.compile_expression(code, undefined_to_none=False)
 
     def _find_undefined(
-        self, source: str, values: Mapping[str, object], error: UndefinedError
+        self, source: str, values: Mapping[str, object], error: NotDefined
     ) -> list[Mistake]:
         """Name this undefined variable, and those that would be complained of after it."""
         faults = [self._mistake(error, values, source)]
         filled = dict(values)
         for _ in range(_MAX_NAMED_AT_ONCE):
-            named = UNDEFINED_NAME.search(str(error))
-            if not named or named[1] in filled:
+            if not error.is_variable or error.name in filled:
                 break
-            filled[named[1]] = ChainableUndefined(name=named[1])
+            filled[error.name] = ChainableUndefined(name=error.name)
             try:
                 self._compiled(source).render(filled)
                 break
-            except UndefinedError as following:
+            except NotDefined as following:
                 error = following
                 faults.append(self._mistake(error, values, source))
             except (*_FAULTS, TooLong):

@@ -8,16 +8,18 @@ import re
 from collections.abc import Iterator
 from itertools import groupby
 
-from runner.wording import printable
+from runner.wording import ORDER, printable
 
 _NOT_PLAIN = re.compile(r"[^\n -~]")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~@:$-])")
+# A bare `www.` is a link on GitHub and GitLab.
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~@:$-]|(?<=www)\.)", re.IGNORECASE)
 
 
 def json_text(document: object) -> str:
     """Write JSON that a terminal may show: what is harmful in it is escaped, as JSON may be."""
     text = json.dumps(document, ensure_ascii=False, indent=2)
-    return _NOT_PLAIN.sub(lambda found: _in_json(found[0]), text)
+    text = _NOT_PLAIN.sub(lambda found: _in_json(found[0]), text)
+    return ORDER.sub(r"#\\u0023", text)
 
 
 def _in_json(char: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,6 +21,8 @@ ANNOTATIONS_OF_A_KIND = 10
 
 # No message is longer: what stands behind it may be anything.
 _MAX_BYTES = 8 * 1024 * 1024
+# Printable, and no character of XML 1.0 all the same.
+_NOT_XML = re.compile("[\ufffe\uffff]")
 _EXCERPT_WIDTH = 120
 _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
@@ -156,7 +159,8 @@ def junit_document(problems: Sequence[Problem], files: Sequence[str]) -> str:
         )
         _fill_case(case, by_file[name])
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
+    document = ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
+    return _NOT_XML.sub("\ufffd", document)
 
 
 def _fill_case(case: ElementTree.Element, problems: Sequence[Problem]) -> None:

@@ -48,10 +48,6 @@ class CatchUp:
     known_replies: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """What the manifest knew then to stand in them."""
 
-    @property
-    def failed(self) -> str | None:
-        return self.lister.failed
-
     @cached_property
     def messages(self) -> Messages:
         """What unclaimed threads are held against."""
@@ -68,19 +64,25 @@ class CatchUp:
         )
         begin = min(begin, history.cursor or BEGINNING)
         look = self._look(history, unknown, begin)
-        if self.failed is not None:
+        if self.lister.failed is not None:
             self._remember_part(look, history)
             return
-        self._check_account(look, history)
-        self._check_born(look)
-        claimed = claim(unknown, look.kept.values())
+        if history.must_show and not look.count:
+            self._check_account(look, history)
+        if self.manifest.is_unborn and look.shows_ours:
+            # It may have been removed.
+            raise SurroundingsError(
+                f"there is no {self.manifest.where}, and this account has sent messages: bring the "
+                "branch back, or say `message-runner unlock --rewritten` to begin a new one"
+            )
+        claimed = claim(unknown, look.kept.values()) if unknown else {}
         for delivery_id, thread in claimed.items():
             self.manifest.settle(delivery_id, Sent(thread), "found")
             self.found.add(delivery_id)
         taken = {thread.id for thread in claimed.values()}
         left = [thread for thread in look.kept.values() if thread.id not in taken]
-        hits = self._ask_again(look, history)
-        if self.failed is None:
+        hits = self._ask_again(look, history) if history.remembered else []
+        if self.lister.failed is None:
             self._record(look, (*left, *hits))
 
     def look_into_threads(self) -> None:
@@ -93,7 +95,7 @@ class CatchUp:
         if not targets:
             return
         listed = self.lister.threads(replies.query_threads(targets, with_later=with_later))
-        if self.failed is not None:
+        if self.lister.failed is not None:
             self.answered = None
             return
         self.threads = {thread.id: thread for thread in listed}
@@ -107,12 +109,12 @@ class CatchUp:
 
     def adopt_replies(self) -> None:
         """Take planned replies that stand in their threads for ours, where lines were lost."""
-        if not self.threads:
-            return
         history = self.manifest.history()
         planned = build_plan(self.mine, history, now=clock.now(), answered=self.answered)
         due = [each for each in planned.deliveries if isinstance(each.recipients, InThread)]
-        self._adopt(replies.find_adopted_replies(due, self.threads, history.replies))
+        adoptions = list(replies.find_adopted_replies(due, self.threads, history.replies))
+        ids = self.manifest.adopt((each.delivery, each.sent) for each in adoptions)
+        self.adopted.update(zip(ids, (each.sent.created for each in adoptions), strict=True))
         self.known_replies = self.manifest.history().replies
 
     def place_of(self, delivery: Delivery) -> Place | None:
@@ -139,7 +141,7 @@ class CatchUp:
             matters=lambda thread, marks: self.messages.may_be(marks) or any(sharing.of(thread)),
         )
         self.lister.look(look, begin)
-        if history.has_gap and self.failed is None:
+        if history.has_gap and self.lister.failed is None:
             # What was asked for just before the lines were lost may be shown only now.
             self.lister.pace.wait_until(look.begun_s + LOOKS * self.settle_s)
             self.lister.look(look, look.begin_again())
@@ -147,24 +149,14 @@ class CatchUp:
 
     def _check_account(self, look: Look, history: History) -> None:
         """Refuse a token whose account has no thread at all, where the manifest knows some."""
-        if look.count or not history.must_show:
-            return
         # The list may only be late.
         self.lister.pace.wait_until(look.begun_s + LOOKS * self.settle_s)
         page = self.lister.threads({})
-        if self.failed is None and not page:
+        if self.lister.failed is None and not page:
             raise SurroundingsError(
                 f"{self.manifest.where} knows {len(history.must_show):,} threads, and the "
                 "token's account has none: use the token of the account that sent them, or another "
                 "--manifest"
-            )
-
-    def _check_born(self, look: Look) -> None:
-        """Refuse to begin a branch for an account that has sent: it may have been removed."""
-        if self.manifest.is_unborn and look.shows_ours:
-            raise SurroundingsError(
-                f"there is no {self.manifest.where}, and this account has sent messages: bring the "
-                "branch back, or say `message-runner unlock --rewritten` to begin a new one"
             )
 
     def _ask_again(self, look: Look, history: History) -> list[Thread]:
@@ -172,18 +164,23 @@ class CatchUp:
         known = look.kept.keys() | history.thread_ids
         found: list[Thread] = []
         for thread_id, marks in history.rest:
-            if self.failed is None and self.messages.may_be(marks) and thread_id not in known:
+            if (
+                self.lister.failed is None
+                and self.messages.may_be(marks)
+                and thread_id not in known
+            ):
                 found += self.lister.threads(replies.query_threads([thread_id], with_later=False))
         return found
 
     def _record(self, look: Look, left: Sequence[Thread]) -> None:
         """Write down in one piece what was caught up: adopted, in doubt, remembered, how far."""
         history = self.manifest.history()
-        results = list(find_adoptions(left, self.messages, history))
+        results = list(find_adoptions(left, self.messages, history)) if left else []
         adoptions = [each for each in results if isinstance(each, Adoption)]
         taken = {each.sent.thread.id for each in adoptions}
         unclaimed = [thread for thread in left if thread.id not in taken]
-        doubts = find_doubts((each for each in history.open if each.action == "compose"), unclaimed)
+        unknown = [each for each in history.open if each.action == "compose"]
+        doubts = find_doubts(unknown, unclaimed) if unknown else {}
         rest = [*look.rest, *map(remembered, unclaimed)]
         ids = self.manifest.catch_up(
             adopted=[(each.delivery, each.sent) for each in adoptions],
@@ -194,19 +191,10 @@ class CatchUp:
             shows_ours=look.shows_ours,
             is_long=look.count > _LONG,
         )
-        self._note(ids, adoptions)
+        self.adopted.update(zip(ids, (each.sent.created for each in adoptions), strict=True))
 
     def _remember_part(self, look: Look, history: History) -> None:
         """Keep what a list that broke off showed: the next run goes on from there."""
         if look.cursor > (history.cursor or BEGINNING):
             rest = [*look.rest, *map(remembered, look.kept.values())]
             self.manifest.catch_up(cursor=look.cursor, rest=rest, is_part=True)
-
-    def _adopt(self, found: Iterable[Adoption]) -> None:
-        adoptions = list(found)
-        pairs = [(each.delivery, each.sent) for each in adoptions]
-        self._note(self.manifest.adopt(pairs), adoptions)
-
-    def _note(self, ids: Sequence[str], adoptions: Sequence[Adoption]) -> None:
-        for delivery_id, each in zip(ids, adoptions, strict=True):
-            self.adopted[delivery_id] = each.sent.created

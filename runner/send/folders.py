@@ -9,6 +9,7 @@ from runner.model import Busy, NoRecipients, NotConnected, Outcome, Rejected, Se
 from runner.plan.needs import Unfiled
 from runner.send.tally import Halt
 from runner.send.workers import Workers
+from runner.toloka.responses import reason_to_stop
 
 
 def file_threads(
@@ -26,8 +27,8 @@ def file_threads(
         outcome = workers.call(lambda: add(attempt.thread_id or "", folders), repeats)
         if isinstance(outcome, Sent):
             note(attempt, folders)
-        elif isinstance(outcome, Rejected) and outcome.is_about_credentials:
-            workers.stop(Halt.CREDENTIALS, f"Toloka refused the token: {outcome.detail}")
+        elif isinstance(outcome, Rejected) and (reason := reason_to_stop(outcome)):
+            workers.stop(Halt.SURROUNDINGS, reason)
         else:
             workers.tally.unfiled.append(outcome)
         return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 from runner import clock
@@ -20,7 +20,7 @@ from runner.plan.quota import fit
 from runner.send.catch_up import CatchUp
 from runner.send.folders import file_threads
 from runner.send.lists import Lister, Lists
-from runner.send.sender import Deliver, Sender
+from runner.send.sender import Sender
 from runner.send.tally import Halt, RunResult, Tally, exit_code
 from runner.send.unknown import UnknownOutcomes
 from runner.send.workers import ATTEMPTS, Workers
@@ -30,8 +30,7 @@ from runner.toloka.pace import Pace, Stopped
 class Toloka(Lists, Protocol):
     """What a run needs of the wire."""
 
-    @property
-    def deliver(self) -> Deliver: ...
+    def deliver(self, delivery: Delivery) -> Outcome: ...
 
     @property
     def server_ahead_s(self) -> float: ...
@@ -56,7 +55,7 @@ class RunOptions:
     policy: Policy = field(default_factory=Policy)
     only: frozenset[Key] | None = None
     planned: Plan | None = None
-    """What was shown: it is taken as long as planning again would come to the same."""
+    """What was shown and checked: taken as long as planning again would come to the same."""
     check: Callable[[Plan], object] = lambda _: None
     """Raises if a plan must not be carried out: catching up may have changed what is known."""
 
@@ -81,7 +80,7 @@ class Run:
         self._catch_up = CatchUp(
             manifest, self._lister, options.settle_s, options.messages, options.other_messages
         )
-        self._unknown = UnknownOutcomes(manifest, self._lister, options.settle_s)
+        self._unknown = UnknownOutcomes(manifest, self._lister, options.settle_s, pace.now_s())
         self._tally = Tally()
         self._workers = Workers(self._tally, pace, jobs=options.jobs)
         self._last_plan = options.planned
@@ -104,8 +103,10 @@ class Run:
         try:
             self._look_first()
             plan = self._plan()
-            options.check(plan)
-            self._leave_out()
+            if plan is not options.planned:
+                options.check(plan)
+            if options.policy.suppressed:
+                self._leave_out()
             self._planned = {key for each in plan.deliveries for key in keys_of(each)}
             # A reply that turns out not to have been sent is tried again in this run.
             self._planned |= {
@@ -136,10 +137,12 @@ class Run:
         history, catches_up = self._manifest.history(), self._options.catches_up
         if catches_up:
             self._catch_up.catch_up()
-        if self._lister.failed is None:
+        actions = {each.action for each in self._options.messages}
+        actions |= {each.action for each in self._manifest.history().open}
+        if self._lister.failed is None and "reply" in actions:
             self._catch_up.look_into_threads()
-        if self._lister.failed is None and catches_up and history.has_gap:
-            self._catch_up.adopt_replies()
+            if self._lister.failed is None and catches_up and history.has_gap:
+                self._catch_up.adopt_replies()
 
     @property
     def _found(self) -> set[str]:
@@ -157,12 +160,12 @@ class Run:
             place_of = self._catch_up.place_of
             self._manifest.claim(due, place_of)
             sender = Sender(self._toloka.deliver, self._manifest, self._workers, place_of)
-            sender.send(due, lambda: self._on_progress(self._tally.done, total))
+            self._workers.work(due, sender.send, lambda: self._on_progress(self._tally.done, total))
             self._manifest.release()
         if self._must_stop():
             return False
         tally = self._tally
-        if self._lister.failed is None:
+        if self._lister.failed is None and self._manifest.history().open:
             self._unknown.settle(tally.failed_at_s, tally.last_success_s)
         return not self._must_stop() and tally.halt is None and bool(self._due())
 
@@ -176,12 +179,13 @@ class Run:
         return self._is_anchored
 
     def _must_stop(self) -> bool:
-        halt = self._tally.halt
-        return self._pace.stop.is_set() or halt in (Halt.CREDENTIALS, Halt.SURROUNDINGS)
+        return self._pace.stop.is_set() or self._tally.halt is Halt.SURROUNDINGS
 
     def _plan(self) -> Plan:
         """What is due now; planned again only where something has changed."""
-        answered, now = self._catch_up.answered, self._now()
+        answered = self._catch_up.answered
+        # By Toloka's clock, as the last answer told it: windows go by it.
+        now = clock.now() + timedelta(seconds=self._toloka.server_ahead_s)
         last = self._last_plan
         if last is None or not last.still_holds(self._manifest.facts, answered, now):
             last = build_plan(
@@ -194,15 +198,12 @@ class Run:
             self._last_plan = last
         return last
 
-    def _now(self) -> datetime:
-        """The time by Toloka's clock, as the last answer told it: windows go by it."""
-        return clock.now() + timedelta(seconds=self._toloka.server_ahead_s)
-
     def _due(self) -> tuple[Delivery, ...]:
         """What is planned now, less what was refused or tried often enough, within the limits."""
         plan = self._plan()
         planned = self._not_refused(plan.deliveries, self._tally.postponed)
-        planned = [each for each in planned if not self._catch_up.is_behind(each)]
+        if self._catch_up.threads:
+            planned = [each for each in planned if not self._catch_up.is_behind(each)]
         fits = fit(planned, plan.history, clock.now())
         self._left_by_quota = len(fits.later)
         self._quota_notes = fits.quota_notes
@@ -240,7 +241,8 @@ class Run:
 
     def _file(self) -> None:
         """Put what was sent into its folders."""
-        if self._must_stop() or self._tally.halt is not None:
+        wants_folders = any(message.folders for message in self._options.messages)
+        if not wants_folders or self._must_stop() or self._tally.halt is not None:
             return
         self._is_filing = True
         todo = find_unfiled(self._options.messages, self._manifest.history())
@@ -263,18 +265,15 @@ class Run:
         new = [narrowed(each, keys_of(each) - self._allowed(each)) for each in plan.deliveries]
         why = "it was in no plan yet"
         results += [result_of(each, "waiting", error=why) for each in new if each is not None]
+        # Its end line is not there yet, and says nothing of it.
+        has_looked = self._lister.failed is None and plan.history.cursor is not None
         return RunResult(
             results=tuple(results),
             refused=tuple((each, answer) for each, _, answer in tally.refused),
             notes=tuple(self._notes(results)),
-            needs=find_needs(plan, looks=self._looks_again(plan)),
+            needs=find_needs(plan, looks=self._options.catches_up and not has_looked),
             exit_code=self._exit_code(bool(left)),
         )
-
-    def _looks_again(self, plan: Plan) -> bool:
-        """Whether the next run has to look because this one could not: it has no end line yet."""
-        has_looked = self._lister.failed is None and plan.history.cursor is not None
-        return self._options.catches_up and not has_looked
 
     def _told(self, result: Result) -> Result:
         """Tell what the manifest knows in the words of this run."""
@@ -295,7 +294,7 @@ class Run:
     def _why_left(self) -> str:
         tally = self._tally
         if self._pace.stop.is_set():
-            return str(self._manifest.lost or "the run was stopped")
+            return str(self._manifest.log.lost or "the run was stopped")
         # What was left over before the filing was not left over because of it.
         if tally.halt is not None and not self._is_filing:
             return tally.halt_reason
@@ -310,8 +309,8 @@ class Run:
     def _notes(self, results: Sequence[Result]) -> Iterator[str]:
         tally = self._tally
         yield from self._quota_notes
-        if tally.halt is not None or self._manifest.lost is not None:
-            yield f"stopped: {tally.halt_reason or self._manifest.lost}"
+        if tally.halt is not None or self._manifest.log.lost is not None:
+            yield f"stopped: {tally.halt_reason or self._manifest.log.lost}"
         if self._lister.failed:
             yield f"Toloka's list of threads could not be had: {self._lister.failed}"
         if tally.changed_words is not None:
@@ -323,6 +322,12 @@ class Run:
         if self._unfiled and (tally.unfiled or tally.halt is not None):
             why = getattr(tally.unfiled[0], "detail", "") if tally.unfiled else tally.halt_reason
             yield f"threads that could not be put into their folders: {self._unfiled}: {why}"
+        adopted = {each.message for each in results if each.delivery in self._catch_up.adopted}
+        for name in sorted(adopted & {each.message for each in results if each.status == "sent"}):
+            yield (
+                f"{name}: the manifest lacked threads of it, which were adopted; whom a suppression "
+                "list had kept from it, if any, was lost too, and they may be among those written to now"
+            )
         told = {result.delivery for result in results}
         history = self._manifest.history()
         for each in history.unknown:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
 from runner.lookup.look import digest_of_thread
-from runner.manifest.history import Settled
+from runner.manifest.manifest import Manifest, PlaceOf
 from runner.model import (
     Busy,
     Delivery,
@@ -15,7 +15,6 @@ from runner.model import (
     NoRecipients,
     NotConnected,
     Outcome,
-    Place,
     Rejected,
     Sent,
     Unknown,
@@ -23,66 +22,37 @@ from runner.model import (
 from runner.send.tally import Halt
 from runner.send.workers import Workers
 from runner.toloka.pace import Stopped
+from runner.toloka.responses import reason_to_stop
 
 _BAD_RECIPIENTS = "INCORRECT_RECIPIENTS"
 
 
-class Deliver(Protocol):
-    """Composes or replies, once; never raises for a failure of the network or the server."""
-
-    def __call__(self, delivery: Delivery) -> Outcome: ...
+Deliver = Callable[[Delivery], Outcome]
+"""Composes or replies, once; never raises for a failure of the network or the server."""
 
 
-class Log(Protocol):
-    """Where intents and outcomes are on disk once the call returns."""
-
-    def intend(self, delivery: Delivery, place: Place | None, *, is_test: bool) -> str: ...
-    def settle(
-        self,
-        delivery_id: str,
-        outcome: Settled,
-        how: str = "answer",
-        left_out: Sequence[str] = (),
-    ) -> None: ...
-
-
+@dataclass(frozen=True, slots=True)
 class Sender:
-    """Sends deliveries; what happened is in the workers' tally. `is_test` marks the intents.
+    """Sends deliveries; what happened is in the workers' tally. `is_test` marks the intents."""
 
-    `place_of` tells what stands in the thread of a reply before it.
-    """
+    deliver: Deliver
+    manifest: Manifest
+    workers: Workers
+    place_of: PlaceOf = lambda _delivery: None
+    is_test: bool = False
 
-    def __init__(
-        self,
-        deliver: Deliver,
-        log: Log,
-        workers: Workers,
-        place_of: Callable[[Delivery], Place | None] = lambda _delivery: None,
-        *,
-        is_test: bool = False,
-    ) -> None:
-        self._try_once = deliver
-        self._log = log
-        self._workers = workers
-        self._place_of = place_of
-        self._is_test = is_test
+    def send(self, delivery: Delivery) -> Sequence[Delivery]:
+        """Try a delivery, and record what came of it; gives the parts that it was split into.
 
-    def send(self, deliveries: Sequence[Delivery], on_poll: Callable[[], object]) -> None:
-        """Try each delivery; returns when nothing more will be, or soon after a stop.
-
-        An outcome that stays unknown has an intent in the log and no outcome.
+        An outcome that stays unknown has an intent in the manifest and no outcome.
         """
-        self._workers.work(deliveries, self._deliver, on_poll)
-
-    def _deliver(self, delivery: Delivery) -> Sequence[Delivery]:
-        """Try a delivery, and record what came of it; gives the parts that it was split into."""
-        tally = self._workers.tally
-        place = self._place_of(delivery)
-        delivery_id = self._log.intend(delivery, place, is_test=self._is_test)
+        tally = self.workers.tally
+        place = self.place_of(delivery)
+        delivery_id = self.manifest.intend(delivery, place, is_test=self.is_test)
         tally.tried[delivery_id] = delivery
-        begun_s = self._workers.pace.now_s()
+        begun_s = self.workers.pace.now_s()
         try:
-            outcome = self._workers.call(lambda: self._try_once(delivery))
+            outcome = self.workers.call(lambda: self.deliver(delivery))
         except Stopped:
             outcome = NotConnected("the run stopped before it was sent")
         if isinstance(outcome, NoRecipients) and isinstance(delivery.recipients, Direct):
@@ -96,19 +66,19 @@ class Sender:
         return parts
 
     def _record(self, delivery: Delivery, delivery_id: str, outcome: Outcome) -> Sequence[Delivery]:
-        tally = self._workers.tally
+        tally = self.workers.tally
         match outcome:
             case Unknown():
-                # The intent stays without an outcome: that is how the log says unknown.
-                tally.failed_at_s[delivery_id] = self._workers.pace.now_s()
+                # The intent stays without an outcome: that is how the manifest says unknown.
+                tally.failed_at_s[delivery_id] = self.workers.pace.now_s()
             case Sent():
                 if _has_changed(delivery, outcome):
                     tally.changed_words = outcome.thread.id
-                self._log.settle(delivery_id, outcome, left_out=_left_out(delivery, outcome))
+                self.manifest.settle(delivery_id, outcome, left_out=_left_out(delivery, outcome))
             case NoRecipients():
-                self._log.settle(delivery_id, outcome)
+                self.manifest.settle(delivery_id, outcome)
             case Rejected():
-                self._log.settle(delivery_id, outcome)
+                self.manifest.settle(delivery_id, outcome)
                 return self._refused(delivery, delivery_id, outcome)
             case Busy() | NotConnected():
                 is_busy = isinstance(outcome, Busy)
@@ -117,19 +87,19 @@ class Sender:
                     code="TOO_MANY_REQUESTS" if is_busy else None,
                     detail=outcome.detail,
                 )
-                self._log.settle(delivery_id, later)
+                self.manifest.settle(delivery_id, later)
                 tally.postponed.append(delivery)
         return ()
 
     def _refused(
         self, delivery: Delivery, delivery_id: str, outcome: Rejected
     ) -> Sequence[Delivery]:
-        if outcome.is_about_credentials:
-            self._workers.stop(Halt.CREDENTIALS, outcome.detail)
+        if reason := reason_to_stop(outcome):
+            self.workers.stop(Halt.SURROUNDINGS, reason)
             return ()
         parts = _parts(delivery, outcome)
         if not parts:
-            self._workers.tally.refused.append((delivery, delivery_id, outcome))
+            self.workers.tally.refused.append((delivery, delivery_id, outcome))
         return parts
 
 

@@ -13,7 +13,6 @@ from runner.plan.needs import Needs
 class Halt(Enum):
     """Why a run stopped before its end."""
 
-    CREDENTIALS = "credentials"
     SURROUNDINGS = "surroundings"
     QUOTA = "quota"
     OUTAGE = "outage"
@@ -55,7 +54,7 @@ class RunResult:
 
 def exit_code(halt: Halt | None, *, unknown: bool, later: bool, refused: bool) -> ExitCode:
     """What a CI job should do next; where several hold, the first of them."""
-    if halt in (Halt.CREDENTIALS, Halt.SURROUNDINGS):
+    if halt is Halt.SURROUNDINGS:
         return ExitCode.SURROUNDINGS
     if unknown:
         return ExitCode.UNKNOWN

@@ -21,7 +21,8 @@ from runner.model import (
 )
 from runner.plan.plan import result_of
 from runner.send.lists import Lister
-from runner.send.sender import Deliver, Sender
+from runner.send.run import Toloka
+from runner.send.sender import Sender
 from runner.send.tally import RunResult, Tally, exit_code
 from runner.send.workers import Workers
 from runner.toloka.digest import digest_of
@@ -53,10 +54,9 @@ def _trial(message: Message, recipients: Direct) -> Delivery:
 def carry_out_trial(
     deliveries: Sequence[Delivery],
     manifest: Manifest,
-    deliver: Deliver,
+    toloka: Toloka,
     pace: Pace,
     *,
-    lister: Lister,
     jobs: int,
     on_progress: Callable[[int, int], None],
 ) -> RunResult:
@@ -64,14 +64,16 @@ def carry_out_trial(
 
     Raises `LaterError` where the list cannot be had: a lost test could not be told from a message.
     """
+    lister = Lister(manifest, toloka, pace)
     anchor = lister.newest()
     if anchor is None:
         raise LaterError(f"Toloka's list of threads could not be had: {lister.failed}")
     manifest.note_anchor(anchor)
     manifest.claim(deliveries, is_test=True)
     tally = Tally()
-    sender = Sender(deliver, manifest, Workers(tally, pace, jobs=jobs), is_test=True)
-    sender.send(deliveries, lambda: on_progress(tally.done, len(deliveries)))
+    workers = Workers(tally, pace, jobs=jobs)
+    sender = Sender(toloka.deliver, manifest, workers, is_test=True)
+    workers.work(deliveries, sender.send, lambda: on_progress(tally.done, len(deliveries)))
     manifest.release()
     results = tuple(_results(deliveries, tally))
     statuses = {result.status for result in results}

@@ -23,12 +23,9 @@ class UnknownOutcomes:
     manifest: Manifest
     lister: Lister
     settle_s: float
-    started_s: float = field(init=False)
+    started_s: float
     found: set[str] = field(default_factory=set)
     _absences: dict[str, Absence] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.started_s = self.lister.pace.now_s()
 
     def settle(self, failed_at_s: Mapping[str, float], last_success_s: float) -> None:
         """Look at once, and then as often as absence needs; gives up where the list fails.

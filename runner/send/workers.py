@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -11,13 +11,13 @@ from typing import TypeVar
 from runner.errors import LaterError, SurroundingsError
 from runner.model import Busy, NotConnected, Outcome, Unknown
 from runner.send.tally import Halt, Tally
-from runner.toloka.pace import Pace, Stopped, wait_for
+from runner.toloka.pace import BUSY_S, GRACE_S, Pace, Stopped, back_off_s
 
 ATTEMPTS = 3
 _OUTAGE_FAILURES = 20
 """After so many failures running, every other call would be answered alike."""
 _OUTAGE_S = 60.0
-_LONGEST_WAIT_S = 120.0
+_PAUSE_S = 0.5
 _POLL_S = 0.1
 
 Item = TypeVar("Item")
@@ -33,7 +33,7 @@ class Workers:
         self._in_flight = 0
         self._changed = threading.Condition()
         self._failures = 0
-        self._busy = 0
+        self._busy_since_s: float | None = None
         self._connected_at_s = self.pace.now_s()
         self._crash: BaseException | None = None
 
@@ -55,13 +55,17 @@ class Workers:
         ]
         for worker in workers:
             worker.start()
-
-        def poll() -> None:
+        stopped_at_s: float | None = None
+        while alive := [worker for worker in workers if worker.is_alive()]:
+            alive[0].join(_POLL_S)
             self.pace.beat()
             on_poll()
-
-        wait_for(workers, self.pace.stop, poll)
+            if self.pace.stop.is_set():
+                stopped_at_s = stopped_at_s or time.monotonic()
+                if time.monotonic() - stopped_at_s > GRACE_S:
+                    break
         queue.clear()
+        self.pace.go_on()
         if self._crash is not None:
             raise self._crash
 
@@ -71,25 +75,30 @@ class Workers:
         repeats: tuple[type[Outcome], ...] = (Busy, NotConnected),
     ) -> Outcome:
         """Call until there is an outcome that is not to be repeated, a few times at most."""
-        attempt = 0
+        attempt = busy = 0
         while True:
-            attempt += 1
             outcome = once()
             self._note(outcome)
-            if not isinstance(outcome, repeats):
+            if isinstance(outcome, NotConnected) and outcome.lasts:
+                self.stop(Halt.SURROUNDINGS, outcome.detail)
+            if not isinstance(outcome, repeats) or self.tally.halt is not None:
                 return outcome
-            wait_s = _wait_s(outcome, attempt)
-            if isinstance(outcome, Busy) and (
-                outcome.interval in ("HOUR", "DAY") or wait_s > _LONGEST_WAIT_S
-            ):
-                self.stop(Halt.QUOTA, outcome.detail)
-            if attempt == ATTEMPTS or self.tally.halt is not None:
-                self._note_given_up(outcome)
-                return outcome
+            if isinstance(outcome, Busy):
+                busy += 1
+                wait_s = back_off_s(outcome, busy)
+                if self._is_busy_too_long(outcome, wait_s):
+                    self.stop(Halt.QUOTA, outcome.detail)
+                    return outcome
+            else:
+                attempt += 1
+                wait_s = _PAUSE_S * attempt
+                if attempt == ATTEMPTS:
+                    return outcome
             self.pace.pause(wait_s)
 
     def stop(self, halt: Halt, reason: str) -> None:
-        """Begin nothing more; the first reason stays."""
+        """Let nothing more leave; the first reason stays."""
+        self.pace.halt()
         with self._changed:
             if self.tally.halt is None:
                 self.tally.halt, self.tally.halt_reason = halt, reason
@@ -133,29 +142,21 @@ class Workers:
             now_s = self.pace.now_s()
             if not isinstance(outcome, NotConnected):
                 self._connected_at_s = now_s
+            if not isinstance(outcome, Busy):
+                self._busy_since_s = None
             if isinstance(outcome, (Unknown, NotConnected)):
                 self._failures += 1
             elif not isinstance(outcome, Busy):
-                self._failures = self._busy = 0
+                self._failures = 0
             unreachable = now_s - self._connected_at_s > _OUTAGE_S
             outage = self._failures >= _OUTAGE_FAILURES or unreachable
         if outage and isinstance(outcome, (Unknown, NotConnected)):
             self.stop(Halt.OUTAGE, outcome.detail)
 
-    def _note_given_up(self, outcome: Outcome) -> None:
-        """Stop for a server that is busy for one call after the other, as long as it likes."""
-        if isinstance(outcome, Busy):
-            with self._changed:
-                self._busy += 1
-                is_enough = self._busy >= _OUTAGE_FAILURES
-            if is_enough:
-                self.stop(Halt.QUOTA, outcome.detail)
-
-
-def _wait_s(outcome: Outcome, attempt: int) -> float:
-    if not isinstance(outcome, Busy):
-        return 0.5 * attempt
-    if outcome.retry_after_s is not None:
-        return outcome.retry_after_s
-    # Spread out, so that several runs do not come back in step.
-    return min(30.0, 2.0 ** (attempt - 1)) * random.uniform(0.7, 1.3)  # noqa: S311  (no secret)
+    def _is_busy_too_long(self, busy: Busy, wait_s: float) -> bool:
+        """Whether a wait would be longer than a server may be busy, for one call after the other."""
+        with self._changed:
+            now_s = self.pace.now_s()
+            if self._busy_since_s is None:
+                self._busy_since_s = now_s
+            return busy.is_for_long or now_s + wait_s - self._busy_since_s > BUSY_S

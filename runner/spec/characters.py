@@ -63,7 +63,9 @@ def why_unfit(char: str) -> tuple[str, str]:
     if char in _SEPARATORS:
         return f"a line separator ({code}) out of a word processor", "make it a line end"
     if char == "\r":
-        return "a carriage return (U+000D) stands alone", "save the file with plain line ends"
+        # By YAML 1.2 a line ends here, and in git, diffs and reviews none does.
+        what = "a carriage return (U+000D) stands alone"
+        return what, "save the file with plain line ends (in Excel: CSV UTF-8)"
     if char == "\ufeff":
         return f"a byte order mark ({code}) that does not begin the file", "remove it"
     return f"the character {code} is not allowed here", "remove it"

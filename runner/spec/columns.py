@@ -36,6 +36,7 @@ _BROKEN = re.compile(
     r"|nan|NaN|NaT|<NA>|None|null|NULL|=.*",
     re.DOTALL,
 )  # fmt: skip
+_SHARE = "a percent has its sign, 85 %, and a share such as 0.85 is a `number`"
 _SERIAL = re.compile(r"[34][0-9]{4}(?:\.[0-9]+)?")
 
 
@@ -145,15 +146,20 @@ def converted(value: object, column: Column) -> object:
 
 
 def _from_json(value: object, column: Column) -> object:
-    if isinstance(value, bool) == (column.type == "boolean") and isinstance(
-        value, (bool, int, float)
-    ):
-        is_whole = isinstance(value, int) or value.is_integer()
-        if column.type == "boolean" or (
-            column.type in _NUMBERS and (is_whole or column.type != "integer")
-        ):
-            return int(value) if column.type == "integer" else value
+    if isinstance(value, bool):
+        if column.type == "boolean":
+            return value
+    elif isinstance(value, (int, Decimal)) and column.type in ("integer", "number"):
+        return _whole(value) if column.type == "integer" else Decimal(value)
+    elif isinstance(value, (int, Decimal)) and column.type == "percent":
+        raise CellError(_SHARE)
     raise CellError(f"this is {kind(value)}")
+
+
+def _whole(number: int | Decimal) -> int:
+    if number != int(number):
+        raise CellError("a whole number is expected: `number` has a fraction")
+    return int(number)
 
 
 def _number(text: str, column: Column) -> Decimal | int:
@@ -170,14 +176,12 @@ def _number(text: str, column: Column) -> Decimal | int:
     if found is None:
         raise CellError(_hint_on_number(text, column))
     whole = re.sub(r"[^0-9+-]", "", found[1])
-    number = Decimal(f"{whole}.{found[2]}" if found[2] else whole)
+    digits = f"{whole}.{found[2]}" if found[2] else whole
     if column.type == "percent":
-        return number / 100
-    if column.type == "integer":
-        if number != number.to_integral_value():
-            raise CellError("a whole number is expected: `number` has a fraction")
-        return int(number)
-    return number
+        if "%" not in text:
+            raise CellError(_SHARE)
+        return Decimal(f"{digits}e-2")
+    return _whole(Decimal(digits)) if column.type == "integer" else Decimal(digits)
 
 
 def _hint_on_number(text: str, column: Column) -> str:

@@ -32,6 +32,8 @@ def core_value(text: str) -> tuple[object, str]:
     if _FLOAT.fullmatch(text):
         number = float(text)
         if math.isfinite(number) and len(text) <= _MAX_DIGITS:
-            return number, ""
+            # What Python takes for zero may have a billion places.
+            is_small = not number and re.search("[1-9]", text.lower().partition("e")[0])
+            return number, "this number is too small" if is_small else ""
         return text, "this number is too large"
     return text, f"{text} is not a number that JSON knows" if _NOT_FINITE.fullmatch(text) else ""

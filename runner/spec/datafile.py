@@ -64,7 +64,8 @@ def guarded(path: Path, read: Callable[[], _Value]) -> _Value:
 
 def lines_of(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file, with or without a byte order mark, line ends normalised."""
-    with io.TextIOWrapper(open_bounded(path, MAX_BYTES), encoding="utf-8-sig") as stream:
+    opened = open_bounded(path, MAX_BYTES)
+    with io.TextIOWrapper(opened, encoding="utf-8-sig", newline="\n") as stream:
         for number in count(1):
             line = stream.readline(MAX_LINE + 1)
             if not line:
@@ -73,10 +74,10 @@ def lines_of(path: Path) -> Iterator[str]:
                 raise DataError(
                     number, f"the file has more than {MAX_LINES:,} lines", "split it up"
                 )
+            check_characters(line.removesuffix("\r"), number)
             if len(line) > MAX_LINE:
                 raise DataError(number, f"the line has more than {MAX_LINE:,} characters", "cut it")
-            check_characters(line, number)
-            yield line
+            yield line[:-2] + "\n" if line.endswith("\r\n") else line
 
 
 def check_characters(text: str, line: int) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runner.errors import MessagesError, Place, Problem
+from runner.errors import MessagesError, Place, Problem, Severity
 from runner.spec.datafile import DataError, guarded, has_suffix, lines_of
 from runner.spec.table import load_rows
 from runner.toloka.ids import ID_HINT, ODD, distinct, odd_among, sent_as, why_no_id
@@ -16,17 +16,26 @@ MAX_IDS = 1_000_000
 _MAX_BAD_IDS = 20
 
 
-def load_ids(path: Path, column: str, *, may_be_odd: bool = False) -> tuple[str, ...]:
+def load_ids(
+    path: Path,
+    column: str,
+    *,
+    odd: Severity | None = "error",
+    warn: Callable[[Problem], object] = lambda _: None,
+) -> tuple[str, ...]:
     """Load ids as they are sent, each once: one a line, or one column of a table.
 
-    Raises `MessagesError`, at the lines of the data file.
+    `odd` says how bad an odd id is; `warn` takes what is no error. Raises `MessagesError`, at the
+    lines of the data file.
     """
     reading = _Reading(path, column)
     guarded(path, reading.read)
-    if not may_be_odd:
-        reading.find_odd()
-    if reading.problems:
+    if odd:
+        reading.find_odd(odd)
+    if any(problem.severity == "error" for problem in reading.problems):
         raise MessagesError(reading.problems)
+    for problem in reading.problems:
+        warn(problem)
     return distinct(reading.ids)
 
 
@@ -66,13 +75,15 @@ class _Reading:
             hint = "write more than one word, or remove the #"
             self._complain(line, "nobody knows whether this is a comment or an id", hint)
 
-    def find_odd(self) -> None:
+    def find_odd(self, severity: Severity) -> None:
         odd = [self.lines[index] for index in odd_among(self.ids)]
+        hint = "mend it, or write `# as is` after it"
         for line in [line for line in odd if line not in self.as_is][:_MAX_BAD_IDS]:
-            self._complain(line, ODD, "mend it, or write `# as is` after it", "odd-id")
+            where = Place(shown(self.path), line)
+            self.problems.append(Problem(where, ODD, hint, "odd-id", severity))
 
-    def _complain(self, line: int, what: str, hint: str, rule: str = "spec") -> None:
-        self.problems.append(Problem(Place(shown(self.path), line), what, hint, rule))
+    def _complain(self, line: int, what: str, hint: str) -> None:
+        self.problems.append(Problem(Place(shown(self.path), line), what, hint))
 
 
 def _entries(path: Path, column: str) -> Iterator[tuple[int, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
@@ -13,7 +14,10 @@ from typing import Any
 
 from runner.errors import MessagesError, Place, Problem
 from runner.files import read_bounded
+from runner.model import Written
 from runner.spec.characters import UNFIT, why_unfit
+from runner.spec.columns import is_empty
+from runner.spec.coreschema import core_value
 from runner.spec.datafile import (
     MAX_JSON_BYTES,
     MAX_LINE,
@@ -47,24 +51,35 @@ class Row:
 
 
 def load_rows(
-    path: Path, names: Set[str] = frozenset(), *, needs: Set[str] = frozenset()
+    path: Path,
+    names: Set[str] = frozenset(),
+    *,
+    needs: Set[str] = frozenset(),
+    passed: Counter[str] | None = None,
 ) -> Iterator[Row]:
-    """Read the rows of a table, one by one where the form allows it.
+    """Read the rows of a table that hold something, one by one where the form allows it.
 
     `names` are the columns that the message names: they are found without case. Those that it
-    `needs` must be there. Raises `MessagesError`, at the line of the data file.
+    `needs` must be there. `passed` counts the rows and columns that are empty throughout. Raises
+    `MessagesError`, at the line of the data file.
     """
+    passed = Counter() if passed is None else passed
     if has_suffix(path, ".json", ".jsonl"):
         form = _json_rows if has_suffix(path, ".json") else _jsonl_rows
-        rows: Iterator[Row] = (_renamed(row, names) for row in form(path))
+        asked = {folded(name): name for name in names}
+        rows: Iterator[Row] = (_renamed(row, asked) for row in form(path))
     else:
-        rows = _csv_rows(path, names, needs)
+        rows = _csv_rows(path, names, needs, passed)
     total = 0
     while (row := guarded(path, lambda: next(rows, None))) is not None:
         total += 1
         if total > MAX_ROWS:
-            where = Place(shown(path), row.number)
-            raise MessagesError([Problem(where, f"more than {MAX_ROWS:,} rows", "split the file")])
+            where, hint = Place(shown(path), row.number), "split the file"
+            hint += ", or delete its empty rows" if passed["row"] else ""
+            raise MessagesError([Problem(where, f"more than {MAX_ROWS:,} rows", hint)])
+        if all(map(is_empty, row.values.values())):
+            passed["row"] += 1
+            continue
         yield row
 
 
@@ -73,13 +88,12 @@ def folded(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
-def _renamed(row: Row, names: Set[str]) -> Row:
-    asked = {folded(name): name for name in names}
+def _renamed(row: Row, asked: Mapping[str, str]) -> Row:
     values = {asked.get(folded(name), name): value for name, value in row.values.items()}
     return Row(row.number, values)
 
 
-def _csv_rows(path: Path, names: Set[str], needs: Set[str]) -> Iterator[Row]:
+def _csv_rows(path: Path, names: Set[str], needs: Set[str], passed: Counter[str]) -> Iterator[Row]:
     lines = lines_of(path)
     above, first = 0, next(lines, "")
     separator = "\t" if has_suffix(path, ".tsv") else ""
@@ -91,15 +105,15 @@ def _csv_rows(path: Path, names: Set[str], needs: Set[str]) -> Iterator[Row]:
     begins, suspect = 1, (_MANY_LINES, 0)
     try:
         header = _Header.of(next(reader, []), names, above + 1)
+        passed["column"] = header.names.count("")
         begins = reader.line_num + 1
         for cells in reader:
             line, begins = above + begins, reader.line_num + 1
             suspect = max(suspect, (above + begins - line, line))
-            if any(map(str.strip, cells)):
-                row = Row(line, header.values_of(cells, line))
-                for name in sorted(needs - row.values.keys()):
-                    raise header.without(name, row)
-                yield row
+            row = Row(line, header.values_of(cells, line) if any(map(str.strip, cells)) else {})
+            for name in sorted(needs - row.values.keys()) if row.values else ():
+                raise header.without(name, row)
+            yield row
     except (csv.Error, _WrongLength) as error:
         if isinstance(error, _WrongLength) and not suspect[1]:
             raise
@@ -280,4 +294,14 @@ def _no_constant(name: str) -> object:
     raise DataError(1, f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+def _as_written(text: str) -> Written:
+    """A number with a fraction or an exponent, which is printed as it stands in the file."""
+    _, wrong = core_value(text)
+    if wrong:
+        raise DataError(1, wrong)
+    return Written(text)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_without_duplicates, parse_constant=_no_constant, parse_float=_as_written
+)

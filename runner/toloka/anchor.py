@@ -23,10 +23,6 @@ class Anchor:
     created: datetime
 
     @property
-    def is_beginning(self) -> bool:
-        return self == BEGINNING
-
-    @property
     def query(self) -> dict[str, str]:
         """The list query for what may have been made since, in Toloka's form: UTC, no zone."""
         begin = self.begin
@@ -38,7 +34,7 @@ class Anchor:
     @property
     def begin(self) -> datetime | None:
         """From when on to look; None for everything."""
-        return None if self.is_beginning else self.created - TEN_MINUTES
+        return None if self == BEGINNING else self.created - TEN_MINUTES
 
     def reaches(self, created: datetime | None) -> bool:
         """Whether what was made at a time of Toloka's may have been made since. Unreadable: yes."""

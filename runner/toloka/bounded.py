@@ -7,12 +7,11 @@ import io
 import os
 import socket
 import struct
+import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Protocol, cast
-
-from urllib3.exceptions import NewConnectionError
+from typing import Any, Protocol
 
 _MAX_HEAD = 128 * 1024
 _MAX_FRAME = 16 * 1024 * 1024
@@ -31,6 +30,10 @@ if hasattr(socket, "TCP_USER_TIMEOUT"):
     SOCKET_OPTIONS.append((socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNDELIVERED_MS))
 
 
+class NothingLeftError(OSError):
+    """Nothing may be sent now, and nothing was."""
+
+
 class Permit(Protocol):
     """Whether anything may be sent now: a run on another machine may have taken over."""
 
@@ -47,6 +50,25 @@ class Permit(Protocol):
         ...
 
 
+class Door(threading.local):
+    """Where the requests of a client leave; `has_left` is of this thread's last one."""
+
+    def __init__(self, is_open: Callable[[], bool], permit: Permit | None) -> None:
+        self.has_left = False
+        self._is_open = is_open
+        self._permit = permit
+
+    def enter(self) -> None:
+        """Begin to send what changes something; raises `NothingLeftError`. `leave` has to follow."""
+        if not self._is_open() or not (self._permit is None or self._permit.enter()):
+            raise NothingLeftError("this run may send nothing for now")
+
+    def leave(self) -> None:
+        """Say that a request has left whole, or never will."""
+        if self._permit is not None:
+            self._permit.leave()
+
+
 class BoundedAnswer(http.client.HTTPResponse):
     """An answer that takes twice the socket's timeout at most, which is that of a single read."""
 
@@ -56,9 +78,13 @@ class BoundedAnswer(http.client.HTTPResponse):
         self.fp = io.BufferedReader(self._bounds)
 
     def begin(self) -> None:
-        """Read the head: the status line, the headers, and whatever `100 Continue` is before."""
+        """Read the head: the status line and the headers, past those that only announce it."""
         self._bounds.left = _MAX_HEAD
         super().begin()
+        while 102 <= self.status < 200:
+            # `begin` takes a head that is there for the answer's.
+            self.headers = self.msg = None  # type: ignore[assignment]
+            super().begin()
         self._bounds.left = _MAX_FRAME
 
     def read(self, amt: int | None = None) -> bytes:
@@ -101,14 +127,23 @@ class _BoundedConnection:
     debuglevel = 0
     timeout: Any
     sock: Any
-    connect: Any
-    permit: Permit | None = None
-    _is_new = False
+    door: Door
+    _is_connecting = False
+    _is_post = False
+    _is_at_its_head = False
     _is_sending = False
+
+    def connect(self) -> None:
+        """Connect: what a proxy is told meanwhile is nothing of the request."""
+        self._is_connecting = True
+        try:
+            super().connect()  # type: ignore[misc]
+        finally:
+            self._is_connecting = False
 
     def putrequest(self, method: str, *args: Any, **kwargs: Any) -> None:
         """Begin a request: what changes nothing may always leave."""
-        self._is_new = method == "POST"
+        self._is_post, self._is_at_its_head = method == "POST", True
         super().putrequest(method, *args, **kwargs)  # type: ignore[misc]
 
     def getresponse(self) -> Any:
@@ -121,24 +156,23 @@ class _BoundedConnection:
         self._leave()
 
     def _leave(self) -> None:
-        if self._is_sending and self.permit is not None:
-            self.permit.leave()
+        if self._is_sending:
+            self.door.leave()
         self._is_sending = False
 
-    def _enter(self) -> None:
-        """Look at the permit when the connection stands, right before the first byte."""
-        if self._is_new and self.permit is not None:
+    def send(self, data: Any) -> None:
+        """Send, within twice the timeout: over TLS it counts anew for each record.
+
+        The door is looked at when the connection stands, right before the first byte.
+        """
+        timeout_s = self.timeout if isinstance(self.timeout, (int, float)) else 0.0
+        if self._is_at_its_head and not self._is_connecting:
             if self.sock is None:
                 self.connect()
-            self._is_sending = self.permit.enter()
-            if not self._is_sending:
-                raise NewConnectionError(cast("Any", self), "this run may send nothing for now")
-        self._is_new = False
-
-    def send(self, data: Any) -> None:
-        """Send, within twice the timeout: over TLS it counts anew for each record."""
-        timeout_s = self.timeout if isinstance(self.timeout, (int, float)) else 0.0
-        self._enter()
+            if self._is_post:
+                self.door.enter()
+                self._is_sending = True
+            self.door.has_left, self._is_at_its_head = True, False
         until_s = time.monotonic() + timeout_s
         for start in range(0, max(len(data), 1), _PIECE):
             if time.monotonic() > until_s:
@@ -148,8 +182,8 @@ class _BoundedConnection:
 
 
 @lru_cache
-def bounded(kind: type, permit: Hashable = None) -> type:
+def bounded(kind: type, door: Door) -> type:
     """Make a kind of connection that bounds its answers; one that does so already stays."""
     if issubclass(kind, _BoundedConnection):
         return kind
-    return type("Bounded", (_BoundedConnection, kind), {"permit": permit})
+    return type("Bounded", (_BoundedConnection, kind), {"door": door})

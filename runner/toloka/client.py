@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 import ssl
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, cast
-from urllib.parse import quote
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 import requests
-import urllib3.exceptions
 
 from runner import __version__, clock
-from runner.errors import ListError
+from runner.errors import SurroundingsError
 from runner.masking import Mask, Secret
 from runner.model import (
     Delivery,
@@ -32,13 +31,11 @@ from runner.model import (
     Thread,
     Unknown,
 )
-from runner.toloka.bounded import SOCKET_OPTIONS, Permit, bounded
-from runner.toloka.listing import LIST_TIMEOUT_S, PassingError, ThreadList, TooLongError
-from runner.toloka.responses import (
-    YEARS,
-    classify,
-    plain,
-)
+from runner.toloka.bounded import SOCKET_OPTIONS, Door, Permit, bounded
+from runner.toloka.failures import FAILURES, TOO_LONG, failure_of, no_bundle, no_proxy
+from runner.toloka.listing import LIST_TIMEOUT_S, Answer, PassingError, ThreadList, TooLongError
+from runner.toloka.pace import Pace
+from runner.toloka.responses import YEARS, classify
 
 CONNECT_TIMEOUT_S = 10.0
 _MAX_THREAD_BYTES = 1024 * 1024
@@ -46,18 +43,8 @@ _ECHO = 3
 """By how much an answer's JSON may be longer than ours where it escapes what is not ASCII."""
 _CHUNK = 64 * 1024
 _API_KEY = re.compile(r"[^.]{22,24}\.[^.]*\.[^.]*")
-_NEVER_LEFT = (
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.LocationParseError,
-    ssl.SSLCertVerificationError,
-)
-_LATE = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
-# The last two are what the standard library says of some broken answers.
-_FAILURES = (
-    *(requests.RequestException, urllib3.exceptions.HTTPError, OSError),
-    *(http.client.HTTPException, ValueError),
-)
+_RATE = 285.0
+"""Calls a second where nobody says otherwise: Toloka takes 300."""
 
 
 def payload_of(message: Message, recipients: Recipients) -> dict[str, object]:
@@ -85,8 +72,9 @@ class Client:
     """Calls Toloka, one session a thread, without retrying anything.
 
     `pace` is called right before each request leaves. No redirect is followed, `.netrc` is not
-    read, and the token is in no `repr`. `permit` is looked at right before a POST's first byte. An answer takes twice `timeout_s` at most, whatever
-    the server does.
+    read, and the token is in no `repr`. `permit` is looked at right before a POST's first byte. An
+    answer takes twice `timeout_s` at most, whatever the server does. Raises `SurroundingsError`
+    for a proxy or certificates of the environment that cannot be used.
     """
 
     def __init__(
@@ -96,16 +84,19 @@ class Client:
         *,
         timeout_s: float,
         account_id: str | None = None,
-        pace: Callable[[], object] = lambda: None,
+        pace: Pace | None = None,
         permit: Permit | None = None,
         list_timeout_s: float = LIST_TIMEOUT_S,
     ) -> None:
         self._api = f"{base_url}/api/v1"
         self._mask = Mask(token)
         self._timeout_s = timeout_s
-        self._pace = pace
+        self._pace = pace or Pace(_RATE)
         self._permit = permit
-        listed = ThreadList(get=self._get, mask=self._mask, timeout_s=list_timeout_s)
+        self._door = Door(self._pace.is_open, permit)
+        listed = ThreadList(
+            get=self._get, pace=self._pace, mask=self._mask, timeout_s=list_timeout_s
+        )
         self.threads: Callable[[Mapping[str, str]], Iterator[Thread]] = listed.threads
         """Lists threads by id, page after page; raises `ListError` when one cannot be had."""
         self.newest: Callable[[], Sequence[Thread]] = listed.newest
@@ -116,7 +107,7 @@ class Client:
         scheme = "ApiKey" if _API_KEY.fullmatch(token) else "OAuth"
         account = {"X-Act-Under-Account-ID": account_id} if account_id else {}
         headers = {"Authorization": Secret(f"{scheme} {token}"), **account}
-        self._local = _PerThread(headers, self._sessions, permit)
+        self._local = _PerThread(headers, self._sessions, self._door)
         self.server_ahead_s = 0.0
         """How far the server's clock is ahead of ours, by the last answer's `Date`."""
         # Proxies and certificates from the environment: asked once, not for each call.
@@ -127,6 +118,26 @@ class Client:
         if base_url.startswith("http:"):
             # Plain http is for this machine only, and a proxy is another one.
             self._surroundings["proxies"] = {}
+        else:
+            self._check_surroundings()
+
+    def _check_surroundings(self) -> None:
+        """Refuse what no request could leave with, rather than to find out with the first one."""
+        verify = self._surroundings["verify"]
+        if isinstance(verify, str):
+            try:
+                key = "capath" if Path(verify).is_dir() else "cafile"
+                ssl.create_default_context().load_verify_locations(**{key: verify})
+            except (OSError, ValueError):
+                raise SurroundingsError(no_bundle(verify)) from None
+        request = requests.Request("GET", self._api).prepare()
+        try:
+            _Adapter(self._door).get_connection_with_tls_context(
+                request, True, self._surroundings["proxies"]
+            )
+        except FAILURES:
+            host = urlsplit(self._api).hostname or ""
+            raise SurroundingsError(no_proxy("https", host)) from None
 
     def deliver(self, delivery: Delivery) -> Outcome:
         """Try once to make a thread or to reply in one.
@@ -149,6 +160,7 @@ class Client:
         body = json.dumps(payload, ensure_ascii=False, allow_nan=False).encode()
         if self._permit is not None:
             self._permit.wait()
+        answer: Outcome
         try:
             reply, content = self._call(
                 "POST", path, body=body, max_bytes=_MAX_THREAD_BYTES + _ECHO * len(body)
@@ -156,35 +168,34 @@ class Client:
             # One by one: what is read out of many big answers takes much memory at once.
             with self._reading:
                 answer = classify(reply.status_code, content, reply.headers, self._mask)
-        except _FAILURES as error:
-            detail = self._told(error)
-            answer = NotConnected(detail) if never_left(error) else Unknown(detail)
+        except FAILURES as error:
+            failure = failure_of(error, self._api)
+            answer = Unknown(failure.said)
+            if not self._door.has_left:
+                answer = NotConnected(failure.said, failure.lasts)
         if isinstance(answer, Unknown):
             # What may be left of such an answer shall not be read as the next one.
             self._local.session.close()
         return answer
-
-    def _told(self, error: BaseException) -> str:
-        if isinstance(error, requests.exceptions.ContentDecodingError):
-            return "the answer is too long"
-        said = "no whole answer in time" if isinstance(error, _LATE) else "the connection failed"
-        return plain(f"{said} ({type(error).__name__}: {error})", self._mask)
 
     def close(self) -> None:
         """Close every connection. Repeating is safe."""
         for session in self._sessions:
             session.close()
 
-    def _get(self, query: Mapping[str, str], max_bytes: int) -> tuple[int, bytes]:
+    def _get(self, query: Mapping[str, str], max_bytes: int) -> Answer:
+        raised: Exception
         try:
             reply, content = self._call("GET", "/message-threads", query=query, max_bytes=max_bytes)
-            return reply.status_code, content
-        except requests.exceptions.ContentDecodingError as error:
-            failure: ListError = TooLongError(self._told(error))
-        except _FAILURES as error:
-            failure = PassingError(self._told(error))
+            return Answer(reply.status_code, content, reply.headers)
+        except FAILURES as error:
+            failure = failure_of(error, self._api)
+            if failure.said == TOO_LONG:
+                raised = TooLongError(failure.said)
+            else:
+                raised = (SurroundingsError if failure.lasts else PassingError)(failure.said)
         # Raised here, it does not carry the frames that hold the request.
-        raise failure
+        raise raised
 
     def _call(
         self,
@@ -200,6 +211,7 @@ class Client:
         prepared = session.prepare_request(request)
         if body is not None:
             prepared.headers["Content-Type"] = "application/json"
+        self._door.has_left = False
         # Everything that takes time is done: the call leaves right after its turn comes.
         self._pace()
         reply = session.send(
@@ -239,13 +251,13 @@ class _Session(requests.Session):
 class _Adapter(requests.adapters.HTTPAdapter):
     """Makes connections whose answers end, and which send only what may be sent."""
 
-    def __init__(self, permit: Permit | None) -> None:
+    def __init__(self, door: Door) -> None:
         super().__init__()
-        self._permit = permit
+        self._door = door
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        pool.ConnectionCls = bounded(pool.ConnectionCls, cast("Hashable", self._permit))
+        pool.ConnectionCls = bounded(pool.ConnectionCls, self._door)
         pool.conn_kw["socket_options"] = SOCKET_OPTIONS
         return pool
 
@@ -257,31 +269,17 @@ class _PerThread(threading.local):
         self,
         headers: Mapping[str, str],
         opened: list[requests.Session],
-        permit: Permit | None,
+        door: Door,
     ) -> None:
         self.session = _Session()
         # The environment was asked already, and a `.netrc` entry would replace the credentials.
         self.session.trust_env = False
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
-            self.session.mount(scheme, _Adapter(permit))
+            self.session.mount(scheme, _Adapter(door))
         self.session.headers["User-Agent"] = f"message-runner/{__version__}"
         self.session.headers["Accept"] = "application/json"
         # What is not compressed cannot be a bomb.
         self.session.headers["Accept-Encoding"] = "identity"
         self.session.headers.update(headers)
         opened.append(self.session)
-
-
-def never_left(error: BaseException) -> bool:
-    """Whether a failure happened before the request could leave this machine."""
-    seen: BaseException | None = error
-    for _ in range(10):
-        if seen is None:
-            return False
-        if isinstance(seen, (*_NEVER_LEFT, requests.exceptions.InvalidURL)):
-            return True
-        reasons = [seen.__cause__, seen.__context__, getattr(seen, "reason", None)]
-        reasons += [item for item in seen.args if isinstance(item, BaseException)]
-        seen = next((reason for reason in reasons if isinstance(reason, BaseException)), None)
-    return False

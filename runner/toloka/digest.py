@@ -14,6 +14,8 @@ from runner.toloka.filters import normal_form
 
 MARK = 6
 """Characters of a mark: four bytes of a hash."""
+KIND = "sha256:"
+_SHORT = len(KIND) + 16
 _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 _DIRECTIONS = re.compile("[\u200e\u200f]")
 
@@ -39,6 +41,11 @@ def digest_of_reply(text: Texts) -> str:
     return _hashed({"action": "reply"}, text=text)
 
 
+def short(digest: str) -> str:
+    """Give what is kept of a digest where there are very many: its first eight bytes."""
+    return digest[:_SHORT]
+
+
 def folded(texts: Texts) -> dict[str, str]:
     """Give texts in a form that survives what servers do to them, for telling what may be ours.
 
@@ -62,16 +69,15 @@ def _folded(text: str) -> str:
     return "".join(_DIRECTIONS.sub("", plain).split())
 
 
-def _plain(text: str) -> str:
-    return _SPACES.sub(" ", _DIRECTIONS.sub("", text.replace("\r\n", "\n"))).strip()
-
-
 def _hashed(content: dict[str, object], **texts: Texts) -> str:
     """What not every server keeps does not count.
 
     That is line ends, white space around a text, the kind of a space, and marks of direction.
     """
     for name, said in texts.items():
-        content[name] = {each: _plain(text) for each, text in said.items()}
+        content[name] = {
+            each: _SPACES.sub(" ", _DIRECTIONS.sub("", text.replace("\r\n", "\n"))).strip()
+            for each, text in said.items()
+        }
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+    return KIND + hashlib.sha256(canonical.encode()).hexdigest()

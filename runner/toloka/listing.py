@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import cast
 
 from runner.errors import ListError, SurroundingsError
-from runner.model import Thread
+from runner.model import Busy, Rejected, Thread
+from runner.toloka.pace import BUSY_S, Pace, back_off_s
 from runner.toloka.responses import (
     MAX_WEIGHT,
     Mask,
+    classify,
     json_of,
-    refusal_of_credentials,
+    reason_to_stop,
     thread_of,
     weight_of,
 )
@@ -29,10 +32,24 @@ _LONG_THREAD = 8
 _SHRINK = 20
 _ATTEMPTS = 3
 _PAUSE_S = 0.5
+_PAGE = (b"<", b"\xef\xbb\xbf<")
+_NO_API = (
+    "HTTP {} with a page, and not with a list of threads: the target's URL is not that of Toloka's "
+    "API, or a proxy on the way wants a login"
+)
 _ENDLESS = (
     "the list of threads has no end after {:,.0f} minutes; put the manifest from its branch into "
     "its place: then only newer ones are listed"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, as it came."""
+
+    status: int
+    content: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +72,11 @@ class TooLongError(ListError):
 class ThreadList:
     """Lists threads by id. That a list ends is not left to the server.
 
-    `get` asks for a page of the list, of at most so many bytes, and gives status and body.
+    `get` asks for a page of the list, of at most so many bytes.
     """
 
-    get: Callable[[Mapping[str, str], int], tuple[int, bytes]]
+    get: Callable[[Mapping[str, str], int], Answer]
+    pace: Pace
     mask: Mask
     timeout_s: float
 
@@ -111,29 +129,50 @@ class ThreadList:
         """Reading is safe to repeat, so it is tried more than once where that may help."""
         longer = _LONG_THREAD if limit == 1 else 1
         query = {**query, "limit": str(limit)}
-        attempt = 0
+        failures = busy = 0
+        busy_s = 0.0
         while True:
-            attempt += 1
             try:
-                status, content = self.get(query, _MAX_PAGE_BYTES * longer)
-                if status in (401, 403):
-                    raise SurroundingsError(refusal_of_credentials(status, content, self.mask))
-                return page_in(status, content, MAX_WEIGHT * longer)
+                answer = self.get(query, _MAX_PAGE_BYTES * longer)
+                if answer.status != 429:
+                    return page_in(answer, self.mask, MAX_WEIGHT * longer)
+                busy += 1
+                busy_s += self._wait_out(answer, busy, busy_s)
             except PassingError:
-                if attempt == _ATTEMPTS:
+                failures += 1
+                if failures == _ATTEMPTS:
                     raise
-                time.sleep(_PAUSE_S * attempt)
+                self.pace.pause(_PAUSE_S * failures)
+
+    def _wait_out(self, answer: Answer, number: int, busy_s: float) -> float:
+        """Let nothing leave while the server is busy, and say how long; raises `ListError`."""
+        # A 429 is nothing else.
+        busy = cast("Busy", classify(answer.status, answer.content, answer.headers, self.mask))
+        wait_s = back_off_s(busy, number)
+        if busy.is_for_long or busy_s + wait_s > BUSY_S:
+            raise ListError(busy.detail)
+        self.pace.pause(wait_s)
+        return wait_s
 
 
-def page_in(status: int, content: bytes, max_weight: int = MAX_WEIGHT) -> Page:
-    """Read a page; raises `ListError` for what is none. Total: every status and body is either."""
+def page_in(answer: Answer, mask: Mask = lambda text: text, max_weight: int = MAX_WEIGHT) -> Page:
+    """Read a page; raises `ListError` or `SurroundingsError` for what is none. Total."""
+    status, content = answer.status, answer.content
     if status == 200 and weight_of(content) > max_weight:
         raise TooLongError("the answer is too long")
     data = json_of(content, max_weight)
-    if status != 200 or not isinstance(data, dict) or "items" not in data:
-        is_final = 300 <= status < 500 and status not in (408, 429)
-        kind = ListError if is_final else PassingError
-        raise kind(f"HTTP {status} where a list of threads was asked for")
+    if status == 200 and isinstance(data, dict) and "items" in data:
+        return _read_page(data)
+    if 200 <= status < 300 and (data is not None or content.lstrip().startswith(_PAGE)):
+        raise SurroundingsError(_NO_API.format(status))
+    outcome = classify(status, content, answer.headers, mask)
+    if isinstance(outcome, Rejected):
+        why = reason_to_stop(outcome) or f"the list of threads was refused: {outcome.detail}"
+        raise SurroundingsError(why)
+    raise PassingError(f"HTTP {status} where a list of threads was asked for")
+
+
+def _read_page(data: Mapping[str, object]) -> Page:
     items, has_more = data["items"], data.get("has_more")
     if not isinstance(items, list):
         raise ListError("the list of threads holds no items")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+
+from runner.model import Busy
 
 # A request is a little later on the wire than here: no second there may hold more than the rate.
 _WINDOW_S = 1.02
@@ -14,24 +17,19 @@ _CATCH_UP_S = 0.05
 _STEP_S = 0.1
 
 
-GRACE_S = 5.0
-"""How long what is in flight may take after a signal."""
+GRACE_S = 3.5
+"""How long what is in flight may take after a signal: within five seconds all is recorded."""
 
 
-def wait_for(
-    workers: Sequence[threading.Thread],
-    stop: threading.Event,
-    on_poll: Callable[[], object] = lambda: None,
-) -> None:
-    """Wait until the workers end, or for so long after a stop as what is in flight may take."""
-    stopped_at_s: float | None = None
-    while alive := [worker for worker in workers if worker.is_alive()]:
-        alive[0].join(_STEP_S)
-        on_poll()
-        if stop.is_set():
-            stopped_at_s = stopped_at_s or time.monotonic()
-            if time.monotonic() - stopped_at_s > GRACE_S:
-                return
+BUSY_S = 600.0
+"""How long a server may be busy before the rest is left for another run."""
+
+
+def back_off_s(busy: Busy, number: int) -> float:
+    """How long to wait after so many 429 running: what the server says, but never shorter."""
+    # Spread out, so that several runs do not come back in step.
+    usual = min(30.0, 2.0 ** min(number - 1, 5)) * random.uniform(0.7, 1.3)  # noqa: S311  (no secret)
+    return max(usual, busy.retry_after_s or 0.0)
 
 
 class Stopped(Exception):
@@ -41,7 +39,7 @@ class Stopped(Exception):
 class Pace:
     """Lets calls leave evenly, never more than `rate` within one second.
 
-    `stop` wakes every call that waits, and each of them raises `Stopped`.
+    `stop` and `halt` wake every call that waits, and each of them raises `Stopped`.
     """
 
     def __init__(self, rate: float, stop: threading.Event | None = None) -> None:
@@ -51,6 +49,7 @@ class Pace:
         self._next_s = 0.0
         self._paused_until_s = 0.0
         self._turn = threading.Lock()
+        self._is_halted = False
         self.stop = stop or threading.Event()
         self.beat: Callable[[], object] = lambda: None
         """What whoever waits in a loop calls again and again."""
@@ -64,14 +63,25 @@ class Pace:
             # A pause may begin while this one waits.
             while (
                 wait_s := max(self._next_s, free_s, self._paused_until_s) - time.monotonic()
-            ) > 0:
-                if self.stop.wait(min(wait_s, _STEP_S)):
-                    break
-            if self.stop.is_set():
+            ) > 0 and self.is_open():
+                self.stop.wait(min(wait_s, _STEP_S))
+            if not self.is_open():
                 raise Stopped
             now_s = time.monotonic()
             self._left_at.append(now_s)
             self._next_s = max(self._next_s, now_s - _CATCH_UP_S) + self._spacing_s
+
+    def is_open(self) -> bool:
+        """Whether anything may leave."""
+        return not (self._is_halted or self.stop.is_set())
+
+    def halt(self) -> None:
+        """Let nothing leave any more, whoever waits for its turn, until `go_on`."""
+        self._is_halted = True
+
+    def go_on(self) -> None:
+        """Let calls leave again: those that were halted have all been turned away."""
+        self._is_halted = False
 
     def now_s(self) -> float:
         """The time that waiting goes by, monotonic."""

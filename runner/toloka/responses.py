@@ -37,6 +37,7 @@ MAX_WEIGHT = 24 * 1024 * 1024
 YEARS = range(1970, 3000)
 """The years that a time of Toloka's can be in: one outside them is no time that we can add to."""
 
+_OF_GATEWAYS = frozenset({401, 403, 404, 405, 407, 421, 451, 495, 496})
 _MAX_DETAIL = 500
 _MAX_FIELDS = 200
 _MAX_DIGITS = 40
@@ -44,6 +45,7 @@ _MAX_FILTER_DEPTH = 100
 _VALUE_WEIGHT = 64
 _THREAD_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,200}")
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _HALF = re.compile(r"[\ud800-\udfff]")
 
 
@@ -56,19 +58,29 @@ def classify(
         thread = thread_of(data, mask)
         return Sent(thread) if thread else Unknown(f"HTTP {status} without a thread id")
     code, detail, fields = _complaint(status, data, mask)
+    if code is None:
+        detail = f"HTTP {status}, with an answer that is not Toloka's"
     if status == 429:
         return Busy(_interval(data), _retry_after_s(headers), detail)
     if 300 <= status < 500 and status != 408:
         if code == "INCORRECT_RECIPIENTS":
             return NoRecipients(detail)
-        return Rejected(status=status, code=code, detail=detail, fields=fields)
+        return Rejected(
+            status=status, code=code, detail=detail, fields=fields, is_foreign=code is None
+        )
     return Unknown(detail)
 
 
-def refusal_of_credentials(status: int, body: bytes, mask: Mask = lambda text: text) -> str:
-    """Say that the token was refused, in the words of a run that stops for it."""
-    code, _, _ = _complaint(status, json_of(body), mask)
-    return f"Toloka refused the token (HTTP {status}, {code or 'no code'})"
+def reason_to_stop(refused: Rejected) -> str:
+    """Say why every other call would be refused alike; empty where it would not."""
+    status = refused.status or 0
+    if status < 400:
+        return f"HTTP {status}, a redirect, which is not followed: correct the target's URL"
+    if refused.is_foreign and status in _OF_GATEWAYS:
+        return f"{refused.detail}: correct the target's URL, or see what is on the way to it"
+    if status in (401, 403):
+        return f"Toloka refused the token (HTTP {status}, {refused.code})"
+    return ""
 
 
 def is_thread_id(text: str) -> bool:
@@ -152,15 +164,14 @@ def _interval(data: object) -> str:
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Read `Retry-After`: seconds, or a date (RFC 9110, 10.2.3), which goes by the server's own."""
-    value = headers.get("Retry-After")
-    if value is None:
-        return None
-    if value.strip().isdecimal() and len(value.strip()) < 10:
+    value, date = headers.get("Retry-After", "").strip(), headers.get("Date")
+    if _SECONDS.fullmatch(value):
         return float(value)
     try:
-        date = headers.get("Date")
-        now = parsedate_to_datetime(date) if date else clock.now()
-        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
+        if not date:
+            return None
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(date)
+        return max(0.0, wait.total_seconds())
     except (ValueError, TypeError, OverflowError):
         return None
 

@@ -289,7 +289,7 @@ def _thread_that_echoes(request: Request) -> Raw:
 def test_a_server_that_echoes_the_token_does_not_get_it_printed_or_kept(
     serve: object, project: Project, start_scripted: StartScripted
 ) -> None:
-    server = start_scripted(serve)  # type: ignore[arg-type]
+    server = start_scripted(serve)
     project.write("messages/a.yaml", THANKS)
     shown = sent(project, server.url, "--settle", "0")
     assert shown.code in (0, 2, 4, 5, 75)

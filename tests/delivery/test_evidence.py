@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from conversation.talk import reply, said
 from support import IS_THOROUGH, control, threads
 
 from runner.errors import ExitCode
+from runner.model import Delivery, Outcome
 from runner.send.tally import RunResult
 
-from .world import World, people, world
+from .world import Wire, World, people, world
 
 LOST = "kind=accepted-then-500"
 FAILED = "kind=500"
@@ -448,6 +450,19 @@ def test_a_manifest_that_is_lost_seconds_after_the_last_request(tmp_path: Path, 
         check_nobody_twice(it)
 
 
+def test_what_an_unknown_claims_is_reached_and_adopts_no_more(tmp_path: Path) -> None:
+    with world(tmp_path) as it:
+        it.write("z", "t0")
+        assert it.run().exit_code == DONE
+        it.write("a", "t1")
+        it.faults(LOST, "on=list,after=2,kind=400")
+        assert it.run().exit_code == UNKNOWN
+        it.faults()
+        put(it, "a", "t1")
+        assert it.run().exit_code == DONE
+        assert len(it.claimed()) == 2
+
+
 # Whom it reached
 
 
@@ -503,6 +518,49 @@ def test_an_account_that_is_acted_under_has_a_manifest_of_its_own(tmp_path: Path
         it.send(**other)
         assert it.lines()[0]["acts_under"] == "shared-1"
         assert it.send().code == ExitCode.SURROUNDINGS
+
+
+@pytest.mark.parametrize("name", ["manifest.jsonl", "manifest.jsonl.holder"])
+def test_removing_what_locks_a_run_lets_no_second_one_in(tmp_path: Path, name: str) -> None:
+    with world(tmp_path) as it:
+        it.write("a", "t1")
+        it.write("b", "t2")
+        second: list[ExitCode] = []
+
+        @dataclass
+        class Meddling(Wire):
+            def deliver(self, delivery: Delivery) -> Outcome:
+                outcome = super().deliver(delivery)
+                if not second:
+                    (it.root / name).unlink()
+                    second.append(it.run().exit_code)
+                return outcome
+
+        first = it.run(jobs=1, wire=Meddling)
+        # Without its manifest a run ends, and the other one goes on from what the list shows.
+        is_lost = name == "manifest.jsonl"
+        assert (first.exit_code, second[0]) == (
+            (ExitCode.SURROUNDINGS, DONE) if is_lost else (DONE, ExitCode.SURROUNDINGS)
+        )
+        assert it.run().exit_code == DONE
+        assert it.reached() == {("a", "t1"): 1, ("b", "t2"): 1}
+
+
+def test_a_lost_manifest_has_lost_whom_it_left_out(tmp_path: Path) -> None:
+    with world(tmp_path) as it:
+        it.write("a", "t1", "t2")
+        (it.root / "runner.yaml").write_text("suppress: suppress.txt\n")
+        (it.root / "suppress.txt").write_text("t2\n")
+        assert it.send().code == 0
+        (it.root / "suppress.txt").write_text("")
+        # While the manifest knows it, being taken off the list releases no old mail.
+        assert it.send().code == 0
+        assert it.calls("compose") == 1
+        it.manifest.unlink()
+        result = it.send()
+        assert (result.code, it.calls("compose")) == (0, 2)
+        assert "a: the manifest lacked threads of it, which were adopted; whom a supp" in result.err
+        assert "was lost too" not in it.send().err
 
 
 # Replies

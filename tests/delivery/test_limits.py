@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ from support import COMMAND, TIMEOUT_S, calls, control, threads
 
 from runner.emulator import Emulator
 from runner.errors import ExitCode
+from runner.model import Busy, Outcome
+from runner.send.tally import Halt, Tally
+from runner.send.workers import Workers
+from runner.toloka.pace import Pace
 
 from .world import World, people, wait_for, world
 
@@ -39,6 +44,41 @@ def write_many(it: World, count: int) -> None:
 def arrivals(it: World) -> list[float]:
     """When each compose call arrived, by the server's clock."""
     return [datetime.fromisoformat(each["at"][:-1]).timestamp() for each in calls(it.emulator)]
+
+
+# Stop
+
+
+@pytest.mark.parametrize("kind", ["401", "403", "429,interval=DAY"])
+def test_nothing_leaves_after_a_refusal_whoever_waits_for_its_turn(
+    tmp_path: Path, kind: str
+) -> None:
+    with world(tmp_path, f"after=9,kind={kind}") as it:
+        it.jobs = 64
+        write_many(it, 40)
+        result = it.send("--rate", "10", "--results", "results.json")
+        assert result.code == (ExitCode.LATER if "429" in kind else ExitCode.SURROUNDINGS)
+        assert it.calls("compose") == 10
+        assert summary(it)["sent"] == 9
+        assert it.unknown() == []
+        it.faults()
+        assert it.send_until_done() == [0]
+        it.check_all_reached()
+
+
+def test_nothing_leaves_once_the_manifest_was_replaced(tmp_path: Path) -> None:
+    with world(tmp_path) as it:
+        it.jobs = 64
+        write_many(it, 64)
+        process = it.start("--rate", "10")
+        wait_for(lambda: it.calls("compose") >= 3, "the run being under way")
+        copy = it.root / "copy.jsonl"
+        copy.write_bytes(it.manifest.read_bytes())
+        copy.replace(it.manifest)
+        replaced = it.calls("compose")
+        _, err = process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode == ExitCode.SURROUNDINGS, err
+        assert it.calls("compose") <= replaced + 2
 
 
 # The rate
@@ -112,15 +152,45 @@ def test_while_one_waits_nobody_sends(tmp_path: Path) -> None:
         it.check_all_reached()
 
 
-def test_busy_for_ever_is_for_the_next_run(tmp_path: Path) -> None:
-    with world(tmp_path, "kind=429,retry_after=0") as it:
+class QuickPace(Pace):
+    """Waits in no time, and knows how long it would have been."""
+
+    waited_s = 0.0
+
+    def __call__(self) -> None:
+        """Nothing has to wait for its turn."""
+
+    def pause(self, seconds: float) -> None:
+        self.waited_s += seconds
+
+    def now_s(self) -> float:
+        return self.waited_s
+
+
+def test_busy_for_ten_minutes_is_for_the_next_run() -> None:
+    pace, tally, tried = QuickPace(285), Tally(), []
+
+    def once() -> Outcome:
+        tried.append(pace.waited_s)
+        return Busy("MIN", 0.0, "HTTP 429 TOO_MANY_REQUESTS: slow")
+
+    outcome = Workers(tally, pace, jobs=1).call(once)
+    assert isinstance(outcome, Busy)
+    assert (tally.halt, tally.halt_reason) == (Halt.QUOTA, outcome.detail)
+    assert 540 < pace.waited_s <= 600
+    pauses = [later - earlier for earlier, later in pairwise(tried)]
+    # As if the server had said nothing of how long: one second, two, and so on.
+    assert all(0.7 * usual <= each for usual, each in zip((1, 2, 4, 8, 16), pauses, strict=False))
+    assert max(pauses) < 40
+
+
+def test_a_429_is_never_asked_again_at_once(tmp_path: Path) -> None:
+    with world(tmp_path, "at=1+2,kind=429,retry_after=0") as it:
         it.write("a", "t1")
-        result = it.send("--results", "results.json")
-        assert result.code == ExitCode.LATER
-        assert summary(it) == {"not_tried": 1}
-        assert it.unknown() == []
-        it.faults()
-        assert it.send_until_done() == [0]
+        assert it.send().code == 0
+        first, second, third = arrivals(it)[-3:]
+        assert second - first > 0.6
+        assert third - second > 1.3
 
 
 @pytest.mark.parametrize("interval", ["HOUR", "DAY"])

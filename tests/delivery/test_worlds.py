@@ -20,7 +20,6 @@ from support import IS_THOROUGH
 from runner.manifest.file import open_file, read_history
 from runner.manifest.manifest import Manifest
 from runner.model import Direct, Message
-from runner.send.lists import Lister
 from runner.send.run import Run, RunOptions
 from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
@@ -120,11 +119,9 @@ class Life:
         deliveries = trial_messages(mine, test_to)
         for each in mine:
             self.tests[test_to, raw(each)] += 1
-        lister = Lister(manifest, self.toloka, pace)
         return carry_out_trial(
-            deliveries, manifest, self.toloka.deliver, pace, lister=lister, jobs=1,
-            on_progress=lambda _done, _total: None,
-        )  # fmt: skip
+            deliveries, manifest, self.toloka, pace, jobs=1, on_progress=lambda _done, _total: None
+        )
 
     def lose(self, how: str, chance: random.Random) -> None:
         lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from runner import clock
 from runner.model import Delivery, Direct, Outcome, Post, Sent, Texts, Thread, Unknown
-from runner.send.sender import Deliver
 from runner.toloka.pace import Pace
 
 START = datetime(2026, 11, 22, tzinfo=timezone.utc)
@@ -96,11 +95,7 @@ class VirtualToloka:
 
     # What a run asks of it
 
-    @property
-    def deliver(self) -> Deliver:
-        return self._deliver
-
-    def _deliver(self, delivery: Delivery) -> Outcome:
+    def deliver(self, delivery: Delivery) -> Outcome:
         with self._lock:
             self.step()
             self.tick(1)

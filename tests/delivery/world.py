@@ -26,14 +26,12 @@ from runner.emulator import Emulator, parse_fault
 from runner.errors import ExitCode, SurroundingsError
 from runner.manifest.file import open_file, read_history
 from runner.manifest.manifest import Manifest
-from runner.model import Message
+from runner.model import Delivery, Message, Outcome, Thread
 from runner.prepare import Selection, prepare
 from runner.send.run import Run, RunOptions, Toloka
 from runner.send.tally import RunResult
 from runner.toloka.client import Client
 from runner.toloka.pace import Pace
-
-"""Whether the long profile is asked for: more cases, random ones among them."""
 
 Reached = Counter[tuple[str, str]]
 """How many times each (topic, Toloker id) was written to, a filter and ALL by their names."""
@@ -55,6 +53,29 @@ def spec(topic: str, *ids: str, filtered: bool = False, revision: int = 1, text:
 
 def people(count: int, name: str = "t") -> list[str]:
     return [f"{name}{number:04}" for number in range(count)]
+
+
+@dataclass
+class Wire:
+    """A wire that passes everything on: a subclass may have a say in what is tried."""
+
+    wire: Toloka
+
+    @property
+    def server_ahead_s(self) -> float:
+        return self.wire.server_ahead_s
+
+    def threads(self, query: Mapping[str, str]) -> Iterator[Thread]:
+        return self.wire.threads(query)
+
+    def newest(self) -> Sequence[Thread]:
+        return self.wire.newest()
+
+    def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Outcome:
+        return self.wire.add_to_folders(thread_id, folders)
+
+    def deliver(self, delivery: Delivery) -> Outcome:
+        return self.wire.deliver(delivery)
 
 
 @dataclass

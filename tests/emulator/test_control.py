@@ -100,10 +100,15 @@ def test_all_threads_are_told_in_full(toloka: Client) -> None:
         {"Host": "[nonsense"},
     ],
 )
-@pytest.mark.parametrize("path", ["stats", "faults", "nothing"])
-def test_web_pages_cannot_control_it(toloka: Client, headers: dict[str, str], path: str) -> None:
-    answer = toloka.request("POST", f"/emulator/{path}", json={"faults": []}, headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (403, "ACCESS_DENIED")
+@pytest.mark.parametrize(
+    "path", ["emulator/faults", "emulator/nothing", "api/v1/message-threads/compose"]
+)
+def test_neither_web_pages_nor_other_names_are_answered(
+    toloka: Client, headers: dict[str, str], path: str
+) -> None:
+    answer = toloka.request("POST", f"/{path}", json={"faults": []}, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (421, "MISDIRECTED_REQUEST")
+    assert toloka.control("calls") == []
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.9.9.9", "[::1]:80"])

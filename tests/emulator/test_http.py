@@ -112,7 +112,7 @@ def test_answers_are_dated_json_over_one_connection(toloka: Client) -> None:
 def test_too_large_a_body_is_refused_before_it_is_parsed(toloka: Client, size: int) -> None:
     with connected(toloka) as connection:
         head = (
-            f"POST {API}/compose HTTP/1.1\r\nHost: x\r\nAuthorization: OAuth x\r\n"
+            f"POST {API}/compose HTTP/1.1\r\nHost: localhost\r\nAuthorization: OAuth x\r\n"
             f"Content-Type: application/json\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n"
         )
         connection.sendall(head.encode())
@@ -148,7 +148,7 @@ def test_bodies_of_unknown_length_are_refused(
 def test_half_a_body_is_not_carried_out(toloka: Client) -> None:
     with connected(toloka) as connection:
         body = json.dumps(direct())
-        head = f"POST {API}/compose HTTP/1.1\r\nHost: x\r\nAuthorization: OAuth x\r\n"
+        head = f"POST {API}/compose HTTP/1.1\r\nHost: localhost\r\nAuthorization: OAuth x\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(body) + 1}\r\n\r\n"
         connection.sendall((head + body).encode())
         connection.shutdown(socket.SHUT_WR)
@@ -169,7 +169,7 @@ def test_client_that_resets_is_no_trouble(
 def test_client_may_ask_before_it_sends_the_body(toloka: Client) -> None:
     with connected(toloka) as connection:
         body = json.dumps(direct()).encode()
-        head = f"POST {API}/compose HTTP/1.1\r\nHost: x\r\nAuthorization: OAuth x\r\n"
+        head = f"POST {API}/compose HTTP/1.1\r\nHost: localhost\r\nAuthorization: OAuth x\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         connection.sendall((head + "Expect: 100-continue\r\nConnection: close\r\n\r\n").encode())
         assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")

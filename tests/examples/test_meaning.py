@@ -63,6 +63,8 @@ YAML: list[Row] = [
     ("comment in brackets", {ME: THANKS.replace('\n  EN: "Thank you!"', " {EN: Pool #5\n  }")}, (f"{ME}:1:18: error: the text ends before this #",)),
     ("comment in a variable", extra("variables:\n  ticket: number #12\n"), (f"{ME}:10:18: error: the text ends before this #, which begins a comment; put the text in quotes, or the comment on a line of its own",)),
     ("comment in a shared variable", {"runner.yaml": "variables:\n  ticket: number #12\n"}, ("runner.yaml:2:18: error: the text ends before this #",)),
+    ("number that is too small", extra("variables: {n: 1e-9999999999}\n"), (f"{ME}:9:16: error: this number is too small; put text in quotes",)),
+    ("small number", extra("variables: {n: 0.00000001, zero: 0.00, nought: 0e5}\n"), ()),
     ("number sign in quotes", topic('"Pool #5 is open"'), ()),
     ("number sign in a block", topic("| # as it is\n    Pool #5 is open"), ()),
     ("number sign inside a word", topic("Pool#5 is open"), ()),
@@ -113,6 +115,7 @@ FILES: list[Row] = [
     ("waived", {ME: THANKS.replace("EN:", "BR:") + "lint: {language: they speak Breton}\n"}, ()),
     ("Ukrainian in Latin letters", {ME: THANKS.replace("EN:", "UK:")}, (f"{ME}:4:8: error: text.UK is in Ukrainian by its code UK, which the United Kingdom has too (there it is EN)",)),
     ("Ukrainian", {ME: THANKS.replace("EN:", "UK:").replace("Amazing", "Чудово")}, ()),
+    ("carriage return in a partial", {"messages/_partials/a": "x\ry", **topic('"{% include \'a\' %}"')}, (f"{ME}:2:8: error: template: messages/_partials/a:1: a carriage return (U+000D)",)),
     ("separator in a partial", {"messages/_partials/a": "x\u2028y", **topic('"{% include \'a\' %}"')}, (f"{ME}:2:8: error: template: messages/_partials/a:1: a line separator (U+2028)",)),
 ]  # fmt: skip
 
@@ -157,6 +160,12 @@ PEOPLE: list[Row] = [
     ("bad line in the second list", {**never("a\n", "suppress: [optout.txt, b.csv]\nsuppress_column: who\n"), "b.csv": "who\nN/A\n"}, (f"b.csv:2:1: {NO_ID} holds a solidus (U+002F)",)),
     ("list that is not there", never("a\n", "suppress: [optout.txt, gone.txt]\n"), ("runner.yaml:1:24: error: `suppress`: there is no such file",)),
     *((f"recipient {word}", {ME: THANKS.replace(f"- {TOLOKER}", f"- {word!r}")}, (f"{ME}:7:5: error: \"{word[:60]}{'…' * (len(word) > 60)}\" is not an id: it {why}",)) for word, why in (("N/A", "holds a solidus"), ("#REF!", "holds a number sign"), ("1.23E+31", "holds a full stop"), ("[abc]", "holds a left square bracket"), ("Total", "is a word"), ("NA", "is a word"), ("nan", "is a word"), ("null", "is a word"), ("None", "is a word"), ("toloker_id", "is a word"), ("a" * 65, "has more than 64 characters"))),
+    ("31 digits that the project does not mind", {**listed("".join(f"{each}\n" for each in MANY) + "a" * 31), "runner.yaml": "lint: {odd-id: 'off'}\n"}, ()),
+    ("31 digits of which it is warned", {**listed("".join(f"{each}\n" for each in MANY) + "a" * 31), "runner.yaml": "lint: {odd-id: warning}\n"}, (f"{IDS}:20:1: {SHEET}",)),
+    ("31 digits of nobody to write to", never("".join(f"{each}\n" for each in MANY) + "a" * 31), (f"optout.txt:20:1: {SHEET}",)),
+    ("31 digits of nobody as they are", never("".join(f"{each}\n" for each in MANY) + "a" * 31 + " # as is"), ()),
+    ("31 digits in a column as they are", column("toloker_id\n" + "".join(f"{each}\n" for each in MANY) + "a" * 31 + " # as is"), ()),
+    ("carriage return in a list", listed("# note\ra\n"), (f"{IDS}:1:7: error: a carriage return (U+000D) stands alone; save the file with plain line ends (in Excel: CSV UTF-8)",)),
     ("word in a file", listed("a\nTotal\n"), (f"{IDS}:2:1: {NO_ID} is a word",)),
     ("column's own name", column("who\na\nWho\n", "recipients_column: who\n"), (f"{TABLE}:3:1: {NO_ID} is a word",)),
     ("empty cell of a column", column("toloker_id,name\na,Ann\n,Bob\n"), (f"{TABLE}:3:1: {NO_ID} is empty",)),
@@ -215,6 +224,11 @@ TABLES: list[Row] = [
     ("capitals in JSON", each('[{"Toloker_ID": "a", "Name": "Ann"}]', ending="json"), ()),
     ("two equal columns", each("toloker_id,name,Name \na,b,c\n"), (f"{DATA}:1:1: error: two columns of the header have one name; give each its own",)),
     ("no column of ids", each("worker,full name\nw1,Ann Lee\n"), (f"{DATA}:1:1: error: the header has no column toloker_id; the column worker holds ids: name that one",)),
+    ("carriage returns alone", each("toloker_id,name\ra,Ann\r"), (f"{DATA}:1:16: error: a carriage return (U+000D) stands alone",)),
+    ("lines of Windows in a table", each("toloker_id,name\r\na,Ann\r\n"), ()),
+    ("number in JSON that is too small", each('[{"toloker_id": "a", "name": 1e-9999999999}]', ending="json"), ("messages/rows.json:1:1: error: this number is too small",)),
+    ("numbers in JSON", each('[{"toloker_id": "a", "n": 10.50, "m": 3.0}, {"toloker_id": null, "n": ""}, {}]', "{{ row.n + row.m }}", "columns: {n: number, m: integer}\n", ending="json"), ()),
+    ("share that may be a percent", typed("0.85", "percent"), (f"{DATA}:2:1: error: the cell of n is no percent; a percent has its sign, 85 %, and a share such as 0.85 is a `number`",)),
     ("byte order mark", each("\ufefftoloker_id,name\na,Ann\n"), ()),
     ("byte order mark twice", each("\ufeff\ufefftoloker_id,name\na,Ann\n"), (f"{DATA}:1:1: error: a byte order mark (U+FEFF)",)),
     ("empty rows and columns", each("toloker_id,name,,\n,,,\na,Ann,,\n,,,\n"), ()),
@@ -276,6 +290,25 @@ def test_rows_become_what_their_columns_say(project: Project) -> None:
         assert (sent.code, f"{DATA}: `when` leaves out 1 row\n" in sent.err) == (0, True)
         texts = [each["messages"][0]["text"] for each in threads(emulator)]
     assert sorted(texts, key=list) == [{"EN": "1234.5 2469 paid"}, {"RU": "слово 2"}]
+
+
+def test_what_is_empty_throughout_is_passed_over_and_counted(project: Project) -> None:
+    for path, content in each("toloker_id,name,,\n,,,\na,Ann,,\n,,,\n").items():
+        project.write(path, content)
+    said = f"{DATA}: 2 empty columns and 2 empty rows passed over\n"
+    assert said in project.run("plan").err
+
+
+def test_a_project_says_how_bad_the_same_words_are(project: Project) -> None:
+    project.write(ME, THANKS)
+    project.write("messages/z.yaml", THANKS)
+    said = "messages/z.yaml:1:1: {}: these words go to some of the same people as those of"
+    for level, code in (("error", 3), ("warning", 0), ("off", 0)):
+        project.write("runner.yaml", f"lint: {{same-words: '{level}'}}\n")
+        shown = project.run("plan")
+        assert (shown.code, said.format(level) in shown.err) == (code, level != "off")
+    project.write("runner.yaml", "lint: {same-words: warning}\n")
+    assert project.run("plan", "--strict").code == 3
 
 
 def test_an_odd_id_is_told_where_it_is_written(project: Project) -> None:

@@ -536,13 +536,13 @@ def test_a_message_that_is_a_pipe_is_not_waited_for(project: Project) -> None:
     [
         (HEADER + b"\n\xff\xfe\n", 2, "not a line of a manifest"),
         (HEADER + b"\n\0\0\0\0\n", 2, "not a line of a manifest"),
-        (HEADER + b"\n" + b"x" * 30_000_000 + b"\n", 2, "not a line of a manifest"),
+        (HEADER + b"\n" + b"x" * 3_000_000 + b"\n", 2, "not a line of a manifest"),
         (HEADER + b"\r" + HEADER + b"\r", 1, "its lines end in CR alone"),
         (HEADER + b"\n" + HEADER + b"\r" + HEADER, 2, "its lines end in CR alone"),
         (b"-----BEGIN PRIVATE KEY----- of no line end", 1, "not a line of a manifest"),
         ((HEADER + b"\n").decode().encode("utf-16"), 1, "it is UTF-16, and has to be UTF-8"),
     ],
-    ids=["no UTF-8", "NULs", "a line of 30 MB", "CR", "CR at the end", "no manifest", "UTF-16"],
+    ids=["no UTF-8", "NULs", "a long line", "CR", "CR at the end", "no manifest", "UTF-16"],
 )
 def test_a_damaged_manifest_is_refused_with_its_line_and_stays_as_it_is(
     content: bytes, line: int, reason: str, project: Project, emulator: Emulator

@@ -35,7 +35,7 @@ from runner.spec.specs import load_specs
 from runner.spec.table import load_rows
 from runner.spec.yamlfile import parse_yaml, read_yaml
 from runner.toloka.digest import MARK
-from runner.toloka.listing import page_in
+from runner.toloka.listing import Answer, page_in
 from runner.toloka.responses import classify, is_thread_id, thread_of
 
 from .fuzzing import FUZZ, as_yaml, nearly, spec_bytes, yaml_text
@@ -466,7 +466,7 @@ def kept_of_answer(answer: Outcome) -> Iterator[str | None]:
 )
 def test_any_page_is_threads_or_a_refusal_in_one_line(status: int, content: bytes) -> None:
     try:
-        page, said = page_in(status, content), ""
+        page, said = page_in(Answer(status, content)), ""
     except ListError as error:
         page, said = None, str(error)
     assert said.isprintable()

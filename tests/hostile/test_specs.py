@@ -170,7 +170,8 @@ DEAR = {
     *("many anchors", "4,000,000 values", "1,000,000 documents", "500,000 keys"),
     "8 MB of addresses",
     *("a large line", "one id", "blank lines, ids", "blank lines, CSV", "spaces behind JSON"),
-    *("small objects in one item", "many long ids"),
+    *("small objects in one item", "many long ids", "many texts on a line"),
+    *("many ids", "blank lines, JSON lines", "small lists in one item"),
 }
 
 

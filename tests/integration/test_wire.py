@@ -36,6 +36,7 @@ from runner.model import (
 )
 from runner.toloka.client import Client, payload_of
 from runner.toloka.listing import LIST_LIMIT
+from runner.toloka.pace import Pace
 
 THREAD = {"id": "63c15866757a4a1adad1d632"}
 TREE = {"and": [{"category": "skill", "key": "224", "operator": "GTE", "value": 80}]}
@@ -259,7 +260,7 @@ def test_a_redirected_list_is_not_followed(start_scripted: StartScripted) -> Non
     other = start_scripted([answer(200, {"items": [], "has_more": False})])
     here = start_scripted([answer(302, b"", {"Location": f"{other.url}/api/v1/message-threads"})])
     client = Client(here.url, TOKEN, timeout_s=5)
-    with pytest.raises(ListError):
+    with pytest.raises(SurroundingsError):
         list(client.threads({}))
     client.close()
     assert other.requests == []
@@ -446,8 +447,7 @@ def test_the_list_is_read_page_after_page(start_scripted: StartScripted) -> None
     ("raw", "said"),
     [
         (answer(500, {"code": "INTERNAL_ERROR"}), "HTTP 500 where a list of threads was asked for"),
-        (answer(200, "<html>"), "HTTP 200 where a list of threads was asked for"),
-        (answer(200, []), "HTTP 200 where a list of threads was asked for"),
+        (answer(200, "{"), "HTTP 200 where a list of threads was asked for"),
         (answer(200, {"items": 5}), "the list of threads holds no items"),
         (
             answer(200, {"items": [], "has_more": True}),
@@ -472,15 +472,37 @@ def test_a_list_that_cannot_be_had_is_said(
     assert 1 <= len(server.requests) <= 3
 
 
-def test_a_list_that_refuses_the_token_stops_the_run(start_scripted: StartScripted) -> None:
-    for status in (401, 403):
-        server = start_scripted([answer(status, {"code": "ACCESS_DENIED", "message": TOKEN})])
-        client = Client(server.url, TOKEN, timeout_s=5)
-        with pytest.raises(SurroundingsError) as caught:
-            list(client.threads({}))
-        client.close()
-        assert str(caught.value) == f"Toloka refused the token (HTTP {status}, ACCESS_DENIED)"
-        assert len(server.requests) == 1
+LISTS_THAT_STAY = [
+    (
+        answer(403, {"code": "ACCESS_DENIED", "message": TOKEN}),
+        "Toloka refused the token (HTTP 403, ACCESS_DENIED)",
+    ),
+    (
+        answer(401, {"code": "AUTHENTICATION_ERROR"}),
+        "Toloka refused the token (HTTP 401, AUTHENTICATION_ERROR)",
+    ),
+    *(
+        (answer(status, page), f"HTTP {status}, with an answer that is not Toloka's: correct the")
+        for status, page in [(403, "<h1>Blocked"), (404, ""), (405, '{"message": "no"}')]
+    ),
+    (answer(301), "HTTP 301, a redirect, which is not followed: correct the target's URL"),
+    (answer(404, {"code": "DOES_NOT_EXIST"}), "the list of threads was refused: HTTP 404 DOES_NOT"),
+    (answer(200, "\ufeff<html>Sign in"), "HTTP 200 with a page, and not with a list of threads"),
+    (answer(200, {"version": 7}), "HTTP 200 with a page, and not with a list of threads"),
+]
+
+
+@pytest.mark.parametrize(("raw", "said"), LISTS_THAT_STAY)
+def test_a_list_that_stays_away_stops_the_run_and_names_what_to_change(
+    raw: bytes, said: str, start_scripted: StartScripted
+) -> None:
+    server = start_scripted([raw])
+    client = Client(server.url, TOKEN, timeout_s=5)
+    with pytest.raises(SurroundingsError) as caught:
+        list(client.threads({}))
+    client.close()
+    assert str(caught.value).startswith(said)
+    assert len(server.requests) == 1
 
 
 def test_the_server_s_clock_is_known_after_an_answer(start_scripted: StartScripted) -> None:
@@ -500,9 +522,12 @@ def test_the_server_s_clock_is_known_after_an_answer(start_scripted: StartScript
 
 def test_the_pace_is_asked_before_each_request(emulator: Emulator) -> None:
     seen = []
-    client = Client(
-        emulator.url, TOKEN, timeout_s=5, pace=lambda: seen.append(len(calls(emulator)))
-    )
+
+    class Seeing(Pace):
+        def __call__(self) -> None:
+            seen.append(len(calls(emulator)))
+
+    client = Client(emulator.url, TOKEN, timeout_s=5, pace=Seeing(1))
     client.deliver(delivery())
     client.deliver(delivery())
     list(client.threads({}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 import signal
 import time
@@ -100,34 +99,3 @@ def test_a_signal_leaves_an_end(fleet: Fleet) -> None:
     result = fleet.send(fleet.machine("other"))
     assert "waiting" not in result.err
     fleet.check_done(one)
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("seed", range(60))
-def test_random_histories(fleet: Fleet, seed: int) -> None:
-    chance = random.Random(seed)
-    machines = [fleet.machine(f"m{number}") for number in range(3)]
-    for _ in range(3):
-        processes = [
-            fleet.start(machine, "--rate", str(chance.choice([2, 5, 50])))
-            for machine in chance.sample(machines, chance.randint(1, 3))
-        ]
-        time.sleep(chance.uniform(0, 4))
-        for process in processes:
-            what = chance.choice(["kill", "stop", "cut", "signal", "nothing"])
-            if process.poll() is None and what == "kill":
-                process.kill()
-            if process.poll() is None and what == "signal":
-                process.send_signal(signal.SIGTERM)
-            if process.poll() is None and what == "stop":
-                process.send_signal(signal.SIGSTOP)
-                time.sleep(chance.uniform(0, 12))
-                process.send_signal(signal.SIGCONT)
-            if what == "cut":
-                away = fleet.bare.rename(fleet.bare.with_name("away.git"))
-                time.sleep(chance.uniform(0, 12))
-                away.rename(fleet.bare)
-        for process in processes:
-            ended(process)
-        fleet.check_nobody_twice()
-    fleet.check_done(machines[0])

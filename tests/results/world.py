@@ -96,21 +96,31 @@ class Fleet:
     bare: Path
     emulator: Emulator
     wanted: list[str]
+    factor: float = FACTOR
+    settle: str = "0.05"
 
-    def machine(self, name: str) -> Project:
-        """A clone of its own, with the messages."""
+    def machine(self, name: str, alone: int = 3) -> Project:
+        """A clone of its own, with a message to most and messages to some alone."""
         project = Project(clone(self.bare, self.bare.parent / name))
         project.write("runner.yaml", f"results: {{branch: {BRANCH}}}\n")
-        project.write("messages/all.yaml", direct(*self.wanted[:-3], topic="All"))
-        for toloker in self.wanted[-3:]:
+        project.write("messages/all.yaml", direct(*self.wanted[:-alone], topic="All"))
+        for toloker in self.wanted[-alone:]:
             project.write(f"messages/{toloker}.yaml", direct(toloker, topic=toloker))
         return project
 
     def start(self, machine: Project, *args: str, **env: str) -> subprocess.Popen[str]:
         """Start `send` there, with quick times; whoever starts it ends it."""
-        given = ("--target", self.emulator.url, "--settle", "0.05", "--lock-timeout", "60", *args)
+        given = (
+            "--target",
+            self.emulator.url,
+            "--settle",
+            self.settle,
+            "--lock-timeout",
+            "60",
+            *args,
+        )
         return subprocess.Popen(
-            [*QUICK, str(FACTOR), "send", *given],
+            [*QUICK, str(self.factor), "send", *given],
             cwd=machine.root,
             env={**os.environ, "TOLOKA_TOKEN": TOKEN, **env},
             stdin=subprocess.DEVNULL,
@@ -153,12 +163,28 @@ class Fleet:
             result = self.send(machine)
             codes.append(result.code)
             assert result.code in (0, 5, 75), result.err
-            assert len(codes) < 5, result.err
+            assert len(codes) < 8, result.err
             self.check_nobody_twice()
         assert reached(self.emulator) == sorted([*self.wanted, BEFORE])
         sent = {line["thread_id"] for line in self.lines() if line["event"] == "sent"}
         held = [thread for thread in threads(self.emulator) if thread["topic"]["EN"] != BEFORE]
         assert sent == {thread["id"] for thread in held}
+
+
+def new_fleet(
+    folder: Path,
+    emulator: Emulator,
+    wanted: list[str],
+    *,
+    factor: float = FACTOR,
+    settle: str = "0.05",
+) -> Fleet:
+    """A fleet whose branch somebody has begun: its account has sent before, by hand."""
+    write_before(emulator)
+    fleet = Fleet(new_remote(folder), emulator, wanted, factor, settle)
+    begun = fleet.machine("first").run("unlock", "--rewritten", "--yes", "--target", emulator.url)
+    assert begun.code == 0, begun.err
+    return fleet
 
 
 def wait_for(is_so: Callable[[], object], process: subprocess.Popen[str]) -> None:

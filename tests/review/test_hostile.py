@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 from conftest import StartScripted
 from scripted import Request, answer
-from support import Project, Result, control, direct, threads
+from support import Project, Result, call_command, control, direct, threads
 
 from runner.emulator import Emulator
 from runner.render.lint import RULES
@@ -89,6 +89,53 @@ def check_output(shown: Result) -> None:
     check_harmless(shown.out)
     check_harmless(shown.err)
     assert "Traceback" not in shown.err
+
+
+# --- Whatever leaves ------------------------------------------------------------------------------
+
+
+def test_what_is_said_is_no_order_wherever_its_words_come_from(project: Project) -> None:
+    folder = "messages/::error::x"
+    project.write(f"{folder}/a.yaml", direct("t1", text="Hi\n::error::y\n\u3000::error::z"))
+    project.write(f"{folder}/b.yaml", "topic: [")
+    project.write("data.yaml", '"::error::x": [')
+    for args in (
+        ("validate", "::error::x"),
+        ("validate", "::error::x", "--color", "always"),
+        ("plan", "::error::x/a.yaml", "-v"),
+        ("plan", "::error::x/none.yaml"),
+        ("send", "::error::x/a.yaml"),
+        ("send", "x\n::error::y"),
+        ("x\n::error::y",),
+    ):
+        found = call_command(*args, cwd=project.root / "messages")
+        check_output(Result(found.code, re.sub(r"\x1b\[\d*m", "", found.out), found.err))
+        assert "error::" in found.out + found.err, args
+    project.write("runner.yaml", 'messages: "x\\n::error::y"\n')
+    for command in ("validate", "plan", "status"):
+        check_output(project.run(command))
+    project.write("runner.yaml", "")
+    target = json.dumps("http://127.0.0.1:1/\x1b]0;x\x07\n::error::y")
+    head = '{"event":"manifest","version":1,"target":' + target + ",'at':1}\n".replace("'", '"')
+    project.write("results/local.jsonl", head)
+    for command in ("plan", "send", "status"):
+        check_output(project.run(command))
+
+
+def test_junit_is_xml_whatever_a_name_holds(project: Project) -> None:
+    project.write("messages/a\uffffb\ufffe.yaml", "topic: [")
+    found = project.run("validate", "--format", "junit")
+    case = ElementTree.fromstring(found.out).find(".//testcase")
+    assert case is not None
+    assert case.attrib["name"] == "messages/a\ufffdb\ufffd.yaml"
+
+
+def test_a_bare_address_in_a_summary_is_no_link(project: Project) -> None:
+    project.write(
+        "messages/a.yaml", direct("t1", topic="See www.evil.example and WWW.evil.example")
+    )
+    assert project.run("plan", "--summary", "summary.md").code == 0
+    assert "www." not in (project.root / "summary.md").read_text(encoding="utf-8").lower()
 
 
 # --- Message text ---------------------------------------------------------------------------------

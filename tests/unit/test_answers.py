@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
-from email.utils import format_datetime
 
 import pytest
 from hypothesis import given
@@ -17,7 +15,7 @@ from runner.model import (
     Sent,
     Unknown,
 )
-from runner.toloka.responses import classify, json_of, plain, refusal_of_credentials, thread_of
+from runner.toloka.responses import classify, json_of, plain, reason_to_stop, thread_of
 
 THREAD = {
     "id": "63c15866757a4a1adad1d632",
@@ -103,7 +101,6 @@ def test_a_2xx_without_a_thread_id_is_unknown(body: bytes) -> None:
         (415, "UNSUPPORTED_MEDIA_TYPE", Rejected),
         (429, "TOO_MANY_REQUESTS", Busy),
         (500, "INTERNAL_ERROR", Unknown),
-        (502, "", Unknown),
         (503, "REMOTE_SERVICE_UNAVAILABLE", Unknown),
         (504, "GATEWAY_TIMEOUT", Unknown),
     ],
@@ -117,17 +114,18 @@ def test_each_error_of_the_table_means_what_the_table_says(
     assert answer.detail == f"HTTP {status} {code}".strip() + ": Why"
     if isinstance(answer, Rejected):
         assert (answer.status, answer.code) == (status, code)
-        assert answer.is_about_credentials == (status in (401, 403))
+        assert bool(reason_to_stop(answer)) == (status in (401, 403))
 
 
 def test_a_gateway_s_page_is_unknown_and_not_quoted() -> None:
     answer = classify(502, b"<html><h1>502 Bad Gateway</h1></html>", {})
-    assert answer == Unknown("HTTP 502: no explanation")
+    assert answer == Unknown("HTTP 502, with an answer that is not Toloka's")
 
 
 def test_a_redirect_was_not_followed_and_sent_nothing() -> None:
     answer = classify(302, b"", {"Location": "https://elsewhere.example"})
-    assert answer == Rejected(status=302, code=None, detail="HTTP 302: no explanation")
+    detail = "HTTP 302, with an answer that is not Toloka's"
+    assert answer == Rejected(status=302, code=None, detail=detail, is_foreign=True)
 
 
 def test_a_validation_error_names_its_fields() -> None:
@@ -152,7 +150,7 @@ def test_a_validation_error_names_its_fields() -> None:
         ({"interval": "DAY"}, {"Retry-After": "soon"}, "DAY", None),
         ({"interval": "WEEK"}, {"Retry-After": "-5"}, "", None),
         ({"interval": ["DAY"]}, {"Retry-After": "9" * 40}, "", None),
-        ("DAY", {"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}, "", 0.0),
+        ("DAY", {"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}, "", None),
         (None, {"Retry-After": ""}, "", None),
         (None, {"Retry-After": "\u00b2"}, "", None),
         (None, {"Retry-After": "Thu, 01 Jan 1970 00:00:00 +99999999999999999999"}, "", None),
@@ -167,19 +165,17 @@ def test_a_429_says_when_to_come_back(
     assert (answer.interval, answer.retry_after_s) == (interval, seconds)
 
 
-def test_a_429_may_name_a_date() -> None:
-    date = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=90), usegmt=True)
-    answer = classify(429, b"", {"Retry-After": date})
+@pytest.mark.parametrize(
+    ("date", "seconds"),
+    [("Sun, 22 Nov 2026 21:00:00 GMT", 90.0), ("Mon, 23 Nov 2026 21:00:00 GMT", 0.0), (None, None)],
+)
+def test_a_429_may_name_a_date_which_goes_by_the_server_s_own(
+    date: str | None, seconds: float | None
+) -> None:
+    headers = {"Retry-After": "Sun, 22 Nov 2026 21:01:30 GMT", **({"Date": date} if date else {})}
+    answer = classify(429, b"", headers)
     assert isinstance(answer, Busy)
-    assert answer.retry_after_s is not None
-    assert 80 < answer.retry_after_s <= 90
-
-
-def test_a_refused_token_is_said_without_the_server_s_words() -> None:
-    assert refusal_of_credentials(401, error("AUTHENTICATION_ERROR")) == (
-        "Toloka refused the token (HTTP 401, AUTHENTICATION_ERROR)"
-    )
-    assert refusal_of_credentials(403, b"<html>") == "Toloka refused the token (HTTP 403, no code)"
+    assert answer.retry_after_s == seconds
 
 
 def test_words_from_outside_become_one_bounded_line() -> None:

@@ -128,7 +128,7 @@ def test_the_target_is_the_flag_then_the_variable_then_the_configuration_then_lo
     assert choose_target(named, None, {}).name == "staging"
     assert choose_target(named, None, environ).name == "yandex-tasks"
     assert choose_target(named, "production", environ).name == "production"
-    assert choose_target(named, "local", environ).is_local
+    assert choose_target(named, "local", environ).url is None
     assert not choose_target(plain, None, {}).is_named
     assert choose_target(plain, "local", {}).is_named
     assert choose_target(plain, None, environ).is_named
@@ -144,12 +144,11 @@ def test_a_built_in_target_takes_the_token(name: str) -> None:
         BUILT_IN_URLS[name],
         "TOLOKA_TOKEN",
     )
-    assert not target.is_local
 
 
 def test_the_local_target_has_no_url() -> None:
     target = choose_target(config(), None, {"TOLOKA_ACT_UNDER_ACCOUNT_ID": "acc"})
-    assert (target.url, target.is_local, target.account_id) == (None, True, None)
+    assert (target.url, target.account_id) == (None, None)
 
 
 def test_a_url_given_by_hand_takes_the_token() -> None:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from io import BytesIO
+from typing import Any
 
 import pytest
+from support import history_of
 
 from runner.lookup.absence import Absence, Failure
+from runner.lookup.adopt import Messages, find_adoptions
 from runner.lookup.claim import claim, find_doubts
 from runner.lookup.look import Look
 from runner.manifest.history import Attempt
-from runner.model import Post, Thread
+from runner.manifest.kinds import LINES
+from runner.manifest.lines import Event, intent_event, line_of, new_event, outcome_event
+from runner.manifest.reading import read_state
+from runner.manifest.state import ManifestState
+from runner.model import Delivery, Direct, Message, Post, Sent, Thread
 from runner.toloka.anchor import BEGINNING, Anchor, anchor_of
 from runner.toloka.digest import digest_of, folded
 
@@ -139,6 +148,109 @@ def test_a_look_keeps_what_matters_and_marks_the_rest() -> None:
     assert (list(look.kept), list(look.missing), look.is_whole) == (["t2"], ["t9"], False)
     assert [each.partition(":")[0] for each in look.rest] == ["t3"]
     assert (look.shows_ours, look.cursor) == (True, Anchor(NOON))
+
+
+# What no delivery claims, held against the messages
+
+
+def message(name: str, *ids: str, text: str = "Hi", revision: int = 1) -> Message:
+    content = {"topic": {"EN": "News"}, "text": {"EN": text}, "answerable": True}
+    digest = digest_of(**content, select_type="DIRECT", recipients_filter=None)  # type: ignore[arg-type]
+    return Message(
+        id=name, revision=revision, source=f"{name}.yaml", recipients=Direct(ids), digest=digest,
+        **content,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def found(
+    threads: Sequence[Thread],
+    mine: Sequence[Message],
+    others: Sequence[Message] = (),
+    *old: Attempt,
+) -> list[tuple[str, str, str]]:
+    """What becomes of threads: adopted for a message or in doubt for it, and whom it concerns."""
+    messages = Messages((*mine, *others), {(each.id, each.revision) for each in mine})
+    return [
+        (type(each).__name__, each.delivery.message.id, " ".join(each.delivery.people))
+        for each in find_adoptions(threads, messages, history_of(*old))
+    ]
+
+
+M = message("m", "a", "b")
+FITS: dict[str, tuple[Any, list[tuple[str, str, str]]]] = {
+    "one message of this run": (([thread("t1", "a", "z")], [M]), [("Adoption", "m", "a")]),
+    "its recipients first": (
+        ([thread("t1", "a", "z"), thread("t2", "a", "b")], [M]),
+        [("Adoption", "m", "a b")],
+    ),
+    "none": (([thread("t1", "z")], [M]), []),
+    "a message that this run could not send": (([thread("t1", "a")], [], [M]), []),
+    "that one, too": (
+        ([thread("t1", "a", "b")], [M], [message("draft", "a", "b")]),
+        [("Doubt", "m", "a b")],
+    ),
+    "that one by its recipients": (([thread("t1", "a")], [M], [message("draft", "a")]), []),
+    "all but the text": (([thread("t1", "a", text="Ho")], [M]), [("Doubt", "m", "a")]),
+    "a folded form": (([thread("t1", "a", text=" HI ")], [M]), [("Doubt", "m", "a")]),
+    "an earlier revision, perhaps": (
+        ([thread("t1", "a")], [message("m", "a", revision=2)]),
+        [("Doubt", "m", "a")],
+    ),
+    "what an unknown has claimed already": (
+        ([thread("t2", "a", "b")], [M], [], replace(attempt("d", "a"), outcome=Sent(thread("t1", "a")))),
+        [("Adoption", "m", "b")],
+    ),
+    "what is unknown still": (
+        ([thread("t2", "a", "b")], [M], [], attempt("d", "a")),
+        [("Adoption", "m", "a b")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FITS)
+def test_a_thread_is_adopted_for_the_one_message_that_it_fits(case: str) -> None:
+    given, becomes = FITS[case]
+    assert found(*given) == becomes
+
+
+# Lines that were lost
+
+
+def lines_with_a_look() -> list[Event]:
+    """Two deliveries with their outcomes, a look, and one more after it."""
+    state, events = ManifestState(), [new_event("manifest", version=1, target="https://t.example")]
+    for name in ("d1", "d2"):
+        delivery = Delivery(message=M, recipients=Direct((name,)))
+        events.append(intent_event(name, delivery))
+        events.append(outcome_event(name, Sent(thread(f"t-{name}", name)), "answer"))
+    for event in events:
+        LINES[str(event["event"])].take(state, event)
+    sums = {"deliveries": state.count, "checksum": state.checksum}
+    events.append(new_event("looked", **sums, created="2026-11-22T12:00:00.000Z"))
+    events.append(intent_event("d3", Delivery(message=M, recipients=Direct(("d3",)))))
+    return [*events, outcome_event("d3", Sent(thread("t-d3", "d3")), "answer")]
+
+
+@pytest.mark.parametrize(
+    ("lost", "is_seen"),
+    [((), False), ((1,), True), ((2,), True), ((1, 2), True), ((3, 4), True),
+     ((6,), True), ((7,), False), ((6, 7), False)],
+)  # fmt: skip
+def test_a_cursor_counts_with_all_the_deliveries_before_it(
+    lost: tuple[int, ...], is_seen: bool
+) -> None:
+    left = [each for number, each in enumerate(lines_with_a_look()) if number not in lost]
+    history = read_state(BytesIO(b"".join(map(line_of, left))))[0].history()
+    assert (history.cursor is None) == is_seen
+    # An outcome without its intent claims nothing.
+    claimed = {"t-d1": {1, 2}, "t-d2": {3, 4}, "t-d3": {6, 7}}
+    assert history.thread_ids == {name for name, its in claimed.items() if not its & {*lost}}
+
+
+def test_a_thread_in_the_place_of_another_makes_the_cursor_count_for_nothing() -> None:
+    events = lines_with_a_look()
+    events[2] = {**events[2], "thread_id": "t-d9"}
+    assert read_state(BytesIO(b"".join(map(line_of, events))))[0].history().cursor is None
 
 
 def test_a_folded_text_survives_what_servers_do() -> None:

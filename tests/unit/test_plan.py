@@ -26,7 +26,7 @@ from runner.model import (
     Thread,
 )
 from runner.plan.build import build_plan
-from runner.plan.objections import Objection, find_objections, find_renamed
+from runner.plan.objections import Objection, find_objections, find_renamed, find_same_words
 from runner.plan.plan import Plan, Policy
 from runner.toloka.digest import topic_mark
 
@@ -87,7 +87,8 @@ def objections(
     is_gone: Callable[[str], bool] = lambda _: False,
     policy: Policy | None = None,
 ) -> list[Objection]:
-    return find_objections(planned, policy or Policy(), is_gone)
+    found = find_objections(planned, policy or Policy(), is_gone)
+    return [*found, *find_same_words(planned, is_gone)]
 
 
 def due(planned: Plan) -> list[tuple[str, ...]]:
@@ -313,7 +314,6 @@ def test_a_renamed_file_asks_for_its_old_id() -> None:
     # Whatever became of the other file.
     ((_, fault),) = objections(planned, lambda _: False)
     assert fault.what == 'these words go to some of the same people as those of "old"'
-    assert find_objections(planned, Policy(), lambda _: True, {"m"}) == []
 
 
 def test_a_renamed_file_with_other_words_is_warned_of() -> None:
@@ -342,6 +342,16 @@ def test_a_lower_revision_than_one_that_went_out_is_a_fault() -> None:
     assert fault.pointer == ("revision",)
     assert fault.what == "revision 3 of m went out, and this is revision 2"
     assert fault.hint == "write `revision: 3`, or `revision: 4` to send it anew"
+    # Where nobody is left to write to, too, unless it is what went out.
+    attempts.append(attempt("a", outcome=sent("t2"), revision=2, delivery="second"))
+    again = [
+        plan(message(["a"], revision=2, digest=each), attempts=attempts)
+        for each in ("sha256:one", "sha256:two")
+    ]
+    assert [[fault.pointer for _, fault in objections(each)] for each in again] == [
+        [],
+        [("revision",)],
+    ]
 
 
 def test_no_renaming_is_suspected_where_nobody_would_get_it_twice() -> None:
