@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from runner.lookup.look import digest_of_thread, people_of
 from runner.manifest.history import History, Identity
 from runner.model import Delivery, Direct, Filtered, Message, Recipients, Sent, Thread
-from runner.toloka.digest import MARK, folded, toloker_mark, topic_mark
+from runner.toloka.digest import MARK, folded, mark_of, topic_mark
 from runner.toloka.filters import normal_form
 
 Key = str | None
@@ -55,7 +55,7 @@ class Messages:
             for key in _keys(message.recipients):
                 self._by_mark[topic, key].append(message)
                 if _identity(message) in mine:
-                    self._marks[topic].add(key if key is None else toloker_mark(key))
+                    self._marks[topic].add(key if key is None else mark_of(key))
 
     def may_be(self, marks: str) -> bool:
         """Whether a thread with these marks may carry a message of this run."""

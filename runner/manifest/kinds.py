@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import GenericAlias
 
 from runner import clock
+from runner.manifest.contents import content_of
 from runner.manifest.history import Kind, NotFound, Pending, Row
 from runner.manifest.lines import numbered
 from runner.manifest.state import VERSION, Checked, ManifestState, RunLine
+from runner.manifest.wanted import NUMBERS, TEXTS, Wanted, complaint, holds
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import KIND
 from runner.wording import printable
 
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
-TEXTS = list[str]
-NUMBERS = list[int]
-Wanted = type | GenericAlias | tuple[str, ...]
-"""What a key holds: a type, a list of texts or of numbers, or one of some words."""
 
 
 def check_event(event: Checked) -> LineKind:
@@ -33,31 +30,14 @@ def check_event(event: Checked) -> LineKind:
         raise ValueError(f"unknown event {ascii(event['event'])[:40]}: written by a later version?")
     for key, wanted in kind.needed.items():
         value = event[key]
-        if value == "" or (type(value) is not wanted and not _holds(value, wanted)):
-            raise ValueError(_complaint(key, wanted))
+        if value == "" or (type(value) is not wanted and not holds(value, wanted)):
+            raise ValueError(complaint(key, wanted))
     for key in filter(event.__contains__, kind.optional):
         value, wanted = event[key], kind.optional[key]
         # What is empty says nothing.
-        if value and type(value) is not wanted and not _holds(value, wanted):
-            raise ValueError(_complaint(key, wanted))
+        if value and type(value) is not wanted and not holds(value, wanted):
+            raise ValueError(complaint(key, wanted))
     return kind
-
-
-def _holds(value: object, wanted: Wanted) -> bool:
-    """Whether a value is what is wanted, where that is more than a type."""
-    if type(wanted) is tuple:
-        return value in wanted
-    inner = str if wanted is TEXTS else int if wanted is NUMBERS else None
-    return type(value) is list and inner is not None and {*map(type, value)} <= {inner}
-
-
-def _complaint(key: str, wanted: Wanted) -> str:
-    if isinstance(wanted, tuple):
-        return f"an unknown word under {key!r}: written by a later version?"
-    # Python 3.10 takes `list[str]` for a type, so what it is cannot be asked.
-    names: dict[Wanted, str] = {str: "text", int: "whole number", dict: "filter"}
-    name = names.get(wanted, "list of texts" if wanted == TEXTS else "list of numbers")
-    return f"no {name} under {key!r}"
 
 
 def _take_about(state: ManifestState, event: Checked) -> None:
@@ -241,6 +221,13 @@ def _take_folders(state: ManifestState, event: Checked) -> None:
     state.folders[event["thread_id"]] = folders
 
 
+def _take_content(state: ManifestState, event: Checked) -> None:
+    if event.get("rows"):
+        state.row_contents.append((event["rows"], content_of(event)))
+    else:
+        state.contents[event["digest"]] = content_of(event)
+
+
 def _moment(event: Checked, key: str) -> datetime:
     try:
         return clock.read(event[key])
@@ -259,6 +246,10 @@ class LineKind:
     """Whether it tells of a run or a look alone: no plan comes out otherwise for it."""
 
 
+_CHOICE: Mapping[str, Wanted] = {
+    "recipients_select_type": _SELECT_TYPES,
+    "recipients_filter": dict,
+}
 LINES: Mapping[str, LineKind] = {
     "manifest": LineKind(
         _take_about,
@@ -303,9 +294,8 @@ LINES: Mapping[str, LineKind] = {
         },
         {
             "action": ("compose", "reply"),
-            "recipients_select_type": _SELECT_TYPES,
             "recipients_ids": TEXTS,
-            "recipients_filter": dict,
+            **_CHOICE,
             "thread_id": str,
             "run": str,
             "topic": str,
@@ -340,10 +330,15 @@ LINES: Mapping[str, LineKind] = {
             "revision": int,
             "source": str,
             "digest": str,
-            "recipients_select_type": _SELECT_TYPES,
             "recipients_ids": TEXTS,
-            "recipients_filter": dict,
+            **_CHOICE,
         },
+    ),
+    "content": LineKind(
+        _take_content,
+        {"text": dict},
+        {"digest": str, "rows": str, "topic": dict, "answerable": bool, **_CHOICE},
+        is_of_run=True,
     ),
     "left_out": LineKind(_take_left_out, {"delivery": str, "recipients_ids": TEXTS}),
 }

@@ -73,20 +73,27 @@ def _plan_spec(
 ) -> PlannedMessage:
     due: list[Delivery] = []
     skipped: list[Result] = []
+    edited: dict[str, Message] = {}
     reached = history.reached((messages[0].id, messages[0].revision))
     held = _held_back(messages[0], now)
+    is_early = held is not None and held.status != "missed"
     for message in messages:
         if reached:
-            skipped += _find_done(message, reached, history)
+            done = list(_find_done(message, reached, history))
+            edited.update((each.digest, message) for each in done if each.status == "edited")
+            skipped += done
         wanted = _find_due(message, history, reached, answered)
         if isinstance(message.recipients, InThreads) and not (wanted or held):
             skipped += _find_waiting(message, message.recipients, reached, answered)
+        kept = wanted
         if policy.suppressed or history.suppressed:
-            wanted, left_out = _without_suppressed(wanted, history, policy)
-            skipped += left_out
-        due += wanted
-    if held is not None:
-        skipped += [result_of(each, held.status, error=held.reason) for each in due]
+            kept, left_out = _without_suppressed(wanted, history, policy)
+            # Of what has not begun to be sent, nobody is left out yet.
+            skipped += () if is_early else left_out
+        due += kept
+        if held is not None:
+            told = wanted if is_early else kept
+            skipped += [result_of(each, held.status, error=held.reason) for each in told]
     deliveries = () if held else tuple(due)
     first_at = min((each.at for each in reached.values() if each.was_sent), default=now)
     return PlannedMessage(
@@ -95,6 +102,7 @@ def _plan_spec(
         skipped=tuple(skipped),
         held=held,
         later=tuple(due) if held and held.opens_at else (),
+        edited=tuple(edited.items()),
         late_since=first_at if deliveries and now - first_at > LATE else None,
         unguarded=len(policy.suppressed) if any(not each.people for each in deliveries) else 0,
     )

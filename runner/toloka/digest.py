@@ -56,12 +56,13 @@ def folded(texts: Texts) -> dict[str, str]:
 
 def topic_mark(topic: Texts) -> str:
     """Mark a topic by its folded form."""
-    return toloker_mark("\n".join(f"{each} {text}" for each, text in sorted(folded(topic).items())))
+    return mark_of("\n".join(f"{each} {text}" for each, text in sorted(folded(topic).items())))
 
 
-def toloker_mark(toloker: str) -> str:
-    """Mark a Toloker."""
-    return b64encode(hashlib.blake2b(toloker.encode(), digest_size=4).digest())[:MARK].decode()
+def mark_of(text: str, *, size: int = 4) -> str:
+    """Mark a Toloker, or any text, by so many bytes of a hash."""
+    hashed = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=size)
+    return b64encode(hashed.digest()).decode().rstrip("=")
 
 
 def _folded(text: str) -> str:

@@ -74,7 +74,7 @@ def fail_to_file(project: Project, emulator: Emulator) -> None:
 def lose_an_answer(project: Project, emulator: Emulator) -> None:
     project.write("messages/b.yaml", direct("bob", text="Well done!"))
     fail(emulator, "kind=accepted-then-500", "on=list,kind=400,after=2")
-    assert send(project, emulator, 5) == NOW
+    assert send(project, emulator, 2) == NOW
     fail(emulator)
 
 
