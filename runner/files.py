@@ -59,10 +59,19 @@ def read_secret(path: Path, most: int) -> tuple[Secret, bool]:
         return Secret(stream.read(most).decode()), is_shared and os.name == "posix"
 
 
-def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
+def make_folder(folder: Path, below: Path) -> None:
+    """Make a folder and those above it; raises `OSError` for a link on the way from `below`."""
+    for each in (folder, *folder.parents):
+        if each != below and each.is_relative_to(below) and each.is_symlink():
+            raise OSError(errno.ELOOP, f"{shown(each)} is a link, put a folder in its place")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def write_whole(path: Path, chunks: Iterable[bytes], *, is_private: bool = False) -> None:
     """Put a file in place whole: a temporary one beside it, flushed, then renamed.
 
-    A link is replaced, not followed. Raises `SurroundingsError`.
+    A link is replaced, not followed; a private file is for its owner only. Raises
+    `SurroundingsError`.
     """
     with surroundings(path):
         _check_writable(path)
@@ -73,7 +82,7 @@ def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
                 stream.writelines(chunks)
                 stream.flush()
                 os.fsync(stream.fileno())
-            Path(name).chmod(0o666 & ~_umask())
+            Path(name).chmod(0o600 if is_private else 0o666 & ~_umask())
             Path(name).replace(path)
         except BaseException:
             with suppress(OSError):
@@ -82,8 +91,13 @@ def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
 
 
 def append_text(path: Path, text: str) -> None:
-    """Add to the end of a file, a terminal or a pipe; raises `SurroundingsError`."""
+    """Add to the end of a file, a terminal or a pipe; raises `SurroundingsError`.
+
+    A link is followed only where it is the system's own, as `/dev/stdout` is.
+    """
     with surroundings(path):
+        if path.is_symlink() and not path.is_relative_to("/dev"):
+            raise OSError(errno.ELOOP, "it is a link, name a file")
         _check_writable(path, also_streams=True)
         # A pipe that nobody reads is refused instead of waited for.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)

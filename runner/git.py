@@ -107,8 +107,8 @@ class Repository:
 
     def remote(self, name: str) -> Remote:
         """Find a remote by its name; raises `SurroundingsError` for one that will not do."""
-        urls = self.run("remote", "get-url", "--all", name)
-        pushed = self.run("remote", "get-url", "--push", "--all", name)
+        urls = self.run("remote", "get-url", "--all", "--", name)
+        pushed = self.run("remote", "get-url", "--push", "--all", "--", name)
         if urls.code != 0:
             raise SurroundingsError(
                 f"{shown(self.folder)} has no remote {name!r}: add it with `git remote add`, or "

@@ -31,6 +31,16 @@ class Written(Decimal):
         return self.text
 
 
+def compared_as(toloker: str) -> str:
+    """An id as it is compared: without case."""
+    return toloker.casefold()
+
+
+def reached_as(toloker: str, key: str | None) -> str:
+    """What a message reaches at most once: a Toloker, or one of several letters to one."""
+    return compared_as(toloker if key is None else f"{toloker} {key}")
+
+
 @dataclass(frozen=True, slots=True)
 class Direct:
     """Tolokers by id, each once, in the order of the spec."""
@@ -91,8 +101,8 @@ class Message:
     """What will be posted, rendered. `digest` is over its content, never its recipients.
 
     `source` is the spec's path as printed, `row` the line of its data file that made it, and
-    `template` what that row was put into. A reply
-    has no topic, and its `answerable` says nothing. `braces_from` names, for a text such as
+    `template` what that row was put into. A reply has no topic, and its `answerable` says nothing.
+    `key` tells this letter from others to the same Toloker. `braces_from` names, for a text such as
     `text.EN`, the value that brought the braces of a template into it.
     """
 
@@ -110,6 +120,7 @@ class Message:
     folders: tuple[str, ...] = ()
     row: int | None = None
     template: Template | None = None
+    key: str | None = None
     braces_from: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -267,10 +278,13 @@ class Delivery:
 
     @property
     def keys(self) -> tuple[str | None, ...]:
-        """What the delivery reaches at most once: Tolokers, a thread, or (None) a whole filter."""
+        """What the delivery reaches at most once: Tolokers, a thread, or (None) a whole filter.
+
+        As many as there are people, where they are named.
+        """
         if isinstance(self.recipients, InThread):
             return (self.recipients.thread_id,)
-        return self.people or (None,)
+        return tuple(reached_as(each, self.message.key) for each in self.people) or (None,)
 
 
 Status = Literal[
@@ -293,6 +307,7 @@ class Result:
     recipients_ids: tuple[str, ...] | None
     digest: str
     headline: str
+    key: str | None = None
     topic: Texts = field(default_factory=dict)
     recipients_filter: object = None
     action: Action = "compose"

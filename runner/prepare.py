@@ -25,7 +25,14 @@ from runner.errors import (
 from runner.manifest.history import History
 from runner.model import InThread, Message, Rejected
 from runner.plan.build import build_plan
-from runner.plan.objections import find_missed, find_objections, find_renamed, find_same_words
+from runner.plan.objections import (
+    Objection,
+    find_missed,
+    find_objections,
+    find_renamed,
+    find_same_words,
+    find_unknown_replies,
+)
 from runner.plan.plan import Plan, Policy
 from runner.render.lint import Level, find_lint
 from runner.render.messages import Renderer
@@ -136,14 +143,12 @@ class Checked:
 
         Gives the warnings. House rules stop only what would still be sent.
         """
-        objections = find_objections(plan, self.policy, self.is_gone)
-        problems = [self.problem(message, fault) for message, fault in objections]
-        problems += self._same_words(plan)
+        problems = self._objections(plan)
+        problems += self._problems(find_unknown_replies(plan, self.is_gone))
         to_warn_of = find_missed(plan)
         if not problems and plan.history.topics:
             to_warn_of += find_renamed(plan, self.is_gone)
-        warnings = [self.problem(message, fault) for message, fault in to_warn_of]
-        problems += [replace(each, severity="warning") for each in warnings]
+        problems += [replace(each, severity="warning") for each in self._problems(to_warn_of)]
         problems += self.warnings
         for planned in plan.messages:
             if planned.deliveries:
@@ -152,17 +157,28 @@ class Checked:
             raise MessagesError(problems)
         return problems
 
-    def _same_words(self, plan: Plan) -> list[Problem]:
+    def of_files_alone(self) -> Checked:
+        """Add what the files exceed whatever the manifest knows, and what only it can tell."""
+        plan = build_plan(self.messages, History(), now=clock.now(), policy=self.policy)
+        level: Severity = "error" if self.selection.strict else "warning"
+        hint = "write the id of a message of yours, or `plan`: only the manifest knows more"
+        unknown = self._problems(find_unknown_replies(plan, self.is_gone))
+        warned = (replace(each, hint=hint, severity=level) for each in unknown)
+        faults = (*self.faults, *self._objections(plan))
+        return replace(self, faults=faults, warnings=(*self.warnings, *warned))
+
+    def _objections(self, plan: Plan) -> list[Problem]:
+        problems = self._problems(find_objections(plan, self.policy))
         level = level_of("same-words", self.config, strict=self.selection.strict)
-        if level is None:
-            return []
-        may_repeat = {spec.id for spec in self.specs if "same-words" in spec.lint}
-        found = [
-            self.problem(message, fault)
-            for message, fault in find_same_words(plan, self.is_gone)
-            if message.id not in may_repeat
-        ]
-        return [replace(each, rule="same-words", severity=level) for each in found]
+        if level is not None:
+            may_repeat = {spec.id for spec in self.specs if "same-words" in spec.lint}
+            found = find_same_words(plan, self.is_gone)
+            same = self._problems(each for each in found if each[0].id not in may_repeat)
+            problems += [replace(each, rule="same-words", severity=level) for each in same]
+        return problems
+
+    def _problems(self, objections: Iterable[Objection]) -> list[Problem]:
+        return [self.problem(message, fault) for message, fault in objections]
 
     def problem(self, message: Message, fault: Fault) -> Problem:
         """Give a message's fault its address in the spec."""

@@ -23,6 +23,7 @@ from runner.emulator import (
     parse_skews,
 )
 from runner.errors import ExitCode, SurroundingsError
+from runner.files import make_folder, surroundings
 from runner.wording import shown, why
 
 _STORE = "local.sqlite"
@@ -144,7 +145,7 @@ def emulator(
         parsed = [parse_fault(fault) for fault in faults]
     except ValueError as error:
         raise click.UsageError(f"--fault: {error}") from error
-    path = store or load_config(config, Path.cwd()).state / _STORE
+    path = store or _store_in(load_config(config, Path.cwd()).state)
     try:
         server = Emulator(path, port=port, faults=parsed, **behaviour)
     except ValueError as error:
@@ -160,10 +161,17 @@ def emulator(
     return ExitCode.DONE
 
 
+def _store_in(state: Path) -> Path:
+    """The store in the folder of this project's state, which has to be a folder of its own."""
+    with surroundings(state):
+        make_folder(state, state.parent)
+    return state / _STORE
+
+
 @contextmanager
 def open_local(state: Path) -> Iterator[tuple[str, str]]:
     """Run the emulator for a command whose target it is; gives its URL and its store's id."""
-    store = state / _STORE
+    store = _store_in(state)
     server = Emulator(store)
     try:
         server.start()

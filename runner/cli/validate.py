@@ -49,9 +49,10 @@ def validate(
     """Check messages: schema, templates, the request that they make, and house rules.
 
     PATHS are files or folders; the default is the messages folder. Every problem of every file is
-    printed with its line. No network, no token.
+    printed with its line. The policy is held against the files alone: what the manifest knows
+    besides, `plan` says. No network, no token.
     """
-    checked = check(selection, load_config(config, Path.cwd()))
+    checked = check(selection, load_config(config, Path.cwd())).of_files_alone()
     if output_format == "json":
         say(problems.problems_document(checked.problems, checked.files))
     elif output_format == "junit":
@@ -88,5 +89,8 @@ def _sum_up(checked: Checked, volume: Volume) -> None:
     elif not volume.quiet:
         count = len(checked.files)
         say(f"{plural(count, 'message')} {'is' if count == 1 else 'are'} valid")
+        if volume.verbose and checked.policy.max_recipients is not None:
+            said = "max_recipients: of the files alone; `plan` counts what the manifest knows, too"
+            say(said, err=True)
     if warnings:
         say(plural(warnings, "warning"), err=True)

@@ -7,6 +7,7 @@ process leaves either all of a call or nothing of it.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -60,9 +61,11 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_file():
-            # SQLite would wait at a pipe, and try for long with a device.
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            # SQLite would follow a link, wait at a pipe, and try for long with a device.
             raise sqlite3.OperationalError("the store is not a file")
+        # Its owner's alone, and so is what SQLite puts beside it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
         self._lock = threading.RLock()
         self._db = sqlite3.connect(
             path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False

@@ -8,12 +8,24 @@ from dataclasses import dataclass
 
 from runner.lookup.look import digest_of_thread, people_of
 from runner.manifest.history import History, Identity
-from runner.model import Delivery, Direct, Filtered, Message, Recipients, Sent, Thread
-from runner.toloka.digest import MARK, folded, mark_of, topic_mark
+from runner.model import (
+    Delivery,
+    Direct,
+    Filtered,
+    Message,
+    Recipients,
+    Sent,
+    Thread,
+    compared_as,
+    reached_as,
+)
+from runner.toloka.digest import MARK, folded, toloker_mark, topic_mark
 from runner.toloka.filters import normal_form
 
 Key = str | None
-"""A Toloker, or None for a whole filter."""
+"""A Toloker, by an id as ids are compared, or None for a whole filter."""
+Spot = tuple[str, int, str | None]
+"""A message id, its revision, and the key that tells this letter from others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +45,7 @@ class Doubt:
 
 
 Found = Adoption | Doubt
-Near = Mapping[Identity, tuple[Message, set[Key]]]
+Near = Mapping[Spot, tuple[Message, set[Key]]]
 """Messages that a thread carries, or nearly, and whom of each it reaches."""
 
 
@@ -55,7 +67,7 @@ class Messages:
             for key in _keys(message.recipients):
                 self._by_mark[topic, key].append(message)
                 if _identity(message) in mine:
-                    self._marks[topic].add(key if key is None else mark_of(key))
+                    self._marks[topic].add(key if key is None else toloker_mark(key))
 
     def may_be(self, marks: str) -> bool:
         """Whether a thread with these marks may carry a message of this run."""
@@ -67,12 +79,12 @@ class Messages:
 
     def near(self, thread: Thread) -> Near:
         """The messages that a thread carries, or nearly: whom of each it reaches."""
-        found: dict[Identity, tuple[Message, set[Key]]] = {}
+        found: dict[Spot, tuple[Message, set[Key]]] = {}
         topic = topic_mark(thread.topic)
         for key in _whom(thread):
             for message in self._by_mark.get((topic, key), ()):
                 if _is_near(message, thread):
-                    found.setdefault(_identity(message), (message, set()))[1].add(key)
+                    found.setdefault(_spot(message), (message, set()))[1].add(key)
         return found
 
 
@@ -84,16 +96,17 @@ def find_adoptions(
     Those with exactly a message's content and recipients come first, for all threads; then those
     with its content, Toloker by Toloker; and then what is only near.
     """
-    adopted: dict[Identity, set[Key]] = defaultdict(set)
+    adopted: dict[Spot, set[Key]] = defaultdict(set)
 
     def due(near: Near) -> Near:
         """What of these messages nobody got yet, as far as is known."""
         found = {}
-        for identity, (message, keys) in near.items():
-            reached = history.reached(identity)
-            left = {key for key in keys if key not in reached or reached[key].is_unknown}
-            if left := left - adopted[identity]:
-                found[identity] = (message, left)
+        for spot, (message, keys) in near.items():
+            reached = history.reached(_identity(message))
+            known = {key: reached.get(key and reached_as(key, message.key)) for key in keys}
+            left = {key for key, attempt in known.items() if not attempt or attempt.is_unknown}
+            if left := left - adopted[spot]:
+                found[spot] = (message, left)
         return found
 
     for thread, near in _ranked((thread, messages.near(thread)) for thread in threads):
@@ -101,10 +114,10 @@ def find_adoptions(
         one = _the_one(thread, fitting)
         if one is None or _may_be_earlier(one, history):
             yield from _doubts(thread, fitting, messages.mine, history)
-        elif one in messages.mine:
+        elif one[:2] in messages.mine:
             message, keys = fitting[one]
             adopted[one] |= keys
-            yield Adoption(_delivery(message, keys, thread), Sent(thread))
+            yield Adoption(_delivery(message, keys), Sent(thread))
 
 
 def _ranked(threads: Iterable[tuple[Thread, Near]]) -> list[tuple[Thread, Near]]:
@@ -116,22 +129,22 @@ def _ranked(threads: Iterable[tuple[Thread, Near]]) -> list[tuple[Thread, Near]]
     return sorted(threads, key=rank)
 
 
-def _exact(thread: Thread, near: Near) -> list[Identity]:
+def _exact(thread: Thread, near: Near) -> list[Spot]:
     """The messages whose content a thread has, to the letter."""
     digest = digest_of_thread(thread)
-    return [identity for identity, (message, _) in near.items() if message.digest == digest]
+    return [spot for spot, (message, _) in near.items() if message.digest == digest]
 
 
-def _the_one(thread: Thread, due: Near) -> Identity | None:
+def _the_one(thread: Thread, due: Near) -> Spot | None:
     """The only message that a thread fits exactly; by its recipients, if it is one of several."""
     exact = _exact(thread, due)
-    whole = [identity for identity in exact if _is_whole(due[identity][0], thread)] or exact
+    whole = [spot for spot in exact if _is_whole(due[spot][0], thread)] or exact
     return whole[0] if len(whole) == 1 else None
 
 
-def _may_be_earlier(identity: Identity, history: History) -> bool:
+def _may_be_earlier(spot: Spot, history: History) -> bool:
     """Whether a thread may be of an earlier revision, which the manifest does not know."""
-    message, revision = identity
+    message, revision, _ = spot
     return revision > 1 and history.first_revisions.get(message, revision) >= revision
 
 
@@ -139,10 +152,11 @@ def _doubts(
     thread: Thread, due: Near, mine: Collection[Identity], history: History
 ) -> Iterator[Doubt]:
     """Where something fits exactly, what only nearly fits does not matter."""
-    for identity in _exact(thread, due) or due:
-        message, keys = due[identity]
+    for spot in _exact(thread, due) or due:
+        message, keys = due[spot]
+        identity = _identity(message)
         if identity in mine and (thread.id, identity) not in history.doubted:
-            yield Doubt(_delivery(message, keys, thread), thread)
+            yield Doubt(_delivery(message, keys), thread)
 
 
 def _is_near(message: Message, thread: Thread) -> bool:
@@ -166,16 +180,20 @@ def _whom(thread: Thread) -> tuple[Key, ...]:
 
 
 def _keys(recipients: Recipients) -> tuple[Key, ...]:
-    return recipients.ids if isinstance(recipients, Direct) else (None,)
+    return tuple(map(compared_as, recipients.ids)) if isinstance(recipients, Direct) else (None,)
+
+
+def _spot(message: Message) -> Spot:
+    return message.id, message.revision, message.key
 
 
 def _identity(message: Message) -> Identity:
     return message.id, message.revision
 
 
-def _delivery(message: Message, keys: Iterable[Key], thread: Thread) -> Delivery:
+def _delivery(message: Message, keys: Iterable[Key]) -> Delivery:
     recipients = message.recipients
     if isinstance(recipients, Direct):
         wanted = set(keys)
-        recipients = Direct(tuple(key for key in people_of(thread) if key in wanted))
+        recipients = Direct(tuple(each for each in recipients.ids if compared_as(each) in wanted))
     return Delivery(message=message, recipients=recipients)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from runner.lookup.look import digest_of_thread, made_at, people_of
 from runner.manifest.history import Attempt
-from runner.model import Thread
+from runner.model import Thread, compared_as
 from runner.toloka.digest import short
 
 
@@ -34,7 +34,8 @@ def _is_of(attempt: Attempt, thread: Thread) -> bool:
     """Whether a thread with an intent's content has exactly its people, and was made since."""
     # For FILTER and ALL the digest has compared them already.
     is_same = attempt.select_type != "DIRECT" or (
-        set(thread.recipients_ids) == set(attempt.recipients_ids)
+        set(map(compared_as, thread.recipients_ids))
+        == set(map(compared_as, attempt.recipients_ids))
     )
     return is_same and attempt.anchor.reaches(made_at(thread))
 
@@ -51,7 +52,7 @@ class Sharing:
         self._by_type: dict[str | None, list[Attempt]] = defaultdict(list)
         for attempt in unknown:
             if attempt.select_type == "DIRECT":
-                for toloker in attempt.recipients_ids:
+                for toloker in map(compared_as, attempt.recipients_ids):
                     self._by_toloker[toloker].append(attempt)
             else:
                 self._by_type[attempt.select_type].append(attempt)

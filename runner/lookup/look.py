@@ -7,9 +7,9 @@ from collections.abc import Callable, Container, Mapping
 from datetime import datetime
 
 from runner import clock
-from runner.model import Thread
+from runner.model import Thread, compared_as
 from runner.toloka.anchor import Anchor, anchor_of
-from runner.toloka.digest import digest_of, mark_of, topic_mark
+from runner.toloka.digest import digest_of, toloker_mark, topic_mark
 from runner.toloka.listing import LIST_LIMIT
 
 
@@ -102,7 +102,7 @@ def remembered(thread: Thread) -> str:
 
 def marks_of(thread: Thread) -> str:
     """Four bytes each of a hash of the folded topic and of each Toloker: six characters each."""
-    return topic_mark(thread.topic) + "".join(map(mark_of, people_of(thread)))
+    return topic_mark(thread.topic) + "".join(map(toloker_mark, people_of(thread)))
 
 
 def made_at(thread: Thread) -> datetime | None:
@@ -111,5 +111,5 @@ def made_at(thread: Thread) -> datetime | None:
 
 
 def people_of(thread: Thread) -> tuple[str, ...]:
-    """The Tolokers in a thread that we composed; none where a filter chose them."""
-    return thread.recipients_ids or thread.tolokers
+    """The Tolokers in a thread that we composed, as ids are compared; none for a filter."""
+    return tuple(map(compared_as, thread.recipients_ids or thread.tolokers))

@@ -218,4 +218,5 @@ class BranchLog:
         with self._gathering:
             lines, self._waiting = [pending.lines if pending else b"", *self._waiting], []
         name = self.folder.rsplit("/", 1)[-1]
-        write_whole(self.shared.folder / LEFT / self.chain.host / f"{name}.jsonl", lines)
+        path = self.shared.folder / LEFT / self.chain.host / f"{name}.jsonl"
+        write_whole(path, lines, is_private=True)

@@ -1,6 +1,6 @@
 """What digests stand for: the words of a message, kept once for each, to be shown when they change.
 
-Of rows their template is kept, and of each only a mark of its digest and one of its values:
+Of rows their template is kept, and of each only the beginning of its digest and a mark of its values:
 what was told to people stands nowhere else.
 """
 
@@ -14,10 +14,10 @@ from typing import Any
 from runner.manifest.history import History
 from runner.manifest.lines import Event, new_event, parts
 from runner.model import Content, Delivery, Filtered, Message
-from runner.toloka.digest import MARK, mark_of
+from runner.toloka.digest import KIND, MARK, short
 
-_SHORT = 11
-"""Characters of eight bytes."""
+_DIGITS = 16
+"""Of a digest that is kept short."""
 _ROWS = 10_000
 """Rows in one line at most."""
 
@@ -25,8 +25,8 @@ _ROWS = 10_000
 def content_events(deliveries: Iterable[Delivery], history: History) -> list[Event]:
     """Build the lines that keep the words of what is about to be sent, where they are not kept yet."""
     messages = {each.message.digest: each.message for each in deliveries}
-    known = {*history.contents, *(token[:_SHORT] for token in _tokens(history))}
-    new = [each for each in messages.values() if known.isdisjoint(_names(each))]
+    known = {*history.contents, *(KIND + token[:_DIGITS] for token in _tokens(history))}
+    new = [each for each in messages.values() if short(each.digest) not in known]
     events = [
         new_event("content", digest=each.digest, **_values(each))
         for each in new
@@ -35,7 +35,7 @@ def content_events(deliveries: Iterable[Delivery], history: History) -> list[Eve
     rows = [each for each in new if each.template]
     for _, group in groupby(rows, key=lambda each: (each.id, each.revision)):
         for some in parts(list(group), _ROWS):
-            told = " ".join(f"{_short(each.digest)}:{_mark(each)}" for each in some)
+            told = [f"{_digits(each.digest)}:{_mark(each)}" for each in some]
             events.append(new_event("content", rows=told, **_values(some[0])))
     return events
 
@@ -55,11 +55,12 @@ def content_of(event: Mapping[str, Any]) -> Content:
 
 def find_contents(digests: Collection[str], history: History) -> dict[str, Content]:
     """Find what digests stand for, as far as it was kept."""
-    found = {each: history.contents[each] for each in digests if each in history.contents}
-    wanted = {_short(each): each for each in digests if each not in found}
+    kept = history.contents
+    found = {each: kept[short(each)] for each in digests if short(each) in kept}
+    wanted = {_digits(each): each for each in digests if each not in found}
     for rows, content in history.row_contents if wanted else ():
         for token in rows.split():
-            digest = wanted.get(token[:_SHORT])
+            digest = wanted.get(token[:_DIGITS])
             if digest is not None:
                 found[digest] = replace(content, mark=token[-MARK:])
     return found
@@ -84,13 +85,8 @@ def _values(message: Message) -> Mapping[str, object]:
     }
 
 
-def _names(message: Message) -> tuple[str, ...]:
-    """How its content may be known."""
-    return (message.digest, _short(message.digest))
-
-
-def _short(digest: str) -> str:
-    return mark_of(digest, size=8)
+def _digits(digest: str) -> str:
+    return short(digest).removeprefix(KIND)
 
 
 def _mark(message: Message) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-from runner import clock
+from runner import clock, model
 from runner.model import Action, Content, NoRecipients, Place, Rejected, SelectType, Sent, Thread
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import short
@@ -45,6 +45,7 @@ class Attempt:
     action: Action = "compose"
     in_thread: str | None = None
     """The thread that a reply goes into."""
+    key: str | None = None
     run: str | None = None
     """The run that tried it; like what follows, known as long as it is looked for."""
     anchor: Anchor = BEGINNING
@@ -98,6 +99,7 @@ class Row(NamedTuple):
     outcome: str | Settled | None = None
     """The thread where it was sent; else what became of it, or None for unknown."""
     created: datetime | None = None
+    key: str | None = None
 
     @property
     def counts(self) -> bool:
@@ -105,11 +107,18 @@ class Row(NamedTuple):
         return not isinstance(self.outcome, (Rejected, NotFound))
 
     @property
+    def people(self) -> tuple[str, ...]:
+        """The Tolokers, where they are named."""
+        if self.kind.select_type != "DIRECT":
+            return ()
+        return self.whom if isinstance(self.whom, tuple) else (str(self.whom),)
+
+    @property
     def keys(self) -> tuple[str | None, ...]:
-        """What it is about: Tolokers, the thread of a reply, or None for a whole filter."""
-        if isinstance(self.whom, tuple):
-            return self.whom
-        return (self.whom,) if isinstance(self.whom, str) else (None,)
+        """What it reaches at most once, as `Delivery.keys` has it."""
+        if self.kind.select_type == "DIRECT":
+            return tuple(model.reached_as(each, self.key) for each in self.people)
+        return (self.whom if isinstance(self.whom, str) else None,)
 
 
 @dataclass(frozen=True)
@@ -319,10 +328,9 @@ class History:
             source=kind.source,
             action=kind.action,
             in_thread=row.keys[0] if kind.action == "reply" else None,
+            key=row.key,
             select_type=kind.select_type,
-            recipients_ids=cast("tuple[str, ...]", row.keys)
-            if kind.select_type == "DIRECT"
-            else (),
+            recipients_ids=row.people,
             recipients_filter=row.whom if kind.select_type == "FILTER" else None,
             digest=row.digest,
             at=row.at,

@@ -12,12 +12,16 @@ from runner.manifest.history import Kind, NotFound, Pending, Row
 from runner.manifest.lines import numbered
 from runner.manifest.state import VERSION, Checked, ManifestState, RunLine
 from runner.manifest.wanted import NUMBERS, TEXTS, Wanted, complaint, holds
-from runner.model import Action, NoRecipients, Place, Rejected, SelectType
+from runner.model import Action, NoRecipients, Place, Rejected, SelectType, compared_as
 from runner.toloka.anchor import BEGINNING, Anchor
-from runner.toloka.digest import KIND
+from runner.toloka.digest import KIND, short
+from runner.toloka.responses import YEARS
 from runner.wording import printable
 
+_BITS = 63
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
+_CHOICE: Mapping[str, Wanted] = {"recipients_select_type": _SELECT_TYPES, "recipients_filter": dict}
+_WHOM: Mapping[str, Wanted] = {**_CHOICE, "recipients_ids": TEXTS, "key": str}
 
 
 def check_event(event: Checked) -> LineKind:
@@ -31,6 +35,8 @@ def check_event(event: Checked) -> LineKind:
     for key, wanted in kind.needed.items():
         value = event[key]
         if value == "" or (type(value) is not wanted and not holds(value, wanted)):
+            raise ValueError(complaint(key, wanted))
+        if wanted is int and value.bit_length() > _BITS:
             raise ValueError(complaint(key, wanted))
     for key in filter(event.__contains__, kind.optional):
         value, wanted = event[key], kind.optional[key]
@@ -78,9 +84,9 @@ def _take_intent(state: ManifestState, event: Checked) -> None:
 
 def _take_claim(state: ManifestState, event: Checked) -> None:
     for number, row in enumerate(event["rows"]):
-        toloker, digest = row.split(" ")
+        toloker, digest, key = (f"{row} " if row.count(" ") == 1 else row).split(" ")
         own = {"delivery": numbered(event["delivery"], number), "recipients_ids": [toloker]}
-        _take_intent(state, {**event, **own, "digest": KIND + digest})
+        _take_intent(state, {**event, **own, "key": key, "digest": KIND + digest})
 
 
 def _place_of(numbers: Sequence[int] | None) -> Place | None:
@@ -186,7 +192,8 @@ def _row_of(state: ManifestState, event: Checked) -> Row:
     common = (event["message"], event["revision"], event["source"], action, select_type)
     digest = event["digest"]
     kind, known = state.kinds.get(common) or state.kinds.setdefault(common, (Kind(*common), digest))
-    return Row(kind, whom, known if known == digest else digest, _moment(event, "at"))
+    digest = known if known == digest else digest
+    return Row(kind, whom, digest, _moment(event, "at"), key=event.get("key") or None)
 
 
 def _take_sent(state: ManifestState, event: Checked) -> None:
@@ -211,8 +218,8 @@ def _take_not_found(state: ManifestState, event: Checked) -> None:
 
 
 def _take_suppressed(state: ManifestState, event: Checked) -> None:
-    identity = (event["message"], event["revision"])
-    state.suppressed.setdefault(identity, set()).update(event.get("recipients_ids") or ())
+    identity, ids = (event["message"], event["revision"]), event.get("recipients_ids") or ()
+    state.suppressed.setdefault(identity, set()).update(map(compared_as, ids))
 
 
 def _take_folders(state: ManifestState, event: Checked) -> None:
@@ -223,16 +230,19 @@ def _take_folders(state: ManifestState, event: Checked) -> None:
 
 def _take_content(state: ManifestState, event: Checked) -> None:
     if event.get("rows"):
-        state.row_contents.append((event["rows"], content_of(event)))
+        state.row_contents.append((" ".join(event["rows"]), content_of(event)))
     else:
-        state.contents[event["digest"]] = content_of(event)
+        state.contents[short(event["digest"])] = content_of(event)
 
 
 def _moment(event: Checked, key: str) -> datetime:
     try:
-        return clock.read(event[key])
+        moment = clock.read(event[key])
     except (ValueError, TypeError, OverflowError):
         raise ValueError(f"no time under {key!r}") from None
+    if moment.year not in YEARS:
+        raise ValueError(f"no time of ours under {key!r}")
+    return moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,10 +256,6 @@ class LineKind:
     """Whether it tells of a run or a look alone: no plan comes out otherwise for it."""
 
 
-_CHOICE: Mapping[str, Wanted] = {
-    "recipients_select_type": _SELECT_TYPES,
-    "recipients_filter": dict,
-}
 LINES: Mapping[str, LineKind] = {
     "manifest": LineKind(
         _take_about,
@@ -294,8 +300,7 @@ LINES: Mapping[str, LineKind] = {
         },
         {
             "action": ("compose", "reply"),
-            "recipients_ids": TEXTS,
-            **_CHOICE,
+            **_WHOM,
             "thread_id": str,
             "run": str,
             "topic": str,
@@ -330,14 +335,13 @@ LINES: Mapping[str, LineKind] = {
             "revision": int,
             "source": str,
             "digest": str,
-            "recipients_ids": TEXTS,
-            **_CHOICE,
+            **_WHOM,
         },
     ),
     "content": LineKind(
         _take_content,
         {"text": dict},
-        {"digest": str, "rows": str, "topic": dict, "answerable": bool, **_CHOICE},
+        {"digest": str, "rows": TEXTS, "topic": dict, "answerable": bool, **_CHOICE},
         is_of_run=True,
     ),
     "left_out": LineKind(_take_left_out, {"delivery": str, "recipients_ids": TEXTS}),

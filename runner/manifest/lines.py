@@ -72,7 +72,8 @@ def intent_event(
         event["test"] = True
     if run is not None:
         event["run"] = run
-    return event | {"digest": message.digest, "at": clock.written(clock.now())}
+    own = {} if message.key is None else {"key": message.key}
+    return event | own | {"digest": message.digest, "at": clock.written(clock.now())}
 
 
 def numbered(first: str, number: int) -> str:
@@ -90,7 +91,7 @@ def shortened(intents: Iterable[Event]) -> Iterator[Event]:
             if len(some) == 1:
                 yield some[0]
                 continue
-            rows = [f"{_only(it)} {short(str(it['digest'])).removeprefix(KIND)}" for it in some]
+            rows = [_row(it) for it in some]
             first = {"event": "claim", "delivery": some[0]["delivery"]}
             yield {**first, **_common(some[0]), "rows": rows, "at": some[0]["at"]}
 
@@ -103,13 +104,17 @@ def _kind(event: Event) -> object:
 
 
 def _common(event: Event) -> Event:
-    own = ("event", "delivery", "recipients_ids", "digest", "at")
+    own = ("event", "delivery", "recipients_ids", "key", "digest", "at")
     return {name: value for name, value in event.items() if name not in own}
 
 
-def _only(event: Event) -> object:
+def _row(event: Event) -> str:
+    """The Toloker, the words, and the key if there is one."""
     ids = event["recipients_ids"]
-    return ids[0] if isinstance(ids, list) else ""
+    only = ids[0] if isinstance(ids, list) else ""
+    return (
+        f"{only} {short(str(event['digest'])).removeprefix(KIND)} {event.get('key', '')}".rstrip()
+    )
 
 
 def outcome_event(delivery_id: str, outcome: Settled, how: str) -> Event:

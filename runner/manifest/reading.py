@@ -15,6 +15,8 @@ from runner.manifest.state import Checked, ManifestState
 
 _BLOCK = 64 * 1024
 _LINE_END = ord("\n")
+_LONGEST = 16 * 1024 * 1024
+"""No line of ours has so many bytes."""
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -33,7 +35,9 @@ def read_state(stream: BinaryIO, state: ManifestState | None = None) -> tuple[Ma
     other line that is not what a manifest holds.
     """
     state, end = state or ManifestState(), 0
-    while block := stream.read(_BLOCK) + stream.readline():
+    while block := stream.read(_BLOCK) + stream.readline(_LONGEST):
+        if len(block) > _LONGEST and not block.endswith(b"\n"):
+            raise DamageError(state.line + block.count(b"\n") + 1, "the line is too long")
         if block.endswith(b"\n") and not block.strip():
             state.line += block.count(b"\n")
             end += len(block)
@@ -76,7 +80,16 @@ def _parse(lines: Sequence[bytes], *, is_first: bool) -> Iterator[Checked | None
         if is_first and not number and line.startswith(_UTF_16):
             raise ValueError("it is UTF-16, and has to be UTF-8")
         # A byte order mark stands before the first line only, and `loads` would take UTF-16, too.
-        yield json.loads(line.decode("utf-8-sig")) if line.strip() else None
+        yield _read(line.decode("utf-8-sig")) if line.strip() else None
+
+
+def _read(line: str) -> Checked:
+    try:
+        event: Checked = json.loads(line)
+    except ValueError as error:
+        # What Python says of a number that is too long is for programmers.
+        raise json.JSONDecodeError("no JSON", "", 0) from error
+    return event
 
 
 def _reason(error: Exception) -> str:

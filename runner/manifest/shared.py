@@ -119,7 +119,7 @@ class SharedRef:
             if time.monotonic() > until_s:
                 raise SurroundingsError(f"the remote {self.remote.name} cannot be used: {why}")
             self.pause(min(wait_s, self._times.poll))
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._stamp.touch()
         return self.seen
 

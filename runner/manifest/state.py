@@ -153,7 +153,9 @@ class ManifestState:
             self.orphans[delivery] = Orphan(outcome, created)
             self.cursor = None
         else:
-            self.rows[delivery] = Row(row.kind, row.whom, row.digest, row.at, outcome, created)
+            self.rows[delivery] = Row(
+                row.kind, row.whom, row.digest, row.at, outcome, created, row.key
+            )
             self.pending.pop(delivery, None)
 
     def add_up(self, *parts: str) -> None:
@@ -172,8 +174,8 @@ class ManifestState:
         row, ids = self.rows.get(delivery), self.left_out.get(delivery)
         if row is None or not ids:
             return
-        out = tuple(key for key in row.keys if key in ids)
-        kept = tuple(key for key in row.keys if key not in ids)
+        out = tuple(each for each in row.people if each in ids)
+        kept = tuple(each for each in row.people if each not in ids)
         self.rows[delivery] = row._replace(whom=kept)
         nobody = NoRecipients("Toloka's answer does not name them")
         self.rows[f"{delivery}-left-out"] = row._replace(whom=out, outcome=nobody, created=None)

@@ -20,6 +20,8 @@ from runner.model import (
     NoRecipients,
     Result,
     Status,
+    compared_as,
+    reached_as,
 )
 from runner.plan.plan import Answered, Held, Plan, PlannedMessage, Policy, result_of
 from runner.toloka.digest import short
@@ -125,7 +127,7 @@ def _find_due(
     """What is neither reached, nor finally without recipients, nor in doubt."""
     recipients = message.recipients
     if isinstance(recipients, Direct):
-        ids = [toloker for toloker in recipients.ids if toloker not in reached]
+        ids = [each for each in recipients.ids if reached_as(each, message.key) not in reached]
         return [
             Delivery(message=message, recipients=Direct(tuple(ids[start : start + MAX_RECIPIENTS])))
             for start in range(0, len(ids), MAX_RECIPIENTS)
@@ -178,7 +180,7 @@ def _without_suppressed(
         out = tuple(
             each
             for each in delivery.people
-            if each.casefold() in policy.suppressed or each in before
+            if compared_as(each) in policy.suppressed or compared_as(each) in before
         )
         if not out:
             kept.append(delivery)
@@ -193,18 +195,18 @@ def _without_suppressed(
 def _find_done(message: Message, reached: Reached, history: History) -> Iterator[Result]:
     """Report the attempts that concern today's recipients, each Toloker or thread once."""
     recipients = message.recipients
-    wanted: Iterable[str | None] = reached
+    wanted: Iterable[tuple[str, str | None]] = (("", key) for key in reached)
     if isinstance(recipients, Direct):
-        wanted = recipients.ids
+        wanted = ((each, reached_as(each, message.key)) for each in recipients.ids)
     elif isinstance(recipients, InThread):
-        wanted = (recipients.thread_id,)
+        wanted = (("", recipients.thread_id),)
     groups: dict[str, list[str]] = defaultdict(list)
     attempts: dict[str, Attempt] = {}
-    for key in wanted:
+    for toloker, key in wanted:
         attempt = reached.get(key)
         if attempt is not None:
             attempts[attempt.delivery] = attempt
-            groups[attempt.delivery].append(key or "")
+            groups[attempt.delivery].append(toloker)
     for delivery, attempt in attempts.items():
         status, why = _state_of(attempt, message, history)
         part = Direct(tuple(groups[delivery])) if isinstance(recipients, Direct) else recipients

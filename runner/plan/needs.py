@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runner.manifest.history import Attempt, History
-from runner.model import InThreads, Message
+from runner.model import InThreads, Message, compared_as
 from runner.plan.plan import Plan, PlannedMessage
 
 Unfiled = tuple[Attempt, tuple[str, ...]]
@@ -54,7 +54,7 @@ def find_unrecorded(plan: Plan) -> list[tuple[Message, tuple[str, ...]]]:
             for result in planned.skipped
             if result.status == "suppressed"
             for toloker in result.recipients_ids or ()
-            if toloker not in before
+            if compared_as(toloker) not in before
         }
         if ids:
             found.append((message, tuple(ids)))

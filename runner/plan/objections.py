@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache, partial
 
 from runner.errors import Fault
-from runner.manifest.history import History
-from runner.model import Delivery, Everyone, InThreads, Message
+from runner.manifest.history import History, Identity
+from runner.model import Delivery, Everyone, InThreads, Message, compared_as
 from runner.plan.plan import Plan, PlannedMessage, Policy
 from runner.toloka.digest import short, topic_mark
 from runner.wording import plural
@@ -18,31 +19,56 @@ Twins = Mapping[tuple[str, str | None], tuple[str, ...]]
 """Message ids, by a digest and a Toloker (None for a whole filter)."""
 
 
-def find_objections(plan: Plan, policy: Policy, is_gone: Callable[[str], bool]) -> list[Objection]:
-    """Say what of a plan the manifest or the policy does not let pass.
-
-    `is_gone` tells whether a message id of the manifest has no file any more.
-    """
+def find_objections(plan: Plan, policy: Policy) -> list[Objection]:
+    """Say what of a plan the manifest or the policy does not let pass."""
     return [
         (planned.message, fault)
         for planned in plan.messages
-        for fault in _find_faults(planned, plan.history, policy, is_gone)
+        for fault in _find_faults(planned, plan.history, policy)
     ]
+
+
+def find_unknown_replies(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
+    """Say which replies are to messages that neither a file nor the manifest has.
+
+    `is_gone` tells whether a message id of the manifest has no file any more.
+    """
+    found: list[Objection] = []
+    for planned in plan.messages:
+        to = planned.message.recipients
+        if not isinstance(to, InThreads) or to.message in plan.history.threads:
+            continue
+        if is_gone(to.message):
+            what = f'there is no message "{to.message}" to reply to'
+            hint = "write the id of a message of yours"
+            found.append((planned.message, Fault(("reply_to",), what, hint)))
+    return found
 
 
 def find_same_words(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
     """Say which messages would bring somebody words that they have under another id."""
     twins = _find_twins(plan) if len(plan.messages) > 1 else {}
+    told = cache(partial(_told, plan.history))
     return [
         (planned.message, fault)
         for planned in plan.messages
-        for fault in _find_same_words(planned, plan.history, twins, is_gone)
+        for fault in _find_same_words(planned, plan.history, twins, told, is_gone)
     ]
 
 
-def _find_faults(
-    planned: PlannedMessage, history: History, policy: Policy, is_gone: Callable[[str], bool]
-) -> Iterator[Fault]:
+def _told(history: History, identity: Identity) -> frozenset[tuple[str | None, str]]:
+    """Who has which words of a message, by their digest; None for a whole filter."""
+    return frozenset(
+        (key and key.partition(" ")[0], short(attempt.digest))
+        for key, attempt in history.reached(identity).items()
+    )
+
+
+def _people(delivery: Delivery) -> tuple[str | None, ...]:
+    return tuple(map(compared_as, delivery.people)) or (None,)
+
+
+def _find_faults(planned: PlannedMessage, history: History, policy: Policy) -> Iterator[Fault]:
     """Say what of a message does not go with what was sent before."""
     message, recipients = planned.message, planned.message.recipients
     reached = history.reached((message.id, message.revision))
@@ -64,11 +90,6 @@ def _find_faults(
             f"revision {newest} of {message.id} went out, and this is revision {message.revision}",
             f"write `revision: {newest}`, or `revision: {newest + 1}` to send it anew",
         )
-    if isinstance(recipients, InThreads) and recipients.message not in history.threads:
-        name = recipients.message
-        if is_gone(name):
-            what = f'there is no message "{name}" to reply to'
-            yield Fault(("reply_to",), what, "write the id of a message of yours")
     if planned.deliveries:
         yield from _find_policy_breaches(planned, policy)
 
@@ -78,23 +99,27 @@ def _find_twins(plan: Plan) -> Twins:
     found: dict[tuple[str, str | None], dict[str, None]] = defaultdict(dict)
     for delivery in plan.deliveries:
         if delivery.message.action == "compose":
-            for key in delivery.keys:
-                found[delivery.message.digest, key][delivery.message.id] = None
+            for person in _people(delivery):
+                found[delivery.message.digest, person][delivery.message.id] = None
     return {place: tuple(ids) for place, ids in found.items() if len(ids) > 1}
 
 
 def _find_same_words(
-    planned: PlannedMessage, history: History, twins: Twins, is_gone: Callable[[str], bool]
+    planned: PlannedMessage,
+    history: History,
+    twins: Twins,
+    told: Callable[[Identity], Collection[tuple[str | None, str]]],
+    is_gone: Callable[[str], bool],
 ) -> Iterator[Fault]:
     """A renamed or copied file would mail everybody again: the old name has to be kept as `id`."""
     for delivery in planned.deliveries:
         message = delivery.message
-        others = _others_with_content(delivery, history)
+        others = _others_with_content(delivery, history, told)
         # Of two that are planned, the later one is the copy.
         others += [
             ids[0]
-            for key in delivery.keys
-            if (ids := twins.get((message.digest, key), (message.id,)))[0] != message.id
+            for person in _people(delivery)
+            if (ids := twins.get((message.digest, person), (message.id,)))[0] != message.id
         ]
         if others:
             gone = ", whose file is gone" if is_gone(others[0]) else ""
@@ -144,17 +169,23 @@ def find_renamed(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
     return found
 
 
-def _others_with_content(delivery: Delivery, history: History) -> list[str]:
+def _others_with_content(
+    delivery: Delivery,
+    history: History,
+    told: Callable[[Identity], Collection[tuple[str | None, str]]],
+) -> list[str]:
     """The other messages that went to some of the same people with the same content."""
-    digest, keys = short(delivery.message.digest), delivery.keys
-    others = set()
-    if delivery.message.action == "reply":
+    digest, message = short(delivery.message.digest), delivery.message
+    if message.action == "reply":
         return []
-    for identity in history.by_digest.get(digest, ()):
-        known = history.reached(identity)
-        if any(key in known and short(known[key].digest) == digest for key in keys):
-            others.add(identity[0])
-    return sorted(others - {delivery.message.id})
+    return sorted(
+        {
+            identity[0]
+            for identity in history.by_digest.get(digest, ())
+            if identity[0] != message.id
+            if any((person, digest) in told(identity) for person in _people(delivery))
+        }
+    )
 
 
 def _find_policy_breaches(planned: PlannedMessage, policy: Policy) -> Iterator[Fault]:

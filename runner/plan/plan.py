@@ -149,6 +149,7 @@ def result_of(
         select_type=recipients.select_type,
         recipients_ids=recipients.ids if isinstance(recipients, Direct) else None,
         digest=message.digest,
+        key=message.key,
         headline=message.headline,
         topic=message.topic,
         recipients_filter=recipients.tree if isinstance(recipients, Filtered) else None,
@@ -170,5 +171,7 @@ def narrowed(delivery: Delivery, keys: set[Key]) -> Delivery | None:
     if not delivery.people or len(keys) == len(delivery.people):
         return delivery
     wanted = {key for _, _, key in keys}
-    ids = tuple(toloker for toloker in delivery.people if toloker in wanted)
+    ids = tuple(
+        each for each, key in zip(delivery.people, delivery.keys, strict=True) if key in wanted
+    )
     return replace(delivery, recipients=Direct(ids))

@@ -19,7 +19,7 @@ from runner import clock
 from runner.errors import SurroundingsError
 from runner.files import read_bounded
 from runner.manifest.history import Identity
-from runner.model import Delivery, Direct, Filtered, InThread, Message, Texts
+from runner.model import Delivery, Direct, Filtered, InThread, Message, Texts, reached_as
 from runner.plan.needs import find_unfiled
 from runner.plan.plan import Key, Plan, PlannedMessage
 from runner.toloka.digest import digest_of, digest_of_reply
@@ -30,7 +30,7 @@ MAX_BYTES = 256 * 1024 * 1024
 # What a delivery sends, and to whom.
 _CONTENT = (
     *("topic", "text", "answerable", "recipients_select_type"),
-    *("recipients_ids", "recipients_filter", "thread_id"),
+    *("recipients_ids", "key", "recipients_filter", "thread_id"),
 )
 _Kind = TypeVar("_Kind")
 Entry = Mapping[str, object]
@@ -122,6 +122,8 @@ def _delivery(delivery: Delivery) -> dict[str, object]:
         entry["recipients_select_type"] = recipients.select_type
     if isinstance(recipients, Direct):
         entry["recipients_ids"] = list(recipients.ids)
+    if message.key is not None:
+        entry["key"] = message.key
     if isinstance(recipients, Filtered):
         entry["recipients_filter"] = recipients.tree
     if isinstance(recipients, InThread):
@@ -223,7 +225,9 @@ def _content_digest(delivery: Entry, topic: Texts, text: Texts) -> str:
 def _keys(delivery: Entry) -> tuple[str | None, ...]:
     if "thread_id" in delivery:
         return (_at(delivery, "thread_id", str),)
-    return _texts(delivery.get("recipients_ids", [])) or (None,)
+    key = _at(delivery, "key", str) if "key" in delivery else None
+    ids = _texts(delivery.get("recipients_ids", []))
+    return tuple(reached_as(each, key) for each in ids) or (None,)
 
 
 def _at(entry: Entry, name: str, kind: type[_Kind] | tuple[type[_Kind], ...]) -> _Kind:

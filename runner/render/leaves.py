@@ -24,6 +24,7 @@ def find_templates(spec: MessageSpec) -> Sequence[Source]:
         sources.append(_when(spec.file, spec.when))
     leaves: dict[str, object] = {
         "languages": spec.languages,
+        "key": spec.key,
         "topic": spec.topic,
         "text": spec.text,
         "thread_id": spec.thread_id,

@@ -134,13 +134,15 @@ def _beginnings(topic: Texts, text: Texts) -> Texts:
 def _find_disparity(read: Reading) -> Iterator[Finding]:
     """Compare each language with the first one."""
     for key, texts in (("topic", read.message.topic), ("text", read.message.text)):
-        first, *others = [f"{key}.{language}" for language in texts] or [""]
+        first, *others = texts or [""]
         for other in others:
-            odd = differing(read.templates[other], read.templates[first], templates=True)
-            odd = odd or differing(read.texts[other], read.texts[first], templates=False)
-            if odd:
-                what = short(", ".join(odd[1]))
-                yield Finding(other, f"and {first} have different {odd[0]} ({what})")
+            here, there = f"{key}.{other}", f"{key}.{first}"
+            for said, templates in ((read.templates, True), (read.texts, False)):
+                pair = (other, said[here]), (first, said[there])
+                if odd := differing(*pair, templates=templates):
+                    what = short(", ".join(odd[1]))
+                    yield Finding(here, f"and {there} have different {odd[0]} ({what})")
+                    break
 
 
 RULES = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from runner.errors import MessagesError, Problem, Severity
@@ -14,6 +14,8 @@ from runner.render.partials import PARTIALS_NAME
 from runner.render.rendering import Rendering
 from runner.render.rows import (
     Complaints,
+    Seen,
+    Total,
     find_faults_of_all,
     find_repeated,
     told_of,
@@ -22,12 +24,12 @@ from runner.render.rows import (
 from runner.render.templates import MARKER, Cells, Rendered, Source, Templates
 from runner.render.variables import typed_variables
 from runner.spec.specs import MessageSpec
-from runner.spec.table import Row
+from runner.spec.table import MAX_ROWS, Row, load_rows
 
 # Each costs a look through its template's file.
 _MAX_PROBLEMS = 100
 # Of all rows of a message together.
-_MAX_CHARACTERS = 200_000_000
+_MAX_TEXTS = 2_000_000
 
 
 class Renderer(AbstractContextManager["Renderer"]):
@@ -91,6 +93,17 @@ class Renderer(AbstractContextManager["Renderer"]):
     def _odd(self, spec: MessageSpec) -> Severity | None:
         return None if "odd-id" in spec.lint else self._odd_ids
 
+    def _check_size(self, spec: MessageSpec, sources: Sequence[Source], path: Path) -> None:
+        """Refuse more texts than anybody means before the first of them is made."""
+        if len(sources) * MAX_ROWS <= _MAX_TEXTS:
+            return
+        rows = 0
+        with suppress(MessagesError):  # It is told when the rows are read.
+            rows = sum(1 for _ in load_rows(path))
+        if rows * len(sources) > _MAX_TEXTS:
+            what = f"{len(sources)} templates for {rows:,} rows make more than {_MAX_TEXTS:,} texts"
+            raise MessagesError([_too_much(spec, what)])
+
     def _started(self) -> Templates:
         if self._templates is None:
             self._templates = Templates(self._partials, self._shared)
@@ -109,11 +122,12 @@ class Renderer(AbstractContextManager["Renderer"]):
         return self._started().render(sources, values, rows)
 
     def _rows(self, spec: MessageSpec, sources: Sequence[Source], path: Path) -> Iterator[Message]:
+        self._check_size(spec, sources, path)
         problems: list[Problem] = []
         complaints = Complaints(path, {spec.file.path: spec.file.source})
         passed: Counter[str] = Counter()
-        left_out = characters = 0
-        seen: dict[str, int] = {}
+        left_out, total = 0, Total()
+        seen: Seen = {}
         # The rows that were read and are not rendered yet.
         rows: deque[Row] = deque()
         for rendered in self._rendered(
@@ -129,12 +143,10 @@ class Renderer(AbstractContextManager["Renderer"]):
                 complaints.add(row, error.problems)
             else:
                 problems += find_repeated(spec, path, row, message, seen)
-                characters += sum(map(len, (*message.topic.values(), *message.text.values())))
+                total.add(message)
                 yield message
-            if characters > _MAX_CHARACTERS:
-                what = f"the texts up to row {row.number:,} have more than {_MAX_CHARACTERS:,} characters"
-                hint = "make them shorter, or split the rows"
-                problems.append(Problem(spec.file.place(("for_each",)), what, hint, "limit"))
+            if too_much := total.too_much(row.number):
+                problems.append(_too_much(spec, too_much))
                 break
             if complaints.are_enough or len(problems) >= _MAX_PROBLEMS:
                 break
@@ -145,3 +157,8 @@ class Renderer(AbstractContextManager["Renderer"]):
             raise MessagesError(problems)
         self.warnings += problems
         self.notes += told_of(path, passed, left_out)
+
+
+def _too_much(spec: MessageSpec, what: str) -> Problem:
+    where = spec.file.place(("for_each",))
+    return Problem(where, what, "make them fewer or shorter, or split the rows", "limit")

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
+from runner.render.months import may_name_months, months_in
+
 URL = re.compile(r"https?://[^\s<>\"'()]{1,2000}", re.IGNORECASE)
 _NAME = re.compile(r"\{[{%][^{}%]{0,500}[}%]\}")
 _WORD = re.compile(r"[^\W\d]\w*(?:\.\w+)*")
@@ -37,6 +39,7 @@ _TOKEN = re.compile(
     r"(?P<cd>\d{1,2})\s?[\u65e5\uc77c])"
     r"|(?P<iso>(?P<iy>\d{4})-(?P<im>\d\d)-(?P<id>\d\d)(?!\d))"
     r"|(?P<day>(?P<da>\d{1,2})(?P<ds>[./-])(?P<db>\d{1,2})(?P=ds)(?P<dy>\d{4})(?!\d))"
+    r"|(?P<half>(?P<hh>\d{1,2})(?:[:.](?P<hm>\d\d))?\s?(?P<hp>[ap])\.?m\b)"
     r"|(?P<time>(?P<th>\d{1,2}):(?P<tm>\d\d)(?!\d))"
     r"|(?P<number>\d{1,3}(?:(?P<gs>[., '\u2019\u00a0\u2009\u202f])\d{3}(?!\d))(?:(?P=gs)\d{3}(?!\d)){0,12}"
     r"(?:[.,]\d{1,30}(?!\d))?|\d{1,2}(?:,\d\d){1,9},\d{3}(?!\d)|\d+(?:[.,]\d+)?)"
@@ -44,16 +47,21 @@ _TOKEN = re.compile(
 _MAX_DIGITS = 60
 
 
-def differing(here: str, there: str, *, templates: bool) -> tuple[str, list[str]] | None:
+Said = tuple[str, str]
+"""A language and its text."""
+
+
+def differing(here: Said, there: Said, *, templates: bool) -> tuple[str, list[str]] | None:
     """Say in what two texts differ, and what of it; None if in nothing.
 
     What is compared of templates is their variables, of rendered texts the rest.
     """
     aspects: Mapping[str, tuple[frozenset[str], frozenset[str]]]
     if templates:
-        aspects = {"variables": (variables(here), variables(there))}
+        aspects = {"variables": (variables(here[1]), variables(there[1]))}
     else:
-        aspects = {"links": (_links(here), _links(there)), "numbers": _odd_numbers(here, there)}
+        links = _links(here[1]), _links(there[1])
+        aspects = {"links": links, "numbers": _odd_numbers(here, there)}
     for name, (one, other) in aspects.items():
         if one != other:
             return name, sorted(one ^ other)
@@ -64,16 +72,30 @@ def _links(text: str) -> frozenset[str]:
     return frozenset(url.rstrip(".,;:!?") for url in URL.findall(text))
 
 
-def _odd_numbers(here: str, there: str) -> tuple[frozenset[str], frozenset[str]]:
+def _odd_numbers(here: Said, there: Said) -> tuple[frozenset[str], frozenset[str]]:
     """The numbers and dates of each text that the other one does not have, as they are written."""
-    ours, theirs = dict(_numbers(here)), dict(_numbers(there))
+    ours, theirs = dict(_numbers(here[1])), dict(_numbers(there[1]))
+    if any(map(_has_month, (ours, theirs))) or any(
+        language == "EN" and may_name_months(text) for language, text in (here, there)
+    ):
+        ours.update(_named_months(here))
+        theirs.update(_named_months(there))
     return _missing(ours, theirs), _missing(theirs, ours)
+
+
+def _named_months(said: Said) -> Iterator[tuple[str, Meanings]]:
+    for name, number in months_in(URL.sub(" ", said[1]), said[0]):
+        yield name, frozenset({("month", Decimal(number))})
+
+
+def _has_month(found: Mapping[str, Meanings]) -> bool:
+    return any(kind == "month" for meanings in found.values() for kind, _ in meanings)
 
 
 def _missing(ours: Mapping[str, Meanings], theirs: Mapping[str, Meanings]) -> frozenset[str]:
     known = {meaning for meanings in theirs.values() for meaning in meanings}
-    # A month that is written as a word is not read.
-    has_months = any(kind == "month" for kind, _ in known)
+    # The names of months are not known in every language.
+    has_months = _has_month(theirs)
     return frozenset(
         text
         for text, meanings in ours.items()
@@ -95,8 +117,11 @@ def _numbers(text: str) -> Iterator[tuple[str, Meanings]]:
             yield from _date(
                 written, found["dy"], months, either if found["ds"] != "." else either[:1]
             )
+        elif found["half"]:
+            hours = int(found["hh"]) % 12 + 12 * (found["hp"] == "p")
+            yield written, frozenset(_times(hours, found["hm"] or "00", found["hh"]))
         elif found["time"]:
-            yield written, frozenset({_clock(found["th"], found["tm"])})
+            yield written, frozenset(_times(int(found["th"]), found["tm"], found["th"]))
         elif len(written) <= _MAX_DIGITS:
             yield written, frozenset(_values(written))
 
@@ -108,6 +133,13 @@ def _date(
         yield f"{written} ({year})", frozenset({("number", Decimal(year))})
     yield f"{written} (month)", frozenset(("month", Decimal(each)) for each in months)
     yield f"{written} (day)", frozenset(("number", Decimal(each)) for each in days)
+
+
+def _times(hours: int, minutes: str, written: str) -> Iterator[tuple[str, Decimal]]:
+    """All that a time may be elsewhere: 2 pm is 14:00, or the number 14, or 2."""
+    yield _clock(str(hours), minutes)
+    if not int(minutes):
+        yield from (("number", Decimal(each)) for each in (hours, written))
 
 
 def _clock(hours: str, minutes: str) -> tuple[str, Decimal]:

@@ -29,6 +29,7 @@ from runner.toloka.filters import converted, find_filter_faults, wrapped
 from runner.toloka.ids import ID_HINT, ODD, ODD_HINT, distinct, odd_among, sent_as, why_no_id
 from runner.wording import kind, quoted
 
+KEY_HINT = "a key has 1 to 64 letters, digits, - and _, as an id has"
 _THREAD_ID = re.compile(r"[0-9a-f]{24}")
 
 
@@ -53,7 +54,7 @@ class Rendering:
         chosen = self._languages() if spec.languages else spec.text
         topic = self._texts("topic", {key: spec.topic[key] for key in spec.topic if key in chosen})
         text = self._texts("text", {key: spec.text[key] for key in spec.text if key in chosen})
-        recipients = self._recipients()
+        recipients, key = self._recipients(), self._key()
         if any(problem.severity == "error" for problem in self.problems):
             raise MessagesError(self.problems)
         for problem in self.problems:
@@ -83,6 +84,7 @@ class Rendering:
             folders=spec.folders,
             row=self.row.number if self.row else None,
             template=template_of(spec, self.row) if self.row else None,
+            key=key,
             braces_from=self.braces_from,
         )
 
@@ -137,6 +139,18 @@ class Rendering:
         if not ids and not self.problems:
             self._complain(pointer, "the list of recipients is empty", "name somebody")
         return Direct(ids)
+
+    def _key(self) -> str | None:
+        if self.spec.key is None:
+            return None
+        value = self._rendered(("key",), self.spec.key)
+        # A number of a table is as good as the text that it was written in.
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if value is not None and (
+            why := why_no_id(text) if isinstance(text, str) else "it is no text"
+        ):
+            self._complain(("key",), f"this is no key: {why}", KEY_HINT)
+        return str(text)
 
     def _listed_ids(self) -> tuple[str, ...]:
         ids = [*self._ids()]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.errors import MessagesError, Place, Problem, Severity
 from runner.files import read_bounded
-from runner.model import Direct, Message
+from runner.model import Direct, Message, compared_as
 from runner.render.partials import MAX_PARTIAL_BYTES
 from runner.render.templates import Cells
 from runner.spec.columns import CellError, Column, converted, is_empty, why_empty
@@ -27,6 +27,10 @@ _MAX_KINDS = 100
 # Words of the template are in quotes, and numbers as they are.
 _QUOTED_IN_ERRORS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?""")
 _MAX_BAD_CELLS = 20
+# Of all rows of a message together.
+_MAX_CHARACTERS = 200_000_000
+_MAX_PEOPLE = 500_000
+_OFFER = 'for several letters to one, say what tells them apart: key: "{{ row.assignment }}"'
 # How a template names a column.
 _NAMED = re.compile(r"\brow(?:\.(\w+)|\[\s*['\"]([^'\"]+)['\"]\s*\])")
 
@@ -86,6 +90,27 @@ def _typed(value: object, column: Column) -> object:
     return None
 
 
+@dataclass(slots=True)
+class Total:
+    """What all rows of a message come to, so far."""
+
+    characters: int = 0
+    people: int = 0
+
+    def add(self, message: Message) -> None:
+        """Count the letter of one more row."""
+        self.characters += sum(map(len, (*message.topic.values(), *message.text.values())))
+        self.people += len(message.recipients.ids) if isinstance(message.recipients, Direct) else 0
+
+    def too_much(self, row: int) -> str:
+        """Say what is more than one message may have; nothing if all is well."""
+        if self.characters > _MAX_CHARACTERS:
+            return f"the texts up to row {row:,} have more than {_MAX_CHARACTERS:,} characters"
+        if self.people > _MAX_PEOPLE:
+            return f"the rows up to {row:,} have more than {_MAX_PEOPLE:,} recipients"
+        return ""
+
+
 class Complaints:
     """What is wrong with rows: what many have in common is told once, with the first of them.
 
@@ -134,31 +159,41 @@ def _without_values(said: str, file: str, files: dict[str, str]) -> str:
     return _QUOTED_IN_ERRORS.sub(shown, said)
 
 
+Seen = dict[tuple[str, str | None], int]
+"""The first row of each Toloker, by the key of the row or the digest of its words."""
+
+
 def find_repeated(
-    spec: MessageSpec, path: Path, row: Row, message: Message, seen: dict[str, int]
+    spec: MessageSpec, path: Path, row: Row, message: Message, seen: Seen
 ) -> Iterator[Problem]:
-    """Complain of a Toloker who was in a row before; `seen` has the first row of each."""
+    """Complain of a Toloker who had such a row before."""
     ids = message.recipients.ids if isinstance(message.recipients, Direct) else ()
-    for toloker in ids:
-        first = seen.setdefault(toloker.casefold(), row.number)
+    for toloker in map(compared_as, ids):
+        first = seen.setdefault((toloker, message.key and compared_as(message.key)), row.number)
+        what, hint = "one Toloker is in two rows", _OFFER
+        if message.key is not None:
+            what, hint = "one Toloker is in two rows with one key", "each needs a key of its own"
+            if first == row.number:
+                first = seen.setdefault((toloker, message.digest), row.number)
+                what = "one Toloker gets the same words by two rows"
+                hint = "no list could tell them apart: say in each what it is about"
         if first != row.number:
-            name = shown(path)
-            what = f"one Toloker is in two rows: {name}:{first} and {name}:{row.number}"
-            yield Problem(
-                spec.file.place(("recipients_ids",)), what, "a message reaches each Toloker once"
-            )
+            places = f"{shown(path)}:{first} and {shown(path)}:{row.number}"
+            yield Problem(spec.file.place(("recipients_ids",)), f"{what}: {places}", hint)
 
 
 def find_faults_of_all(
-    spec: MessageSpec, path: Path, seen: Mapping[str, int], *, is_empty: bool, odd: Severity | None
+    spec: MessageSpec, path: Path, seen: Seen, *, is_empty: bool, odd: Severity | None
 ) -> Iterator[Problem]:
     """Complain of no rows at all, and of ids that are unlike those of nearly all other rows."""
     if is_empty:
         where = spec.file.place(("for_each",))
         yield Problem(where, "the file has no rows", "add a row, or a `draft: true`")
-    ids = [*seen]
+    first = {toloker: row for (toloker, _), row in reversed(seen.items())}
+    ids = [*first]
     for index in odd_among(ids) if odd else ():
-        yield Problem(Place(shown(path), seen[ids[index]]), ODD, ODD_HINT, "odd-id", odd or "error")
+        where = Place(shown(path), first[ids[index]])
+        yield Problem(where, ODD, ODD_HINT, "odd-id", odd or "error")
 
 
 def told_of(path: Path, passed: Counter[str], left_out: int) -> Iterator[str]:

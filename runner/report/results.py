@@ -64,6 +64,8 @@ def _entry(result: Result) -> dict[str, object]:
     }
     if result.topic:
         entry["topic"] = dict(result.topic)
+    if result.key is not None:
+        entry["key"] = result.key
     if result.delivery is not None:
         entry["delivery"] = result.delivery
     return entry

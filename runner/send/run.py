@@ -159,7 +159,8 @@ class Run:
             self._tried += len(due)
             place_of = self._catch_up.place_of
             self._manifest.claim(due, place_of)
-            sender = Sender(self._toloka.deliver, self._manifest, self._workers, place_of)
+            known = self._manifest.history().thread_ids
+            sender = Sender(self._toloka.deliver, self._manifest, self._workers, known, place_of)
             self._workers.work(due, sender.send, lambda: self._on_progress(self._tally.done, total))
             self._manifest.release()
         if self._must_stop():
@@ -201,7 +202,8 @@ class Run:
     def _due(self) -> tuple[Delivery, ...]:
         """What is planned now, less what was refused or tried often enough, within the limits."""
         plan = self._plan()
-        planned = self._not_refused(plan.deliveries, self._tally.postponed)
+        postponed = [delivery for delivery, _ in self._tally.postponed]
+        planned = self._not_refused(plan.deliveries, postponed)
         if self._catch_up.threads:
             planned = [each for each in planned if not self._catch_up.is_behind(each)]
         fits = fit(planned, plan.history, clock.now())
@@ -304,7 +306,8 @@ class Run:
             return "Toloka's daily limit"
         if self._left_by_limit:
             return "--limit"
-        return "it was tried as often as one run may"
+        why = [detail for _, detail in tally.postponed[-1:]]
+        return ": ".join(["it was tried as often as one run may", *why])
 
     def _notes(self, results: Sequence[Result]) -> Iterator[str]:
         tally = self._tally

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, field
 
 from runner.lookup.look import digest_of_thread
 from runner.manifest.manifest import Manifest, PlaceOf
@@ -18,6 +18,7 @@ from runner.model import (
     Rejected,
     Sent,
     Unknown,
+    compared_as,
 )
 from runner.send.tally import Halt
 from runner.send.workers import Workers
@@ -38,8 +39,12 @@ class Sender:
     deliver: Deliver
     manifest: Manifest
     workers: Workers
+    known: Container[str]
+    """The threads that the manifest has of other deliveries."""
     place_of: PlaceOf = lambda _delivery: None
     is_test: bool = False
+    taken: dict[str, str] = field(default_factory=dict)
+    """The threads that composes of this run have made, and by which delivery."""
 
     def send(self, delivery: Delivery) -> Sequence[Delivery]:
         """Try a delivery, and record what came of it; gives the parts that it was split into.
@@ -58,12 +63,23 @@ class Sender:
         if isinstance(outcome, NoRecipients) and isinstance(delivery.recipients, Direct):
             # That a filter matches nobody is final; of ids it says that one of them is wrong.
             outcome = Rejected(status=409, code=_BAD_RECIPIENTS, detail=outcome.detail)
+        if isinstance(outcome, Sent) and not self._is_its_own(delivery, delivery_id, outcome):
+            outcome = Unknown(f"the answer names thread {outcome.thread.id}, which is of another")
         parts = self._record(delivery, delivery_id, outcome)
         if isinstance(outcome, Sent):
             tally.last_success_s = max(tally.last_success_s, begun_s)
         tally.outcomes[delivery_id] = outcome
         tally.done += 1
         return parts
+
+    def _is_its_own(self, delivery: Delivery, delivery_id: str, sent: Sent) -> bool:
+        """Whether an answer is about this very delivery, as far as its thread's id can tell."""
+        thread_id, recipients = sent.thread.id, delivery.recipients
+        if isinstance(recipients, InThread):
+            return thread_id == recipients.thread_id
+        # Two may ask at once: the first one has it.
+        first = self.taken.setdefault(thread_id, delivery_id)
+        return first == delivery_id and thread_id not in self.known
 
     def _record(self, delivery: Delivery, delivery_id: str, outcome: Outcome) -> Sequence[Delivery]:
         tally = self.workers.tally
@@ -88,7 +104,7 @@ class Sender:
                     detail=outcome.detail,
                 )
                 self.manifest.settle(delivery_id, later)
-                tally.postponed.append(delivery)
+                tally.postponed.append((delivery, outcome.detail))
         return ()
 
     def _refused(
@@ -105,10 +121,10 @@ class Sender:
 
 def _left_out(delivery: Delivery, sent: Sent) -> list[str]:
     """Whom the answer leaves out of those whom it names."""
-    named = set(sent.thread.recipients_ids)
+    named = set(map(compared_as, sent.thread.recipients_ids))
+    missing = [each for each in delivery.people if compared_as(each) not in named]
     # An answer that names none of them tells of others, or of nothing.
-    is_told = not named.isdisjoint(delivery.people)
-    return [toloker for toloker in delivery.people if toloker not in named] if is_told else []
+    return missing if len(missing) < len(delivery.people) else []
 
 
 def _has_changed(delivery: Delivery, sent: Sent) -> bool:

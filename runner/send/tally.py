@@ -25,8 +25,8 @@ class Tally:
     tried: dict[str, Delivery] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     refused: list[tuple[Delivery, str, Rejected]] = field(default_factory=list)
-    postponed: list[Delivery] = field(default_factory=list)
-    """What was tried as often as one run may, and certainly not sent."""
+    postponed: list[tuple[Delivery, str]] = field(default_factory=list)
+    """What was tried as often as one run may, certainly not sent, and why not."""
     failed_at_s: dict[str, float] = field(default_factory=dict)
     """When each unknown outcome was seen to fail, monotonic."""
     unfiled: list[Outcome] = field(default_factory=list)

@@ -72,7 +72,8 @@ def carry_out_trial(
     manifest.claim(deliveries, is_test=True)
     tally = Tally()
     workers = Workers(tally, pace, jobs=jobs)
-    sender = Sender(toloka.deliver, manifest, workers, is_test=True)
+    known = manifest.history().thread_ids
+    sender = Sender(toloka.deliver, manifest, workers, known, is_test=True)
     workers.work(deliveries, sender.send, lambda: on_progress(tally.done, len(deliveries)))
     manifest.release()
     results = tuple(_results(deliveries, tally))

@@ -147,7 +147,7 @@ def _why_ruled_out(key: str, data: Data) -> tuple[str, str]:
         return other, "remove it: it chooses among the threads of `reply_to`"
     if key == "reply_to":
         return "`thread_id`", "keep one of them: all threads of a message, or one thread"
-    if key in ("columns", "when", "languages") and "for_each" not in data:
+    if key in ("columns", "when", "key", "languages") and "for_each" not in data:
         return "a message without rows", "remove it, or add `for_each`: a file of rows"
     for reply in ("reply_to", "thread_id"):
         if reply in data:

@@ -28,6 +28,7 @@ _FILTER_SHAPE.update({"and": _FILTER_SHAPE, "or": _FILTER_SHAPE})
 _TEXT_SHAPE: Shape = {
     "recipients_ids": "id",
     "thread_id": "id",
+    "key": "id",
     "recipients_filter": _FILTER_SHAPE,
     "topic": "words",
     "text": "words",
@@ -60,6 +61,7 @@ class MessageSpec:
     columns: Mapping[str, Column] = field(default_factory=dict)
     when: str | None = None
     languages: tuple[str, ...] | str = ()
+    key: str | None = None
     reply_to: str | None = None
     only_answered: bool = False
     thread_id: str | None = None
@@ -188,6 +190,7 @@ def _narrowed(
         for_each=files.get("for_each"),
         columns=columns_in(cast("Mapping[str, object]", data.get("columns", {}))),
         when=cast("str | None", data.get("when")),
+        key=cast("str | None", data.get("key")),
         languages=languages if isinstance(languages, str) else tuple(cast("list[str]", languages)),
         reply_to=cast("str | None", data.get("reply_to")),
         only_answered=cast("bool", data.get("only_answered", False)),

@@ -56,13 +56,17 @@ def folded(texts: Texts) -> dict[str, str]:
 
 def topic_mark(topic: Texts) -> str:
     """Mark a topic by its folded form."""
-    return mark_of("\n".join(f"{each} {text}" for each, text in sorted(folded(topic).items())))
+    return toloker_mark("\n".join(f"{each} {text}" for each, text in sorted(folded(topic).items())))
 
 
-def mark_of(text: str, *, size: int = 4) -> str:
-    """Mark a Toloker, or any text, by so many bytes of a hash."""
-    hashed = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=size)
-    return b64encode(hashed.digest()).decode().rstrip("=")
+def toloker_mark(toloker: str) -> str:
+    """Mark a Toloker, by an id in whatever case."""
+    return mark_of(toloker.casefold())
+
+
+def mark_of(text: str) -> str:
+    """Mark a text by four bytes of its hash."""
+    return b64encode(hashlib.blake2b(text.encode(), digest_size=4).digest())[:MARK].decode()
 
 
 def _folded(text: str) -> str:

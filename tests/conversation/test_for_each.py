@@ -209,9 +209,39 @@ def test_one_toloker_in_two_rows_is_refused_with_both_rows(project: Project) -> 
         3,
         [
             "messages/a.yaml:4:17: error: one Toloker is in two rows: messages/a.csv:2 and "
-            "messages/a.csv:4; a message reaches each Toloker once",
+            "messages/a.csv:4; for several letters to one, say what tells them apart: "
+            'key: "{{ row.assignment }}"',
         ],
     )
+
+
+def test_a_key_tells_several_letters_to_one_toloker_apart(
+    project: Project, emulator: Emulator
+) -> None:
+    project.write("messages/a.yaml", per_row("a.csv", key="{{ row.task }}"))
+    rows = "toloker_id,name,amount,task\nann,Ann,5,t-1\nANN,Ann,6,t-2\nbob,Bob,5,t-1\n"
+    project.write("messages/a.csv", rows)
+    assert project.run("plan", "--out", "plan.json").code == 0
+    assert sent_ok(project, emulator) == {"sent": 3}
+    claimed = [
+        row
+        for each in project.events(emulator)
+        if each["event"] in ("intent", "claim")
+        for row in ([each["key"]] if each["event"] == "intent" else each["rows"])
+    ]
+    assert [row.split(" ")[-1] for row in claimed] == ["t-1", "t-2", "t-1"]
+    plan = json.loads((project.root / "plan.json").read_text())
+    keys = [each["key"] for each in plan["messages"][0]["deliveries"]]
+    assert keys == ["t-1", "t-2", "t-1"]
+    # One more letter is sent alone, whatever case the id and the key have.
+    project.write(
+        "messages/a.csv", rows.replace("ann,", "Ann,").replace("t-2", "T-2") + "Ann,Ann,7,t-3\n"
+    )
+    assert sent_ok(project, emulator) == {"already_sent": 3, "sent": 1}
+    # Toloka's list knows them by their words.
+    project.manifest(emulator).unlink()
+    assert sent_ok(project, emulator) == {"adopted": 4}
+    assert reached(emulator) == ["ANN", "Ann", "ann", "bob"]
 
 
 def test_a_mistake_in_every_row_is_told_once(project: Project) -> None:

@@ -27,7 +27,7 @@ from runner.toloka.digest import digest_of
 
 from .virtual import Died, Nature, VirtualPace, VirtualToloka, with_text
 
-LIVES = 1_500 if IS_THOROUGH else 12
+LIVES = 1_500 if IS_THOROUGH else 4
 SETTLE_S = 30.0
 PEOPLE = "ABCDE"
 TARGET = "https://toloka.example"

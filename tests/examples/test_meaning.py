@@ -189,6 +189,7 @@ for_each: rows.csv
 DATA = "messages/rows.csv"
 GERMAN = "name;toloker_id;amount;paid\n{}\n"
 GERMAN_COLUMNS = 'columns: {amount: {type: number, decimal: ",", group: "."}, paid: {type: boolean, yes: [WAHR], no: [FALSCH]}}\n'
+KEY = 'key: "{{ row.n }}"\n'
 QUOTE = "this is not CSV: a quote is not closed, or stands inside a field"
 
 
@@ -270,7 +271,13 @@ TABLES: list[Row] = [
     ("choice with a mistake", each("toloker_id,name\na,Ann\n", extra="when: row.nmae == 'x'\n"), (f"{ME}:7:11: error: template: there is no \"nmae\" in this",)),
     ("languages of a row", {**each("toloker_id,lang\na,EN\n"), ME: EACH.replace("TEXT", "Hi") + 'languages: "{{ row.lang }}"\n'}, ()),
     ("languages that are not written", {**each("toloker_id,lang\na,RU\n"), ME: EACH.replace("TEXT", "Hi") + 'languages: ["{{ row.lang }}"]\n'}, (f'{ME}:7:13: error: "RU" is none of the languages here (row {DATA}:2); there are EN',)),
-    ("one Toloker in two rows", each("toloker_id,name\na,Ann\nA,Bob\n"), (f"{ME}:5:17: error: one Toloker is in two rows: {DATA}:2 and {DATA}:3",)),
+    ("one Toloker in two rows", each("toloker_id,name\na,Ann\nA,Bob\n"), (f"{ME}:5:17: error: one Toloker is in two rows: {DATA}:2 and {DATA}:3; for several letters to one, say what tells them apart: key:",)),
+    ("one Toloker in two rows with keys", each("toloker_id,name,n\na,Ann,1\nA,Bob,2\n", extra=KEY), ()),
+    ("numbers as keys", each("toloker_id,name,n\na,Ann,1\nA,Bob,2\n", extra=KEY + "columns: {n: integer}\n"), ()),
+    ("one Toloker in two rows with one key", each("toloker_id,name,n\na,Ann,x\nA,Bob,X\n", extra=KEY), (f"{ME}:5:17: error: one Toloker is in two rows with one key: {DATA}:2 and {DATA}:3; each needs a key of its own",)),
+    ("the same words for one Toloker", each("toloker_id,name,n\na,Ann,1\na,Ann,2\n", extra=KEY), (f"{ME}:5:17: error: one Toloker gets the same words by two rows: {DATA}:2 and {DATA}:3; no list could tell them apart",)),
+    ("key that is none", each("toloker_id,name,n\na,Ann,1 2\n", extra=KEY), (f"{ME}:7:6: error: this is no key: it holds a space (U+0020) (row {DATA}:2); a key has 1 to 64",)),
+    ("key without rows", extra("key: a\n"), (f"{ME}:9:1: error: `key` does not go with a message without rows",)),
 ]  # fmt: skip
 
 ROWS = [*YAML, *FILES, *PEOPLE, *TABLES]
@@ -309,6 +316,32 @@ def test_a_project_says_how_bad_the_same_words_are(project: Project) -> None:
         assert (shown.code, said.format(level) in shown.err) == (code, level != "off")
     project.write("runner.yaml", "lint: {same-words: warning}\n")
     assert project.run("plan", "--strict").code == 3
+
+
+TWO = THANKS.replace(TOLOKER, f"{TOLOKER}\n  - b")
+OVER = "the policy allows 1 recipients a message, and this would reach 2"
+ALONE: list[Row] = [
+    ("more than may be", {"runner.yaml": "policy: {max_recipients: 1}\n", ME: TWO}, (f"{ME}:7:3: error: {OVER}",)),
+    ("more rows than may be", {"runner.yaml": "policy: {max_recipients: 1}\n", **each("toloker_id,name\na,Ann\nb,Bo\n")}, (f"{ME}:5:17: error: {OVER}",)),
+    ("as many as may be", {"runner.yaml": "policy: {max_recipients: 2}\n", ME: TWO}, ()),
+    ("as many without those who get nothing", {**never("b\n", "policy: {max_recipients: 1}\nsuppress: optout.txt\n"), ME: TWO}, ()),
+    ("a draft of many", {"runner.yaml": "policy: {max_recipients: 1}\n", ME: TWO + "draft: true\n"}, ()),
+    ("to all, who may not be written to", {"runner.yaml": "policy: {allow_all: false}\n", ME: "topic: {EN: Hi}\ntext: {EN: Hello}\nrecipients_select_type: ALL\n"}, (f"{ME}:3:25: error: the policy forbids messages to ALL",)),
+    ("reply to nobody", {"messages/z.yaml": "reply_to: nobody\ntext: {EN: Hi}\n"}, ('messages/z.yaml:1:11: error: there is no message "nobody" to reply to; write the id of a message of yours, or `plan`: only the manifest knows more',)),
+    ("reply to a message", {"messages/z.yaml": "reply_to: m\ntext: {EN: Hi}\n"}, ()),
+    ("the same words twice", {"messages/z.yaml": THANKS}, ('messages/z.yaml:1:1: error: these words go to some of the same people as those of "m"',)),
+    ("the same words twice, waived", {"messages/z.yaml": THANKS + "lint: {same-words: a greeting}\n"}, ()),
+]  # fmt: skip
+ROWS += ALONE
+
+
+def test_validate_says_what_only_the_manifest_knows(project: Project) -> None:
+    project.write("runner.yaml", "policy: {max_recipients: 2}\n")
+    project.write(ME, THANKS)
+    project.write("messages/z.yaml", "reply_to: gone\ntext: {EN: Hi}\n")
+    shown = project.run("validate", "-v")
+    assert (shown.code, "warning: there is no message" in shown.out) == (0, True)
+    assert "max_recipients: of the files alone; `plan` counts" in shown.err
 
 
 def test_an_odd_id_is_told_where_it_is_written(project: Project) -> None:

@@ -12,6 +12,7 @@ import os
 import pty
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -149,6 +150,19 @@ def write_messages(project: Project) -> None:
 
 
 HEADER = b'{"event":"manifest","version":1,"target":"TARGET","at":"2026-11-22T21:00:00.000Z"}'
+
+
+def intent(values: bytes) -> bytes:
+    """A manifest with one intent that holds these."""
+    names = b'"delivery":"d","message":"m","source":"s","digest":"sha256:x"'
+    return (
+        HEADER
+        + b'\n{"event":"intent",'
+        + names
+        + b',"at":"2026-11-22T21:00:00.000Z",'
+        + values
+        + b"}\n"
+    )
 
 
 def begin_manifest(project: Project, emulator: Emulator, content: bytes = HEADER + b"\n") -> bytes:
@@ -492,6 +506,33 @@ def test_a_store_that_is_no_file_is_said_at_once(kind: str, project: Project) ->
     assert not project.manifest().exists()
 
 
+def test_the_store_is_a_plain_file_of_its_owner_s(project: Project, tmp_path: Path) -> None:
+    write_messages(project)
+    (tmp_path / "other.sqlite").touch()
+    (tmp_path / "folder").mkdir()
+    store = project.root / ".message-runner" / "local.sqlite"
+    store.parent.mkdir()
+    store.symlink_to(tmp_path / "other.sqlite")
+    check_stopped(project.run("send"), "the local emulator cannot start: the store is not a file")
+    store.unlink()
+    store.parent.rmdir()
+    store.parent.symlink_to(tmp_path / "folder")
+    check_stopped(project.run("send"), ".message-runner is a link, put a folder in its place")
+    assert [*(tmp_path / "folder").iterdir()] == []
+    assert (tmp_path / "other.sqlite").stat().st_size == 0
+    store.parent.unlink()
+    assert project.run("send").code == 0
+    assert stat.S_IMODE(store.stat().st_mode) == 0o600
+
+
+def test_a_summary_is_not_written_through_a_link(project: Project) -> None:
+    write_messages(project)
+    project.write("elsewhere", "whatever a pull request wants overwritten")
+    (project.root / "out").symlink_to("elsewhere")
+    check_stopped(project.run("plan", "--summary", "out"), "out cannot be written: it is a link")
+    assert (project.root / "elsewhere").read_text().startswith("whatever")
+
+
 def test_a_manifest_elsewhere_stays_there_and_has_one_lock(
     project: Project, emulator: Emulator, tmp_path: Path
 ) -> None:
@@ -544,8 +585,17 @@ def test_a_message_that_is_a_pipe_is_not_waited_for(project: Project) -> None:
         (HEADER + b"\n" + HEADER + b"\r" + HEADER, 2, "its lines end in CR alone"),
         (b"-----BEGIN PRIVATE KEY----- of no line end", 1, "not a line of a manifest"),
         ((HEADER + b"\n").decode().encode("utf-16"), 1, "it is UTF-16, and has to be UTF-8"),
+        (HEADER + b"\n" + b'{"event":"' + b"x" * 60_000_000 + b'"}\n', 2, "the line is too long"),
+        (intent(b'"revision":' + b"9" * 5_000), 2, "not a line of a manifest"),
+        (intent(b'"revision":' + b"9" * 4_000), 2, "no whole number under 'revision'"),
+        (intent(b'"revision":1,"at":"9999-12-31T23:59:59Z"'), 2, "no time of ours under 'at'"),
+        (intent(b'"revision":1,"at":"0001-01-01T00:00:00Z"'), 2, "no time of ours under 'at'"),
     ],
-    ids=["no UTF-8", "NULs", "a long line", "CR", "CR at the end", "no manifest", "UTF-16"],
+    ids=[
+        *("no UTF-8", "NULs", "a long line", "CR", "CR at the end", "no manifest", "UTF-16"),
+        *("a very long line", "more digits than Python reads", "very many digits"),
+        *("the last year", "the first year"),
+    ],
 )
 def test_a_damaged_manifest_is_refused_with_its_line_and_stays_as_it_is(
     content: bytes, line: int, reason: str, project: Project, emulator: Emulator

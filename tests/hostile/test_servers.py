@@ -455,6 +455,25 @@ def posts(server: Scripted) -> list[Request]:
     return [request for request in server.requests if request.method == "POST"]
 
 
+def test_a_thread_that_another_message_has_is_not_taken_for_ours(
+    project: Project, toloka: Toloka, server: Scripted
+) -> None:
+    write_messages(project, ["first"])
+    assert send(project, server.url)[0].code == 0
+    write_messages(project, ["first", "second", "third", "fourth"])
+    first = toloka.threads[0]["id"]
+    other = answer(201, {"id": f"{9:024x}"})
+    toloka.says = {"second": answer(201, {"id": first}), "third": other, "fourth": other}
+    toloka.breaks_list = True
+    toloka.posts.clear()
+    shown, _ = send(project, server.url, "--jobs", "1")
+    assert shown.code == 5, shown.err
+    assert f"the answer names thread {first}, which is of another" in shown.err
+    found = dict(zip(["first", "fourth", "second", "third"], statuses(project), strict=True))
+    assert found["first"] == "already_sent"
+    assert sorted(found.values()) == ["already_sent", "sent", "unknown", "unknown"]
+
+
 def test_many_big_answers_at_once_do_not_fill_the_memory(
     project: Project, toloka: Toloka, server: Scripted
 ) -> None:

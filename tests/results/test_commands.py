@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from support import TOKEN, Project, direct, reached, tolokers
+from support import TOKEN, Project, direct, one_in, reached, tolokers
 
+from runner import clock
 from runner.emulator import Emulator
 from runner.emulator.faults import parse_fault
 
 from .world import BRANCH, clone, files_on, git, new_remote
 
-RESULTS = f"results: {{branch: {BRANCH}}}\n"
+RESULTS = f"defaults: {{settle: 0}}\nresults: {{branch: {BRANCH}}}\n"
 
 
 @pytest.fixture
@@ -22,9 +23,9 @@ def bare(tmp_path: Path) -> Path:
     return new_remote(tmp_path)
 
 
-def machine(bare: Path, name: str, *ids: str) -> Project:
+def machine(bare: Path, name: str, *ids: str, options: Sequence[str] = ()) -> Project:
     """A clone with one message, and results on the branch."""
-    project = Project(clone(bare, bare.parent / name))
+    project = Project(clone(bare, bare.parent / name, *options))
     project.write("runner.yaml", RESULTS)
     project.write("messages/thanks.yaml", direct(*(ids or tolokers(3))))
     return project
@@ -36,23 +37,48 @@ def lines(bare: Path) -> list[dict[str, object]]:
 
 
 def test_what_one_machine_sends_every_other_one_knows(bare: Path, emulator: Emulator) -> None:
-    one, other = machine(bare, "one"), machine(bare, "other")
+    one, other = machine(bare, "one"), machine(bare, "other", options=["--depth=1"])
+    # A manifest that somebody seeds in the project has no part in it.
+    seeded = one.manifest(emulator)
+    one.write(seeded.relative_to(one.root).as_posix(), "not a manifest\n")
     first = one.send(emulator)
     assert first.code == 0, first.err
     assert reached(emulator) == tolokers(3)
+    told = set()
     for project in (one, other):
         status = project.run("status", "--target", emulator.url, "--format", "json")
         assert status.code == 0, status.err
+        told.add(status.out)
         document = json.loads(status.out)
-        assert document["manifest"].startswith(f"{BRANCH} of origin, at ")
+        tip = git(bare, "rev-parse", BRANCH)[:10]
+        assert document["manifest"] == f"{BRANCH} of origin, at {tip}"
         plan = project.run("plan", "--target", emulator.url)
         assert "Nothing was sent" in plan.out
         assert "already sent" in plan.out
+    assert len(told) == 1
     again = other.send(emulator)
     assert again.code == 0, again.err
     assert reached(emulator) == tolokers(3)
-    assert not (one.root / "results").exists()
-    assert git(one.root, "status", "--porcelain") == "?? messages/\n?? runner.yaml"
+    assert seeded.read_text() == "not a manifest\n"
+    assert git(other.root, "status", "--porcelain") == "?? messages/\n?? runner.yaml"
+
+
+@pytest.mark.parametrize("year", one_in(2, ["2017", "2090"]))
+def test_a_clock_that_is_years_away_changes_nothing(
+    bare: Path, emulator: Emulator, year: str
+) -> None:
+    assert machine(bare, "one").send(emulator).code == 0
+    # The same, as a machine of that year would have written it.
+    history = git(bare, "fast-export", BRANCH)
+    now = str(clock.now().year)
+    git(bare, "update-ref", "-d", f"refs/heads/{BRANCH}")
+    elsewhere = history.replace(f'"{now}-', f'"{year}-').replace(f"/{now}", f"/{year}")
+    git(bare, "fast-import", "--quiet", stdin=f"{elsewhere}\n".encode())
+    more = machine(bare, "two", *tolokers(4))
+    sent = more.send(emulator)
+    assert sent.code == 0, sent.err
+    assert machine(bare, "three", *tolokers(4)).send(emulator).code == 0
+    assert reached(emulator) == tolokers(4)
 
 
 def test_a_run_leaves_what_the_contract_says(bare: Path, emulator: Emulator) -> None:
@@ -91,34 +117,34 @@ def test_a_laptop_that_is_offline_says_how_old_its_truth_is(bare: Path, emulator
     assert TOKEN not in sent.err
 
 
-@pytest.mark.parametrize(
-    "results",
-    [
-        "{branch: message-results, remote: --upload-pack=touch hacked}",
-        "{branch: message-results, remote: https://example.org/x.git}",
-        "{branch: message-results, remote: ../other}",
-        "{branch: --force}",
-        "{branch: a..b}",
-        "{branch: main}",
-        "{ref: HEAD}",
-        "{branch: a, ref: refs/b}",
-        "{remote: origin}",
-        "message-results",
-    ],
+BAD = (
+    "{branch: message-results, remote: --upload-pack=touch hacked}",
+    "{branch: message-results, remote: https://example.org/x.git}",
+    "{branch: message-results, remote: ../other}",
+    "{branch: --force}",
+    "{branch: a..b}",
+    "{branch: main}",
+    "{ref: HEAD}",
+    "{branch: a, ref: refs/b}",
+    "{remote: origin}",
+    "message-results",
 )
-def test_a_configuration_cannot_name_what_is_no_remote_or_branch(bare: Path, results: str) -> None:
+
+
+def test_a_configuration_cannot_name_what_is_no_remote_or_branch(bare: Path) -> None:
     one = machine(bare, "one")
-    one.write("runner.yaml", f"results: {results}\n")
-    result = one.run("plan", "--target", "http://127.0.0.1:9")
-    assert result.code == 2, result.out
-    assert not (one.root / "hacked").exists()
+    for results in BAD:
+        one.write("runner.yaml", f"results: {results}\n")
+        result = one.run("plan", "--target", "http://127.0.0.1:9")
+        assert result.code == 2, (results, result.out)
+        assert not (one.root / "hacked").exists()
 
 
 def test_the_local_target_and_a_manifest_by_name_stay_files(bare: Path, emulator: Emulator) -> None:
     one = machine(bare, "one")
     assert one.run("send").code == 0
     assert one.manifest().is_file()
-    assert one.send(emulator, "--manifest", "mine.jsonl", "--settle", "0").code == 0
+    assert one.send(emulator, "--manifest", "mine.jsonl").code == 0
     assert (one.root / "mine.jsonl").is_file()
     assert git(bare, "branch", "--list", BRANCH) == ""
 
@@ -126,9 +152,9 @@ def test_the_local_target_and_a_manifest_by_name_stay_files(bare: Path, emulator
 def test_two_targets_share_a_branch(bare: Path, emulator: Emulator) -> None:
     one, other = machine(bare, "one"), machine(bare, "other")
     url = emulator.url.replace("127.0.0.1", "localhost")
-    assert one.send(emulator, "--settle", "0").code == 0
+    assert one.send(emulator).code == 0
     assert "already sent" not in other.run("plan", "--target", url).out
-    assert other.send(url, "--settle", "0").code in (0, 2, 3, 5)
+    assert other.send(url).code in (0, 2, 3, 5)
     hosts = {path.split("/")[0] for path in files_on(bare)}
     assert len(hosts) == 2
 
@@ -142,7 +168,7 @@ def test_stop_works_on_a_file_too(bare: Path, emulator: Emulator) -> None:
     assert refused.code == 2
     assert "wrong" in refused.err
     assert one.run("stop", "--lift", *target).code == 0
-    assert one.send(emulator, "--settle", "0").code == 0
+    assert one.send(emulator).code == 0
     assert one.run("stop", *target).code == 2
     assert one.run("unlock", "--yes", *target).code == 2
 

@@ -209,6 +209,12 @@ def test_each_trouble_is_a_sentence(here: Path, tmp_path: Path) -> None:
     with pytest.raises(SurroundingsError, match="one place"):
         opened(here).remote("origin")
     git(here, "config", "--unset", "remote.origin.pushurl")
+    git(here, "config", "url.ssh://elsewhere/.pushInsteadOf", "file:///")
+    with pytest.raises(SurroundingsError, match="one place"):
+        opened(here).remote("origin")
+    git(here, "config", "--unset", "url.ssh://elsewhere/.pushInsteadOf")
+    with pytest.raises(SurroundingsError, match="has no remote '--upload-pack=x'"):
+        opened(here).remote("--upload-pack=x")
     git(here, "config", "remote.origin.mirror", "true")
     with pytest.raises(SurroundingsError, match="is a mirror"):
         opened(here).remote("origin")

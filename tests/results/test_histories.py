@@ -20,7 +20,7 @@ from runner.emulator.faults import Fault
 
 from .world import Fleet, new_fleet, running
 
-FACTOR = 0.03
+FACTOR = 0.05
 SETTLE = "0.25"
 FAULTS = ("accepted-then-500", "accepted-then-reset", "accepted-then-empty", "500", "reset", "slow")
 ACTS = ("kill", "kill", "stop", "stop", "cut", "cut", "signal", "unlock", "nothing")

@@ -50,16 +50,16 @@ def delivery(toloker: str) -> Delivery:
 class Machine:
     """A clone, and the runs that it opens."""
 
-    def __init__(self, bare: Path, name: str, stack: ExitStack) -> None:
+    def __init__(self, bare: Path, name: str, stack: ExitStack, times: Times = TIMES) -> None:
         self.folder = clone(bare, bare.parent / name)
         self.shared = Shared(
-            ref=SharedRef(self.folder, REF, "origin", TIMES),
+            ref=SharedRef(self.folder, REF, "origin", times),
             host="toloka.example",
             target=TARGET,
-            times=TIMES,
+            times=times,
             deadline_s=now_s() + 60,
         )
-        self.lease = Lease(TIMES, threading.Event(), kills=False)
+        self.lease = Lease(times, threading.Event(), kills=False)
         self._stack = stack
         self._run = f"{sum(name.encode()):016x}"
 
@@ -160,7 +160,7 @@ def test_a_lease_counts_from_the_start_of_the_last_accepted_push(
     assert not one.lease.enter()
     _, log = one.open()
     with beating(log):
-        time.sleep(2 * TIMES.lease)
+        time.sleep(1.3 * TIMES.lease)
         assert one.lease.enter()
         one.lease.leave()
     time.sleep(1.1 * TIMES.lease)
@@ -173,7 +173,7 @@ def test_a_lease_counts_from_the_start_of_the_last_accepted_push(
 
 
 def test_no_file_is_longer_than_others_take(bare: Path, stack: ExitStack) -> None:
-    one = Machine(bare, "one", stack)
+    one = Machine(bare, "one", stack, Times())
     manifest, log = one.open()
     rest = [f"{number:024x}:{number:08x}" for number in range(60_000)]
     people = [f"{number:032x}" for number in range(60_000)]
@@ -198,3 +198,8 @@ def test_no_file_is_longer_than_others_take(bare: Path, stack: ExitStack) -> Non
     claims = [line for line in lines if line["event"] == "claim"]
     assert sum(len(line["rows"]) for line in claims) == 5_000
     assert len(json.dumps(claims)) < 5_000 * 56
+    # The words are there before whoever is written to, once.
+    kinds = [line["event"] for line in lines]
+    assert kinds.count("content") == 1
+    assert kinds.index("content") < kinds.index("claim")
+    assert history.contents["sha256:1"].text == {"EN": "Hello"}

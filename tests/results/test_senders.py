@@ -6,14 +6,19 @@ import re
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from support import IS_THOROUGH, TIMEOUT_S, ended
+from conftest import StartEmulator
+from support import IS_THOROUGH, TIMEOUT_S, ended, one_in, tolokers
+
+from runner.emulator.faults import Fault
 
 from .world import (
     FACTOR,
     Fleet,
     git,
+    new_fleet,
     running,
     wait_for,
 )
@@ -78,6 +83,7 @@ def test_a_stopped_run_that_goes_on_too_late_sends_nothing(fleet: Fleet) -> None
     fleet.check_done(other)
 
 
+@pytest.mark.thorough
 def test_a_stopped_run_that_goes_on_in_time_finishes(fleet: Fleet) -> None:
     one = fleet.machine("one")
     with running(fleet.start(one, "--rate", "3", "--jobs", "3")) as process:
@@ -89,13 +95,35 @@ def test_a_stopped_run_that_goes_on_in_time_finishes(fleet: Fleet) -> None:
     fleet.check_done(one)
 
 
-def test_a_signal_leaves_an_end(fleet: Fleet) -> None:
+@pytest.mark.parametrize("composes", one_in(2, [1, 4]))
+def test_a_signal_leaves_an_end(fleet: Fleet, composes: int) -> None:
     one = fleet.machine("one")
-    with running(fleet.start(one, "--rate", "2", "--jobs", "2")) as process:
-        wait_for(lambda: fleet.composes() >= 1, process)
+    # The last of them is when the end is pushed.
+    fleet.hook("pre-receive", "sleep 1")
+    with running(fleet.start(one, "--rate", "4", "--jobs", "2")) as process:
+        wait_for(lambda: fleet.composes() >= composes, process)
+        time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         assert ended(process).code == 130
     assert fleet.lines()[-1]["event"] == "end"
     result = fleet.send(fleet.machine("other"))
     assert "waiting" not in result.err
     fleet.check_done(one)
+
+
+@pytest.mark.thorough
+def test_a_run_that_waits_for_long_goes_on_giving_signs_of_life(
+    tmp_path: Path, start_emulator: StartEmulator
+) -> None:
+    emulator = start_emulator(faults=[Fault(kind="500", after=1, times=1)])
+    # Absence takes two looks, and the wait for them is longer than others are patient.
+    fleet = new_fleet(tmp_path, emulator, tolokers(9), factor=0.04, settle="5")
+    one, other = fleet.machine("one"), fleet.machine("other")
+    with running(fleet.start(one, "--rate", "4")) as process:
+        wait_for(lambda: fleet.composes() >= 2, process)
+        result = fleet.send(other)
+        assert result.code == 0, result.err
+        assert "waiting: run" in result.err
+        assert "fell silent" not in result.err
+        assert ended(process).code == 0
+    fleet.check_done(other)

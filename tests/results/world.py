@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -64,8 +65,8 @@ def files_on(bare: Path, ref: str = REF) -> dict[str, str]:
 
 
 QUICK = (sys.executable, str(Path(__file__).with_name("quick.py")))
-FACTOR = 0.08
-"""Of the times of a results branch: a silent run is taken over after some ten seconds."""
+FACTOR = 0.06
+"""Of the times of a results branch: a silent run is taken over after some seven seconds."""
 
 
 BEFORE = "somebody-else"
@@ -102,7 +103,7 @@ class Fleet:
     def machine(self, name: str, alone: int = 3) -> Project:
         """A clone of its own, with a message to most and messages to some alone."""
         project = Project(clone(self.bare, self.bare.parent / name))
-        project.write("runner.yaml", f"results: {{branch: {BRANCH}}}\n")
+        project.write("runner.yaml", f"defaults: {{settle: 0}}\nresults: {{branch: {BRANCH}}}\n")
         project.write("messages/all.yaml", direct(*self.wanted[:-alone], topic="All"))
         for toloker in self.wanted[-alone:]:
             project.write(f"messages/{toloker}.yaml", direct(toloker, topic=toloker))
@@ -162,7 +163,8 @@ class Fleet:
         while not codes or codes[-1] != 0:
             result = self.send(machine)
             codes.append(result.code)
-            assert result.code in (0, 5, 75), result.err
+            # On a machine that is very slow, its timer may end a run.
+            assert result.code in (0, 5, 75, -signal.SIGALRM), result.err
             assert len(codes) < 8, result.err
             self.check_nobody_twice()
         assert reached(self.emulator) == sorted([*self.wanted, BEFORE])

@@ -308,12 +308,21 @@ PARITY_IN = [
     ("EN", "On 2026-02-01", "DE", "Am 01.02.2026"),
     ("EN", "85.5% of 12,345 photos", "TR", "12.345 fotoğrafın %85,5'i"),  # noqa: RUF001
     ("EN", "At 14:30, 10.50 each", "ID", "Pukul 14.30, masing-masing 10,5"),
+    ("EN", "On 1 February 2026", "RU", "1 февраля 2026 \u0433."),
+    ("EN", "Until March 5, at 2 pm", "RU", "До 5 марта, \u0432 14:00"),
+    ("EN", "Until 5 March", "ES", "Hasta el 5 de marzo"),
+    ("EN", "Until 5 March", "AR", "حتى 5 مارس"),
+    ("EN", "You may 5 times", "DE", "5 Mal"),
+    ("DE", "Am 5. März um 14 Uhr", "EN", "On 5 March at 14:00"),
 ]
 PARITY_NOT_IN = [
     ("EN", "On 2026-02-01", "ZH", "2026年3月1日"),
     ("EN", "On 1 February 2026", "ZH", "2026年2月2日"),
     ("EN", "You get 1.5 dollars", "DE", "Es gibt 15 Dollar"),
     ("EN", "At 14:30", "RU", "\u0412 14:35"),
+    ("EN", "Until 5 March", "RU", "До 5 мая"),
+    ("EN", "On 2026-02-01", "TR", "1 Mart 2026"),
+    ("EN", "At 2 pm", "DE", "Um 15 Uhr"),
 ]
 PARITY_BAD = [
     ("You get 5 dollars.", "Son 50 dólares."),

@@ -26,7 +26,13 @@ from runner.model import (
     Thread,
 )
 from runner.plan.build import build_plan
-from runner.plan.objections import Objection, find_objections, find_renamed, find_same_words
+from runner.plan.objections import (
+    Objection,
+    find_objections,
+    find_renamed,
+    find_same_words,
+    find_unknown_replies,
+)
 from runner.plan.plan import Plan, Policy
 from runner.toloka.digest import topic_mark
 
@@ -87,7 +93,8 @@ def objections(
     is_gone: Callable[[str], bool] = lambda _: False,
     policy: Policy | None = None,
 ) -> list[Objection]:
-    found = find_objections(planned, policy or Policy(), is_gone)
+    found = find_objections(planned, policy or Policy())
+    found += find_unknown_replies(planned, is_gone)
     return [*found, *find_same_words(planned, is_gone)]
 
 

@@ -674,7 +674,7 @@ def test_a_column_may_be_called_like_a_method() -> None:
         ("r.jsonl", '{"id": "a", "name": "b"}\n["secr3t"]\n', "messages/r.jsonl:2:1: error: this line is not an object; write {...} on each line"),
         ("r.jsonl", '{"id": "a", "name": "b"}\n{secr3t\n', "messages/r.jsonl:2:2: error: this is not JSON from here on; check the quotes, commas and brackets"),
         ("r.csv", "id,nmae\na,b\n", 'messages/m.yaml:2:25: error: template: there is no "name" in this (row messages/r.csv:2); did you mean "nmae"?'),
-        ("r.csv", "id,name\na,x\nb,y\na,z\n", "messages/m.yaml:4:17: error: one Toloker is in two rows: messages/r.csv:2 and messages/r.csv:4; a message reaches each Toloker once"),
+        ("r.csv", "id,name\na,x\nb,y\na,z\n", 'messages/m.yaml:4:17: error: one Toloker is in two rows: messages/r.csv:2 and messages/r.csv:4; for several letters to one, say what tells them apart: key: "{{ row.assignment }}"'),
         ("r.jsonl", '{"id": 5, "name": "x"}', "messages/m.yaml:4:18: error: a recipient id is text, and this is a number (row messages/r.jsonl:1); put the id in quotes where it is defined"),
     ],
 )  # fmt: skip
