@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from runner.manifest.history import Attempt, History
+from runner.manifest.attempts import Attempt
+from runner.manifest.history import History
 from runner.manifest.told import reason
 from runner.model import (
     MAX_RECIPIENTS,

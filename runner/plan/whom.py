@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from runner.manifest.history import History, Spot
+from runner.manifest.attempts import Spot
+from runner.manifest.history import History
 from runner.model import Direct, InThread, InThreads, Message, ReachedBy, Recipients
 
 Answered = Mapping[str, Mapping[str, frozenset[str]]]

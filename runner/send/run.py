@@ -11,7 +11,6 @@ from typing import Protocol
 from runner import clock
 from runner.errors import ExitCode, LaterError, SurroundingsError
 from runner.manifest.manifest import Manifest
-from runner.manifest.told import describe
 from runner.model import (
     Delivery,
     InThread,
@@ -32,6 +31,7 @@ from runner.plan.quota import fit
 from runner.send.catch_up import CatchUp
 from runner.send.folders import file_threads
 from runner.send.lists import Lister, Lists
+from runner.send.notes import find_lacks, find_unselected
 from runner.send.sender import Sender
 from runner.send.tally import Halt, RunResult, Tally, exit_code
 from runner.send.unknown import UnknownOutcomes
@@ -340,17 +340,8 @@ class Run:
         if self._unfiled and (tally.unfiled or tally.halt is not None):
             why = getattr(tally.unfiled[0], "detail", "") if tally.unfiled else tally.halt_reason
             yield f"threads that could not be put into their folders: {self._unfiled}: {why}"
-        adopted = {each.message for each in results if each.delivery in self._catch_up.adopted}
-        for name in sorted(adopted & {each.message for each in results if each.status == "sent"}):
-            yield (
-                f"{name}: the manifest lacked threads of it, which were adopted; whom a suppression "
-                "list had kept from it, if any, was lost too, and they may be among those written to now"
-            )
-        told = {result.delivery for result in results}
-        history = self._manifest.history()
-        for each in history.unknown:
-            if each.delivery not in told:
-                yield f"of a message that was not selected: {describe(each, history)}"
+        yield from find_lacks(results, self._catch_up.adopted)
+        yield from find_unselected(results, self._manifest.history())
 
     def _exit_code(self, is_left: bool) -> ExitCode:
         tally = self._tally

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from support import Project, direct, reached, threads
@@ -156,7 +157,7 @@ def test_a_limit_counts_up_to_how_many(project: Project, emulator: Emulator) -> 
     sent_ok(project, emulator)
     project.write("runner.yaml", "policy: {max_recipients: 1}\n")
     for answered in (None, False):
-        keys = {} if answered is None else {"answered": answered}
+        keys: dict[str, Any] = {} if answered is None else {"answered": answered}
         project.write("messages/more.yaml", after("bonus", **keys))
         done = project.send(emulator, *QUICK, "messages/more.yaml")
         assert (done.code, "this would reach 2" in done.err) == (3, True), done
@@ -165,7 +166,7 @@ def test_a_limit_counts_up_to_how_many(project: Project, emulator: Emulator) -> 
 
 @pytest.mark.parametrize("keys", [{}, {"answered": False}])
 def test_a_lost_manifest_writes_to_nobody_twice(
-    project: Project, emulator: Emulator, keys: dict[str, object]
+    project: Project, emulator: Emulator, keys: dict[str, Any]
 ) -> None:
     project.write("messages/bonus.yaml", direct("ann", "bob"))
     sent_ok(project, emulator)

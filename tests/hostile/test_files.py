@@ -108,6 +108,12 @@ class Disk:
         (self.path / "filler").unlink()
 
 
+@pytest.fixture(autouse=True)
+def _no_compiled_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that may write little would leave half of a compiled module to the others."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
     """A disk of one megabyte, in a mount namespace that ends with the test."""

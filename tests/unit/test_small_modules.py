@@ -15,7 +15,8 @@ from support import history_of
 
 from runner import clock
 from runner.errors import Fault, MessagesError, Place, Problem
-from runner.manifest.history import Attempt, History, NotFound, Settled
+from runner.manifest.attempts import Attempt, NotFound, Settled
+from runner.manifest.history import History
 from runner.model import Delivery, Direct, Everyone, Message, Rejected, Result
 from runner.plan.plan import result_of
 from runner.plan.quota import DAILY_REQUESTS, fit

@@ -1,0 +1,27 @@
+"""What a run says beside its results: of what a manifest had lost, and of other messages."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Sequence
+
+from runner.manifest.history import History
+from runner.manifest.told import describe
+from runner.model import Result
+
+
+def find_lacks(results: Sequence[Result], adopted: Container[str | None]) -> Iterator[str]:
+    """Say of which messages the manifest lacked threads, and what that means for suppression."""
+    lacked = {each.message for each in results if each.delivery in adopted}
+    for name in sorted(lacked & {each.message for each in results if each.status == "sent"}):
+        yield (
+            f"{name}: the manifest lacked threads of it, which were adopted; whom a suppression "
+            "list had kept from it, if any, was lost too, and they may be among those written to now"
+        )
+
+
+def find_unselected(results: Sequence[Result], history: History) -> Iterator[str]:
+    """Say what is unknown of messages that this run was not given."""
+    told = {each.delivery for each in results}
+    for each in history.unknown:
+        if each.delivery not in told:
+            yield f"of a message that was not selected: {describe(each, history)}"
