@@ -7,6 +7,17 @@ from collections.abc import Container, Iterator, Sequence
 from runner.manifest.history import History
 from runner.manifest.told import describe
 from runner.model import Result
+from runner.send.tally import Tally
+
+
+def find_changed(tally: Tally) -> Iterator[str]:
+    """Say of the first thread whose words came back as others."""
+    if tally.changed_words is not None:
+        yield (
+            f"warning: Toloka gave thread {tally.changed_words} back with other words than were "
+            "sent; see what its Tolokers read, and say with `message-runner resolve` what "
+            "became of what is in doubt"
+        )
 
 
 def find_lacks(results: Sequence[Result], adopted: Container[str | None]) -> Iterator[str]:
