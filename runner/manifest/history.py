@@ -11,13 +11,11 @@ from functools import cached_property
 from typing import NamedTuple
 
 from runner import clock, model
-from runner.model import Action, NoRecipients, Place, Rejected, SelectType, Sent, Thread
+from runner.model import Action, Content, NoRecipients, Place, Rejected, SelectType, Sent, Thread
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import short
 
 _WORD = re.compile(r"[^ ]+")
-_LATELY = 30
-_LATELY_CHARACTERS = 1_000_000
 Identity = tuple[str, int]
 """A message id and its revision."""
 
@@ -161,6 +159,10 @@ class History:
     """The Tolokers who were left out of a message and revision for good."""
     folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The folders that threads were put into, by thread id."""
+    contents: Mapping[str, Content] = field(default_factory=dict, repr=False)
+    """What digests stand for."""
+    row_contents: Sequence[tuple[str, Content]] = field(default=(), repr=False)
+    """The same for the rows of a message: which ones, and what they were put into."""
     target: str | None = None
     account: str | None = None
     being_sent: frozenset[str] = frozenset()
@@ -228,15 +230,6 @@ class History:
             for each in _WORD.finditer(line):
                 thread, _, marks = each[0].partition(":")
                 yield thread, marks
-
-    def not_remembered(self, rest: Sequence[str]) -> list[str]:
-        """Leave out what is remembered already, as far as it was seen lately.
-
-        What is remembered twice does no harm, and all of it may be a million.
-        """
-        lately = " ".join(self.remembered[-_LATELY:])[-_LATELY_CHARACTERS:].split()
-        known = set(lately)
-        return [each for each in rest if each not in known]
 
     @cached_property
     def first_revisions(self) -> Mapping[str, int]:

@@ -7,20 +7,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from runner import clock
+from runner.manifest.contents import content_of
 from runner.manifest.history import Kind, NotFound, Pending, Row
 from runner.manifest.lines import numbered
 from runner.manifest.state import VERSION, Checked, ManifestState, RunLine
 from runner.manifest.wanted import NUMBERS, TEXTS, Wanted, complaint, holds
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType, compared_as
 from runner.toloka.anchor import BEGINNING, Anchor
-from runner.toloka.digest import KIND
+from runner.toloka.digest import KIND, short
 from runner.wording import printable
 
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
-_WHOM: Mapping[str, Wanted] = {
-    **{"recipients_select_type": _SELECT_TYPES, "recipients_ids": TEXTS, "key": str},
-    "recipients_filter": dict,
-}
+_CHOICE: Mapping[str, Wanted] = {"recipients_select_type": _SELECT_TYPES, "recipients_filter": dict}
+_WHOM: Mapping[str, Wanted] = {**_CHOICE, "recipients_ids": TEXTS, "key": str}
 
 
 def check_event(event: Checked) -> LineKind:
@@ -222,6 +221,13 @@ def _take_folders(state: ManifestState, event: Checked) -> None:
     state.folders[event["thread_id"]] = (*dict.fromkeys((*known, *(event.get("folders") or ()))),)
 
 
+def _take_content(state: ManifestState, event: Checked) -> None:
+    if event.get("rows"):
+        state.row_contents.append((" ".join(event["rows"]), content_of(event)))
+    else:
+        state.contents[short(event["digest"])] = content_of(event)
+
+
 def _moment(event: Checked, key: str) -> datetime:
     try:
         return clock.read(event[key])
@@ -321,6 +327,12 @@ LINES: Mapping[str, LineKind] = {
             "digest": str,
             **_WHOM,
         },
+    ),
+    "content": LineKind(
+        _take_content,
+        {"text": dict},
+        {"digest": str, "rows": TEXTS, "topic": dict, "answerable": bool, **_CHOICE},
+        is_of_run=True,
     ),
     "left_out": LineKind(_take_left_out, {"delivery": str, "recipients_ids": TEXTS}),
 }

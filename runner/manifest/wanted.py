@@ -1,4 +1,4 @@
-"""What a key of the manifest's lines holds: a type, a list, or one of some words."""
+"""What a key of a manifest's line holds, and what is said of one that does not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import GenericAlias
 TEXTS = list[str]
 NUMBERS = list[int]
 Wanted = type | GenericAlias | tuple[str, ...]
-"""A type, a list of texts or of numbers, or one of some words."""
+"""What a key holds: a type, a list of texts or of numbers, or one of some words."""
 
 
 def holds(value: object, wanted: Wanted) -> bool:
@@ -19,10 +19,15 @@ def holds(value: object, wanted: Wanted) -> bool:
 
 
 def complaint(key: str, wanted: Wanted) -> str:
-    """Say that a key does not hold what is wanted."""
+    """Say what a key does not hold."""
     if isinstance(wanted, tuple):
         return f"an unknown word under {key!r}: written by a later version?"
     # Python 3.10 takes `list[str]` for a type, so what it is cannot be asked.
-    names: dict[Wanted, str] = {str: "text", int: "whole number", dict: "filter"}
+    names: dict[Wanted, str] = {
+        str: "text",
+        int: "whole number",
+        dict: "mapping",
+        bool: "yes or no",
+    }
     name = names.get(wanted, "list of texts" if wanted == TEXTS else "list of numbers")
     return f"no {name} under {key!r}"

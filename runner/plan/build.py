@@ -77,26 +77,33 @@ def _plan_spec(
 ) -> PlannedMessage:
     due: list[Delivery] = []
     skipped: list[Result] = []
+    edited: dict[str, Message] = {}
     reached = history.reached((messages[0].id, messages[0].revision))
     held = _held_back(messages[0], now)
+    is_early = held is not None and held.status != "missed"
     possible: list[Delivery] = []
     for message in messages:
         whom = find_whom(message, history, answered)
         if reached:
-            skipped += _find_done(message, whom.named or message.recipients, reached, history)
+            done = list(_find_done(message, whom.named or message.recipients, reached, history))
+            skipped += done
+            edited |= _find_edited(done, message)
         wanted, maybe = (_find_due(message, some, reached) for some in (whom.sure, whom.possible))
         if whom.why and not (wanted or held) and _waits(whom, maybe, reached, answered):
             some = [each.recipients for each in maybe] or [message.recipients]
             waiting = [Delivery(message=message, recipients=each) for each in some]
             skipped += [result_of(each, "waiting", error=whom.why) for each in waiting]
+        kept = wanted
         if policy.suppressed or history.suppressed:
-            wanted, left_out = _without_suppressed(wanted, history, policy)
-            skipped += left_out
+            kept, left_out = _without_suppressed(wanted, history, policy)
             maybe, _ = _without_suppressed(maybe, history, policy)
-        due += wanted
+            # Of what has not begun to be sent, nobody is left out yet.
+            skipped += () if is_early else left_out
+        due += kept
         possible += maybe
-    if held is not None:
-        skipped += [result_of(each, held.status, error=held.reason) for each in due]
+        if held is not None:
+            told = wanted if is_early else kept
+            skipped += [result_of(each, held.status, error=held.reason) for each in told]
     deliveries = () if held else tuple(due)
     first_at = min((each.at for each in reached.values() if each.was_sent), default=now)
     return PlannedMessage(
@@ -106,9 +113,14 @@ def _plan_spec(
         held=held,
         later=(*due, *possible) if held and held.opens_at else (),
         possible=() if held else tuple(possible),
+        edited=tuple(edited.items()),
         late_since=first_at if deliveries and now - first_at > LATE else None,
         unguarded=len(policy.suppressed) if any(not each.people for each in deliveries) else 0,
     )
+
+
+def _find_edited(done: Iterable[Result], message: Message) -> dict[str, Message]:
+    return {each.digest: message for each in done if each.status == "edited"}
 
 
 def _held_back(message: Message, now: datetime) -> Held | None:
