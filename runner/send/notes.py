@@ -20,6 +20,13 @@ def find_changed(tally: Tally) -> Iterator[str]:
         )
 
 
+def find_left_unfiled(tally: Tally, count: int) -> Iterator[str]:
+    """Say how many threads are not in their folders, and why the first one is not."""
+    if count and (tally.unfiled or tally.halt is not None):
+        why = getattr(tally.unfiled[0], "detail", "") if tally.unfiled else tally.halt_reason
+        yield f"threads that could not be put into their folders: {count}: {why}"
+
+
 def find_lacks(results: Sequence[Result], adopted: Container[str | None]) -> Iterator[str]:
     """Say of which messages the manifest lacked threads, and what that means for suppression."""
     lacked = {each.message for each in results if each.delivery in adopted}

@@ -31,7 +31,7 @@ from runner.plan.quota import fit
 from runner.send.catch_up import CatchUp
 from runner.send.folders import file_threads
 from runner.send.lists import Lister, Lists
-from runner.send.notes import find_changed, find_lacks, find_unselected
+from runner.send.notes import find_changed, find_lacks, find_left_unfiled, find_unselected
 from runner.send.sender import Sender
 from runner.send.tally import Halt, RunResult, Tally, exit_code
 from runner.send.unknown import UnknownOutcomes
@@ -332,9 +332,7 @@ class Run:
         if self._lister.failed:
             yield f"Toloka's list of threads could not be had: {self._lister.failed}"
         yield from find_changed(tally)
-        if self._unfiled and (tally.unfiled or tally.halt is not None):
-            why = getattr(tally.unfiled[0], "detail", "") if tally.unfiled else tally.halt_reason
-            yield f"threads that could not be put into their folders: {self._unfiled}: {why}"
+        yield from find_left_unfiled(tally, self._unfiled)
         yield from find_lacks(results, self._catch_up.adopted)
         yield from find_unselected(results, self._manifest.history())
 
