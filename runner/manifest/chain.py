@@ -148,7 +148,6 @@ def _read_files(
 
 
 def _take(files: Sequence[tuple[str, bytes]], state: ManifestState) -> None:
-    state.line = 0
     try:
         read_state(BytesIO(b"".join(content for _, content in files)), state)
     except DamageError as error:

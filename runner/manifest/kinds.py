@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 
 from runner import clock
 from runner.manifest.attempts import Kind, NotFound, Pending, Row
@@ -36,7 +37,7 @@ def check_events(events: Iterable[Checked]) -> None:
         if kind is None:
             raise ValueError(f"unknown event {ascii(name)[:40]}: written by a later version?")
         for key, wanted in kind.needed.items():
-            values = [event[key] for event in alike]
+            values = [*map(itemgetter(key), alike)]
             is_held = hold(values, wanted) and "" not in values
             if not is_held or (wanted is int and max(map(int.bit_length, values)) > 63):
                 raise ValueError(complaint(key, wanted))
@@ -76,10 +77,10 @@ def _take_intent(state: ManifestState, event: Checked) -> None:
         state.rows[delivery] = row._replace(outcome=orphan.outcome, created=orphan.created)
         state.narrow(delivery)
     else:
-        run = event.get("run") or None
+        run, place = event.get("run") or None, event.get("place")
         # Without its anchor, it may have been at any time.
         anchor = state.anchors.get(run or "", BEGINNING)
-        state.pending[delivery] = Pending(run, anchor, _place_of(event.get("place")))
+        state.pending[delivery] = Pending(run, anchor, _place_of(place) if place else None)
 
 
 def _take_claim(state: ManifestState, event: Checked) -> None:
@@ -89,9 +90,7 @@ def _take_claim(state: ManifestState, event: Checked) -> None:
         _take_intent(state, {**event, **own, "key": key, "digest": KIND + digest})
 
 
-def _place_of(numbers: Sequence[int] | None) -> Place | None:
-    if not numbers:
-        return None
+def _place_of(numbers: Sequence[int]) -> Place:
     if len(numbers) != 2:
         raise ValueError("no two numbers under 'place'")
     return Place(ours=numbers[0], alike=numbers[1])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import gc
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import BinaryIO
 
@@ -35,33 +36,55 @@ def read_state(stream: BinaryIO, state: ManifestState | None = None) -> tuple[Ma
     A torn last line is left out: it was never promised to be on disk. Raises `DamageError` for any
     other line that is not what a manifest holds.
     """
-    state, end = state or ManifestState(), 0
-    while block := stream.read(_BLOCK) + stream.readline(_LONGEST):
-        if len(block) > _LONGEST and not block.endswith(b"\n"):
-            raise DamageError(state.line + block.count(b"\n") + 1, "the line is too long")
-        if block.endswith(b"\n") and not block.strip():
-            state.line += block.count(b"\n")
-            end += len(block)
-            continue
-        lines, before = BytesIO(block).readlines(), state.line
-        try:
-            for event in _parse(lines, is_first=not end):
-                if event is not None:
-                    if state.target is None and event["event"] != "manifest":
-                        raise ValueError("the first line does not name the target")
-                    LINES[event["event"]].take(state, event)
-                state.line += 1
-        except _DAMAGE as error:
-            raise DamageError(state.line + 1, _reason(error)) from error
-        end += sum(map(len, lines[: state.line - before]))
+    state, end, above = state or ManifestState(), 0, 0
+    with _without_collector():
+        while block := stream.read(_BLOCK) + stream.readline(_LONGEST):
+            ends = block.count(b"\n")
+            if len(block) > _LONGEST and not block.endswith(b"\n"):
+                raise DamageError(above + ends + 1, "the line is too long")
+            if block.endswith(b"\n") and not block.strip():
+                above, end = above + ends, end + len(block)
+                continue
+            lines = BytesIO(block).readlines()
+            count = _take_lines(lines, state, above, is_first=not end)
+            above, end = above + count, end + sum(map(len, lines[:count]))
     return state, end
 
 
-def _parse(lines: Sequence[bytes], *, is_first: bool) -> Iterator[Checked | None]:
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Let Python look for no cycles: in half a million rows there are none, and it takes long."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _take_lines(lines: Sequence[bytes], state: ManifestState, above: int, *, is_first: bool) -> int:
+    """Take in lines that have so many above them; gives how many they are without a torn one."""
+    number = above
+    try:
+        for event in _parse(lines, above, is_first=is_first):
+            number += 1
+            if event is not None:
+                if state.target is None and event["event"] != "manifest":
+                    raise ValueError("the first line does not name the target")
+                LINES[event["event"]].take(state, event)
+    except DamageError:
+        raise
+    except _DAMAGE as error:
+        raise DamageError(number, _reason(error)) from error
+    return number - above
+
+
+def _parse(lines: Sequence[bytes], above: int, *, is_first: bool) -> Iterator[Checked | None]:
     """Parse and check lines: together, which is quicker, or each by itself; a blank one is None.
 
-    Ends before a torn one. Raises one of `_DAMAGE` where it comes to one that is damaged.
-    `is_first` says whether these are the first lines.
+    Ends before a torn one. Raises `DamageError` where it comes to one that is damaged. `is_first`
+    says whether these are the first lines.
     """
     events: list[Checked] = []
     if lines[-1][-1] == _LINE_END:
@@ -72,18 +95,23 @@ def _parse(lines: Sequence[bytes], *, is_first: bool) -> Iterator[Checked | None
     if len(events) == len(lines):
         yield from events
         return
-    for number, line in enumerate(lines):
-        if line[-1] != _LINE_END and _is_torn(line, is_first=is_first and not number):
-            return
-        if is_first and not number and line.startswith(_UTF_16):
-            raise ValueError("it is UTF-16, and has to be UTF-8")
-        # A byte order mark stands before the first line only, and `loads` would take UTF-16, too.
-        yield _read(line.decode("utf-8-sig")) if line.strip() else None
+    for number, line in enumerate(lines, 1):
+        try:
+            if line[-1] != _LINE_END and _is_torn(line, is_first=is_first and number == 1):
+                return
+            event = _read(line, is_first=is_first and number == 1) if line.strip() else None
+        except _DAMAGE as error:
+            raise DamageError(above + number, _reason(error)) from error
+        yield event
 
 
-def _read(line: str) -> Checked:
+def _read(line: bytes, *, is_first: bool) -> Checked:
+    if is_first and line.startswith(_UTF_16):
+        raise ValueError("it is UTF-16, and has to be UTF-8")
+    # A byte order mark stands before the first line only, and `loads` would take UTF-16, too.
+    text = line.decode("utf-8-sig")
     try:
-        event: Checked = json.loads(line)
+        event: Checked = json.loads(text)
     except ValueError as error:
         # What Python says of a number that is too long is for programmers.
         raise json.JSONDecodeError("no JSON", "", 0) from error

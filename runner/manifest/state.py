@@ -92,8 +92,6 @@ class ManifestState:
     """The shared account that is acted under."""
     kinds: dict[tuple[object, ...], tuple[Kind, str]] = field(default_factory=dict)
     """Each kind, with its first digest."""
-    line: int = 0
-    """The number of the line that is being read."""
 
     def history(self) -> History:
         """What the manifest knows by now."""
