@@ -109,12 +109,21 @@ def asks_for_answers(recipients: Recipients) -> TypeGuard[InThreads | ReachedBy]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """What a row was made into a message with: the words as written, and a mark of its values."""
+
+    topic: Texts
+    text: Texts
+    mark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """What will be posted, rendered. `digest` is over its content, never its recipients.
 
-    `source` is the spec's path as printed, `row` the line of its data file that made it. A reply
-    has no topic, and its `answerable` says nothing. `key` tells this letter from others to the same
-    Toloker. `braces_from` names, for a text such as
+    `source` is the spec's path as printed, `row` the line of its data file that made it, and
+    `template` what that row was put into. A reply has no topic, and its `answerable` says nothing.
+    `key` tells this letter from others to the same Toloker. `braces_from` names, for a text such as
     `text.EN`, the value that brought the braces of a template into it.
     """
 
@@ -131,6 +140,7 @@ class Message:
     not_after: datetime | None = None
     folders: tuple[str, ...] = ()
     row: int | None = None
+    template: Template | None = None
     key: str | None = None
     braces_from: Mapping[str, str] = field(default_factory=dict)
 
@@ -144,6 +154,17 @@ class Message:
         if not self.topic:
             return (self.text.get("EN") or next(iter(self.text.values()), "")).strip()[:60]
         return self.topic.get("EN") or next(iter(self.topic.values()), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What a digest stands for; `mark` is that of a row's values, where the words are a template."""
+
+    topic: Texts
+    text: Texts
+    answerable: bool | None
+    recipients_filter: object
+    mark: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

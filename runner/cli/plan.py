@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -86,8 +86,10 @@ def show_plan(
             append_failure(outputs.summary, error.problems)
             raise
         quota_notes = fit(planned.deliveries, truth.history, clock.now()).quota_notes
-        origin = origin_of(settings, account=truth.history.account, babel=prepared.babel)
-        document = plan_document(planned, origin, manifest=truth.told, quota_notes=quota_notes)
+        document: dict[str, object] = {}
+        if outputs.out is not None or outputs.output_format == "json":
+            origin = origin_of(settings, account=truth.history.account, babel=prepared.babel)
+            document = plan_document(planned, origin, manifest=truth.told, quota_notes=quota_notes)
         results = planned.results
         # The files first: whoever reads what is printed may go away, as `head` does.
         if outputs.out is not None:
@@ -106,8 +108,7 @@ def show_plan(
         code = finish(results, ExitCode.DONE, needs)
     if outputs.output_format == "text":
         _show(planned, results, quota_notes, volume)
-        if outputs.out is not None:
-            say(f"The plan {shown(outputs.out)} is {document['digest']}")
+        _show_digest(outputs, document)
     volume.log(f"target: {settings.shown_target}\nmanifest: {truth.told}")
     for said in prepared.notes:
         volume.log(said)
@@ -115,6 +116,11 @@ def show_plan(
     if outputs.output_format == "json":
         say(json_text(document))
     return code
+
+
+def _show_digest(outputs: Outputs, document: Mapping[str, object]) -> None:
+    if outputs.out is not None:
+        say(f"The plan {shown(outputs.out)} is {document['digest']}")
 
 
 def _show(

@@ -18,9 +18,9 @@ from runner.files import surroundings
 from runner.manifest.appender import Appender, sync_folder
 from runner.manifest.history import History
 from runner.manifest.lock import MANIFEST, find_file, locked
-from runner.manifest.manifest import Manifest, check_target
+from runner.manifest.manifest import Manifest
 from runner.manifest.reading import DamageError, read_state
-from runner.manifest.state import ManifestState
+from runner.manifest.state import ManifestState, check_target
 from runner.wording import shown
 
 _MOST = 2 * 1024**3

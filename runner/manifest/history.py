@@ -11,13 +11,11 @@ from functools import cached_property
 from typing import NamedTuple
 
 from runner import clock, model
-from runner.model import Action, NoRecipients, Place, Rejected, SelectType, Sent, Thread
+from runner.model import Action, Content, NoRecipients, Place, Rejected, SelectType, Sent, Thread
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import short
 
 _WORD = re.compile(r"[^ ]+")
-_LATELY = 30
-_LATELY_CHARACTERS = 1_000_000
 Identity = tuple[str, int]
 """A message id and its revision."""
 
@@ -90,15 +88,6 @@ class Kind(NamedTuple):
     select_type: SelectType | None
 
 
-class Spot(NamedTuple):
-    """Where a message reached a Toloker; a shared thread is that of others too."""
-
-    toloker: str
-    revision: int
-    thread: str
-    is_shared: bool
-
-
 class Row(NamedTuple):
     """One delivery, kept small: a manifest may hold hundreds of thousands."""
 
@@ -161,6 +150,10 @@ class History:
     """The Tolokers who were left out of a message and revision for good."""
     folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The folders that threads were put into, by thread id."""
+    contents: Mapping[str, Content] = field(default_factory=dict, repr=False)
+    """What digests stand for."""
+    row_contents: Sequence[tuple[str, Content]] = field(default=(), repr=False)
+    """The same for the rows of a message: which ones, and what they were put into."""
     target: str | None = None
     account: str | None = None
     being_sent: frozenset[str] = frozenset()
@@ -169,9 +162,6 @@ class History:
     """Who has stopped all sending, when and why."""
     facts: int = field(default=0, compare=False)
     _reached: dict[Identity, Mapping[str | None, Attempt]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
-    _spots: dict[str, Mapping[str, Sequence[Spot]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -228,15 +218,6 @@ class History:
             for each in _WORD.finditer(line):
                 thread, _, marks = each[0].partition(":")
                 yield thread, marks
-
-    def not_remembered(self, rest: Sequence[str]) -> list[str]:
-        """Leave out what is remembered already, as far as it was seen lately.
-
-        What is remembered twice does no harm, and all of it may be a million.
-        """
-        lately = " ".join(self.remembered[-_LATELY:])[-_LATELY_CHARACTERS:].split()
-        known = set(lately)
-        return [each for each in rest if each not in known]
 
     @cached_property
     def first_revisions(self) -> Mapping[str, int]:
@@ -313,29 +294,6 @@ class History:
             if row.kind.action == "compose" and isinstance(row.outcome, str):
                 found[row.kind.message].append(row.outcome)
         return {message: tuple(ids) for message, ids in found.items()}
-
-    def kinds_of(self, message: str) -> set[Kind]:
-        """How a message went out, in all of its revisions."""
-        identities = [each for each in self.by_identity if each[0] == message]
-        rows = (self.rows[each] for identity in identities for each in self.by_identity[identity])
-        return {row.kind for row in rows if row.counts}
-
-    def spots(self, message: str) -> Mapping[str, Sequence[Spot]]:
-        """Where a message, in all of its revisions, reached each Toloker whom it named.
-
-        By ids as they are compared, in the order in which they were reached.
-        """
-        if message in self._spots:
-            return self._spots[message]
-        found: dict[str, list[Spot]] = defaultdict(list)
-        for identity in sorted(each for each in self.by_identity if each[0] == message):
-            for row in map(self.rows.__getitem__, self.by_identity[identity]):
-                if isinstance(row.outcome, str):
-                    for toloker in row.people:
-                        spot = Spot(toloker, identity[1], row.outcome, len(row.people) > 1)
-                        found[model.compared_as(toloker)].append(spot)
-        self._spots[message] = dict(found)
-        return self._spots[message]
 
     @cached_property
     def by_thread(self) -> Mapping[str, Attempt]:

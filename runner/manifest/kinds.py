@@ -5,28 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import GenericAlias
 
 from runner import clock
+from runner.manifest.contents import content_of
 from runner.manifest.history import Kind, NotFound, Pending, Row
 from runner.manifest.lines import numbered
 from runner.manifest.state import VERSION, Checked, ManifestState, RunLine
+from runner.manifest.wanted import NUMBERS, TEXTS, Wanted, complaint, holds
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType, compared_as
 from runner.toloka.anchor import BEGINNING, Anchor
-from runner.toloka.digest import KIND
+from runner.toloka.digest import KIND, short
 from runner.toloka.responses import YEARS
 from runner.wording import printable
 
 _BITS = 63
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
-TEXTS = list[str]
-NUMBERS = list[int]
-Wanted = type | GenericAlias | tuple[str, ...]
-"""What a key holds: a type, a list of texts or of numbers, or one of some words."""
-_WHOM: Mapping[str, Wanted] = {
-    **{"recipients_select_type": _SELECT_TYPES, "recipients_ids": TEXTS, "key": str},
-    "recipients_filter": dict,
-}
+_CHOICE: Mapping[str, Wanted] = {"recipients_select_type": _SELECT_TYPES, "recipients_filter": dict}
+_WHOM: Mapping[str, Wanted] = {**_CHOICE, "recipients_ids": TEXTS, "key": str}
 
 
 def check_event(event: Checked) -> LineKind:
@@ -39,33 +34,16 @@ def check_event(event: Checked) -> LineKind:
         raise ValueError(f"unknown event {ascii(event['event'])[:40]}: written by a later version?")
     for key, wanted in kind.needed.items():
         value = event[key]
-        if value == "" or (type(value) is not wanted and not _holds(value, wanted)):
-            raise ValueError(_complaint(key, wanted))
+        if value == "" or (type(value) is not wanted and not holds(value, wanted)):
+            raise ValueError(complaint(key, wanted))
         if wanted is int and value.bit_length() > _BITS:
-            raise ValueError(_complaint(key, wanted))
+            raise ValueError(complaint(key, wanted))
     for key in filter(event.__contains__, kind.optional):
         value, wanted = event[key], kind.optional[key]
         # What is empty says nothing.
-        if value and type(value) is not wanted and not _holds(value, wanted):
-            raise ValueError(_complaint(key, wanted))
+        if value and type(value) is not wanted and not holds(value, wanted):
+            raise ValueError(complaint(key, wanted))
     return kind
-
-
-def _holds(value: object, wanted: Wanted) -> bool:
-    """Whether a value is what is wanted, where that is more than a type."""
-    if type(wanted) is tuple:
-        return value in wanted
-    inner = str if wanted is TEXTS else int if wanted is NUMBERS else None
-    return type(value) is list and inner is not None and {*map(type, value)} <= {inner}
-
-
-def _complaint(key: str, wanted: Wanted) -> str:
-    if isinstance(wanted, tuple):
-        return f"an unknown word under {key!r}: written by a later version?"
-    # Python 3.10 takes `list[str]` for a type, so what it is cannot be asked.
-    names: dict[Wanted, str] = {str: "text", int: "whole number", dict: "filter"}
-    name = names.get(wanted, "list of texts" if wanted == TEXTS else "list of numbers")
-    return f"no {name} under {key!r}"
 
 
 def _take_about(state: ManifestState, event: Checked) -> None:
@@ -249,6 +227,13 @@ def _take_folders(state: ManifestState, event: Checked) -> None:
     state.folders[event["thread_id"]] = (*dict.fromkeys((*known, *(event.get("folders") or ()))),)
 
 
+def _take_content(state: ManifestState, event: Checked) -> None:
+    if event.get("rows"):
+        state.row_contents.append((" ".join(event["rows"]), content_of(event)))
+    else:
+        state.contents[short(event["digest"])] = content_of(event)
+
+
 def _moment(event: Checked, key: str) -> datetime:
     try:
         moment = clock.read(event[key])
@@ -351,6 +336,12 @@ LINES: Mapping[str, LineKind] = {
             "digest": str,
             **_WHOM,
         },
+    ),
+    "content": LineKind(
+        _take_content,
+        {"text": dict},
+        {"digest": str, "rows": TEXTS, "topic": dict, "answerable": bool, **_CHOICE},
+        is_of_run=True,
     ),
     "left_out": LineKind(_take_left_out, {"delivery": str, "recipients_ids": TEXTS}),
 }

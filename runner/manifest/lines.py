@@ -17,6 +17,8 @@ from runner.toloka.digest import KIND, short, topic_mark
 
 _A_LINE = 1_000
 """Ids in one line at most."""
+_LATELY = 30
+_LATELY_CHARACTERS = 1_000_000
 _DIGITS = 8
 Event = Mapping[str, object]
 _Item = TypeVar("_Item")
@@ -156,9 +158,21 @@ def doubt_events(doubts: Mapping[str, Iterable[str]], history: History) -> list[
     ]
 
 
-def parts(ids: Sequence[_Item]) -> list[list[_Item]]:
+def rest_events(rest: Sequence[str], history: History) -> list[Event]:
+    """Build the lines that remember threads of ours that no delivery claims: many in each.
+
+    What was remembered lately is left out. What is remembered twice does no harm, and all of it
+    may be a million.
+    """
+    lately = " ".join(history.remembered[-_LATELY:])[-_LATELY_CHARACTERS:].split()
+    known = set(lately)
+    new = [each for each in rest if each not in known]
+    return [new_event("rest", threads=" ".join(some)) for some in parts(new)]
+
+
+def parts(ids: Sequence[_Item], most: int = _A_LINE) -> list[list[_Item]]:
     """Cut what may be very many, so that no line is too long for a file of its own."""
-    return [list(ids[start : start + _A_LINE]) for start in range(0, len(ids), _A_LINE)]
+    return [list(ids[start : start + most]) for start in range(0, len(ids), most)]
 
 
 def anchor_values(anchor: Anchor) -> dict[str, str]:

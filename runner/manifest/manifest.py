@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from runner.errors import RunnerError, SurroundingsError
+from runner.manifest.contents import content_events
 from runner.manifest.history import Attempt, History, Settled
 from runner.manifest.kinds import LINES
 from runner.manifest.lines import (
@@ -23,6 +24,7 @@ from runner.manifest.lines import (
     numbered,
     outcome_event,
     parts,
+    rest_events,
     shortened,
 )
 from runner.manifest.state import VERSION, ManifestState
@@ -117,15 +119,18 @@ class Manifest:
         *,
         is_test: bool = False,
     ) -> None:
-        """Record all that is about to be tried, where other machines must know it before."""
+        """Record the words of what is about to be tried, and where machines share, all of it."""
+        deliveries = list(deliveries)
+        contents = content_events(deliveries, self.history())
         if not self.log.is_shared:
+            self._write(*contents)
             return
         run, events, first = self._run.get("run"), [], f"{secrets.token_hex(12)}{0:08x}"
         for number, each in enumerate(deliveries):
             delivery_id, place = numbered(first, number), place_of(each)
             self._claimed[id(each)] = (delivery_id, each)
             events.append(intent_event(delivery_id, each, run=run, place=place, is_test=is_test))
-        self._write(*shortened(events), at_once=True)
+        self._write(*contents, *shortened(events), at_once=True)
 
     def intend(
         self, delivery: Delivery, place: Place | None = None, *, is_test: bool = False
@@ -185,8 +190,9 @@ class Manifest:
         Gives the ids of the adopted deliveries. Where nothing is new, nothing is written; a look
         that was not `is_long` is no news to other machines.
         """
-        history = self.history()
+        history, adopted = self.history(), list(adopted)
         ids, events = adoption_events(adopted)
+        events += content_events((each for each, _ in adopted), history)
         events += [
             {**intent_event(secrets.token_hex(16), delivery), "event": "doubt", "threads": [it.id]}
             for delivery, it in doubts
@@ -195,11 +201,11 @@ class Manifest:
             events += doubt_events(unknown_doubts, history)
         if shows_ours and not history.is_shown:
             events.append(new_event("shown"))
-        new = history.not_remembered(rest) if rest else []
+        new = rest_events(rest, history) if rest else []
         is_further = cursor != history.cursor and (is_long or not self.log.is_shared)
         if not (events or new or is_part or history.has_gap or is_further):
             return ids
-        events += [new_event("rest", threads=" ".join(some)) for some in parts(new)]
+        events += new
         values: dict[str, object] = {**anchor_values(cursor), **({"part": True} if is_part else {})}
         self._write(*events, last=[("looked", values)])
         return ids
@@ -217,8 +223,9 @@ class Manifest:
 
         Each `Delivery` names whom its thread reached.
         """
+        adopted = list(adopted)
         ids, events = adoption_events(adopted)
-        self._write(*events)
+        self._write(*events, *content_events((each for each, _ in adopted), self.history()))
         return ids
 
     def leave_out(self, message: Message, ids: Sequence[str]) -> None:
@@ -322,15 +329,6 @@ class Manifest:
     def _is_reached(self, delivery: Delivery) -> bool:
         reached = self.history().reached((delivery.message.id, delivery.message.revision))
         return any(key in reached and reached[key].was_sent for key in delivery.keys)
-
-
-def check_target(state: ManifestState, target: str | None, where: str) -> None:
-    """Refuse the manifest of another target."""
-    if state.target is not None and target is not None and state.target != target:
-        raise SurroundingsError(
-            f"{where} is the manifest of {state.target}, not of {target}: "
-            "name another with --manifest, or move this one away"
-        )
 
 
 def _account(acts_under: str | None) -> str:

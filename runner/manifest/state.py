@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from runner.errors import SurroundingsError
 from runner.manifest.history import (
     History,
     Identity,
@@ -21,7 +22,7 @@ from runner.manifest.history import (
     Row,
     Settled,
 )
-from runner.model import NoRecipients, Rejected
+from runner.model import Content, NoRecipients, Rejected
 from runner.toloka.anchor import Anchor
 
 VERSION = 1
@@ -87,6 +88,8 @@ class ManifestState:
     """Over the deliveries so far, to tell whether lines were lost."""
     suppressed: dict[Identity, set[str]] = field(default_factory=dict)
     folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    contents: dict[str, Content] = field(default_factory=dict)
+    row_contents: list[tuple[str, Content]] = field(default_factory=list)
     target: str | None = None
     account: str | None = None
     acts_under: str | None = None
@@ -114,6 +117,8 @@ class ManifestState:
             resolved=frozenset(self.resolved),
             suppressed={identity: frozenset(ids) for identity, ids in self.suppressed.items()},
             folders=self.folders.copy(),
+            contents=self.contents.copy(),
+            row_contents=tuple(self.row_contents),
             **self.looks(),
         )
 
@@ -185,3 +190,12 @@ class ManifestState:
         open_ones = [each for each in self.adoptable if self.rows[each].outcome is None]
         claimed = {row.outcome for row in self.rows.values() if isinstance(row.outcome, str)}
         return [each for each in open_ones if claimed.issuperset(self.doubts[each])]
+
+
+def check_target(state: ManifestState, target: str | None, where: str) -> None:
+    """Refuse the manifest of another target."""
+    if state.target is not None and target is not None and state.target != target:
+        raise SurroundingsError(
+            f"{where} is the manifest of {state.target}, not of {target}: "
+            "name another with --manifest, or move this one away"
+        )

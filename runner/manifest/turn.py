@@ -14,9 +14,9 @@ from runner.manifest.branch import LEFT, BranchLog
 from runner.manifest.chain import MOST, Chain, path_of, pieces, read_chain, run_folder
 from runner.manifest.lease import Lease
 from runner.manifest.lines import Event, line_of, new_event
-from runner.manifest.manifest import Manifest, check_target
+from runner.manifest.manifest import Manifest
 from runner.manifest.shared import Pause, Pushed, SharedRef, waits
-from runner.manifest.state import VERSION
+from runner.manifest.state import VERSION, check_target
 from runner.manifest.times import TIMES, Times, now_s
 from runner.manifest.told import Truth
 from runner.toloka.pace import Stopped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -15,7 +15,6 @@ from runner.model import (
     Delivery,
     Direct,
     InThread,
-    InThreads,
     Message,
     NoRecipients,
     Recipients,
@@ -25,7 +24,7 @@ from runner.model import (
     reached_as,
 )
 from runner.plan.plan import Held, Plan, PlannedMessage, Policy, result_of
-from runner.plan.whom import Answered, Whom, find_whom
+from runner.plan.whom import Answered, Audiences
 from runner.toloka.digest import short
 
 LATE = timedelta(days=14)
@@ -48,8 +47,9 @@ def build_plan(
     `now` is aware UTC. `answered` is None where Toloka has not been asked.
     """
     known = policy or Policy()
+    audiences = Audiences(history, answered)
     planned = tuple(
-        _plan_spec(tuple(group), history, now, known, answered)
+        _plan_spec(tuple(group), history, now, known, audiences)
         for _, group in groupby(messages, key=lambda each: (each.id, each.revision))
     )
     edges = [
@@ -73,42 +73,80 @@ def _plan_spec(
     history: History,
     now: datetime,
     policy: Policy,
-    answered: Answered | None,
+    audiences: Audiences,
 ) -> PlannedMessage:
-    due: list[Delivery] = []
-    skipped: list[Result] = []
-    reached = history.reached((messages[0].id, messages[0].revision))
+    identity = (messages[0].id, messages[0].revision)
+    reached = history.reached(identity)
     held = _held_back(messages[0], now)
-    possible: list[Delivery] = []
+    sorted_out = _Sorting(history, policy, audiences, reached, held)
     for message in messages:
-        whom = find_whom(message, history, answered)
-        if reached:
-            skipped += _find_done(message, whom.named or message.recipients, reached, history)
-        wanted, maybe = (_find_due(message, some, reached) for some in (whom.sure, whom.possible))
-        if whom.why and not (wanted or held) and _waits(whom, maybe, reached, answered):
-            some = [each.recipients for each in maybe] or [message.recipients]
-            waiting = [Delivery(message=message, recipients=each) for each in some]
-            skipped += [result_of(each, "waiting", error=whom.why) for each in waiting]
-        if policy.suppressed or history.suppressed:
-            wanted, left_out = _without_suppressed(wanted, history, policy)
-            skipped += left_out
-            maybe, _ = _without_suppressed(maybe, history, policy)
-        due += wanted
-        possible += maybe
-    if held is not None:
-        skipped += [result_of(each, held.status, error=held.reason) for each in due]
-    deliveries = () if held else tuple(due)
+        sorted_out.add(message)
+    due, possible = tuple(sorted_out.due), tuple(sorted_out.possible)
+    deliveries = () if held else due
     first_at = min((each.at for each in reached.values() if each.was_sent), default=now)
     return PlannedMessage(
         messages=messages,
         deliveries=deliveries,
-        skipped=tuple(skipped),
+        skipped=tuple(sorted_out.skipped),
         held=held,
         later=(*due, *possible) if held and held.opens_at else (),
-        possible=() if held else tuple(possible),
+        possible=() if held else possible,
+        edited=tuple(sorted_out.edited.items()),
         late_since=first_at if deliveries and now - first_at > LATE else None,
         unguarded=len(policy.suppressed) if any(not each.people for each in deliveries) else 0,
     )
+
+
+@dataclass(slots=True)
+class _Sorting:
+    """The messages of one spec, sorted into what is due, what may be, and what is not."""
+
+    history: History
+    policy: Policy
+    audiences: Audiences
+    reached: Reached
+    held: Held | None
+    due: list[Delivery] = field(default_factory=list)
+    possible: list[Delivery] = field(default_factory=list)
+    skipped: list[Result] = field(default_factory=list)
+    edited: dict[str, Message] = field(default_factory=dict)
+
+    def add(self, message: Message) -> None:
+        whom = self.audiences.find(message)
+        if self.reached:
+            named = whom.named or message.recipients
+            done = list(_find_done(message, named, self.reached, self.history))
+            self.edited.update((each.digest, message) for each in done if each.status == "edited")
+            self.skipped += done
+        due, possible = (
+            _find_due(message, some, self.reached) for some in (whom.sure, whom.possible)
+        )
+        self.possible += self._guarded(possible, [])
+        if self.held is not None:
+            is_early = self.held.status != "missed"
+            # Of what has not begun to be sent, nobody is left out yet.
+            kept = self._guarded(due, [] if is_early else self.skipped)
+            told = due if is_early else kept
+            self.skipped += [
+                result_of(each, self.held.status, error=self.held.reason) for each in told
+            ]
+        else:
+            kept = self._guarded(due, self.skipped)
+            # Toloka's word, or somebody who is not there yet.
+            waits = possible or whom.asks or not self.reached
+            if whom.why and waits and not due:
+                some = [each.recipients for each in possible] or [message.recipients]
+                waiting = [Delivery(message=message, recipients=each) for each in some]
+                self.skipped += [result_of(each, "waiting", error=whom.why) for each in waiting]
+        self.due += kept
+
+    def _guarded(self, due: list[Delivery], left_out: list[Result]) -> list[Delivery]:
+        """Keep those whom nothing suppresses; the others are added to `left_out`."""
+        if not (self.policy.suppressed or self.history.suppressed):
+            return due
+        kept, out = _without_suppressed(due, self.history, self.policy)
+        left_out += out
+        return kept
 
 
 def _held_back(message: Message, now: datetime) -> Held | None:
@@ -135,15 +173,6 @@ def _find_due(message: Message, wanted: Iterable[Recipients], reached: Reached) 
         else:
             due += [] if reached else [recipients]
     return [Delivery(message=message, recipients=each) for each in due]
-
-
-def _waits(
-    whom: Whom, maybe: Sequence[Delivery], reached: Reached, answered: Answered | None
-) -> bool:
-    """Whether there is something to wait for: somebody who is not there yet, or Toloka's word."""
-    if answered is None and isinstance(whom.named, InThreads) and whom.named.only_answered:
-        return True
-    return bool(maybe) or not reached
 
 
 def _without_suppressed(

@@ -44,10 +44,7 @@ def find_needs(plan: Plan, *, looks: bool) -> Needs:
 
 
 def find_unrecorded(plan: Plan) -> list[tuple[Message, tuple[str, ...]]]:
-    """Find who is suppressed, so that taking them off the list releases no old mail.
-
-    What has not begun to be sent is no old mail.
-    """
+    """Find who is suppressed, so that taking them off the list releases no old mail."""
     found = []
     for planned in plan.messages:
         message = planned.message
@@ -59,7 +56,7 @@ def find_unrecorded(plan: Plan) -> list[tuple[Message, tuple[str, ...]]]:
             for toloker in result.recipients_ids or ()
             if compared_as(toloker) not in before
         }
-        if ids and (planned.held is None or planned.held.status == "missed"):
+        if ids:
             found.append((message, tuple(ids)))
     return found
 

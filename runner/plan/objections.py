@@ -59,7 +59,10 @@ def _find_listless(message: Message, plan: Plan) -> Iterator[Fault]:
     if by.message == message.id and by.revision in (None, message.revision):
         hint = "name another message, or an earlier `revision` of this one"
         yield Fault(pointer, "a message does not take its Tolokers from itself", hint)
-    kinds = {(row.action, row.select_type) for row in plan.history.kinds_of(by.message)}
+    history = plan.history
+    identities = [each for each in history.by_identity if each[0] == by.message]
+    rows = [history.rows[each] for some in identities for each in history.by_identity[some]]
+    kinds = {(row.kind.action, row.kind.select_type) for row in rows if row.counts}
     kinds |= {
         (each.message.action, each.message.recipients.select_type)
         for each in plan.messages

@@ -89,7 +89,7 @@ class Renderer(AbstractContextManager["Renderer"]):
         (rendered,) = self._rendered(spec, sources, [None]) if sources else ({},)
         return (self._message(spec, rendered),)
 
-    def _message(self, spec: MessageSpec, rendered: Rendered, row: int | None = None) -> Message:
+    def _message(self, spec: MessageSpec, rendered: Rendered, row: Row | None = None) -> Message:
         return Rendering(spec, rendered, self._odd(spec), self.warnings.append, row).message()
 
     def _odd(self, spec: MessageSpec) -> Severity | None:
@@ -140,7 +140,7 @@ class Renderer(AbstractContextManager["Renderer"]):
                 left_out += 1
                 continue
             try:
-                message = self._message(spec, rendered, row.number)
+                message = self._message(spec, rendered, row)
             except MessagesError as error:
                 complaints.add(row, error.problems)
             else:

@@ -20,9 +20,10 @@ from runner.model import (
     Texts,
 )
 from runner.render.templates import MARKER, Braced, Refused, Rendered, Source
-from runner.render.texts import find_text_problems
+from runner.render.texts import find_text_problems, template_of
 from runner.spec.idlist import load_ids
 from runner.spec.specs import MessageSpec
+from runner.spec.table import Row
 from runner.toloka.digest import digest_of, digest_of_reply
 from runner.toloka.filters import converted, find_filter_faults, wrapped
 from runner.toloka.ids import ID_HINT, ODD, ODD_HINT, distinct, odd_among, sent_as, why_no_id
@@ -40,7 +41,7 @@ class Rendering:
     rendered: Rendered
     odd: Severity | None
     warn: Callable[[Problem], object]
-    row: int | None = None
+    row: Row | None = None
     problems: list[Problem] = field(default_factory=list)
     braces_from: dict[str, str] = field(default_factory=dict)
 
@@ -81,7 +82,8 @@ class Rendering:
             not_before=spec.not_before,
             not_after=spec.not_after,
             folders=spec.folders,
-            row=self.row,
+            row=self.row.number if self.row else None,
+            template=template_of(spec, self.row) if self.row else None,
             key=key,
             braces_from=self.braces_from,
         )

@@ -1,11 +1,16 @@
-"""What is wrong with a topic or a text once it is rendered."""
+"""Topics and texts: what is wrong with one that was rendered, and what a row was put into."""
 
 from __future__ import annotations
 
+import json
 import re
 
 from runner.errors import Problem
+from runner.model import Template
 from runner.render.templates import Source
+from runner.spec.specs import MessageSpec
+from runner.spec.table import Row
+from runner.toloka.digest import mark_of
 
 # The template process stops at as many.
 _MAX_CHARACTERS = 1_000_000
@@ -28,3 +33,9 @@ def find_text_problems(source: Source, rendered: str) -> list[Problem]:
         what = f"{name} holds the control character U+{ord(bad.group()):04X}"
         return [Problem(source.place(), what, "remove it")]
     return []
+
+
+def template_of(spec: MessageSpec, row: Row) -> Template:
+    """Say what a row is put into, and mark its values without keeping them."""
+    values = json.dumps(row.values, sort_keys=True, default=str)
+    return Template(topic=spec.topic, text=spec.text, mark=mark_of(values))

@@ -5,8 +5,7 @@ The words hold texts of authors and servers, and each printer makes them harmles
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -21,12 +20,13 @@ from runner.model import (
     Result,
 )
 from runner.plan.plan import Plan, PlannedMessage
+from runner.report.difference import difference, edited_contents
+from runner.report.filters import describe_filter
 from runner.wording import plural
 
 SHOWN = 5
 """Ids and threads of one message that are shown without `-v`."""
 
-_OPERATORS = {"EQ": "=", "NE": "≠", "GT": ">", "GTE": "≥", "LT": "<", "LTE": "≤"}
 _SKIPPED = {
     "edited": "edited since it was sent",
     "unknown": "unknown whether it was sent",
@@ -70,6 +70,8 @@ class Entry:
     due: tuple[str, ...]
     states: tuple[State, ...]
     samples: tuple[Sample, ...]
+    difference: tuple[str, ...]
+    """What has changed since it was sent, line by line."""
 
     @property
     def message(self) -> Message:
@@ -78,6 +80,7 @@ class Entry:
 
 def entries_of(plan: Plan) -> Iterator[Entry]:
     """Put a plan into words, message by message."""
+    contents = edited_contents(plan)
     for planned in plan.messages:
         to = _addressees(planned.message)
         audience = _audience(planned, to) if planned.deliveries or planned.possible else ""
@@ -95,6 +98,7 @@ def entries_of(plan: Plan) -> Iterator[Entry]:
             due=planned.people,
             states=tuple(_states(planned, audience)),
             samples=tuple(_samples(planned)),
+            difference=difference(planned, contents),
         )
 
 
@@ -180,27 +184,3 @@ def _samples(planned: PlannedMessage) -> Iterator[Sample]:
 
 def _length(message: Message) -> int:
     return sum(map(len, message.text.values()))
-
-
-def describe_filter(tree: object) -> str:
-    """Put a filter into words: `skill 224 ≥ 80 and (country = US or country = GB)`."""
-    if not isinstance(tree, Mapping):
-        return json.dumps(tree)
-    for joint in ("and", "or"):
-        children = tree.get(joint)
-        if isinstance(children, list):
-            parts = [_bracketed(child, len(children) > 1) for child in children]
-            return f" {joint} ".join(parts)
-    name = f"skill {tree.get('key')}" if tree.get("category") == "skill" else str(tree.get("key"))
-    operator = str(tree.get("operator"))
-    if tree.get("value") is None:
-        return f"no {name}"
-    value = json.dumps(tree.get("value"), ensure_ascii=False).strip('"')
-    return f"{name} {_OPERATORS.get(operator, operator)} {value}"
-
-
-def _bracketed(tree: object, is_one_of_many: bool) -> str:
-    groups = [tree.get(key) for key in ("and", "or")] if isinstance(tree, Mapping) else []
-    is_group = any(isinstance(group, list) and len(group) > 1 for group in groups)
-    said = describe_filter(tree)
-    return f"({said})" if is_group and is_one_of_many else said

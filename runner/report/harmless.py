@@ -32,12 +32,12 @@ def markdown(text: str) -> str:
     return _MARKDOWN.sub(lambda found: f"&#{ord(found[1])};", escaped)
 
 
-def fenced(text: str) -> Iterator[str]:
+def fenced(text: str, language: str = "text") -> Iterator[str]:
     """Make a code block that the text cannot leave: its fence is longer than any in it."""
     lines = [printable(line) for line in text.rstrip("\n").split("\n")]
     longest = max((len(run) for line in lines for run in re.findall(r"`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
-    yield from (f"{fence}text", *lines, fence)
+    yield from (f"{fence}{language}", *lines, fence)
 
 
 def runs(line: str) -> Iterator[tuple[bool, str]]:

@@ -126,6 +126,8 @@ def _details(entry: Entry) -> str:
         "",
         *(f"- {markdown(each.words)}" for each in entry.states if each.status != "planned"),
     ]
+    if entry.difference:
+        lines += ["", *fenced("\n".join(entry.difference), "diff")]
     for sample in entry.samples:
         lines += ["", *_content(sample.message)]
     return "\n".join([*lines, "", "</details>", ""])

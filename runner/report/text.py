@@ -37,6 +37,7 @@ def _entry_lines(entry: Entry, *, verbose: bool) -> Iterator[str]:
         yield f"  {printable(state.words)}"
         if state.status == "planned" and entry.due:
             yield f"  recipients: {_listed(entry.due, verbose=verbose)}"
+    yield from (f"    {printable(line)}" for line in entry.difference)
     if entry.audience or verbose:
         yield from _content_lines(entry)
 

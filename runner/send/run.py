@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -16,7 +16,6 @@ from runner.model import (
     Delivery,
     InThread,
     InThreads,
-    Message,
     Outcome,
     ReachedBy,
     Rejected,
@@ -27,11 +26,12 @@ from runner.model import (
 )
 from runner.plan.build import build_plan
 from runner.plan.needs import find_needs, find_unfiled, find_unrecorded
-from runner.plan.plan import Key, Plan, Policy, keys_of, narrowed, result_of
+from runner.plan.plan import Key, Plan, keys_of, narrowed, result_of
 from runner.plan.quota import fit
 from runner.send.catch_up import CatchUp
 from runner.send.folders import file_threads
 from runner.send.lists import Lister, Lists
+from runner.send.options import RunOptions
 from runner.send.sender import Sender
 from runner.send.tally import Halt, RunResult, Tally, exit_code
 from runner.send.unknown import UnknownOutcomes
@@ -48,28 +48,6 @@ class Toloka(Lists, Protocol):
     def server_ahead_s(self) -> float: ...
 
     def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Outcome: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What a run is asked to do. `limit` counts deliveries; None is no limit.
-
-    `only` are the message ids, revisions and Tolokers (threads) that a reviewed plan lets pass.
-    `other_messages` gives those under the messages root that were not selected.
-    """
-
-    messages: tuple[Message, ...]
-    jobs: int
-    settle_s: float
-    catches_up: bool
-    other_messages: Callable[[], Iterable[Message]] = tuple
-    limit: int | None = None
-    policy: Policy = field(default_factory=Policy)
-    only: frozenset[Key] | None = None
-    planned: Plan | None = None
-    """What was shown and checked: taken as long as planning again would come to the same."""
-    check: Callable[[Plan], object] = lambda _: None
-    """Raises if a plan must not be carried out: catching up may have changed what is known."""
 
 
 class Run:

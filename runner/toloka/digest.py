@@ -61,8 +61,12 @@ def topic_mark(topic: Texts) -> str:
 
 def toloker_mark(toloker: str) -> str:
     """Mark a Toloker, by an id in whatever case."""
-    code = toloker.casefold().encode()
-    return b64encode(hashlib.blake2b(code, digest_size=4).digest())[:MARK].decode()
+    return mark_of(toloker.casefold())
+
+
+def mark_of(text: str) -> str:
+    """Mark a text by four bytes of its hash."""
+    return b64encode(hashlib.blake2b(text.encode(), digest_size=4).digest())[:MARK].decode()
 
 
 def _folded(text: str) -> str:

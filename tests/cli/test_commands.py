@@ -40,7 +40,7 @@ from runner.spec.schema import SCHEMA_NAMES, load_schema, schema_text
 THREAD_ID = "[0-9a-f]{24}"
 TO_ALL = "topic: {EN: Hi}\ntext: {EN: News}\nrecipients_select_type: ALL\n"
 
-LINES = ["manifest", "run", "anchor", "intent", "sent", "account", "end"]
+LINES = ["manifest", "run", "anchor", "content", "intent", "sent", "account", "end"]
 """What one sent message leaves in the manifest."""
 
 

@@ -226,7 +226,8 @@ def test_a_key_tells_several_letters_to_one_toloker_apart(
     claimed = [
         row
         for each in project.events(emulator)
-        for row in ([each["key"]] if each["event"] == "intent" else each.get("rows", ()))
+        if each["event"] in ("intent", "claim")
+        for row in ([each["key"]] if each["event"] == "intent" else each["rows"])
     ]
     assert [row.split(" ")[-1] for row in claimed] == ["t-1", "t-2", "t-1"]
     plan = json.loads((project.root / "plan.json").read_text())

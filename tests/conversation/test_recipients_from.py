@@ -12,11 +12,9 @@ from runner.emulator import Emulator
 from .talk import QUICK, answer, planned, sent_ok, spec
 
 
-def after(message: str, topic: str = "Again", **keys: object) -> str:
+def after(message: object, topic: str = "Again", **keys: object) -> str:
     """A message to whom another one reached."""
-    extra = {key: keys.pop(key) for key in ("draft", "id") if key in keys}
     return spec(
-        **extra,
         topic={"EN": topic},
         text={"EN": "One more word."},
         recipients_select_type="DIRECT",
@@ -64,7 +62,11 @@ def test_it_goes_by_one_revision_or_all(project: Project, emulator: Emulator) ->
     sent_ok(project, emulator)
     project.write("messages/bonus.yaml", direct("bob", "cyd", extra="revision: 2\n"))
     sent_ok(project, emulator)
-    for revision, wanted in ((1, ["ann", "bob"]), (2, ["bob", "cyd"]), (None, ["ann", "bob", "cyd"])):
+    for revision, wanted in (
+        (1, ["ann", "bob"]),
+        (2, ["bob", "cyd"]),
+        (None, ["ann", "bob", "cyd"]),
+    ):
         topic = f"Again {revision}"
         keys = {"revision": revision} if revision else {}
         project.write(f"messages/more-{revision}.yaml", after("bonus", topic, **keys))
@@ -139,7 +141,10 @@ def test_whom_the_plan_itself_reaches_by_the_other_message_waits_for_the_next_pl
     planned(project, emulator, "--out", "plan.json")
     for _ in range(2):
         sent_ok(project, emulator, "--plan", "plan.json")
-        assert (whom(emulator), whom(emulator, "Thank you!")) == (["ann", "bob"], ["ann", "bob", "cyd"])
+        assert (whom(emulator), whom(emulator, "Thank you!")) == (
+            ["ann", "bob"],
+            ["ann", "bob", "cyd"],
+        )
     assert sent_ok(project, emulator)["sent"] == 1
     assert whom(emulator) == ["ann", "bob", "cyd"]
 
@@ -150,7 +155,7 @@ def test_a_limit_counts_up_to_how_many(project: Project, emulator: Emulator) -> 
     project.write("runner.yaml", "policy: {max_recipients: 1}\n")
     for answered in (None, False):
         keys = {} if answered is None else {"answered": answered}
-        project.write("messages/more.yaml", after("bonus", **keys))
+        project.write("messages/more.yaml", after("bonus", "Again", **keys))
         done = project.send(emulator, *QUICK, "messages/more.yaml")
         assert (done.code, "this would reach 2" in done.err) == (3, True), done
     assert whom(emulator) == []
@@ -162,7 +167,7 @@ def test_a_lost_manifest_writes_to_nobody_twice(
 ) -> None:
     project.write("messages/bonus.yaml", direct("ann", "bob"))
     sent_ok(project, emulator)
-    project.write("messages/more.yaml", after("bonus", **keys))
+    project.write("messages/more.yaml", after("bonus", "Again", **keys))
     sent_ok(project, emulator)
     for paths in (("messages/more.yaml",), ()):
         project.manifest(emulator).unlink()
@@ -178,8 +183,12 @@ def test_an_unknown_outcome_of_it_is_looked_for_and_found(
     project.write("messages/more.yaml", after("bonus"))
     sent_ok(project, emulator)
     events = project.events(emulator)
-    kept = [e for e in events if e["event"] != "sent" or e is not max(
-        (x for x in events if x["event"] == "sent"), key=events.index)]
+    kept = [
+        e
+        for e in events
+        if e["event"] != "sent"
+        or e is not max((x for x in events if x["event"] == "sent"), key=events.index)
+    ]
     project.manifest(emulator).write_text("".join(json.dumps(each) + "\n" for each in kept))
     assert sent_ok(project, emulator) == {"already_sent": 1, "adopted": 1}
     assert whom(emulator) == ["ann", "bob"]
@@ -224,7 +233,7 @@ def test_a_message_without_a_list_is_refused_at_its_line(
     project.write("messages/bonus.yaml", direct("ann"))
     if keys:
         project.write("messages/other.yaml", spec(**{k: v for k, v in form.items() if v}))
-    project.write("messages/more.yaml", after(**origin))  # type: ignore[arg-type]
+    project.write("messages/more.yaml", after(origin["message"]))
     done = planned(project, emulator)
     assert done.code == 3, done
     assert f"messages/more.yaml:4:30: error: {wanted}" in done.err.splitlines()

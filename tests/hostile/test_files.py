@@ -216,12 +216,13 @@ def check_finishes(project: Project, emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pages", "arrived"), [(0, {0}), (1, {0}), (2, set(range(1, 5))), (4, set(range(5, COUNT)))]
+    ("pages", "arrived"), [(0, {0}), (2, {0}), (3, set(range(1, 5))), (5, set(range(5, COUNT)))]
 )
 def test_a_full_disk_stops_the_run_and_loses_nothing(
     pages: int, arrived: set[int], disk: Disk, start_emulator: StartEmulator
 ) -> None:
-    # The first page holds the note of who holds the lock, the others what was sent.
+    # The first page holds the note of who holds the lock, the second the words, the others what was
+    # sent.
     project, emulator = Project(disk.path), start_emulator()
     write_messages(project)
     disk.leave(pages * 4096)
@@ -245,7 +246,8 @@ def test_a_line_that_does_not_fit_stops_the_run_and_loses_nothing(
     kept = project.manifest(emulator).read_bytes()
     by_event = {json.loads(line)["event"]: line for line in kept.splitlines(True)}
     intent, outcome = by_event["intent"], by_event["sent"]
-    begun = len(kept + by_event["run"] + by_event["anchor"])
+    words = (COUNT - 2) * by_event["content"]
+    begun = len(kept + by_event["run"] + by_event["anchor"] + words)
     room = begun + 8 * len(intent + outcome) + len(intent if missing == "outcome" else b"") + 9
     result = send(project, emulator, by=no_file_above(room))
     check_stopped(result, "; raise the limit on a file's size")
@@ -260,7 +262,7 @@ def test_a_line_that_does_not_fit_stops_the_run_and_loses_nothing(
     [
         ("fsync", "ENOSPC", 1, 0, None),
         ("fsync", "EDQUOT", 3, 0, "run"),
-        ("fsync", "EIO", 5, 2, "intent"),
+        ("fsync", "EIO", 6, 2, "sent"),
     ],
 )
 def test_a_disk_that_fails_late_stops_the_run_and_loses_nothing(
@@ -315,17 +317,18 @@ def test_a_file_system_without_locks_is_no_bug(project: Project, emulator: Emula
 def test_results_that_do_not_fit_at_the_end_do_not_say_that_nothing_was_sent(
     project: Project, emulator: Emulator
 ) -> None:
-    project.write("messages/a.yaml", direct("t1", topic="x" * 4000))
+    project.write("messages/a.yaml", direct(*tolokers(300)))
     args = ("--results", "results.json")
-    result = send(project, emulator, *args, by=no_file_above(3000))
+    # The results have a line for each Toloker, and the manifest has not.
+    result = send(project, emulator, *args, by=no_file_above(8500))
     check_stopped(result, "results.json cannot be written: ")
-    assert "1 sent" in result.out
-    assert reached(emulator) == ["t1"]
+    assert "3 sent" in result.out
+    assert reached(emulator) == tolokers(300)
     # The document of the beginning, which says that the run came to no good end.
     assert project.results()["exit_code"] == 1
     assert [path.name for path in project.root.glob(".results*")] == []
     assert send(project, emulator, *args).code == 0
-    assert project.results()["summary"] == {"already_sent": 1}
+    assert project.results()["summary"] == {"already_sent": 3}
 
 
 def test_a_plan_that_does_not_fit_leaves_the_old_one(project: Project) -> None:

@@ -198,3 +198,8 @@ def test_no_file_is_longer_than_others_take(bare: Path, stack: ExitStack) -> Non
     claims = [line for line in lines if line["event"] == "claim"]
     assert sum(len(line["rows"]) for line in claims) == 5_000
     assert len(json.dumps(claims)) < 5_000 * 56
+    # The words are there before whoever is written to, once.
+    kinds = [line["event"] for line in lines]
+    assert kinds.count("content") == 1
+    assert kinds.index("content") < kinds.index("claim")
+    assert history.contents["sha256:1"].text == {"EN": "Hello"}

@@ -278,7 +278,12 @@ def test_a_reply_waits_for_threads_and_for_answers() -> None:
     assert [each.error for each in unasked.skipped] == ["only Toloka can tell who answered first"]
     asked = build_plan([reply], history_of(*first), now=NOW, answered={})
     assert [each.error for each in asked.skipped] == ["nobody has answered first yet"]
-    answered = build_plan([reply], history_of(*first), now=NOW, answered={"t1": {"c1": frozenset("a"), "c2": frozenset("b")}})
+    answered = build_plan(
+        [reply],
+        history_of(*first),
+        now=NOW,
+        answered={"t1": {"c1": frozenset("a"), "c2": frozenset("b")}},
+    )
     assert [each.recipients for each in answered.deliveries] == [InThread("c1"), InThread("c2")]
 
 

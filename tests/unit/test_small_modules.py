@@ -19,7 +19,7 @@ from runner.manifest.history import Attempt, History, NotFound, Settled
 from runner.model import Delivery, Direct, Everyone, Message, Rejected, Result
 from runner.plan.plan import result_of
 from runner.plan.quota import DAILY_REQUESTS, fit
-from runner.report.entries import describe_filter
+from runner.report.filters import describe_filter
 from runner.report.text import loud_lines
 from runner.toloka.pace import Pace, Stopped
 from runner.wording import plural, printable
