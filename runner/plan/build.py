@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import groupby
 
 from runner.manifest.history import Attempt, History
@@ -14,6 +15,7 @@ from runner.model import (
     MAX_RECIPIENTS,
     Delivery,
     Direct,
+    InOwnThread,
     InThread,
     Message,
     NoRecipients,
@@ -24,7 +26,7 @@ from runner.model import (
     reached_as,
 )
 from runner.plan.plan import Held, Plan, PlannedMessage, Policy, result_of
-from runner.plan.whom import Answered, Audiences
+from runner.plan.whom import Answered, Audiences, Whom
 from runner.toloka.digest import short
 
 LATE = timedelta(days=14)
@@ -92,12 +94,13 @@ def _plan_spec(
         later=(*due, *possible) if held and held.opens_at else (),
         possible=() if held else possible,
         edited=tuple(sorted_out.edited.items()),
+        threadless=tuple(sorted_out.faults),
         late_since=first_at if deliveries and now - first_at > LATE else None,
         unguarded=len(policy.suppressed) if any(not each.people for each in deliveries) else 0,
     )
 
 
-@dataclass(slots=True)
+@dataclass
 class _Sorting:
     """The messages of one spec, sorted into what is due, what may be, and what is not."""
 
@@ -110,12 +113,14 @@ class _Sorting:
     possible: list[Delivery] = field(default_factory=list)
     skipped: list[Result] = field(default_factory=list)
     edited: dict[str, Message] = field(default_factory=dict)
+    faults: list[tuple[Message, str]] = field(default_factory=list)
 
     def add(self, message: Message) -> None:
-        whom = self.audiences.find(message)
+        whom = self._whom(message)
+        done: list[Result] = []
         if self.reached:
-            named = whom.named or message.recipients
-            done = list(_find_done(message, named, self.reached, self.history))
+            for each in whom.named:
+                done += _find_done(message, each, self.reached, self.history)
             self.edited.update((each.digest, message) for each in done if each.status == "edited")
             self.skipped += done
         due, possible = (
@@ -132,13 +137,31 @@ class _Sorting:
             ]
         else:
             kept = self._guarded(due, self.skipped)
+            if whom.fault and not done:
+                self.faults.append((message, whom.fault))
             # Toloka's word, or somebody who is not there yet.
-            waits = possible or whom.asks or not self.reached
-            if whom.why and waits and not due:
-                some = [each.recipients for each in possible] or [message.recipients]
+            if whom.why and (possible or not done) and not due:
+                some = [each.recipients for each in possible if each.people] or [message.recipients]
                 waiting = [Delivery(message=message, recipients=each) for each in some]
                 self.skipped += [result_of(each, "waiting", error=whom.why) for each in waiting]
         self.due += kept
+
+    def _whom(self, message: Message) -> Whom:
+        recipients = message.recipients
+        if isinstance(recipients, InOwnThread):
+            thread = self.replied.get(compared_as(recipients.toloker))
+            if thread is not None:
+                return Whom(named=(InThread(thread),))
+        return self.audiences.find(message)
+
+    @cached_property
+    def replied(self) -> Mapping[str, str]:
+        """The threads of Tolokers who have been answered by name, by their ids."""
+        return {
+            compared_as(each.key): each.in_thread
+            for each in self.reached.values()
+            if each.key and each.in_thread
+        }
 
     def _guarded(self, due: list[Delivery], left_out: list[Result]) -> list[Delivery]:
         """Keep those whom nothing suppresses; the others are added to `left_out`."""

@@ -14,6 +14,7 @@ from runner.manifest.manifest import Manifest
 from runner.manifest.told import describe
 from runner.model import (
     Delivery,
+    InOwnThread,
     InThread,
     InThreads,
     Outcome,
@@ -223,9 +224,9 @@ class Run:
         What goes by threads or Tolokers that this very run reached was in no plan.
         """
         keys = keys_of(delivery)
-        if isinstance(delivery.message.recipients, (InThread, InThreads, ReachedBy)):
+        if isinstance(delivery.message.recipients, (InThread, InThreads, InOwnThread, ReachedBy)):
             keys &= self._planned
-        return keys if self._options.only is None else keys & self._options.only
+        return self._options.let_pass(delivery, keys, self._catch_up.origins)
 
     def _leave_out(self) -> None:
         """Record who is suppressed, so that taking them off the list releases no old mail."""
