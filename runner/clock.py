@@ -11,6 +11,9 @@ _FORM = re.compile(
     r"(?:Z|([+-][0-9]{2}):?([0-9]{2}))?"
 )
 
+YEARS = range(1970, 3000)
+"""The years that a time can be in: one outside them is no time that we can add to."""
+
 
 def now() -> datetime:
     """The time of this machine."""
@@ -27,10 +30,10 @@ def read(text: str) -> datetime:
     """Read an RFC 3339 time; UTC where it names no zone, as Toloka writes it.
 
     A blank may stand for the `T`, and seconds may be left out. Raises `ValueError` for anything
-    else, and for a time that does not exist.
+    else, for a time that does not exist, and for one that leaves no room to calculate with.
     """
     # As `written` writes it, the quick way: a manifest may hold a million of them.
-    if text[4:20:3] == "--T::." and text[23:] == "Z":
+    if text[:2] == "20" and text[4:20:3] == "--T::." and text[23:] == "Z":
         return datetime.fromisoformat(text[:23] + "+00:00")
     found = _FORM.fullmatch(text)
     if found is None:
@@ -39,6 +42,9 @@ def read(text: str) -> datetime:
     offset = f"{hours}:{minutes}" if hours else "+00:00"
     whole = f"{day}T{minute}{second or ':00'}.{(fraction or '')[:6]:0<6}{offset}"
     try:
-        return datetime.fromisoformat(whole).astimezone(timezone.utc)
+        moment = datetime.fromisoformat(whole).astimezone(timezone.utc)
     except OverflowError as error:
         raise ValueError(text) from error
+    if moment.year not in YEARS:
+        raise ValueError(text)
+    return moment

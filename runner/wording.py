@@ -8,6 +8,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path, PurePath
 
@@ -104,6 +105,15 @@ def either(words: Sequence[str]) -> str:
 def plural(count: int, noun: str) -> str:
     """Count things: `1 thread`, `2,000 threads`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def age_words(age: timedelta) -> str:
+    """Put an age into words: `3 days`, `2 hours`, `5 minutes`; what is less than one is 0."""
+    minutes = max(int(age.total_seconds()), 0) // 60
+    for size, name in ((24 * 60, "day"), (60, "hour")):
+        if minutes >= 2 * size:
+            return plural(minutes // size, name)
+    return plural(minutes, "minute")
 
 
 def shown(path: Path) -> str:

@@ -19,7 +19,8 @@ from typing import IO, Any, NamedTuple, TypeVar
 from runner import clock
 from runner.cli import main
 from runner.emulator import Emulator
-from runner.manifest.history import Attempt, History
+from runner.manifest.attempts import Attempt
+from runner.manifest.history import History
 from runner.manifest.kinds import LINES
 from runner.manifest.lines import Event, outcome_event
 from runner.manifest.state import ManifestState

@@ -15,11 +15,11 @@ from runner.cli.options import FILE, Volume
 from runner.cli.origin import origin_of
 from runner.cli.settings import Settings
 from runner.errors import Fault, MessagesError, Place, Problem
-from runner.plan.moved import age_words, find_moved, find_unapproved
+from runner.plan.moved import find_moved, find_unapproved
 from runner.plan.plan import Plan
 from runner.plan.planfile import PlanFile, read_plan_file
 from runner.prepare import Checked
-from runner.wording import printable, shown
+from runner.wording import age_words, printable, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

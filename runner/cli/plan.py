@@ -11,6 +11,7 @@ import click
 
 from runner import clock
 from runner.cli import options
+from runner.cli.annotations import annotate_in_job
 from runner.cli.manifests import read_truth
 from runner.cli.options import FILE, Record, Volume, Where
 from runner.cli.origin import origin_of
@@ -84,6 +85,7 @@ def show_plan(
             planned, warnings = prepared.plan(truth.history)
         except MessagesError as error:
             append_failure(outputs.summary, error.problems)
+            annotate_in_job(error.problems)
             raise
         quota_notes = fit(planned.deliveries, truth.history, clock.now()).quota_notes
         document: dict[str, object] = {}

@@ -16,7 +16,8 @@ from runner.cli.settings import Settings, load_pacing, load_settings
 from runner.errors import ExitCode, SurroundingsError
 from runner.lookup.claim import Sharing
 from runner.lookup.replies import query_threads
-from runner.manifest.history import Attempt, History, NotFound
+from runner.manifest.attempts import Attempt, NotFound
+from runner.manifest.history import History
 from runner.manifest.told import describe
 from runner.model import Sent, Thread
 from runner.toloka.responses import is_thread_id

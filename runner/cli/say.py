@@ -22,9 +22,9 @@ def say(text: str = "", *, err: bool = False, nl: bool = True, colour: bool | No
     click.echo("\n".join(lines), err=err, nl=nl, color=colour)
 
 
-def give_order(line: str) -> None:
+def give_order(line: str, *, err: bool = False) -> None:
     """Print an order to the log of a job, whose form is its maker's."""
-    click.echo(printable(line))
+    click.echo(printable(line), err=err)
 
 
 def _harmless(line: str, *, is_coloured: bool) -> str:

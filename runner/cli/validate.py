@@ -10,8 +10,9 @@ from typing import TextIO
 import click
 
 from runner.cli import options
+from runner.cli.annotations import annotate, annotate_in_job
 from runner.cli.options import Volume
-from runner.cli.say import give_order, say
+from runner.cli.say import say
 from runner.cli.selection import selection
 from runner.config import load_config
 from runner.errors import ExitCode
@@ -57,11 +58,11 @@ def validate(
     elif output_format == "junit":
         say(problems.junit_document(checked.problems, checked.files))
     elif output_format == "github":
-        _annotate(checked)
+        annotate(checked.problems)
     else:
         _show(checked, colour)
-        if output_format is None and os.environ.get("GITHUB_ACTIONS") == "true":
-            _annotate(checked)
+        if output_format is None:
+            annotate_in_job(checked.problems, err=False)
         _sum_up(checked, volume)
     return ExitCode.MESSAGES if checked.errors else ExitCode.DONE
 
@@ -70,11 +71,6 @@ def _show(checked: Checked, colour: str) -> None:
     is_coloured = _wants_colour(colour, sys.stdout)
     for line in problems.text_lines(checked.problems, checked.files, is_coloured=is_coloured):
         say(line, colour=is_coloured)
-
-
-def _annotate(checked: Checked) -> None:
-    for line in problems.github_lines(checked.problems):
-        give_order(line)
 
 
 def _wants_colour(choice: str, stream: TextIO) -> bool:

@@ -61,9 +61,12 @@ class Workflow:
             keep_trailing_newline=True,
             autoescape=False,  # noqa: S701  (it is YAML)
         )
-        asked = _ASKED[self.ci] if self.approval == "dispatch" else ""
+        by_hand = self.approval == "dispatch"
+        asked = _ASKED[self.ci] if by_hand else ""
+        digest = ' --plan-digest "$DIGEST"' if by_hand else ""
         return environment.get_template(f"{self.ci}.yml").render(
             approval=self.approval,
+            approved=f"--plan plan.json{digest} --approval {self.approval}",
             branch=self.branch,
             due=_DUE[self.ci].format(self.branch) + asked,
             install=self._install(),

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from runner.lookup.look import digest_of_thread, people_of
-from runner.manifest.history import History, Identity
+from runner.manifest.attempts import Identity
+from runner.manifest.history import History
 from runner.model import (
     Delivery,
     Direct,

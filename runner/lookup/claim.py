@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from runner.lookup.look import digest_of_thread, made_at, people_of
-from runner.manifest.history import Attempt
+from runner.manifest.attempts import Attempt
 from runner.model import Thread, compared_as
 from runner.toloka.digest import short
 

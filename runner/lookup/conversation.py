@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runner import clock
-from runner.manifest.history import Attempt, History
+from runner.manifest.attempts import Attempt
+from runner.manifest.history import History
 from runner.model import Post, Thread
 
 

@@ -9,7 +9,8 @@ from datetime import datetime
 from runner import clock
 from runner.lookup.adopt import Adoption
 from runner.lookup.look import is_composed
-from runner.manifest.history import Attempt, History
+from runner.manifest.attempts import Attempt
+from runner.manifest.history import History
 from runner.model import (
     Delivery,
     InThread,

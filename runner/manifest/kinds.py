@@ -7,36 +7,30 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from runner import clock
+from runner.manifest.attempts import Kind, NotFound, Pending, Row
 from runner.manifest.contents import content_of
-from runner.manifest.history import Kind, NotFound, Pending, Row
 from runner.manifest.lines import numbered
 from runner.manifest.state import VERSION, Checked, ManifestState, RunLine
 from runner.manifest.wanted import NUMBERS, TEXTS, Wanted, complaint, holds
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType, compared_as
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import KIND, short
-from runner.toloka.responses import YEARS
 from runner.wording import printable
 
-_BITS = 63
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
 _CHOICE: Mapping[str, Wanted] = {"recipients_select_type": _SELECT_TYPES, "recipients_filter": dict}
 _WHOM: Mapping[str, Wanted] = {**_CHOICE, "recipients_ids": TEXTS, "key": str}
 
 
 def check_event(event: Checked) -> LineKind:
-    """Hold an event against `LINES`, and give its kind.
-
-    Raises `ValueError`, `KeyError` or `TypeError`.
-    """
+    """Give an event's kind, held against it; raises `ValueError`, `KeyError` or `TypeError`."""
     kind = LINES.get(event["event"])
     if kind is None:
         raise ValueError(f"unknown event {ascii(event['event'])[:40]}: written by a later version?")
     for key, wanted in kind.needed.items():
         value = event[key]
-        if value == "" or (type(value) is not wanted and not holds(value, wanted)):
-            raise ValueError(complaint(key, wanted))
-        if wanted is int and value.bit_length() > _BITS:
+        is_wanted = type(value) is wanted or holds(value, wanted)
+        if not is_wanted or value == "" or (wanted is int and value.bit_length() > 63):
             raise ValueError(complaint(key, wanted))
     for key in filter(event.__contains__, kind.optional):
         value, wanted = event[key], kind.optional[key]
@@ -236,12 +230,9 @@ def _take_content(state: ManifestState, event: Checked) -> None:
 
 def _moment(event: Checked, key: str) -> datetime:
     try:
-        moment = clock.read(event[key])
+        return clock.read(event[key])
     except (ValueError, TypeError, OverflowError):
         raise ValueError(f"no time under {key!r}") from None
-    if moment.year not in YEARS:
-        raise ValueError(f"no time of ours under {key!r}")
-    return moment
 
 
 @dataclass(frozen=True, slots=True)

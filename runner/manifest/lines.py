@@ -10,7 +10,8 @@ from itertools import groupby
 from typing import TypeVar
 
 from runner import clock
-from runner.manifest.history import History, Settled
+from runner.manifest.attempts import Settled
+from runner.manifest.history import History
 from runner.model import Delivery, Direct, Filtered, InThread, NoRecipients, Place, Rejected, Sent
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import KIND, short, topic_mark

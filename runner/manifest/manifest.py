@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import Protocol
 
 from runner.errors import RunnerError, SurroundingsError
+from runner.manifest.attempts import Attempt, Settled
 from runner.manifest.contents import content_events
-from runner.manifest.history import Attempt, History, Settled
+from runner.manifest.history import History
 from runner.manifest.kinds import LINES
 from runner.manifest.lines import (
     Event,

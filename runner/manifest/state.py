@@ -13,15 +13,8 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from runner.errors import SurroundingsError
-from runner.manifest.history import (
-    History,
-    Identity,
-    Kind,
-    NotFound,
-    Pending,
-    Row,
-    Settled,
-)
+from runner.manifest.attempts import Identity, Kind, NotFound, Pending, Row, Settled
+from runner.manifest.history import History
 from runner.model import Content, NoRecipients, Rejected
 from runner.toloka.anchor import Anchor
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from runner import clock
-from runner.manifest.history import Attempt, History
+from runner.manifest.attempts import Attempt
+from runner.manifest.history import History
 
 _SHOWN = 5
 _UNKNOWN = "it is not known whether it was sent, and the next send looks first"

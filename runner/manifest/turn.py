@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 from runner import clock
 from runner.errors import LaterError, MovedError, RunnerError
@@ -20,6 +21,7 @@ from runner.manifest.state import VERSION, check_target
 from runner.manifest.times import TIMES, Times, now_s
 from runner.manifest.told import Truth
 from runner.toloka.pace import Stopped
+from runner.wording import age_words
 
 _MOST_LEFT = 1000 * MOST
 _TOLD_EVERY_S = 30.0
@@ -50,8 +52,8 @@ def read_branch(shared: Shared) -> Truth:
         commit, seen_at_s = ref.seen, ref.seen_at_s
         if commit is None:
             return Truth(told=f"what was sent is not known: {error}", is_known=False)
-        age = f"{(time.time() - seen_at_s) / 60:,.0f} minutes ago" if seen_at_s else "some time ago"
-        stale = f", as it was {age}: {error}"
+        age = age_words(timedelta(seconds=time.time() - seen_at_s)) if seen_at_s else "some time"
+        stale = f", as it was {age} ago: {error}"
     chain = _read(shared, commit)
     at = f"at {commit[:10]}" if commit else "which does not exist yet"
     return Truth(chain.state.history(), f"{ref.shown}, {at}{stale}")

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import groupby
 
-from runner.manifest.history import Attempt, History
+from runner.manifest.attempts import Attempt
+from runner.manifest.history import History
 from runner.manifest.told import reason
 from runner.model import (
     MAX_RECIPIENTS,

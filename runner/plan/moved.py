@@ -13,7 +13,7 @@ from runner.model import Message, ReachedBy
 from runner.plan.needs import find_unfiled
 from runner.plan.plan import Plan, PlannedMessage
 from runner.plan.planfile import Origin, PlanFile
-from runner.wording import plural
+from runner.wording import age_words
 
 _SHOWN = 5
 _CLOCKS = timedelta(minutes=10)
@@ -122,12 +122,3 @@ def _to(keys: Sequence[str | None]) -> str:
         return ""
     more = f" and {len(named) - _SHOWN:,} more" if len(named) > _SHOWN else ""
     return f" (to {', '.join(named[:_SHOWN])}{more})"
-
-
-def age_words(age: timedelta) -> str:
-    """Put an age into words: `3 days`, `2 hours`, `5 minutes`; what is less than one is 0."""
-    minutes = max(int(age.total_seconds()), 0) // 60
-    for size, name in ((24 * 60, "day"), (60, "hour")):
-        if minutes >= 2 * size:
-            return plural(minutes // size, name)
-    return plural(minutes, "minute")

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from runner.manifest.history import Attempt, History
+from runner.manifest.attempts import Attempt
+from runner.manifest.history import History
 from runner.model import InOwnThread, InThreads, Message, ReachedBy, asks_for_answers, compared_as
 from runner.plan.plan import Plan, PlannedMessage
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache, partial
 
 from runner.errors import Fault
-from runner.manifest.history import History, Identity
+from runner.manifest.attempts import Identity
+from runner.manifest.history import History
 from runner.model import Delivery, Everyone, InOwnThread, InThreads, Message, ReachedBy, compared_as
 from runner.plan.plan import Plan, PlannedMessage, Policy
 from runner.toloka.digest import short, topic_mark

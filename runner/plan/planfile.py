@@ -18,7 +18,7 @@ from typing import TypeVar
 from runner import clock
 from runner.errors import SurroundingsError
 from runner.files import read_bounded
-from runner.manifest.history import Identity
+from runner.manifest.attempts import Identity
 from runner.model import (
     Delivery,
     Direct,

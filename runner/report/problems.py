@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -97,22 +98,24 @@ def problems_document(problems: Sequence[Problem], files: Sequence[str]) -> str:
     return json_text(document)
 
 
-def github_lines(problems: Sequence[Problem]) -> Iterator[str]:
+def github_lines(problems: Sequence[Problem], top: Path) -> Iterator[str]:
     """Write GitHub's workflow commands, errors first, as many of a kind as GitHub shows.
+
+    `top` is the top of the repository, from which GitHub counts a path.
 
     The form and its escapes are those of GitHub's own toolkit (`actions/toolkit`, command.ts).
     """
     for severity in ("error", "warning"):
         found = [problem for problem in problems if problem.severity == severity]
         for problem in found[:ANNOTATIONS_OF_A_KIND]:
-            yield _annotation(problem)
+            yield _annotation(problem, top)
         if len(found) > ANNOTATIONS_OF_A_KIND:
             yield f"and {len(found) - ANNOTATIONS_OF_A_KIND} more {severity}s"
 
 
-def _annotation(problem: Problem) -> str:
+def _annotation(problem: Problem, top: Path) -> str:
     properties = {
-        "file": problem.where.path,
+        "file": Path(os.path.relpath(problem.where.path, top)).as_posix(),
         "line": str(problem.where.line),
         "col": str(problem.where.column),
         "title": problem.rule,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from runner import clock
 from runner.lookup.conversation import Activity
-from runner.manifest.history import Attempt, History
+from runner.manifest.attempts import Attempt
+from runner.manifest.history import History
 from runner.manifest.told import describe
 from runner.model import NoRecipients, Rejected, Sent
 from runner.wording import printable

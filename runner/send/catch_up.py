@@ -13,7 +13,8 @@ from runner.lookup.absence import LOOKS
 from runner.lookup.adopt import Adoption, Doubt, Messages, find_adoptions
 from runner.lookup.claim import Sharing, claim, find_doubts
 from runner.lookup.look import Look, remembered
-from runner.manifest.history import Attempt, History
+from runner.manifest.attempts import Attempt
+from runner.manifest.history import History
 from runner.manifest.manifest import Manifest
 from runner.model import Delivery, InThread, Message, Place, Sent, Thread
 from runner.plan.build import build_plan

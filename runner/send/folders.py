@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from runner.manifest.history import Attempt
+from runner.manifest.attempts import Attempt
 from runner.model import Busy, NoRecipients, NotConnected, Outcome, Rejected, Sent, Unknown
 from runner.plan.needs import Unfiled
 from runner.send.tally import Halt

@@ -11,7 +11,6 @@ from typing import Protocol
 from runner import clock
 from runner.errors import ExitCode, LaterError, SurroundingsError
 from runner.manifest.manifest import Manifest
-from runner.manifest.told import describe
 from runner.model import (
     Delivery,
     InOwnThread,
@@ -32,6 +31,7 @@ from runner.plan.quota import fit
 from runner.send.catch_up import CatchUp
 from runner.send.folders import file_threads
 from runner.send.lists import Lister, Lists
+from runner.send.notes import find_changed, find_lacks, find_left_unfiled, find_unselected
 from runner.send.options import RunOptions
 from runner.send.sender import Sender
 from runner.send.tally import Halt, RunResult, Tally, exit_code
@@ -310,26 +310,10 @@ class Run:
             yield f"stopped: {tally.halt_reason or self._manifest.log.lost}"
         if self._lister.failed:
             yield f"Toloka's list of threads could not be had: {self._lister.failed}"
-        if tally.changed_words is not None:
-            yield (
-                f"warning: Toloka gave thread {tally.changed_words} back with other words than were "
-                "sent; see what its Tolokers read, and say with `message-runner resolve` what "
-                "became of what is in doubt"
-            )
-        if self._unfiled and (tally.unfiled or tally.halt is not None):
-            why = getattr(tally.unfiled[0], "detail", "") if tally.unfiled else tally.halt_reason
-            yield f"threads that could not be put into their folders: {self._unfiled}: {why}"
-        adopted = {each.message for each in results if each.delivery in self._catch_up.adopted}
-        for name in sorted(adopted & {each.message for each in results if each.status == "sent"}):
-            yield (
-                f"{name}: the manifest lacked threads of it, which were adopted; whom a suppression "
-                "list had kept from it, if any, was lost too, and they may be among those written to now"
-            )
-        told = {result.delivery for result in results}
-        history = self._manifest.history()
-        for each in history.unknown:
-            if each.delivery not in told:
-                yield f"of a message that was not selected: {describe(each, history)}"
+        yield from find_changed(tally)
+        yield from find_left_unfiled(tally, self._unfiled)
+        yield from find_lacks(results, self._catch_up.adopted)
+        yield from find_unselected(results, self._manifest.history())
 
     def _exit_code(self, is_left: bool) -> ExitCode:
         tally = self._tally

@@ -9,7 +9,8 @@ from runner.lookup.absence import Absence, Failure
 from runner.lookup.claim import Sharing, claim, find_doubts
 from runner.lookup.look import Look
 from runner.lookup.replies import look_for_replies, query_threads
-from runner.manifest.history import Attempt, History, NotFound
+from runner.manifest.attempts import Attempt, NotFound
+from runner.manifest.history import History
 from runner.manifest.manifest import Manifest
 from runner.model import Sent
 from runner.send.lists import Lister

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from runner import clock
 from runner.errors import Fault
 from runner.spec.columns import find_column_faults
+from runner.spec.holds import Test, compiled
 from runner.spec.sentences import (
     BUILT_IN_TARGETS,
     MAX_FAULTS,
@@ -91,12 +92,10 @@ def _find_faults(name: str, data: Any, checks: Checks) -> list[Fault]:
 
     Each once, and of each part no more than anybody would read.
     """
-    schema, validator = _validator(name)
     said: Iterable[Fault] = ()
-    errors = list(islice(validator.iter_errors(data), MAX_FAULTS))
-    if errors:
-        breaches = breaches_in(errors)
-        said = translated(breaches, data, schema["properties"])
+    if not _holds(name)(data):
+        breaches = breaches_in(list(islice(_validator(name).iter_errors(data), MAX_FAULTS)))
+        said = translated(breaches, data, checked_schema(name)["properties"])
         ruled_out = keys_ruled_out(breaches)
         data = {key: value for key, value in data.items() if key not in ruled_out}
     parts = [said, *(check(data) for keys, check in checks if not keys.isdisjoint(data))]
@@ -104,12 +103,23 @@ def _find_faults(name: str, data: Any, checks: Checks) -> list[Fault]:
 
 
 @cache
-def _validator(name: str) -> tuple[Mapping[str, Any], Validator]:
-    # Importing it takes longer than everything else that --version does.
+def _validator(name: str) -> Validator:
+    # Importing it takes long, and only what is wrong needs it.
     from jsonschema import Draft7Validator
 
+    return Draft7Validator(checked_schema(name))
+
+
+@cache
+def _holds(name: str) -> Test:
+    return compiled(checked_schema(name))
+
+
+@cache
+def checked_schema(name: str) -> Mapping[str, Any]:
+    """The schema of that name as it is asked: in Python's words, less what Python checks."""
     text = _END.sub(r"\\\\Z", schema_text(name))
-    schema = json.loads(_NEVER.sub('": {"not": {}}', text))
+    schema: dict[str, Any] = json.loads(_NEVER.sub('": {"not": {}}', text))
     if name == "message":
         # The checks below say more, and stay quick however much there is: jsonschema compares
         # every item with every other, and knows no limit to nesting.
@@ -118,7 +128,7 @@ def _validator(name: str) -> tuple[Mapping[str, Any], Validator]:
         schema["properties"]["columns"] = True
         for keyword in ("uniqueItems", "maxItems"):
             del schema["properties"]["folders"][keyword]
-    return schema, Draft7Validator(schema)
+    return schema
 
 
 def _of_filter(data: Data) -> list[Fault]:

@@ -35,7 +35,7 @@ from runner.toloka.bounded import SOCKET_OPTIONS, Door, Permit, bounded
 from runner.toloka.failures import FAILURES, TOO_LONG, failure_of, no_bundle, no_proxy
 from runner.toloka.listing import LIST_TIMEOUT_S, Answer, PassingError, ThreadList, TooLongError
 from runner.toloka.pace import Pace
-from runner.toloka.responses import YEARS, classify
+from runner.toloka.responses import classify
 
 CONNECT_TIMEOUT_S = 10.0
 _MAX_THREAD_BYTES = 1024 * 1024
@@ -235,7 +235,7 @@ class Client:
         if date:
             try:
                 theirs = parsedate_to_datetime(date)
-                if theirs.year in YEARS:
+                if theirs.year in clock.YEARS:
                     self.server_ahead_s = (theirs - clock.now()).total_seconds()
             except (ValueError, TypeError, OverflowError):
                 return

@@ -167,8 +167,10 @@ def page_in(answer: Answer, mask: Mask = lambda text: text, max_weight: int = MA
         raise SurroundingsError(_NO_API.format(status))
     outcome = classify(status, content, answer.headers, mask)
     if isinstance(outcome, Rejected):
-        why = reason_to_stop(outcome) or f"the list of threads was refused: {outcome.detail}"
-        raise SurroundingsError(why)
+        why = reason_to_stop(outcome)
+        if not why and status in (404, 405):
+            why = f"the target's URL is not that of Toloka's API: {outcome.detail}"
+        raise SurroundingsError(why) if why else ListError(outcome.detail)
     raise PassingError(f"HTTP {status} where a list of threads was asked for")
 
 

@@ -16,6 +16,7 @@ SMALL = {
     "validate.py": ["--messages", "10", "--runs", "1"],
     "calls.py": [],
     "manifest.py": ["--lines", "300"],
+    "branch.py": ["--runs", "20"],
     "evidence.py": ["--threads", "700", "--unknown", "3"],
 }
 SAID = {
@@ -24,6 +25,7 @@ SAID = {
     "validate.py": ["validate / check-jsonschema", "100 messages, seconds", "--help / python"],
     "calls.py": ["different functions", "plans built", "functions by folders"],
     "manifest.py": ["json.loads", "the same lines as a history", "Would send 1 thread"],
+    "branch.py": ["20 runs", "fetched and read", "status again"],
     "evidence.py": ["no manifest, 700 threads of others", "1 sent", "1 already sent", "3 adopted"],
 }
 

@@ -229,7 +229,7 @@ def test_a_key_tells_several_letters_to_one_toloker_apart(
         if each["event"] in ("intent", "claim")
         for row in ([each["key"]] if each["event"] == "intent" else each["rows"])
     ]
-    assert [row.split(" ")[-1] for row in claimed] == ["t-1", "t-2", "t-1"]
+    assert sorted(row.split(" ")[-1] for row in claimed) == ["t-1", "t-1", "t-2"]
     plan = json.loads((project.root / "plan.json").read_text())
     keys = [each["key"] for each in plan["messages"][0]["deliveries"]]
     assert keys == ["t-1", "t-2", "t-1"]

@@ -209,7 +209,9 @@ def test_each_wrong_file_is_told_as_an_annotation(examples: Callable[[str], Proj
     assert [unescaped(line) for line in annotations] == problems[:10]
     for path, line, column, said in problems:
         problem = Problem(Place(path, line, column), said)
-        assert [unescaped(each) for each in github_lines([problem])] == [(path, line, column, said)]
+        assert [unescaped(each) for each in github_lines([problem], Path.cwd())] == [
+            (path, line, column, said)
+        ]
 
 
 def unescaped(line: str) -> Said:

@@ -108,6 +108,12 @@ class Disk:
         (self.path / "filler").unlink()
 
 
+@pytest.fixture(autouse=True)
+def _no_compiled_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that may write little would leave half of a compiled module to the others."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
     """A disk of one megabyte, in a mount namespace that ends with the test."""
@@ -588,8 +594,8 @@ def test_a_message_that_is_a_pipe_is_not_waited_for(project: Project) -> None:
         (HEADER + b"\n" + b'{"event":"' + b"x" * 60_000_000 + b'"}\n', 2, "the line is too long"),
         (intent(b'"revision":' + b"9" * 5_000), 2, "not a line of a manifest"),
         (intent(b'"revision":' + b"9" * 4_000), 2, "no whole number under 'revision'"),
-        (intent(b'"revision":1,"at":"9999-12-31T23:59:59Z"'), 2, "no time of ours under 'at'"),
-        (intent(b'"revision":1,"at":"0001-01-01T00:00:00Z"'), 2, "no time of ours under 'at'"),
+        (intent(b'"revision":1,"at":"9999-12-31T23:59:59Z"'), 2, "no time under 'at'"),
+        (intent(b'"revision":1,"at":"0001-01-01T00:00:00Z"'), 2, "no time under 'at'"),
     ],
     ids=[
         *("no UTF-8", "NULs", "a long line", "CR", "CR at the end", "no manifest", "UTF-16"),

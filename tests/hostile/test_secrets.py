@@ -881,3 +881,14 @@ def test_a_password_in_a_refused_url_is_kept_nowhere(project: Project) -> None:
     assert TOKEN not in done.out + done.err
     assert project.results()["target"] == ""
     assert not any(TOKEN.encode() in content for content in project.files().values())
+
+
+def test_looking_for_a_secret_takes_little_whatever_the_text_is() -> None:
+    for text in ("%41" * 2_500_000, "%73" * 2_500_000, TOKEN[0] * 7_500_000):
+        began_s = time.process_time()
+        tracemalloc.start()
+        assert Mask(TOKEN)(text) == text
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 64 * 1024 * 1024
+        assert time.process_time() - began_s < 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -102,9 +104,12 @@ def test_a_laptop_that_is_offline_says_how_old_its_truth_is(bare: Path, emulator
     one, new = machine(bare, "one"), machine(bare, "new")
     assert one.send(emulator).code == 0
     bare.rename(bare.with_name("away.git"))
+    (stamp,) = (one.root / ".git" / "message-runner").glob("*.fetched")
+    yesterday_s = time.time() - 30 * 3600
+    os.utime(stamp, (yesterday_s, yesterday_s))
     stale = one.run("status", "--target", emulator.url)
     assert stale.code == 0, stale.err
-    assert "minutes ago" in stale.out
+    assert "as it was 30 hours ago: " in stale.out
     unknown = new.run("status", "--target", emulator.url)
     assert unknown.code == 2
     assert "what was sent is not known" in unknown.err

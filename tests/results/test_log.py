@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from runner.errors import LaterError, MovedError
+from runner.manifest.attempts import NotFound
 from runner.manifest.branch import BranchLog
-from runner.manifest.history import NotFound
 from runner.manifest.lease import Lease
 from runner.manifest.manifest import Manifest
 from runner.manifest.shared import SharedRef

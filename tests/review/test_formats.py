@@ -378,6 +378,19 @@ def test_in_a_github_job_annotations_stand_beside_the_text(project: Project) -> 
     assert "::error" not in project.run("validate", GITHUB_ACTIONS="false").out
 
 
+def test_plan_annotates_what_it_refuses_by_paths_from_the_top_of_the_repository(
+    project: Project,
+) -> None:
+    project.write("runner.yaml", "policy: {max_recipients: 1}\n")
+    project.write("messages/a.yaml", direct("ada", "bob"))
+
+    job = project.run("plan", GITHUB_ACTIONS="true", GITHUB_WORKSPACE=str(project.root.parent))
+
+    assert job.code == 3
+    (annotation,) = [line for line in job.err.splitlines() if line.startswith("::error")]
+    assert properties(annotation)["file"] == f"{project.root.name}/messages/a.yaml"
+
+
 # --- JUnit ----------------------------------------------------------------------------------------
 
 # What the schema that Jenkins and GitLab use (junit-10.xsd) has of attributes and children.

@@ -112,7 +112,7 @@ class Runner:
 
     def finish(self, name: str, process: subprocess.Popen[str]) -> int:
         """Wait for the end of a script."""
-        self.said[name], _ = process.communicate(timeout=120)
+        self.said[name], _ = process.communicate(timeout=240)
         self.codes.append(process.returncode)
         return process.returncode
 

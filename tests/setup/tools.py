@@ -30,6 +30,7 @@ def git(*args: str | Path, cwd: Path) -> str:
 
 def as_installed(folder: Path, source: dict[str, object] | None = None) -> dict[str, str]:
     """Give the environment of this program as pip leaves it: from an index, or by `direct_url.json`."""
+    folder.mkdir(exist_ok=True)
     (folder / "runner").symlink_to(ROOT / "runner")
     about = folder / f"message_runner-{__version__}.dist-info"
     about.mkdir()

@@ -15,7 +15,7 @@ from runner.lookup.absence import Absence, Failure
 from runner.lookup.adopt import Messages, find_adoptions
 from runner.lookup.claim import claim, find_doubts
 from runner.lookup.look import Look
-from runner.manifest.history import Attempt
+from runner.manifest.attempts import Attempt
 from runner.manifest.kinds import LINES
 from runner.manifest.lines import Event, intent_event, line_of, new_event, outcome_event
 from runner.manifest.reading import read_state

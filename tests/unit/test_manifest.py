@@ -23,8 +23,9 @@ from support import tolokers
 
 from runner.errors import SurroundingsError
 from runner.manifest.appender import Appender
+from runner.manifest.attempts import NotFound, Settled
 from runner.manifest.file import open_file, read_history
-from runner.manifest.history import History, NotFound, Settled
+from runner.manifest.history import History
 from runner.manifest.kinds import LINES
 from runner.manifest.lines import Event, intent_event, line_of, new_event, outcome_event
 from runner.manifest.reading import DamageError, read_state

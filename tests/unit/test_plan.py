@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import history_of, tolokers
 
-from runner.manifest.history import Attempt, History, NotFound, Settled
+from runner.manifest.attempts import Attempt, NotFound, Settled
+from runner.manifest.history import History
 from runner.model import (
     MAX_RECIPIENTS,
     Direct,

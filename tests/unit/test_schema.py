@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from runner.errors import Pointer
+from runner.spec.holds import compiled
 from runner.spec.schema import (
     SCHEMA_NAMES,
+    checked_schema,
     find_config_faults,
     find_message_faults,
     load_schema,
@@ -507,3 +509,28 @@ def test_importing_does_not_load_the_validator() -> None:
     here = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+# --- the quick answer -----------------------------------------------------------------------------
+
+_NAMES = sorted({*load_schema("message")["properties"], "unknown", "EN", "en", "toloka_id"})
+_WORDS = st.sampled_from(["DIRECT", "FILTER", "ALL", "{{ x }}", "", "x", "IMPORTANT", "2026"])
+_ANY = st.recursive(
+    _WORDS | st.none() | st.booleans() | st.sampled_from([0, 1, 1.0, -1, 0.5]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(_NAMES), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize("name", ["message", "config"])
+@given(data=st.data())
+def test_the_quick_answer_is_that_of_jsonschema(name: str, data: st.DataObject) -> None:
+    schema = checked_schema(name)
+    base = data.draw(st.sampled_from([{}, *schema["examples"]]))
+    names = st.sampled_from(sorted({*schema["properties"], "unknown"}))
+    changes = data.draw(st.dictionaries(names, _ANY, max_size=4))
+    left_out = data.draw(st.sets(names, max_size=2))
+    changed = {key: value for key, value in {**base, **changes}.items() if key not in left_out}
+    assert compiled(schema)(changed) == Draft7Validator(schema).is_valid(changed)
