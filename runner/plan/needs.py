@@ -8,7 +8,7 @@ from datetime import datetime
 
 from runner.manifest.attempts import Attempt
 from runner.manifest.history import History
-from runner.model import InThreads, Message, ReachedBy, asks_for_answers, compared_as
+from runner.model import InOwnThread, InThreads, Message, ReachedBy, asks_for_answers, compared_as
 from runner.plan.plan import Plan, PlannedMessage
 
 Unfiled = tuple[Attempt, tuple[str, ...]]
@@ -80,11 +80,14 @@ def _waits(planned: PlannedMessage, history: History) -> bool:
     recipients = planned.message.recipients
     if planned.held or not asks_for_answers(recipients):
         return False
-    if isinstance(recipients, ReachedBy) and not recipients.answered:
-        return bool(planned.possible)
-    return recipients.message in history.threads
+    wants_answers = isinstance(recipients, InThreads) or (
+        isinstance(recipients, ReachedBy) and recipients.answered is True
+    )
+    return bool(planned.possible) or (wants_answers and recipients.message in history.threads)
 
 
 def _will_send(planned: PlannedMessage) -> bool:
     """Whether there may be something to send once its window opens."""
-    return bool(planned.later) or isinstance(planned.message.recipients, (InThreads, ReachedBy))
+    return bool(planned.later) or isinstance(
+        planned.message.recipients, (InThreads, InOwnThread, ReachedBy)
+    )

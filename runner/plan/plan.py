@@ -50,9 +50,10 @@ class PlannedMessage:
     """One spec: what would be sent (`deliveries`), and what needs no sending (`skipped`).
 
     `messages` is one, or one for each row of its data file. `held` says why nothing is sent now,
-    and `later` is what would be sent if its window had begun. `possible` is what may be sent, as
-    soon as Toloka has told who answered. `edited` are the digests that were sent, each with the
-    message that it would be now. `late_since` is when the message was
+    and `later` is what would be sent if its window had begun. `edited` are the digests that were
+    sent, each with the message that it would be now. `possible` is what may be sent, as soon as
+    Toloka has told who answered; `threadless` are the rows whose Toloker has no thread for them, or
+    several. `late_since` is when the message was
     first sent, where that is long ago and it has new recipients. `unguarded` is how many Tolokers
     the suppression list holds, where Toloka alone chooses who gets the message.
     """
@@ -63,6 +64,7 @@ class PlannedMessage:
     held: Held | None = None
     later: tuple[Delivery, ...] = ()
     possible: tuple[Delivery, ...] = ()
+    threadless: tuple[tuple[Message, str], ...] = ()
     edited: tuple[tuple[str, Message], ...] = ()
     late_since: datetime | None = None
     unguarded: int = 0

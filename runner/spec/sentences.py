@@ -144,8 +144,7 @@ def _ruled_out(breach: Breach, data: Data) -> Fault:
 def _why_ruled_out(key: str, data: Data) -> tuple[str, str]:
     """Say what a key does not go with, and what to do about it."""
     if key == "only_answered":
-        other = "`thread_id`" if "thread_id" in data else "a new message"
-        return other, "remove it: it chooses among the threads of `reply_to`"
+        return _why_no_choice(data)
     if key == "reply_to":
         return "`thread_id`", "keep one of them: all threads of a message, or one thread"
     if key in ("columns", "when", "key", "languages") and "for_each" not in data:
@@ -159,6 +158,13 @@ def _why_ruled_out(key: str, data: Data) -> tuple[str, str]:
     if select == "ALL":
         return "ALL", "remove it, or write another type: ALL is everybody who tried your tasks"
     return _why_not_with_direct(key, data)
+
+
+def _why_no_choice(data: Data) -> tuple[str, str]:
+    if "reply_to" in data and "for_each" in data and "thread_id" not in data:
+        return "`for_each`", "remove it: the rows say who is answered"
+    other = "`thread_id`" if "thread_id" in data else "a new message"
+    return other, "remove it: it chooses among the threads of `reply_to`"
 
 
 def _why_not_with_direct(key: str, data: Data) -> tuple[str, str]:

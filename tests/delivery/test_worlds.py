@@ -20,7 +20,8 @@ from support import IS_CI, IS_THOROUGH
 from runner.manifest.file import open_file, read_history
 from runner.manifest.manifest import Manifest
 from runner.model import Direct, Message
-from runner.send.run import Run, RunOptions
+from runner.send.options import RunOptions
+from runner.send.run import Run
 from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
 from runner.toloka.digest import digest_of
