@@ -45,6 +45,8 @@ class History:
     remembered: tuple[str, ...] = field(default=(), repr=False)
     suppressed: Mapping[Identity, frozenset[str]] = field(default_factory=dict)
     """The Tolokers who were left out of a message and revision for good."""
+    held: Mapping[Identity, int] = field(default_factory=dict)
+    """How many Tolokers a message and revision has not gone to, because of a limit."""
     folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The folders that threads were put into, by thread id."""
     contents: Mapping[str, Content] = field(default_factory=dict, repr=False)

@@ -12,7 +12,7 @@ from runner.manifest.attempts import Attempt
 from runner.manifest.history import History
 from runner.manifest.told import describe
 from runner.model import NoRecipients, Rejected, Sent
-from runner.wording import printable
+from runner.wording import plural, printable
 
 VERSION = 1
 Activities = Mapping[tuple[str, int], Activity]
@@ -84,6 +84,13 @@ def unknown_lines(history: History) -> Iterator[str]:
         yield f"{word}: {printable(describe(attempt, history))}"
 
 
+def held_lines(history: History) -> Iterator[str]:
+    """Say which messages have not gone to everybody, because of a limit."""
+    for (message, revision), count in sorted(history.held.items()):
+        which = f" revision {revision}" if revision > 1 else ""
+        yield f"held back: {printable(message)}{which} from {plural(count, 'Toloker')}"
+
+
 def _asked(activity: Activity | None) -> tuple[str, ...]:
     if activity is None:
         return ("0", "", "")
@@ -115,12 +122,13 @@ def status_document(
         "account": history.account,
         "manifest": manifest,
         "messages": [
-            _entry(each, activity.get((each.message, each.revision))) for each in standings(history)
+            _entry(each, history, activity.get((each.message, each.revision)))
+            for each in standings(history)
         ],
     }
 
 
-def _entry(standing: Standing, activity: Activity | None) -> dict[str, object]:
+def _entry(standing: Standing, history: History, activity: Activity | None) -> dict[str, object]:
     told: dict[str, object] = {}
     if activity is not None:
         told = {
@@ -133,6 +141,7 @@ def _entry(standing: Standing, activity: Activity | None) -> dict[str, object]:
         "revision": standing.revision,
         "threads": len(standing.sent),
         "tolokers": standing.reached,
+        "held": history.held.get((standing.message, standing.revision), 0),
         "rejected": len(standing.still_rejected),
         "unknown": len(standing.unknown),
         "last_at": clock.written(max(each.at for each in standing.attempts)),

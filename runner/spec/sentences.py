@@ -152,7 +152,13 @@ def _why_ruled_out(key: str, data: Data) -> tuple[str, str]:
     for reply in ("reply_to", "thread_id"):
         if reply in data:
             return f"`{reply}`", f"remove it, a reply has only `text`; or remove `{reply}`"
+    return _why_not_with_select(key, data)
+
+
+def _why_not_with_select(key: str, data: Data) -> tuple[str, str]:
     select = data.get("recipients_select_type")
+    if key == "at_most":
+        return str(select), "remove it: whom that reaches, only Toloka knows"
     if select == "FILTER":
         return "FILTER", "write DIRECT to go by ids, or write `recipients_filter` instead"
     if select == "ALL":
