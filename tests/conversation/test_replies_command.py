@@ -4,6 +4,7 @@ import csv
 import io
 import json
 
+import pytest
 from support import Project, direct, threads
 
 from runner.emulator import Emulator
@@ -135,6 +136,7 @@ def test_since_leaves_out_what_is_older(project: Project, emulator: Emulator) ->
     assert "--since takes 2026-11-22 or 2026-11-22T21:00:00Z" in wrong.err
 
 
+@pytest.mark.dear
 def test_answers_are_found_on_every_page_of_the_list(project: Project, emulator: Emulator) -> None:
     people = [f"t{number:03}" for number in range(310)]
     project.write("messages/a.yaml", per_row("a.csv", "Hi"))

@@ -127,6 +127,7 @@ def test_only_answered_goes_where_somebody_answered_child_threads_included(
     assert sent_ok(project, emulator) == {"already_sent": 5}
 
 
+@pytest.mark.dear
 def test_only_answered_finds_answers_far_down_the_list(
     project: Project, emulator: Emulator
 ) -> None:

@@ -448,6 +448,7 @@ logging.basicConfig(level=0)
 """
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize(
     ("flags", "environ"),
     [

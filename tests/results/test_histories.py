@@ -29,6 +29,7 @@ ACTS = ("kill", "kill", "stop", "stop", "cut", "cut", "signal", "unlock", "nothi
 ENDS = {0, 2, 5, 75, 143, *(-each for each in (signal.SIGTERM, signal.SIGKILL, signal.SIGALRM))}
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("seed", range(500 if IS_THOROUGH else 3))
 def test_a_random_history_reaches_everybody_once(
     tmp_path: Path, start_emulator: StartEmulator, seed: int
