@@ -11,7 +11,7 @@ from functools import cached_property
 
 from runner import clock
 from runner.manifest.attempts import Attempt, Identity, Pending, Row
-from runner.model import Content, SelectType, Sent, Thread
+from runner.model import Content, NoRecipients, SelectType, Sent, Thread, compared_as
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import short
 
@@ -170,6 +170,15 @@ class History:
             for row in self.rows.values()
             if row.at > moment and row.counts and row.kind.action == "compose"
         )
+
+    def got_since(self, moment: datetime) -> dict[str, list[datetime]]:
+        """When each Toloker got a message by id since then, or may have: by our own clock."""
+        found: dict[str, list[datetime]] = defaultdict(list)
+        for row in self.rows.values():
+            if row.at > moment and row.counts and not isinstance(row.outcome, NoRecipients):
+                for toloker in row.people:
+                    found[compared_as(toloker)].append(row.at)
+        return {toloker: sorted(times) for toloker, times in found.items()}
 
     @cached_property
     def by_digest(self) -> Mapping[str, tuple[Identity, ...]]:

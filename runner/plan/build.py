@@ -26,7 +26,7 @@ from runner.model import (
     compared_as,
     reached_as,
 )
-from runner.plan.limits import Reached, Sizes, cut
+from runner.plan.limits import Reached, Sizes, cut, spread
 from runner.plan.plan import Held, Plan, PlannedMessage, Policy, result_of
 from runner.plan.whom import Answered, Audiences, Whom
 from runner.toloka.digest import short
@@ -53,6 +53,8 @@ def build_plan(
         _plan_spec(tuple(group), history, now, known, audiences)
         for _, group in groupby(messages, key=lambda each: (each.id, each.revision))
     )
+    if known.max_per_toloker is not None:
+        planned = tuple(spread(planned, known.max_per_toloker, history, now))
     edges = [
         edge
         for each in planned
@@ -60,6 +62,7 @@ def build_plan(
         for edge in (message.not_before, message.not_after)
         if edge is not None
     ]
+    edges += [each.due_at for each in planned if each.due_at is not None]
     return Plan(
         messages=planned,
         history=history,

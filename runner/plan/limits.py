@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import cached_property
 
+from runner import clock
 from runner.manifest.attempts import Attempt
 from runner.manifest.history import History
 from runner.model import Delivery, Direct, NoRecipients, compared_as
+from runner.plan.plan import PerToloker, PlannedMessage, result_of
 
 Reached = Mapping[str | None, Attempt]
 """What the manifest knows of one message and revision: the attempt that counts, by key."""
@@ -58,6 +61,67 @@ def cut(
         kept += fits
         rest += over
     return kept, rest
+
+
+def spread(
+    planned: Iterable[PlannedMessage], limit: PerToloker, history: History, now: datetime
+) -> Iterator[PlannedMessage]:
+    """Hold back, or tell, what would be one message too many for a Toloker: in the order of a plan."""
+    within = timedelta(days=limit.days)
+    got = history.got_since(now - within)
+    for each in planned:
+        if each.message.action == "reply":
+            yield each
+            continue
+        over = _Over(limit, got, now)
+        kept = [part for delivery in each.deliveries for part in over.take(delivery)]
+        moments = list(over.held)
+        said = f"the policy allows {limit}, and this goes"
+        held = [
+            result_of(part, "held", error=f"{said} not before {clock.written(moment)}")
+            for moment, parts in over.held.items()
+            for part in parts
+        ]
+        yield replace(
+            each,
+            deliveries=tuple(kept),
+            skipped=(*each.skipped, *held),
+            crowded=tuple(over.crowded),
+            due_at=min(moments, default=None),
+        )
+
+
+@dataclass(slots=True)
+class _Over:
+    """Sorts out the Tolokers of one message who got enough; `got` is when each got messages."""
+
+    limit: PerToloker
+    got: dict[str, list[datetime]]
+    now: datetime
+    held: dict[datetime, list[Delivery]] = field(default_factory=dict)
+    crowded: list[str] = field(default_factory=list)
+
+    def take(self, delivery: Delivery) -> Iterator[Delivery]:
+        """Give the part of a delivery that may go."""
+        later: dict[datetime, list[str]] = {}
+        kept: list[str] = []
+        for toloker in delivery.people:
+            times = self.got.setdefault(compared_as(toloker), [])
+            if len(times) < self.limit.messages:
+                times.append(self.now)
+            elif self.limit.over == "refuse":
+                self.crowded.append(toloker)
+            else:
+                moment = times[-self.limit.messages] + timedelta(days=self.limit.days)
+                later.setdefault(moment, []).append(toloker)
+                continue
+            kept.append(toloker)
+        for moment, ids in later.items():
+            part = replace(delivery, recipients=Direct(tuple(ids)))
+            self.held.setdefault(moment, []).append(part)
+        if kept or not delivery.people:
+            is_whole = len(kept) == len(delivery.people)
+            yield delivery if is_whole else replace(delivery, recipients=Direct(tuple(kept)))
 
 
 def parted(delivery: Delivery, fits: Sequence[bool]) -> tuple[list[Delivery], list[Delivery]]:

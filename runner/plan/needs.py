@@ -41,7 +41,8 @@ def find_needs(plan: Plan, *, looks: bool) -> Needs:
     is_now = is_now or bool(find_unrecorded(plan) or find_unheld(plan))
     if is_now or find_unfiled(messages, history):
         return Needs(is_now=True)
-    times = (each.held.opens_at for each in plan.messages if each.held and _will_send(each))
+    times = [each.held.opens_at for each in plan.messages if each.held and _will_send(each)]
+    times += [each.due_at for each in plan.messages]
     return Needs(due_at=min(filter(None, times), default=None))
 
 

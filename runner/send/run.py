@@ -153,7 +153,14 @@ class Run:
             place_of = self._catch_up.place_of
             self._manifest.claim(due, place_of)
             known = self._manifest.history().thread_ids
-            sender = Sender(self._toloka.deliver, self._manifest, self._workers, known, place_of)
+            sender = Sender(
+                self._toloka.deliver,
+                self._manifest,
+                self._workers,
+                known,
+                place_of,
+                max_refused=self._options.policy.max_refused,
+            )
             self._workers.work(due, sender.send, lambda: self._on_progress(self._tally.done, total))
             self._manifest.release()
         if self._must_stop():

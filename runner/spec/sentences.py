@@ -38,6 +38,8 @@ _WHEN_MISSING = {
     "topic": 'write it per language: topic: {EN: "Thank you!"}',
     "text": 'write it per language: text: {EN: "Amazing job!"}',
     "url": "add url: https://toloka.dev",
+    "messages": "write how many messages, such as messages: 3",
+    "days": "write in how many days, such as days: 7",
     "message": "write the id of the message whose Tolokers get this one",
 }
 _FOR_REPLIES = ("topic", "recipients_select_type")
