@@ -233,7 +233,6 @@ def test_a_plan_as_json_holds_what_would_be_sent(project: Project) -> None:
     assert all(re.fullmatch("sha256:[0-9a-f]{64}", digest) for digest in digests)
     empty: dict[str, object] = {
         "up_to": None,
-        "up_to": None,
         "late_since": None,
         "not_before": None,
         "folders": [],
