@@ -15,6 +15,7 @@ from runner.model import NoRecipients, Rejected, Sent
 from runner.wording import plural, printable
 
 VERSION = 1
+_SHOWN = 20
 Activities = Mapping[tuple[str, int], Activity]
 """What Toloka told, by message and revision; empty where it was not asked."""
 
@@ -82,6 +83,21 @@ def unknown_lines(history: History) -> Iterator[str]:
     for attempt in history.unknown:
         word = "in doubt" if history.is_in_doubt(attempt.delivery) else "unknown"
         yield f"{word}: {printable(describe(attempt, history))}"
+
+
+def gone_lines(history: History) -> Iterator[str]:
+    """Name what has gone, the newest first, as `recipients_from` takes it."""
+    gone = [each for each in standings(history) if each.sent or each.unknown]
+    gone.sort(key=lambda each: max(attempt.at for attempt in each.attempts), reverse=True)
+    for each in gone[:_SHOWN]:
+        named = f"{printable(each.message)}, revision: {each.revision}"
+        whom = f"recipients_from: {{message: {named}}}  # {plural(each.reached, 'Toloker')}"
+        kind = each.attempts[0].select_type
+        if kind != "DIRECT":
+            whom = f"{named}: {'replies' if kind is None else f'by {kind}'}, without a list"
+        yield whom + (f", and {len(each.unknown):,} unknown" if each.unknown else "")
+    if len(gone) > _SHOWN:
+        yield f"and {len(gone) - _SHOWN:,} more: `message-runner status` has them"
 
 
 def held_lines(history: History) -> Iterator[str]:
