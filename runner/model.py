@@ -140,6 +140,7 @@ class Message:
     not_before: datetime | None = None
     not_after: datetime | None = None
     folders: tuple[str, ...] = ()
+    at_most: int | None = None
     row: int | None = None
     template: Template | None = None
     key: str | None = None
@@ -313,7 +314,7 @@ class Delivery:
 
 Status = Literal[
     "planned", "sent", "already_sent", "adopted", "edited", "rejected", "unknown",
-    "no_recipients", "suppressed", "outside_window", "missed", "draft", "waiting", "not_tried",
+    "no_recipients", "suppressed", "outside_window", "missed", "held", "draft", "waiting", "not_tried",
     "in_doubt", "being_sent",
 ]  # fmt: skip
 """What became of a delivery, as results and reports call it."""

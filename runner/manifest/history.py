@@ -11,7 +11,7 @@ from functools import cached_property
 
 from runner import clock
 from runner.manifest.attempts import Attempt, Identity, Pending, Row
-from runner.model import Content, SelectType, Sent, Thread
+from runner.model import Content, NoRecipients, SelectType, Sent, Thread, compared_as
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import short
 
@@ -45,6 +45,8 @@ class History:
     remembered: tuple[str, ...] = field(default=(), repr=False)
     suppressed: Mapping[Identity, frozenset[str]] = field(default_factory=dict)
     """The Tolokers who were left out of a message and revision for good."""
+    held: Mapping[Identity, int] = field(default_factory=dict)
+    """How many Tolokers a message and revision has not gone to, because of a limit."""
     folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The folders that threads were put into, by thread id."""
     contents: Mapping[str, Content] = field(default_factory=dict, repr=False)
@@ -168,6 +170,15 @@ class History:
             for row in self.rows.values()
             if row.at > moment and row.counts and row.kind.action == "compose"
         )
+
+    def got_since(self, moment: datetime) -> dict[str, list[datetime]]:
+        """When each Toloker got a message by id since then, or may have: by our own clock."""
+        found: dict[str, list[datetime]] = defaultdict(list)
+        for row in self.rows.values():
+            if row.at > moment and row.counts and not isinstance(row.outcome, NoRecipients):
+                for toloker in row.people:
+                    found[compared_as(toloker)].append(row.at)
+        return {toloker: sorted(times) for toloker, times in found.items()}
 
     def find_same(self, digests: Set[str]) -> Mapping[str, Set[Identity]]:
         """Find the messages and revisions that went out, or may have, by short digests of content."""

@@ -26,15 +26,13 @@ from runner.model import (
     compared_as,
     reached_as,
 )
+from runner.plan.limits import Reached, Sizes, cut, spread
 from runner.plan.plan import Held, Plan, PlannedMessage, Policy, result_of
 from runner.plan.whom import Answered, Audiences, Whom
 from runner.toloka.digest import short
 
 LATE = timedelta(days=14)
 """A message first sent so long ago may surprise whoever gets it now."""
-
-Reached = Mapping[str | None, Attempt]
-"""What the manifest knows of one message and revision: the attempt that counts, by key."""
 
 
 def build_plan(
@@ -55,6 +53,8 @@ def build_plan(
         _plan_spec(tuple(group), history, now, known, audiences)
         for _, group in groupby(messages, key=lambda each: (each.id, each.revision))
     )
+    if known.max_per_toloker is not None:
+        planned = tuple(spread(planned, known.max_per_toloker, history, now))
     edges = [
         edge
         for each in planned
@@ -62,6 +62,7 @@ def build_plan(
         for edge in (message.not_before, message.not_after)
         if edge is not None
     ]
+    edges += [each.due_at for each in planned if each.due_at is not None]
     return Plan(
         messages=planned,
         history=history,
@@ -84,8 +85,12 @@ def _plan_spec(
     sorted_out = _Sorting(history, policy, audiences, reached, held)
     for message in messages:
         sorted_out.add(message)
-    due, possible = tuple(sorted_out.due), tuple(sorted_out.possible)
+    due, over = sorted_out.cut()
+    possible = tuple(sorted_out.possible)
     deliveries = () if held else due
+    if held is None:
+        why = f"`at_most` is {messages[0].at_most}"
+        sorted_out.skipped += [result_of(each, "held", error=why) for each in over]
     first_at = min((each.at for each in reached.values() if each.was_sent), default=now)
     return PlannedMessage(
         messages=messages,
@@ -146,6 +151,14 @@ class _Sorting:
                 waiting = [Delivery(message=message, recipients=each) for each in some]
                 self.skipped += [result_of(each, "waiting", error=whom.why) for each in waiting]
         self.due += kept
+
+    def cut(self) -> tuple[tuple[Delivery, ...], Sequence[Delivery]]:
+        """What of it may go, and what `at_most` holds back."""
+        at_most = self.due[0].message.at_most if self.due else None
+        if at_most is None:
+            return tuple(self.due), ()
+        kept, over = cut(self.due, at_most, self.reached, Sizes(self.history))
+        return tuple(kept), over
 
     def _whom(self, message: Message) -> Whom:
         recipients = message.recipients

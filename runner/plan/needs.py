@@ -38,9 +38,11 @@ def find_needs(plan: Plan, *, looks: bool) -> Needs:
     may_lack = looks and bool(history.rows) and history.has_gap
     is_now = bool(plan.deliveries or history.pending or may_lack)
     is_now = is_now or any(_waits(each, history) for each in plan.messages)
-    if is_now or find_unrecorded(plan) or find_unfiled(messages, history):
+    is_now = is_now or bool(find_unrecorded(plan) or find_unheld(plan))
+    if is_now or find_unfiled(messages, history):
         return Needs(is_now=True)
-    times = (each.held.opens_at for each in plan.messages if each.held and _will_send(each))
+    times = [each.held.opens_at for each in plan.messages if each.held and _will_send(each)]
+    times += [each.due_at for each in plan.messages]
     return Needs(due_at=min(filter(None, times), default=None))
 
 
@@ -60,6 +62,18 @@ def find_unrecorded(plan: Plan) -> list[tuple[Message, tuple[str, ...]]]:
         if ids:
             found.append((message, tuple(ids)))
     return found
+
+
+def find_unheld(plan: Plan) -> list[tuple[Message, int]]:
+    """Find how many Tolokers limits hold back now, where the manifest says another number."""
+    counts = [
+        (planned.message, sum(len(each.recipients_ids or (None,)) for each in held))
+        for planned in plan.messages
+        if planned.held is None
+        for held in [planned.skipped_by_status.get("held", ())]
+    ]
+    known = plan.history.held
+    return [each for each in counts if each[1] != known.get((each[0].id, each[0].revision), 0)]
 
 
 def find_unfiled(messages: Iterable[Message], history: History) -> list[Unfiled]:

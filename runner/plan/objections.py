@@ -9,7 +9,8 @@ from functools import cache, partial
 from runner.errors import Fault
 from runner.manifest.attempts import Identity
 from runner.manifest.history import History
-from runner.model import Delivery, Everyone, InOwnThread, InThreads, Message, ReachedBy, compared_as
+from runner.model import Delivery, InOwnThread, InThreads, Message, ReachedBy, compared_as
+from runner.plan.breaches import find_breaches
 from runner.plan.plan import Plan, PlannedMessage, Policy
 from runner.toloka.digest import short, topic_mark
 from runner.wording import plural
@@ -22,16 +23,17 @@ Twins = Mapping[tuple[str, str | None], tuple[str, ...]]
 
 def find_objections(plan: Plan, policy: Policy) -> list[Objection]:
     """Say what of a plan the manifest or the policy does not let pass."""
-    return [
+    found = [
         (planned.message, fault)
         for planned in plan.messages
         for fault in (
-            *_find_faults(planned, plan.history, policy),
+            *_find_faults(planned, plan.history),
             *_find_listless(planned.message, plan),
             *_find_rows_without_thread(planned),
             *_find_rows_for_many(planned, plan.history),
         )
     ]
+    return [*found, *find_breaches(plan, policy)]
 
 
 def find_unknown_messages(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
@@ -126,7 +128,7 @@ def _people(delivery: Delivery) -> tuple[str | None, ...]:
     return tuple(map(compared_as, delivery.people)) or (None,)
 
 
-def _find_faults(planned: PlannedMessage, history: History, policy: Policy) -> Iterator[Fault]:
+def _find_faults(planned: PlannedMessage, history: History) -> Iterator[Fault]:
     """Say what of a message does not go with what was sent before."""
     message, recipients = planned.message, planned.message.recipients
     reached = history.reached((message.id, message.revision))
@@ -148,8 +150,6 @@ def _find_faults(planned: PlannedMessage, history: History, policy: Policy) -> I
             f"revision {newest} of {message.id} went out, and this is revision {message.revision}",
             f"write `revision: {newest}`, or `revision: {newest + 1}` to send it anew",
         )
-    if planned.deliveries or planned.possible:
-        yield from _find_policy_breaches(planned, policy)
 
 
 def _find_twins(plan: Plan) -> Twins:
@@ -244,21 +244,3 @@ def _others_with_content(
             if any((person, digest) in told(identity) for person in _people(delivery))
         }
     )
-
-
-def _find_policy_breaches(planned: PlannedMessage, policy: Policy) -> Iterator[Fault]:
-    """Say which key of the policy stands in the way of what would be sent."""
-    if isinstance(planned.message.recipients, Everyone) and not policy.allow_all:
-        yield Fault(
-            ("recipients_select_type",),
-            "the policy forbids messages to ALL",
-            "to allow them, set `policy: {allow_all: true}` in runner.yaml",
-        )
-    count = len(planned.people) + len(planned.candidates)
-    if policy.max_recipients is not None and count > policy.max_recipients:
-        yield Fault(
-            ("recipients_ids",),
-            f"the policy allows {policy.max_recipients:,} recipients a message, and this would "
-            f"reach {count:,}",
-            f"to allow it, set `policy: {{max_recipients: {count}}}` in runner.yaml",
-        )

@@ -86,6 +86,7 @@ class Rendering:
             not_before=spec.not_before,
             not_after=spec.not_after,
             folders=spec.folders,
+            at_most=spec.at_most,
             row=self.row.number if self.row else None,
             template=template_of(spec, self.row) if self.row else None,
             key=key,

@@ -33,6 +33,7 @@ _SKIPPED = {
     "unknown": "unknown whether it was sent",
     "draft": "a draft, not sent",
     "outside_window": "not sent now",
+    "held": "held back",
     "no_recipients": "a filter that matched nobody",
     "suppressed": "left out",
 }
@@ -146,7 +147,7 @@ def _audience(planned: PlannedMessage, to: str) -> str:
     if not planned.deliveries and planned.message.action == "reply":
         return f"replies in {to}"
     if not planned.deliveries:
-        return f"up to {plural(len(planned.candidates), 'Toloker')}"
+        return _up_to(planned).removeprefix("to ")
     if planned.message.action == "reply":
         return f"{_requests(planned)} in {to}"
     if not planned.people:
@@ -186,7 +187,8 @@ def _states(planned: PlannedMessage, audience: str) -> Iterator[State]:
 
 def _up_to(planned: PlannedMessage) -> str:
     if planned.message.action == "compose":
-        return f"to up to {plural(len(planned.candidates), 'Toloker')}"
+        most = planned.message.at_most or len(planned.candidates)
+        return f"to up to {plural(min(most, len(planned.candidates)), 'Toloker')}"
     if planned.message.row is None:
         return "replies"
     return f"up to {_replies(len(planned.possible))}"

@@ -25,7 +25,7 @@ from runner.model import (
     compared_as,
 )
 from runner.plan.build import build_plan
-from runner.plan.needs import find_needs, find_unfiled, find_unrecorded
+from runner.plan.needs import find_needs, find_unfiled, find_unheld, find_unrecorded
 from runner.plan.plan import Key, Plan, keys_of, narrowed, result_of
 from runner.plan.quota import fit
 from runner.send.catch_up import CatchUp
@@ -96,8 +96,7 @@ class Run:
             plan = self._plan()
             if plan is not options.planned:
                 options.check(plan)
-            if options.policy.suppressed:
-                self._leave_out()
+            self._leave_out()
             self._planned = {key for each in plan.deliveries for key in keys_of(each)}
             # What turns out not to have been sent is tried again in this run.
             self._planned |= {
@@ -154,7 +153,14 @@ class Run:
             place_of = self._catch_up.place_of
             self._manifest.claim(due, place_of)
             known = self._manifest.history().thread_ids
-            sender = Sender(self._toloka.deliver, self._manifest, self._workers, known, place_of)
+            sender = Sender(
+                self._toloka.deliver,
+                self._manifest,
+                self._workers,
+                known,
+                place_of,
+                max_refused=self._options.policy.max_refused,
+            )
             self._workers.work(due, sender.send, lambda: self._on_progress(self._tally.done, total))
             self._manifest.release()
         if self._must_stop():
@@ -229,11 +235,17 @@ class Run:
         return self._options.let_pass(delivery, keys, self._catch_up.origins)
 
     def _leave_out(self) -> None:
-        """Record who is suppressed, so that taking them off the list releases no old mail."""
+        """Record who is suppressed, so that taking them off the list releases no old mail.
+
+        And how many a limit holds back, so that everybody can see it.
+        """
         if self._lister.failed is not None:
             return
-        for message, ids in find_unrecorded(self._plan()):
+        plan = self._plan()
+        for message, ids in find_unrecorded(plan):
             self._manifest.leave_out(message, ids)
+        for message, count in find_unheld(plan):
+            self._manifest.hold(message, count)
 
     def _file(self) -> None:
         """Put what was sent into its folders."""

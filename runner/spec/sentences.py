@@ -38,6 +38,8 @@ _WHEN_MISSING = {
     "topic": 'write it per language: topic: {EN: "Thank you!"}',
     "text": 'write it per language: text: {EN: "Amazing job!"}',
     "url": "add url: https://toloka.dev",
+    "messages": "write how many messages, such as messages: 3",
+    "days": "write in how many days, such as days: 7",
     "message": "write the id of the message whose Tolokers get this one",
 }
 _FOR_REPLIES = ("topic", "recipients_select_type")
@@ -152,7 +154,13 @@ def _why_ruled_out(key: str, data: Data) -> tuple[str, str]:
     for reply in ("reply_to", "thread_id"):
         if reply in data:
             return f"`{reply}`", f"remove it, a reply has only `text`; or remove `{reply}`"
+    return _why_not_with_select(key, data)
+
+
+def _why_not_with_select(key: str, data: Data) -> tuple[str, str]:
     select = data.get("recipients_select_type")
+    if key == "at_most":
+        return str(select), "remove it: whom that reaches, only Toloka knows"
     if select == "FILTER":
         return "FILTER", "write DIRECT to go by ids, or write `recipients_filter` instead"
     if select == "ALL":

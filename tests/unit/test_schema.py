@@ -473,7 +473,7 @@ def test_results_know_every_status() -> None:
     validator = Draft7Validator(load_schema("results"))
     statuses = (
         "planned sent already_sent adopted edited rejected unknown no_recipients suppressed "
-        "outside_window missed draft waiting not_tried in_doubt being_sent"
+        "outside_window missed held draft waiting not_tried in_doubt being_sent"
     )
     for status in statuses.split():
         delivery = {**example["deliveries"][0], "status": status, "recipients_select_type": None}
