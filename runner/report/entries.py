@@ -134,6 +134,8 @@ def _addressees(message: Message) -> str:
             which = f"revision {revision} of {name}" if revision else name
             done = {None: "", True: " and who answered", False: " and who did not answer"}[answered]
             return f"the Tolokers whom {which} reached{done}"
+        case InThread() if message.row is not None:
+            return "the threads that the rows name"
         case InThread(thread_id):
             return f"thread {thread_id}"
         case InOwnThread(name):
