@@ -180,18 +180,13 @@ class History:
                     found[compared_as(toloker)].append(row.at)
         return {toloker: sorted(times) for toloker, times in found.items()}
 
-    @cached_property
-    def by_digest(self) -> Mapping[str, tuple[Identity, ...]]:
-        """The messages and revisions that went out, or may have, by the short digest of content."""
-        found: dict[str, tuple[Identity, ...]] = {}
-        # Personal letters have a digest each: one tuple does for all of a message.
-        alone = {identity: (identity,) for identity in self.by_identity}
+    def find_same(self, digests: Set[str]) -> Mapping[str, Set[Identity]]:
+        """Find the messages and revisions that went out, or may have, by short digests of content."""
+        found: dict[str, set[Identity]] = defaultdict(set)
         for row in self.rows.values():
-            if row.counts:
-                own, digest = alone[row.kind[:2]], short(row.digest)
-                known = found.setdefault(digest, own)
-                if known is not own and own[0] not in known:
-                    found[digest] = (*known, *own)
+            digest = short(row.digest)
+            if digest in digests and row.counts:
+                found[digest].add(row.kind[:2])
         return found
 
     @cached_property

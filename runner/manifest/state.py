@@ -22,6 +22,9 @@ VERSION = 1
 """What every manifest begins with."""
 # `sent`, of which the thread is kept, beats everything, whatever the order of the lines.
 _STRENGTH: Mapping[type, int] = {NotFound: 0, Rejected: 1, NoRecipients: 2, str: 3}
+# What the checksums of these lines begin with.
+INTENT = crc32(b"intent ")
+_OUTCOME = crc32(b"outcome ")
 Checked = Mapping[str, Any]
 """An event whose keys hold what `LINES` says."""
 
@@ -138,7 +141,7 @@ class ManifestState:
         self, delivery: str, outcome: str | Settled, created: datetime | None = None
     ) -> None:
         """Take in what became of a delivery; what is sent is given by its thread."""
-        self.add_up("outcome", delivery, outcome if isinstance(outcome, str) else "")
+        self.add_up(_OUTCOME, f"{delivery} {outcome if isinstance(outcome, str) else ''}")
         row = self.rows.get(delivery)
         known = row or self.orphans.get(delivery)
         if known and known.outcome and _STRENGTH[type(outcome)] < _STRENGTH[type(known.outcome)]:
@@ -153,10 +156,10 @@ class ManifestState:
             )
             self.pending.pop(delivery, None)
 
-    def add_up(self, *parts: str) -> None:
+    def add_up(self, kind: int, said: str) -> None:
         """Count a line about a delivery, whatever its place."""
         self.count += 1
-        self.checksum = (self.checksum + crc32(" ".join(parts).encode())) % 2**64
+        self.checksum += crc32(said.encode(), kind)
 
     def knows(self, event: Checked) -> bool:
         """Whether an event was written with the same deliveries before it."""

@@ -129,6 +129,12 @@ class _Counts:
                 found[short(each.message.digest)].append(each)
         return found
 
+    @cached_property
+    def _same(self) -> Mapping[str, Set[Identity]]:
+        """What went out with the words of a message that says the same to all."""
+        whole = (each.message.digest for each in self.plan.messages if each.message.row is None)
+        return self.plan.history.find_same(set(map(short, whole)))
+
     def reach_of(self, planned: PlannedMessage) -> int:
         """How many a message reaches, and others with the same words: a list that was cut in two."""
         message = planned.message
@@ -136,7 +142,7 @@ class _Counts:
         if message.row is None and isinstance(message.recipients, (Direct, ReachedBy)):
             digest = short(message.digest)
             ids |= {each.message.id for each in self._planned[digest]}
-            ids |= {name for name, _ in self.plan.history.by_digest.get(digest, ())}
+            ids |= {name for name, _ in self._same.get(digest, ())}
         found: dict[str, int] = {}
         for name in ids:
             for other in self._planned[name]:

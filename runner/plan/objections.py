@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from functools import cache, partial
 
 from runner.errors import Fault
@@ -107,11 +107,12 @@ def _find_listless(message: Message, plan: Plan) -> Iterator[Fault]:
 def find_same_words(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
     """Say which messages would bring somebody words that they have under another id."""
     twins = _find_twins(plan) if len(plan.messages) > 1 else {}
-    told = cache(partial(_told, plan.history))
+    digests = {short(each.message.digest) for each in plan.deliveries}
+    same, told = plan.history.find_same(digests), cache(partial(_told, plan.history))
     return [
         (planned.message, fault)
         for planned in plan.messages
-        for fault in _find_same_words(planned, plan.history, twins, told, is_gone)
+        for fault in _find_same_words(planned, same, twins, told, is_gone)
     ]
 
 
@@ -163,7 +164,7 @@ def _find_twins(plan: Plan) -> Twins:
 
 def _find_same_words(
     planned: PlannedMessage,
-    history: History,
+    same: Mapping[str, Set[Identity]],
     twins: Twins,
     told: Callable[[Identity], Collection[tuple[str | None, str]]],
     is_gone: Callable[[str], bool],
@@ -171,7 +172,7 @@ def _find_same_words(
     """A renamed or copied file would mail everybody again: the old name has to be kept as `id`."""
     for delivery in planned.deliveries:
         message = delivery.message
-        others = _others_with_content(delivery, history, told)
+        others = _others_with_content(delivery, same, told)
         # Of two that are planned, the later one is the copy.
         others += [
             ids[0]
@@ -228,7 +229,7 @@ def find_renamed(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
 
 def _others_with_content(
     delivery: Delivery,
-    history: History,
+    same: Mapping[str, Set[Identity]],
     told: Callable[[Identity], Collection[tuple[str | None, str]]],
 ) -> list[str]:
     """The other messages that went to some of the same people with the same content."""
@@ -238,7 +239,7 @@ def _others_with_content(
     return sorted(
         {
             identity[0]
-            for identity in history.by_digest.get(digest, ())
+            for identity in same.get(digest, ())
             if identity[0] != message.id
             if any((person, digest) in told(identity) for person in _people(delivery))
         }
