@@ -134,10 +134,9 @@ def _addressees(message: Message) -> str:
             which = f"revision {revision} of {name}" if revision else name
             done = {None: "", True: " and who answered", False: " and who did not answer"}[answered]
             return f"the Tolokers whom {which} reached{done}"
-        case InThread() if message.row is not None:
-            return "the threads that the rows name"
         case InThread(thread_id):
-            return f"thread {thread_id}"
+            is_one = message.row is None
+            return f"thread {thread_id}" if is_one else "the threads that the rows name"
         case InOwnThread(name):
             return f"the Tolokers' own threads of {name}"
         case InThreads(name, only_answered):
