@@ -135,7 +135,8 @@ def _addressees(message: Message) -> str:
             done = {None: "", True: " and who answered", False: " and who did not answer"}[answered]
             return f"the Tolokers whom {which} reached{done}"
         case InThread(thread_id):
-            return f"thread {thread_id}"
+            is_one = message.row is None
+            return f"thread {thread_id}" if is_one else "the threads that the rows name"
         case InOwnThread(name):
             return f"the Tolokers' own threads of {name}"
         case InThreads(name, only_answered):
