@@ -221,6 +221,10 @@ def _take_suppressed(state: ManifestState, event: Checked) -> None:
     state.suppressed.setdefault(identity, set()).update(map(compared_as, ids))
 
 
+def _take_held(state: ManifestState, event: Checked) -> None:
+    state.held[event["message"], event["revision"]] = event["tolokers"]
+
+
 def _take_folders(state: ManifestState, event: Checked) -> None:
     known = state.folders.get(event["thread_id"], ())
     state.folders[event["thread_id"]] = (*dict.fromkeys((*known, *(event.get("folders") or ()))),)
@@ -321,6 +325,7 @@ LINES: Mapping[str, LineKind] = {
         {"message": str, "revision": int},
         {"recipients_ids": TEXTS},
     ),
+    "held": LineKind(_take_held, {"message": str, "revision": int, "tolokers": int}),
     "folders": LineKind(_take_folders, {"thread_id": str}, {"folders": TEXTS}),
     "doubt": LineKind(
         _take_doubt,

@@ -83,6 +83,7 @@ class ManifestState:
     checksum: int = 0
     """Over the deliveries so far, to tell whether lines were lost."""
     suppressed: dict[Identity, set[str]] = field(default_factory=dict)
+    held: dict[Identity, int] = field(default_factory=dict)
     folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
     contents: dict[str, Content] = field(default_factory=dict)
     row_contents: list[tuple[str, Content]] = field(default_factory=list)
@@ -109,6 +110,7 @@ class ManifestState:
             doubts=self.doubts.copy(),
             doubted=frozenset(self.doubted),
             resolved=frozenset(self.resolved),
+            held={identity: count for identity, count in self.held.items() if count},
             suppressed={identity: frozenset(ids) for identity, ids in self.suppressed.items()},
             folders=self.folders.copy(),
             contents=self.contents.copy(),
