@@ -89,7 +89,7 @@ def _sum_up(checked: Checked, volume: Volume) -> None:
     elif not volume.quiet:
         count = len(checked.files)
         say(f"{plural(count, 'message')} {'is' if count == 1 else 'are'} valid")
-        if volume.verbose and checked.policy.max_recipients is not None:
+        if checked.policy.max_recipients is not None:
             said = "max_recipients: of the files alone; `plan` counts what the manifest knows, too"
             say(said, err=True)
     if warnings:
