@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Literal, TypeGuard
 
 SelectType = Literal["DIRECT", "FILTER", "ALL"]
@@ -15,20 +14,6 @@ Texts = Mapping[str, str]
 
 MAX_RECIPIENTS = 100
 """Tolokers in one compose request (Toloka's API reference, `recipients_ids`)."""
-
-
-class Written(Decimal):
-    """A number as its author wrote it, such as `10.50` or `0123`; `str` gives that back."""
-
-    text: str
-
-    def __new__(cls, text: str, value: object = None) -> Written:
-        made = super().__new__(cls, value if isinstance(value, int) else text)
-        made.text = text
-        return made
-
-    def __str__(self) -> str:
-        return self.text
 
 
 def compared_as(toloker: str) -> str:
@@ -98,14 +83,30 @@ class InThreads:
     select_type: None = field(default=None, init=False)
 
 
-Recipients = Direct | Filtered | Everyone | ReachedBy | InThread | InThreads
+@dataclass(frozen=True, slots=True)
+class InOwnThread:
+    """A reply in a Toloker's own thread of another message: the child thread if there is one."""
+
+    message: str
+    toloker: str
+    select_type: None = field(default=None, init=False)
+
+    @property
+    def key(self) -> str:
+        """What it is approved as, before its thread is known."""
+        return f"{self.message} {compared_as(self.toloker)}"
 
 
-def asks_for_answers(recipients: Recipients) -> TypeGuard[InThreads | ReachedBy]:
-    """Whether only Toloka can tell whom this means: those who answered, or did not."""
+Recipients = Direct | Filtered | Everyone | ReachedBy | InThread | InThreads | InOwnThread
+
+
+def asks_for_answers(recipients: Recipients) -> TypeGuard[InThreads | InOwnThread | ReachedBy]:
+    """Whether Toloka may have to tell whom this means: those who answered, or did not."""
     if isinstance(recipients, InThreads):
         return recipients.only_answered
-    return isinstance(recipients, ReachedBy) and recipients.answered is not None
+    if isinstance(recipients, ReachedBy):
+        return recipients.answered is not None
+    return isinstance(recipients, InOwnThread)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +140,7 @@ class Message:
     not_before: datetime | None = None
     not_after: datetime | None = None
     folders: tuple[str, ...] = ()
+    at_most: int | None = None
     row: int | None = None
     template: Template | None = None
     key: str | None = None
@@ -146,7 +148,7 @@ class Message:
 
     @property
     def action(self) -> Action:
-        return "reply" if isinstance(self.recipients, (InThread, InThreads)) else "compose"
+        return "reply" if self.recipients.select_type is None else "compose"
 
     @property
     def headline(self) -> str:
@@ -305,12 +307,14 @@ class Delivery:
         """
         if isinstance(self.recipients, InThread):
             return (self.recipients.thread_id,)
+        if isinstance(self.recipients, InOwnThread):
+            return (self.recipients.key,)
         return tuple(reached_as(each, self.message.key) for each in self.people) or (None,)
 
 
 Status = Literal[
     "planned", "sent", "already_sent", "adopted", "edited", "rejected", "unknown",
-    "no_recipients", "suppressed", "outside_window", "missed", "draft", "waiting", "not_tried",
+    "no_recipients", "suppressed", "outside_window", "missed", "held", "draft", "waiting", "not_tried",
     "in_doubt", "being_sent",
 ]  # fmt: skip
 """What became of a delivery, as results and reports call it."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from runner import clock, paths
 from runner.config import Config, load_variables
@@ -33,7 +33,7 @@ from runner.plan.objections import (
     find_same_words,
     find_unknown_messages,
 )
-from runner.plan.plan import Plan, Policy
+from runner.plan.plan import PerToloker, Plan, Policy
 from runner.render.lint import Level, find_lint, level_of
 from runner.render.messages import Renderer
 from runner.render.partials import PARTIALS_NAME, partial_files, partial_texts
@@ -143,7 +143,7 @@ class Checked:
 
         Gives the warnings. House rules stop only what would still be sent.
         """
-        problems = self._objections(plan)
+        problems = self._objections(plan, self.policy)
         problems += self._problems(find_unknown_messages(plan, self.is_gone))
         to_warn_of = find_missed(plan)
         if not problems and plan.history.topics:
@@ -159,16 +159,18 @@ class Checked:
 
     def of_files_alone(self) -> Checked:
         """Add what the files exceed whatever the manifest knows, and what only it can tell."""
-        plan = build_plan(self.messages, History(), now=clock.now(), policy=self.policy)
+        # Of what is there, nobody knows here what has gone.
+        policy = replace(self.policy, max_per_toloker=None, max_recipients_per_run=None)
+        plan = build_plan(self.messages, History(), now=clock.now(), policy=policy)
         level: Severity = "error" if self.selection.strict else "warning"
         hint = "write the id of a message of yours, or `plan`: only the manifest knows more"
         unknown = self._problems(find_unknown_messages(plan, self.is_gone))
         warned = (replace(each, hint=hint, severity=level) for each in unknown)
-        faults = (*self.faults, *self._objections(plan))
+        faults = (*self.faults, *self._objections(plan, policy))
         return replace(self, faults=faults, warnings=(*self.warnings, *warned))
 
-    def _objections(self, plan: Plan) -> list[Problem]:
-        problems = self._problems(find_objections(plan, self.policy))
+    def _objections(self, plan: Plan, policy: Policy) -> list[Problem]:
+        problems = self._problems(find_objections(plan, policy))
         level = level_of("same-words", levels_in(self.config), strict=self.selection.strict)
         if level is not None:
             may_repeat = {spec.id for spec in self.specs if "same-words" in spec.lint}
@@ -288,18 +290,15 @@ def prepare(selection: Selection, config: Config) -> Checked:
 
 def load_policy(config: Config, warn: Callable[[Problem], object]) -> Policy:
     """Load the policy and the suppression list; raises `SurroundingsError`."""
-    policy = config.section("policy")
+    policy = cast("dict[str, Any]", {**config.section("policy")})
+    if "max_per_toloker" in policy:
+        policy["max_per_toloker"] = PerToloker(**policy["max_per_toloker"])
     is_one = isinstance(config.data.get("suppress"), str)
     suppressed: list[str] = []
     for index, name in enumerate(_suppress_lists(config)):
         pointer: Pointer = ("suppress",) if is_one else ("suppress", index)
         suppressed += _load_suppressed(config, name, pointer, warn)
-    return Policy(
-        allow_all=policy.get("allow_all", True) is True,
-        max_recipients=cast("int | None", policy.get("max_recipients")),
-        suppressed=frozenset(map(str.casefold, suppressed)),
-        reviewed=cast("str | None", policy.get("reviewed")),
-    )
+    return Policy(**policy, suppressed=frozenset(map(str.casefold, suppressed)))
 
 
 def _suppress_lists(config: Config) -> list[str]:

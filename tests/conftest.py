@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from scripted import Answers, Scripted
-from support import INSTALLS, IS_THOROUGH, Project, Result, call_command
+from support import IS_CI, IS_THOROUGH, Project, Result, call_command
 
 from runner.emulator import Emulator
 
@@ -29,6 +30,13 @@ _UNMEASURED = (
     *("hostile/test_files.py", "hostile/test_specs.py", "hostile/test_templates.py"),
     "hostile/test_windows.py",
 )
+
+# No machine is too slow, and the usual run tries the same examples each time: nobody's pull request
+# fails by chance.
+settings.register_profile(
+    "ours", deadline=None, derandomize=not IS_THOROUGH, max_examples=100 if IS_CI else 30
+)
+settings.load_profile("ours")
 
 RunCli = Callable[..., Result]
 StartEmulator = Callable[..., Emulator]
@@ -49,9 +57,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_left_out(item: pytest.Item) -> bool:
-    installs = "tools" in getattr(item, "fixturenames", ()) or item.get_closest_marker("installs")
+    is_dear = "tools" in getattr(item, "fixturenames", ()) or item.get_closest_marker("dear")
     is_thorough = item.get_closest_marker("thorough")
-    return bool(installs and not INSTALLS) or bool(is_thorough and not IS_THOROUGH)
+    return bool(is_dear and not IS_CI) or bool(is_thorough and not IS_THOROUGH)
 
 
 @pytest.fixture(autouse=True)

@@ -30,8 +30,8 @@ TOLOKER = "1ad097faba0eff85a04fe30bc04d53db"
 COMMAND = (sys.executable, "-m", "runner")
 TIMEOUT_S = 60
 _PROFILE = os.environ.get("MESSAGE_RUNNER_PROFILE")
-INSTALLS = _PROFILE in {"ci", "thorough"}
-"""Whether tests may install packages of their own, as in `.ci/run`."""
+IS_CI = _PROFILE in {"ci", "thorough"}
+"""Whether tests may take minutes and install packages of their own, as in `.ci/run`."""
 IS_THOROUGH = _PROFILE == "thorough"
 """The long profile: every case, and not some of each kind."""
 Case = TypeVar("Case")

@@ -14,7 +14,8 @@ from runner.lookup.conversation import Activity, find_activity
 from runner.lookup.replies import query_families
 from runner.manifest.history import History
 from runner.send.lists import Lister
-from runner.send.run import Run, RunOptions
+from runner.send.options import RunOptions
+from runner.send.run import Run
 from runner.send.tally import RunResult
 
 

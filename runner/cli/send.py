@@ -38,7 +38,8 @@ from runner.prepare import Checked, Selection, prepare
 from runner.report.progress import Progress
 from runner.report.text import loud_lines, run_lines, summary_line
 from runner.reviewed import check_reviewed
-from runner.send.run import Run, RunOptions
+from runner.send.options import RunOptions
+from runner.send.run import Run
 from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
 from runner.toloka.ids import is_identifier

@@ -15,7 +15,7 @@ from runner.errors import ExitCode
 from runner.lookup.conversation import Activity
 from runner.manifest.told import Truth
 from runner.report.harmless import json_text
-from runner.report.status import status_document, status_lines, unknown_lines
+from runner.report.status import held_lines, status_document, status_lines, unknown_lines
 
 
 @click.command()
@@ -60,6 +60,7 @@ def _show(
     if not history.attempts:
         say(f"nothing was sent to {settings.target.name} yet; manifest: {manifest}")
         return
-    for line in (*status_lines(history, activity), *unknown_lines(history)):
+    lines = (*status_lines(history, activity), *held_lines(history), *unknown_lines(history))
+    for line in lines:
         say(line)
     say(f"manifest: {manifest}")

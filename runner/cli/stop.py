@@ -15,7 +15,7 @@ from runner.cli.settings import Settings, load_settings
 from runner.errors import ExitCode
 from runner.manifest.file import open_file
 from runner.manifest.lines import Event, new_event
-from runner.report.status import status_lines
+from runner.report.status import gone_lines
 
 
 @click.command()
@@ -27,7 +27,7 @@ def stop(reason: str | None, lift: bool, where: Where) -> int:
 
     On a results branch a run that is sending sees it at its next push, within seconds, and ends.
     Every later `send` refuses, and says who stopped it and why. What has gone cannot be called back;
-    it is listed.
+    it is listed, the newest first, as `recipients_from` takes it.
     """
     if (reason is None) != lift or reason == "":
         raise click.UsageError("say --reason TEXT, or --lift")
@@ -43,7 +43,7 @@ def stop(reason: str | None, lift: bool, where: Where) -> int:
     say(f"nothing more is sent to {settings.target.name}, until `stop --lift`")
     if history.attempts:
         say("what has gone cannot be called back:")
-        for line in status_lines(history, {}):
+        for line in gone_lines(history):
             say(line)
     return ExitCode.DONE
 

@@ -89,8 +89,10 @@ def _sum_up(checked: Checked, volume: Volume) -> None:
     elif not volume.quiet:
         count = len(checked.files)
         say(f"{plural(count, 'message')} {'is' if count == 1 else 'are'} valid")
-        if checked.policy.max_recipients is not None:
-            said = "max_recipients: of the files alone; `plan` counts what the manifest knows, too"
+        policy = checked.policy
+        limits = (policy.max_recipients, policy.max_recipients_per_run, policy.max_per_toloker)
+        if any(each is not None for each in limits):
+            said = "policy: of the files alone; `plan` counts what the manifest knows, too"
             say(said, err=True)
     if warnings:
         say(plural(warnings, "warning"), err=True)

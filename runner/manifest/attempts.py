@@ -82,15 +82,6 @@ class Kind(NamedTuple):
     select_type: SelectType | None
 
 
-class Spot(NamedTuple):
-    """Where a message reached a Toloker; a shared thread is that of others too."""
-
-    toloker: str
-    revision: int
-    thread: str
-    is_shared: bool
-
-
 class Row(NamedTuple):
     """One delivery, kept small: a manifest may hold hundreds of thousands."""
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
-from runner import clock, model
-from runner.manifest.attempts import Attempt, Identity, Kind, Pending, Row, Spot
-from runner.model import Content, SelectType, Sent, Thread
+from runner import clock
+from runner.manifest.attempts import Attempt, Identity, Pending, Row
+from runner.model import Content, NoRecipients, SelectType, Sent, Thread, compared_as
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import short
 
@@ -45,6 +45,8 @@ class History:
     remembered: tuple[str, ...] = field(default=(), repr=False)
     suppressed: Mapping[Identity, frozenset[str]] = field(default_factory=dict)
     """The Tolokers who were left out of a message and revision for good."""
+    held: Mapping[Identity, int] = field(default_factory=dict)
+    """How many Tolokers a message and revision has not gone to, because of a limit."""
     folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The folders that threads were put into, by thread id."""
     contents: Mapping[str, Content] = field(default_factory=dict, repr=False)
@@ -59,9 +61,6 @@ class History:
     """Who has stopped all sending, when and why."""
     facts: int = field(default=0, compare=False)
     _reached: dict[Identity, Mapping[str | None, Attempt]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
-    _spots: dict[str, Mapping[str, Sequence[Spot]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -172,18 +171,22 @@ class History:
             if row.at > moment and row.counts and row.kind.action == "compose"
         )
 
-    @cached_property
-    def by_digest(self) -> Mapping[str, tuple[Identity, ...]]:
-        """The messages and revisions that went out, or may have, by the short digest of content."""
-        found: dict[str, tuple[Identity, ...]] = {}
-        # Personal letters have a digest each: one tuple does for all of a message.
-        alone = {identity: (identity,) for identity in self.by_identity}
+    def got_since(self, moment: datetime) -> dict[str, list[datetime]]:
+        """When each Toloker got a message by id since then, or may have: by our own clock."""
+        found: dict[str, list[datetime]] = defaultdict(list)
         for row in self.rows.values():
-            if row.counts:
-                own, digest = alone[row.kind[:2]], short(row.digest)
-                known = found.setdefault(digest, own)
-                if known is not own and own[0] not in known:
-                    found[digest] = (*known, *own)
+            if row.at > moment and row.counts and not isinstance(row.outcome, NoRecipients):
+                for toloker in row.people:
+                    found[compared_as(toloker)].append(row.at)
+        return {toloker: sorted(times) for toloker, times in found.items()}
+
+    def find_same(self, digests: Set[str]) -> Mapping[str, Set[Identity]]:
+        """Find the messages and revisions that went out, or may have, by short digests of content."""
+        found: dict[str, set[Identity]] = defaultdict(set)
+        for row in self.rows.values():
+            digest = short(row.digest)
+            if digest in digests and row.counts:
+                found[digest].add(row.kind[:2])
         return found
 
     @cached_property
@@ -194,29 +197,6 @@ class History:
             if row.kind.action == "compose" and isinstance(row.outcome, str):
                 found[row.kind.message].append(row.outcome)
         return {message: tuple(ids) for message, ids in found.items()}
-
-    def kinds_of(self, message: str) -> set[Kind]:
-        """How a message went out, in all of its revisions."""
-        identities = [each for each in self.by_identity if each[0] == message]
-        rows = (self.rows[each] for identity in identities for each in self.by_identity[identity])
-        return {row.kind for row in rows if row.counts}
-
-    def spots(self, message: str) -> Mapping[str, Sequence[Spot]]:
-        """Where a message, in all of its revisions, reached each Toloker whom it named.
-
-        By ids as they are compared, in the order in which they were reached.
-        """
-        if message in self._spots:
-            return self._spots[message]
-        found: dict[str, list[Spot]] = defaultdict(list)
-        for identity in sorted(each for each in self.by_identity if each[0] == message):
-            for row in map(self.rows.__getitem__, self.by_identity[identity]):
-                if isinstance(row.outcome, str):
-                    for toloker in row.people:
-                        spot = Spot(toloker, identity[1], row.outcome, len(row.people) > 1)
-                        found[model.compared_as(toloker)].append(spot)
-        self._spots[message] = dict(found)
-        return self._spots[message]
 
     @cached_property
     def by_thread(self) -> Mapping[str, Attempt]:

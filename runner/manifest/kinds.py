@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,8 +11,8 @@ from runner import clock
 from runner.manifest.attempts import Kind, NotFound, Pending, Row
 from runner.manifest.contents import content_of
 from runner.manifest.lines import numbered
-from runner.manifest.state import VERSION, Checked, ManifestState, RunLine
-from runner.manifest.wanted import NUMBERS, TEXTS, Wanted, complaint, holds
+from runner.manifest.state import INTENT, VERSION, Checked, ManifestState, RunLine
+from runner.manifest.wanted import NUMBERS, TEXTS, Wanted, complaint, hold
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType, compared_as
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import KIND, short
@@ -22,22 +23,27 @@ _CHOICE: Mapping[str, Wanted] = {"recipients_select_type": _SELECT_TYPES, "recip
 _WHOM: Mapping[str, Wanted] = {**_CHOICE, "recipients_ids": TEXTS, "key": str}
 
 
-def check_event(event: Checked) -> LineKind:
-    """Give an event's kind, held against it; raises `ValueError`, `KeyError` or `TypeError`."""
-    kind = LINES.get(event["event"])
-    if kind is None:
-        raise ValueError(f"unknown event {ascii(event['event'])[:40]}: written by a later version?")
-    for key, wanted in kind.needed.items():
-        value = event[key]
-        is_wanted = type(value) is wanted or holds(value, wanted)
-        if not is_wanted or value == "" or (wanted is int and value.bit_length() > 63):
-            raise ValueError(complaint(key, wanted))
-    for key in filter(event.__contains__, kind.optional):
-        value, wanted = event[key], kind.optional[key]
-        # What is empty says nothing.
-        if value and type(value) is not wanted and not holds(value, wanted):
-            raise ValueError(complaint(key, wanted))
-    return kind
+def check_events(events: Iterable[Checked]) -> None:
+    """Hold events against their kinds, those of one kind together, key by key.
+
+    Raises `ValueError`, `KeyError` or `TypeError` for one that does not hold what it must.
+    """
+    kinds: dict[str, list[Checked]] = defaultdict(list)
+    for event in events:
+        kinds[event["event"]].append(event)
+    for name, alike in kinds.items():
+        kind = LINES.get(name)
+        if kind is None:
+            raise ValueError(f"unknown event {ascii(name)[:40]}: written by a later version?")
+        for key, wanted in kind.needed.items():
+            values = [event[key] for event in alike]
+            is_held = hold(values, wanted) and "" not in values
+            if not is_held or (wanted is int and max(map(int.bit_length, values)) > 63):
+                raise ValueError(complaint(key, wanted))
+        for key, wanted in kind.optional.items():
+            # What is empty says nothing.
+            if not hold([value for event in alike if (value := event.get(key))], wanted):
+                raise ValueError(complaint(key, wanted))
 
 
 def _take_about(state: ManifestState, event: Checked) -> None:
@@ -55,7 +61,7 @@ def _take_about(state: ManifestState, event: Checked) -> None:
 
 def _take_intent(state: ManifestState, event: Checked) -> None:
     delivery, row = event["delivery"], _row_of(state, event)
-    state.add_up("intent", delivery)
+    state.add_up(INTENT, delivery)
     if "topic" in event:
         state.topics.setdefault(row.kind, event["topic"])
     known = state.rows.setdefault(delivery, row)
@@ -187,7 +193,7 @@ def _row_of(state: ManifestState, event: Checked) -> Row:
     digest = event["digest"]
     kind, known = state.kinds.get(common) or state.kinds.setdefault(common, (Kind(*common), digest))
     digest = known if known == digest else digest
-    return Row(kind, whom, digest, _moment(event, "at"), key=event.get("key") or None)
+    return Row(kind, whom, digest, _moment(event, "at"), None, None, event.get("key") or None)
 
 
 def _take_sent(state: ManifestState, event: Checked) -> None:
@@ -214,6 +220,10 @@ def _take_not_found(state: ManifestState, event: Checked) -> None:
 def _take_suppressed(state: ManifestState, event: Checked) -> None:
     identity, ids = (event["message"], event["revision"]), event.get("recipients_ids") or ()
     state.suppressed.setdefault(identity, set()).update(map(compared_as, ids))
+
+
+def _take_held(state: ManifestState, event: Checked) -> None:
+    state.held[event["message"], event["revision"]] = event["tolokers"]
 
 
 def _take_folders(state: ManifestState, event: Checked) -> None:
@@ -316,6 +326,7 @@ LINES: Mapping[str, LineKind] = {
         {"message": str, "revision": int},
         {"recipients_ids": TEXTS},
     ),
+    "held": LineKind(_take_held, {"message": str, "revision": int, "tolokers": int}),
     "folders": LineKind(_take_folders, {"thread_id": str}, {"folders": TEXTS}),
     "doubt": LineKind(
         _take_doubt,

@@ -234,6 +234,11 @@ class Manifest:
         about = {"message": message.id, "revision": message.revision, "source": message.source}
         self._write(*(new_event("suppressed", **about, recipients_ids=some) for some in parts(ids)))
 
+    def hold(self, message: Message, count: int) -> None:
+        """Record how many Tolokers a limit keeps a message from."""
+        about = {"message": message.id, "revision": message.revision}
+        self._write(new_event("held", **about, tolokers=count))
+
     def note_folders(self, attempt: Attempt, folders: Sequence[str]) -> None:
         """Record that a thread was put into folders."""
         thread_id, delivery = attempt.thread_id, attempt.delivery

@@ -10,13 +10,14 @@ from io import BytesIO
 from typing import BinaryIO
 
 from runner.files import MANIFEST_START
-from runner.manifest.kinds import check_event
+from runner.manifest.kinds import LINES, check_events
 from runner.manifest.state import Checked, ManifestState
 
 _BLOCK = 64 * 1024
 _LINE_END = ord("\n")
 _LONGEST = 16 * 1024 * 1024
 """No line of ours has so many bytes."""
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -46,31 +47,28 @@ def read_state(stream: BinaryIO, state: ManifestState | None = None) -> tuple[Ma
         try:
             for event in _parse(lines, is_first=not end):
                 if event is not None:
-                    _take(state, event)
+                    if state.target is None and event["event"] != "manifest":
+                        raise ValueError("the first line does not name the target")
+                    LINES[event["event"]].take(state, event)
                 state.line += 1
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except _DAMAGE as error:
             raise DamageError(state.line + 1, _reason(error)) from error
         end += sum(map(len, lines[: state.line - before]))
     return state, end
 
 
-def _take(state: ManifestState, event: Checked) -> None:
-    kind = check_event(event)
-    if state.target is None and event["event"] != "manifest":
-        raise ValueError("the first line does not name the target")
-    kind.take(state, event)
-
-
 def _parse(lines: Sequence[bytes], *, is_first: bool) -> Iterator[Checked | None]:
-    """Parse lines: together, which is quicker, or else each by itself; a blank one is None.
+    """Parse and check lines: together, which is quicker, or each by itself; a blank one is None.
 
-    Ends before a torn one. Raises `ValueError` or `RecursionError` where it comes to one that
-    cannot be parsed. `is_first` says whether these are the first lines.
+    Ends before a torn one. Raises one of `_DAMAGE` where it comes to one that is damaged.
+    `is_first` says whether these are the first lines.
     """
     events: list[Checked] = []
     if lines[-1][-1] == _LINE_END:
-        with suppress(ValueError, RecursionError):
-            events = json.loads(f"[{b','.join(lines).decode()}]")
+        with suppress(*_DAMAGE):
+            together = json.loads(f"[{b','.join(lines).decode()}]")
+            check_events(together)
+            events = together
     if len(events) == len(lines):
         yield from events
         return
@@ -89,6 +87,7 @@ def _read(line: str) -> Checked:
     except ValueError as error:
         # What Python says of a number that is too long is for programmers.
         raise json.JSONDecodeError("no JSON", "", 0) from error
+    check_events([event])
     return event
 
 

@@ -39,6 +39,9 @@ _CURES: Mapping[str, str] = {
         "the remote cannot write it down: make room there, or give its user the right to"
     ),
 }
+# A host says so of objects that another of its machines does not have yet.
+_PASSES = re.compile(r"missing necessary objects")
+_BEHIND = "it shows an older tip than it did before (a copy that lags)"
 _MAY_PUSH = (
     "on GitHub give the job `permissions: contents: write`, on GitLab let job tokens push, or set "
     "RESULTS_TOKEN; on a laptop, `git push` must work"
@@ -111,13 +114,14 @@ class SharedRef:
             if told is None:
                 raise self._rewritten("it is gone from the remote")
             if seen is not None and self.repository.is_ancestor(told, seen):
-                why = "it shows an older tip than it did before (a copy that lags)"
+                why = _BEHIND
             else:
                 why = self._fetch(told, seen)
             if not why:
                 break
             if time.monotonic() > until_s:
-                raise SurroundingsError(f"the remote {self.remote.name} cannot be used: {why}")
+                kind = SurroundingsError if why == _BEHIND else LaterError
+                raise kind(f"the remote {self.remote.name} cannot be used: {why}")
             self.pause(min(wait_s, self._times.poll))
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._stamp.touch()
@@ -133,7 +137,7 @@ class SharedRef:
         refused = [line for line in answer.text.splitlines() if line.startswith("!")]
         if any(map(_MOVED.search, (*refused, answer.err))):
             return Pushed.MOVED
-        if refused:
+        if refused and not _PASSES.search(refused[0]):
             told = "; ".join(line.strip() for line in answer.err.splitlines() if "remote:" in line)
             said = f"{told} {refused[0].split(chr(9))[-1]}"
             raise SurroundingsError(

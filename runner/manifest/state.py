@@ -22,6 +22,9 @@ VERSION = 1
 """What every manifest begins with."""
 # `sent`, of which the thread is kept, beats everything, whatever the order of the lines.
 _STRENGTH: Mapping[type, int] = {NotFound: 0, Rejected: 1, NoRecipients: 2, str: 3}
+# What the checksums of these lines begin with.
+INTENT = crc32(b"intent ")
+_OUTCOME = crc32(b"outcome ")
 Checked = Mapping[str, Any]
 """An event whose keys hold what `LINES` says."""
 
@@ -80,6 +83,7 @@ class ManifestState:
     checksum: int = 0
     """Over the deliveries so far, to tell whether lines were lost."""
     suppressed: dict[Identity, set[str]] = field(default_factory=dict)
+    held: dict[Identity, int] = field(default_factory=dict)
     folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
     contents: dict[str, Content] = field(default_factory=dict)
     row_contents: list[tuple[str, Content]] = field(default_factory=list)
@@ -108,6 +112,7 @@ class ManifestState:
             doubts=self.doubts.copy(),
             doubted=frozenset(self.doubted),
             resolved=frozenset(self.resolved),
+            held={identity: count for identity, count in self.held.items() if count},
             suppressed={identity: frozenset(ids) for identity, ids in self.suppressed.items()},
             folders=self.folders.copy(),
             contents=self.contents.copy(),
@@ -136,7 +141,7 @@ class ManifestState:
         self, delivery: str, outcome: str | Settled, created: datetime | None = None
     ) -> None:
         """Take in what became of a delivery; what is sent is given by its thread."""
-        self.add_up("outcome", delivery, outcome if isinstance(outcome, str) else "")
+        self.add_up(_OUTCOME, f"{delivery} {outcome if isinstance(outcome, str) else ''}")
         row = self.rows.get(delivery)
         known = row or self.orphans.get(delivery)
         if known and known.outcome and _STRENGTH[type(outcome)] < _STRENGTH[type(known.outcome)]:
@@ -151,10 +156,10 @@ class ManifestState:
             )
             self.pending.pop(delivery, None)
 
-    def add_up(self, *parts: str) -> None:
+    def add_up(self, kind: int, said: str) -> None:
         """Count a line about a delivery, whatever its place."""
         self.count += 1
-        self.checksum = (self.checksum + crc32(" ".join(parts).encode())) % 2**64
+        self.checksum += crc32(said.encode(), kind)
 
     def knows(self, event: Checked) -> bool:
         """Whether an event was written with the same deliveries before it."""

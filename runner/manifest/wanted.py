@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import chain
 from types import GenericAlias
+from typing import Any
 
 TEXTS = list[str]
 NUMBERS = list[int]
@@ -10,12 +13,15 @@ Wanted = type | GenericAlias | tuple[str, ...]
 """What a key holds: a type, a list of texts or of numbers, or one of some words."""
 
 
-def holds(value: object, wanted: Wanted) -> bool:
-    """Whether a value is what is wanted, where that is more than a type."""
-    if type(wanted) is tuple:
-        return value in wanted
-    inner = str if wanted is TEXTS else int if wanted is NUMBERS else None
-    return type(value) is list and inner is not None and {*map(type, value)} <= {inner}
+def hold(values: Collection[Any], wanted: Wanted) -> bool:
+    """Whether all of some values are what is wanted."""
+    if isinstance(wanted, tuple):
+        return all(map(wanted.__contains__, values))
+    types = {*map(type, values)}
+    if wanted is TEXTS or wanted is NUMBERS:
+        inner = str if wanted is TEXTS else int
+        return types <= {list} and {*map(type, chain.from_iterable(values))} <= {inner}
+    return types <= {wanted}
 
 
 def complaint(key: str, wanted: Wanted) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import groupby
 
 from runner.manifest.attempts import Attempt
@@ -15,8 +16,8 @@ from runner.model import (
     MAX_RECIPIENTS,
     Delivery,
     Direct,
+    InOwnThread,
     InThread,
-    InThreads,
     Message,
     NoRecipients,
     Recipients,
@@ -25,15 +26,13 @@ from runner.model import (
     compared_as,
     reached_as,
 )
+from runner.plan.limits import Reached, Sizes, cut, spread
 from runner.plan.plan import Held, Plan, PlannedMessage, Policy, result_of
-from runner.plan.whom import Answered, Whom, find_whom
+from runner.plan.whom import Answered, Audiences, Whom
 from runner.toloka.digest import short
 
 LATE = timedelta(days=14)
 """A message first sent so long ago may surprise whoever gets it now."""
-
-Reached = Mapping[str | None, Attempt]
-"""What the manifest knows of one message and revision: the attempt that counts, by key."""
 
 
 def build_plan(
@@ -49,10 +48,13 @@ def build_plan(
     `now` is aware UTC. `answered` is None where Toloka has not been asked.
     """
     known = policy or Policy()
+    audiences = Audiences(history, answered)
     planned = tuple(
-        _plan_spec(tuple(group), history, now, known, answered)
+        _plan_spec(tuple(group), history, now, known, audiences)
         for _, group in groupby(messages, key=lambda each: (each.id, each.revision))
     )
+    if known.max_per_toloker is not None:
+        planned = tuple(spread(planned, known.max_per_toloker, history, now))
     edges = [
         edge
         for each in planned
@@ -60,6 +62,7 @@ def build_plan(
         for edge in (message.not_before, message.not_after)
         if edge is not None
     ]
+    edges += [each.due_at for each in planned if each.due_at is not None]
     return Plan(
         messages=planned,
         history=history,
@@ -74,54 +77,113 @@ def _plan_spec(
     history: History,
     now: datetime,
     policy: Policy,
-    answered: Answered | None,
+    audiences: Audiences,
 ) -> PlannedMessage:
-    due: list[Delivery] = []
-    skipped: list[Result] = []
-    edited: dict[str, Message] = {}
-    reached = history.reached((messages[0].id, messages[0].revision))
+    identity = (messages[0].id, messages[0].revision)
+    reached = history.reached(identity)
     held = _held_back(messages[0], now)
-    is_early = held is not None and held.status != "missed"
-    possible: list[Delivery] = []
+    sorted_out = _Sorting(history, policy, audiences, reached, held)
     for message in messages:
-        whom = find_whom(message, history, answered)
-        if reached:
-            done = list(_find_done(message, whom.named or message.recipients, reached, history))
-            skipped += done
-            edited |= _find_edited(done, message)
-        wanted, maybe = (_find_due(message, some, reached) for some in (whom.sure, whom.possible))
-        if whom.why and not (wanted or held) and _waits(whom, maybe, reached, answered):
-            some = [each.recipients for each in maybe] or [message.recipients]
-            waiting = [Delivery(message=message, recipients=each) for each in some]
-            skipped += [result_of(each, "waiting", error=whom.why) for each in waiting]
-        kept = wanted
-        if policy.suppressed or history.suppressed:
-            kept, left_out = _without_suppressed(wanted, history, policy)
-            maybe, _ = _without_suppressed(maybe, history, policy)
-            # Of what has not begun to be sent, nobody is left out yet.
-            skipped += () if is_early else left_out
-        due += kept
-        possible += maybe
-        if held is not None:
-            told = wanted if is_early else kept
-            skipped += [result_of(each, held.status, error=held.reason) for each in told]
-    deliveries = () if held else tuple(due)
+        sorted_out.add(message)
+    due, over = sorted_out.cut()
+    possible = tuple(sorted_out.possible)
+    deliveries = () if held else due
+    if held is None:
+        why = f"`at_most` is {messages[0].at_most}"
+        sorted_out.skipped += [result_of(each, "held", error=why) for each in over]
     first_at = min((each.at for each in reached.values() if each.was_sent), default=now)
     return PlannedMessage(
         messages=messages,
         deliveries=deliveries,
-        skipped=tuple(skipped),
+        skipped=tuple(sorted_out.skipped),
         held=held,
         later=(*due, *possible) if held and held.opens_at else (),
-        possible=() if held else tuple(possible),
-        edited=tuple(edited.items()),
+        possible=() if held else possible,
+        edited=tuple(sorted_out.edited.items()),
+        threadless=tuple(sorted_out.faults),
         late_since=first_at if deliveries and now - first_at > LATE else None,
         unguarded=len(policy.suppressed) if any(not each.people for each in deliveries) else 0,
     )
 
 
-def _find_edited(done: Iterable[Result], message: Message) -> dict[str, Message]:
-    return {each.digest: message for each in done if each.status == "edited"}
+@dataclass
+class _Sorting:
+    """The messages of one spec, sorted into what is due, what may be, and what is not."""
+
+    history: History
+    policy: Policy
+    audiences: Audiences
+    reached: Reached
+    held: Held | None
+    due: list[Delivery] = field(default_factory=list)
+    possible: list[Delivery] = field(default_factory=list)
+    skipped: list[Result] = field(default_factory=list)
+    edited: dict[str, Message] = field(default_factory=dict)
+    faults: list[tuple[Message, str]] = field(default_factory=list)
+
+    def add(self, message: Message) -> None:
+        whom = self._whom(message)
+        done: list[Result] = []
+        if self.reached:
+            for each in whom.named:
+                done += _find_done(message, each, self.reached, self.history)
+            self.edited.update((each.digest, message) for each in done if each.status == "edited")
+            self.skipped += done
+        due, possible = (
+            _find_due(message, some, self.reached) for some in (whom.sure, whom.possible)
+        )
+        self.possible += self._guarded(possible, [])
+        if self.held is not None:
+            is_early = self.held.status != "missed"
+            # Of what has not begun to be sent, nobody is left out yet.
+            kept = self._guarded(due, [] if is_early else self.skipped)
+            told = due if is_early else kept
+            self.skipped += [
+                result_of(each, self.held.status, error=self.held.reason) for each in told
+            ]
+        else:
+            kept = self._guarded(due, self.skipped)
+            if whom.fault and not done:
+                self.faults.append((message, whom.fault))
+            # Toloka's word, or somebody who is not there yet.
+            if whom.why and (possible or not done) and not due:
+                some = [each.recipients for each in possible if each.people] or [message.recipients]
+                waiting = [Delivery(message=message, recipients=each) for each in some]
+                self.skipped += [result_of(each, "waiting", error=whom.why) for each in waiting]
+        self.due += kept
+
+    def cut(self) -> tuple[tuple[Delivery, ...], Sequence[Delivery]]:
+        """What of it may go, and what `at_most` holds back."""
+        at_most = self.due[0].message.at_most if self.due else None
+        if at_most is None:
+            return tuple(self.due), ()
+        kept, over = cut(self.due, at_most, self.reached, Sizes(self.history))
+        return tuple(kept), over
+
+    def _whom(self, message: Message) -> Whom:
+        recipients = message.recipients
+        if isinstance(recipients, InOwnThread):
+            thread = self.replied.get(compared_as(recipients.toloker))
+            if thread is not None:
+                return Whom(named=(InThread(thread),))
+        return self.audiences.find(message)
+
+    @cached_property
+    def replied(self) -> Mapping[str, str]:
+        """The threads of Tolokers who have been answered by name, by their ids."""
+        return {
+            compared_as(each.key): each.in_thread
+            for each in self.reached.values()
+            if each.key and each.in_thread
+        }
+
+    def _guarded(self, due: list[Delivery], left_out: list[Result]) -> list[Delivery]:
+        """Keep those whom nothing suppresses; the others are added to `left_out`."""
+        if not (self.policy.suppressed or self.history.suppressed):
+            return due
+        kept, out = _without_suppressed(due, self.history, self.policy)
+        left_out += out
+        return kept
 
 
 def _held_back(message: Message, now: datetime) -> Held | None:
@@ -148,15 +210,6 @@ def _find_due(message: Message, wanted: Iterable[Recipients], reached: Reached) 
         else:
             due += [] if reached else [recipients]
     return [Delivery(message=message, recipients=each) for each in due]
-
-
-def _waits(
-    whom: Whom, maybe: Sequence[Delivery], reached: Reached, answered: Answered | None
-) -> bool:
-    """Whether there is something to wait for: somebody who is not there yet, or Toloka's word."""
-    if answered is None and isinstance(whom.named, InThreads) and whom.named.only_answered:
-        return True
-    return bool(maybe) or not reached
 
 
 def _without_suppressed(

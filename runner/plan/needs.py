@@ -8,7 +8,7 @@ from datetime import datetime
 
 from runner.manifest.attempts import Attempt
 from runner.manifest.history import History
-from runner.model import InThreads, Message, ReachedBy, asks_for_answers, compared_as
+from runner.model import InOwnThread, InThreads, Message, ReachedBy, asks_for_answers, compared_as
 from runner.plan.plan import Plan, PlannedMessage
 
 Unfiled = tuple[Attempt, tuple[str, ...]]
@@ -38,9 +38,11 @@ def find_needs(plan: Plan, *, looks: bool) -> Needs:
     may_lack = looks and bool(history.rows) and history.has_gap
     is_now = bool(plan.deliveries or history.pending or may_lack)
     is_now = is_now or any(_waits(each, history) for each in plan.messages)
-    if is_now or find_unrecorded(plan) or find_unfiled(messages, history):
+    is_now = is_now or bool(find_unrecorded(plan) or find_unheld(plan))
+    if is_now or find_unfiled(messages, history):
         return Needs(is_now=True)
-    times = (each.held.opens_at for each in plan.messages if each.held and _will_send(each))
+    times = [each.held.opens_at for each in plan.messages if each.held and _will_send(each)]
+    times += [each.due_at for each in plan.messages]
     return Needs(due_at=min(filter(None, times), default=None))
 
 
@@ -62,6 +64,18 @@ def find_unrecorded(plan: Plan) -> list[tuple[Message, tuple[str, ...]]]:
     return found
 
 
+def find_unheld(plan: Plan) -> list[tuple[Message, int]]:
+    """Find how many Tolokers limits hold back now, where the manifest says another number."""
+    counts = [
+        (planned.message, sum(len(each.recipients_ids or (None,)) for each in held))
+        for planned in plan.messages
+        if planned.held is None
+        for held in [planned.skipped_by_status.get("held", ())]
+    ]
+    known = plan.history.held
+    return [each for each in counts if each[1] != known.get((each[0].id, each[0].revision), 0)]
+
+
 def find_unfiled(messages: Iterable[Message], history: History) -> list[Unfiled]:
     """Find the threads that were sent and are not yet in the folders that their messages name."""
     wanted = {(each.id, each.revision): each.folders for each in messages if each.folders}
@@ -80,11 +94,14 @@ def _waits(planned: PlannedMessage, history: History) -> bool:
     recipients = planned.message.recipients
     if planned.held or not asks_for_answers(recipients):
         return False
-    if isinstance(recipients, ReachedBy) and not recipients.answered:
-        return bool(planned.possible)
-    return recipients.message in history.threads
+    wants_answers = isinstance(recipients, InThreads) or (
+        isinstance(recipients, ReachedBy) and recipients.answered is True
+    )
+    return bool(planned.possible) or (wants_answers and recipients.message in history.threads)
 
 
 def _will_send(planned: PlannedMessage) -> bool:
     """Whether there may be something to send once its window opens."""
-    return bool(planned.later) or isinstance(planned.message.recipients, (InThreads, ReachedBy))
+    return bool(planned.later) or isinstance(
+        planned.message.recipients, (InThreads, InOwnThread, ReachedBy)
+    )

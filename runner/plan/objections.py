@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from functools import cache, partial
 
 from runner.errors import Fault
 from runner.manifest.attempts import Identity
 from runner.manifest.history import History
-from runner.model import Delivery, Everyone, InThreads, Message, ReachedBy, compared_as
+from runner.model import Delivery, InOwnThread, InThreads, Message, ReachedBy, compared_as
+from runner.plan.breaches import find_breaches
 from runner.plan.plan import Plan, PlannedMessage, Policy
 from runner.toloka.digest import short, topic_mark
 from runner.wording import plural
@@ -22,14 +23,17 @@ Twins = Mapping[tuple[str, str | None], tuple[str, ...]]
 
 def find_objections(plan: Plan, policy: Policy) -> list[Objection]:
     """Say what of a plan the manifest or the policy does not let pass."""
-    return [
+    found = [
         (planned.message, fault)
         for planned in plan.messages
         for fault in (
-            *_find_faults(planned, plan.history, policy),
+            *_find_faults(planned, plan.history),
             *_find_listless(planned.message, plan),
+            *_find_rows_without_thread(planned),
+            *_find_rows_for_many(planned, plan.history),
         )
     ]
+    return [*found, *find_breaches(plan, policy)]
 
 
 def find_unknown_messages(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
@@ -41,14 +45,38 @@ def find_unknown_messages(plan: Plan, is_gone: Callable[[str], bool]) -> list[Ob
     hint = "write the id of a message of yours"
     for planned in plan.messages:
         by = planned.message.recipients
-        if not isinstance(by, (InThreads, ReachedBy)):
+        if not isinstance(by, (InThreads, InOwnThread, ReachedBy)):
             continue
         if by.message not in plan.history.threads and is_gone(by.message):
-            is_reply = isinstance(by, InThreads)
+            is_reply = not isinstance(by, ReachedBy)
             what = f'there is no message "{by.message}"{" to reply to" if is_reply else ""}'
             pointer = ("reply_to",) if is_reply else ("recipients_from", "message")
             found.append((planned.message, Fault(pointer, what, hint)))
     return found
+
+
+def _find_rows_without_thread(planned: PlannedMessage) -> Iterator[Fault]:
+    """Say which rows of replies have no thread to go into, or several."""
+    for message, why in planned.threadless[:1]:
+        rest = len(planned.threadless) - 1
+        more = f", and {plural(rest, 'more row')} like it" if rest else ""
+        what = f"row {message.row}: {why}{more}"
+        hint = 'remove the row, or write `thread_id: "{{ row.thread_id }}"`, as `replies` names it'
+        yield Fault(("for_each",), what, hint)
+
+
+def _find_rows_for_many(planned: PlannedMessage, history: History) -> Iterator[Fault]:
+    """Say which row's words would be read by others too."""
+    if planned.message.row is None or planned.message.action != "reply":
+        return
+    for delivery in planned.deliveries:
+        begun = history.by_thread.get(str(delivery.keys[0]))
+        if begun and begun.action == "compose" and len(begun.recipients_ids) != 1:
+            whose = plural(len(begun.recipients_ids), "Toloker") if begun.recipients_ids else "many"
+            what = f"row {delivery.message.row}: thread {delivery.keys[0]} is that of {whose}"
+            hint = "a row's words are for one: write the thread in which that one answered"
+            yield Fault(("thread_id",), what, hint)
+            return
 
 
 def _find_listless(message: Message, plan: Plan) -> Iterator[Fault]:
@@ -60,7 +88,10 @@ def _find_listless(message: Message, plan: Plan) -> Iterator[Fault]:
     if by.message == message.id and by.revision in (None, message.revision):
         hint = "name another message, or an earlier `revision` of this one"
         yield Fault(pointer, "a message does not take its Tolokers from itself", hint)
-    kinds = {(row.action, row.select_type) for row in plan.history.kinds_of(by.message)}
+    history = plan.history
+    identities = [each for each in history.by_identity if each[0] == by.message]
+    rows = [history.rows[each] for some in identities for each in history.by_identity[some]]
+    kinds = {(row.kind.action, row.kind.select_type) for row in rows if row.counts}
     kinds |= {
         (each.message.action, each.message.recipients.select_type)
         for each in plan.messages
@@ -76,11 +107,12 @@ def _find_listless(message: Message, plan: Plan) -> Iterator[Fault]:
 def find_same_words(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
     """Say which messages would bring somebody words that they have under another id."""
     twins = _find_twins(plan) if len(plan.messages) > 1 else {}
-    told = cache(partial(_told, plan.history))
+    digests = {short(each.message.digest) for each in plan.deliveries}
+    same, told = plan.history.find_same(digests), cache(partial(_told, plan.history))
     return [
         (planned.message, fault)
         for planned in plan.messages
-        for fault in _find_same_words(planned, plan.history, twins, told, is_gone)
+        for fault in _find_same_words(planned, same, twins, told, is_gone)
     ]
 
 
@@ -96,7 +128,7 @@ def _people(delivery: Delivery) -> tuple[str | None, ...]:
     return tuple(map(compared_as, delivery.people)) or (None,)
 
 
-def _find_faults(planned: PlannedMessage, history: History, policy: Policy) -> Iterator[Fault]:
+def _find_faults(planned: PlannedMessage, history: History) -> Iterator[Fault]:
     """Say what of a message does not go with what was sent before."""
     message, recipients = planned.message, planned.message.recipients
     reached = history.reached((message.id, message.revision))
@@ -118,8 +150,6 @@ def _find_faults(planned: PlannedMessage, history: History, policy: Policy) -> I
             f"revision {newest} of {message.id} went out, and this is revision {message.revision}",
             f"write `revision: {newest}`, or `revision: {newest + 1}` to send it anew",
         )
-    if planned.deliveries or planned.possible:
-        yield from _find_policy_breaches(planned, policy)
 
 
 def _find_twins(plan: Plan) -> Twins:
@@ -134,7 +164,7 @@ def _find_twins(plan: Plan) -> Twins:
 
 def _find_same_words(
     planned: PlannedMessage,
-    history: History,
+    same: Mapping[str, Set[Identity]],
     twins: Twins,
     told: Callable[[Identity], Collection[tuple[str | None, str]]],
     is_gone: Callable[[str], bool],
@@ -142,7 +172,7 @@ def _find_same_words(
     """A renamed or copied file would mail everybody again: the old name has to be kept as `id`."""
     for delivery in planned.deliveries:
         message = delivery.message
-        others = _others_with_content(delivery, history, told)
+        others = _others_with_content(delivery, same, told)
         # Of two that are planned, the later one is the copy.
         others += [
             ids[0]
@@ -199,7 +229,7 @@ def find_renamed(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
 
 def _others_with_content(
     delivery: Delivery,
-    history: History,
+    same: Mapping[str, Set[Identity]],
     told: Callable[[Identity], Collection[tuple[str | None, str]]],
 ) -> list[str]:
     """The other messages that went to some of the same people with the same content."""
@@ -209,26 +239,8 @@ def _others_with_content(
     return sorted(
         {
             identity[0]
-            for identity in history.by_digest.get(digest, ())
+            for identity in same.get(digest, ())
             if identity[0] != message.id
             if any((person, digest) in told(identity) for person in _people(delivery))
         }
     )
-
-
-def _find_policy_breaches(planned: PlannedMessage, policy: Policy) -> Iterator[Fault]:
-    """Say which key of the policy stands in the way of what would be sent."""
-    if isinstance(planned.message.recipients, Everyone) and not policy.allow_all:
-        yield Fault(
-            ("recipients_select_type",),
-            "the policy forbids messages to ALL",
-            "to allow them, set `policy: {allow_all: true}` in runner.yaml",
-        )
-    count = len(planned.people) + len(planned.candidates)
-    if policy.max_recipients is not None and count > policy.max_recipients:
-        yield Fault(
-            ("recipients_ids",),
-            f"the policy allows {policy.max_recipients:,} recipients a message, and this would "
-            f"reach {count:,}",
-            f"to allow it, set `policy: {{max_recipients: {count}}}` in runner.yaml",
-        )

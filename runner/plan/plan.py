@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from runner.manifest.history import History
 from runner.model import (
@@ -18,9 +18,22 @@ from runner.model import (
     asks_for_answers,
 )
 from runner.plan.whom import Answered
+from runner.wording import plural
 
 Key = tuple[str, int, str | None]
 """Message id, revision, and a Toloker, a thread, or None for a whole filter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerToloker:
+    """How many messages a Toloker may get in so many days; one more is refused, or goes later."""
+
+    messages: int
+    days: int
+    over: Literal["refuse", "later"] = "refuse"
+
+    def __str__(self) -> str:
+        return f"a Toloker {plural(self.messages, 'message')} in {plural(self.days, 'day')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +41,15 @@ class Policy:
     """What the configuration forbids.
 
     `suppressed` Tolokers, case folded, are written to by no DIRECT message; `reviewed` is the branch
-    of the remote that has to have every file.
+    of the remote that has to have every file. `max_refused` refusals stop a run.
     """
 
     allow_all: bool = True
+    allow_filter: bool | Literal["limited"] = True
     max_recipients: int | None = None
+    max_recipients_per_run: int | None = None
+    max_per_toloker: PerToloker | None = None
+    max_refused: int | None = None
     suppressed: frozenset[str] = frozenset()
     reviewed: str | None = None
 
@@ -50,9 +67,12 @@ class PlannedMessage:
     """One spec: what would be sent (`deliveries`), and what needs no sending (`skipped`).
 
     `messages` is one, or one for each row of its data file. `held` says why nothing is sent now,
-    and `later` is what would be sent if its window had begun. `possible` is what may be sent, as
-    soon as Toloka has told who answered. `edited` are the digests that were sent, each with the
-    message that it would be now. `late_since` is when the message was
+    and `later` is what would be sent if its window had begun. `edited` are the digests that were
+    sent, each with the message that it would be now. `possible` is what may be sent, as soon as
+    Toloka has told who answered; `threadless` are the rows whose Toloker has no thread for them, or
+    several. `crowded` are the Tolokers who
+    would get more than the policy allows, and `due_at` is when the first goes of whom it holds
+    back. `late_since` is when the message was
     first sent, where that is long ago and it has new recipients. `unguarded` is how many Tolokers
     the suppression list holds, where Toloka alone chooses who gets the message.
     """
@@ -63,7 +83,10 @@ class PlannedMessage:
     held: Held | None = None
     later: tuple[Delivery, ...] = ()
     possible: tuple[Delivery, ...] = ()
+    threadless: tuple[tuple[Message, str], ...] = ()
     edited: tuple[tuple[str, Message], ...] = ()
+    crowded: tuple[str, ...] = ()
+    due_at: datetime | None = None
     late_since: datetime | None = None
     unguarded: int = 0
 

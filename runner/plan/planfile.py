@@ -19,7 +19,16 @@ from runner import clock
 from runner.errors import SurroundingsError
 from runner.files import read_bounded
 from runner.manifest.attempts import Identity
-from runner.model import Delivery, Direct, Filtered, InThread, Message, Texts, reached_as
+from runner.model import (
+    Delivery,
+    Direct,
+    Filtered,
+    InOwnThread,
+    InThread,
+    Message,
+    Texts,
+    reached_as,
+)
 from runner.plan.needs import find_unfiled
 from runner.plan.plan import Key, Plan, PlannedMessage
 from runner.toloka.digest import digest_of, digest_of_reply
@@ -30,7 +39,7 @@ MAX_BYTES = 256 * 1024 * 1024
 # What a delivery sends, and to whom.
 _CONTENT = (
     *("topic", "text", "answerable", "recipients_select_type"),
-    *("recipients_ids", "key", "recipients_filter", "thread_id"),
+    *("recipients_ids", "key", "recipients_filter", "thread_id", "reply_to", "toloker_id"),
 )
 _Kind = TypeVar("_Kind")
 Entry = Mapping[str, object]
@@ -131,6 +140,9 @@ def _delivery(delivery: Delivery) -> dict[str, object]:
         entry["recipients_filter"] = recipients.tree
     if isinstance(recipients, InThread):
         entry["thread_id"] = recipients.thread_id
+    if isinstance(recipients, InOwnThread):
+        # Its thread is known to Toloka alone.
+        entry["reply_to"], entry["toloker_id"] = recipients.message, recipients.toloker
     return entry
 
 
@@ -214,7 +226,7 @@ def _plan_file(path: Path, data: Entry) -> PlanFile:
 
 
 def _content_digest(delivery: Entry, topic: Texts, text: Texts) -> str:
-    if "thread_id" in delivery:
+    if "thread_id" in delivery or "reply_to" in delivery:
         return digest_of_reply(text)
     return digest_of(
         topic=topic,
@@ -228,6 +240,9 @@ def _content_digest(delivery: Entry, topic: Texts, text: Texts) -> str:
 def _keys(delivery: Entry) -> tuple[str | None, ...]:
     if "thread_id" in delivery:
         return (_at(delivery, "thread_id", str),)
+    if "reply_to" in delivery:
+        names = (_at(delivery, name, str) for name in ("reply_to", "toloker_id"))
+        return (InOwnThread(*names).key,)
     key = _at(delivery, "key", str) if "key" in delivery else None
     ids = _texts(delivery.get("recipients_ids", []))
     return tuple(reached_as(each, key) for each in ids) or (None,)

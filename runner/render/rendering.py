@@ -13,6 +13,7 @@ from runner.model import (
     Direct,
     Everyone,
     Filtered,
+    InOwnThread,
     InThread,
     InThreads,
     Message,
@@ -21,6 +22,7 @@ from runner.model import (
 )
 from runner.render.templates import MARKER, Braced, Refused, Rendered, Source
 from runner.render.texts import find_text_problems, template_of
+from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.idlist import load_ids
 from runner.spec.specs import MessageSpec
 from runner.spec.table import Row
@@ -55,6 +57,8 @@ class Rendering:
         topic = self._texts("topic", {key: spec.topic[key] for key in spec.topic if key in chosen})
         text = self._texts("text", {key: spec.text[key] for key in spec.text if key in chosen})
         recipients, key = self._recipients(), self._key()
+        if isinstance(recipients, InOwnThread):
+            key = recipients.toloker
         if any(problem.severity == "error" for problem in self.problems):
             raise MessagesError(self.problems)
         for problem in self.problems:
@@ -82,6 +86,7 @@ class Rendering:
             not_before=spec.not_before,
             not_after=spec.not_after,
             folders=spec.folders,
+            at_most=spec.at_most,
             row=self.row.number if self.row else None,
             template=template_of(spec, self.row) if self.row else None,
             key=key,
@@ -122,7 +127,7 @@ class Rendering:
     def _recipients(self) -> Recipients:
         spec = self.spec
         if spec.reply_to is not None:
-            return InThreads(spec.reply_to, spec.only_answered)
+            return self._threads_of(spec.reply_to)
         if spec.thread_id is not None:
             return InThread(self._thread_id(spec.thread_id))
         if spec.select_type == "ALL":
@@ -141,6 +146,12 @@ class Rendering:
         if not ids and not self.problems:
             self._complain(pointer, "the list of recipients is empty", "name somebody")
         return Direct(ids)
+
+    def _threads_of(self, message: str) -> InThreads | InOwnThread:
+        if self.row is None:
+            return InThreads(message, self.spec.only_answered)
+        ids = self._checked_id(("for_each",), self.row.values.get(DEFAULT_COLUMN))
+        return InOwnThread(message, "".join(ids))
 
     def _key(self) -> str | None:
         if self.spec.key is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runner.errors import MessagesError, Place, Problem, Severity
 from runner.files import read_bounded
-from runner.model import Direct, Message, compared_as
+from runner.model import Direct, InThread, Message, compared_as
 from runner.render.partials import MAX_PARTIAL_BYTES
 from runner.render.templates import Cells
 from runner.spec.columns import CellError, Column, converted, is_empty, why_empty
@@ -48,6 +48,9 @@ def values_of(
     `passed` counts what is empty throughout.
     """
     names = {one or other for one, other in _NAMED.findall(spec.file.source)} | {*spec.columns}
+    if spec.reply_to is not None:
+        # It finds the thread.
+        names.add(DEFAULT_COLUMN)
     needs = {*spec.columns, *names & {DEFAULT_COLUMN}}
     try:
         for row in load_rows(path, names, needs=needs, passed=passed):
@@ -176,7 +179,9 @@ Seen = dict[tuple[str, str | None], int]
 def find_repeated(
     spec: MessageSpec, path: Path, row: Row, message: Message, seen: Seen
 ) -> Iterator[Problem]:
-    """Complain of a Toloker who had such a row before."""
+    """Complain of a Toloker, or a thread, that had such a row before."""
+    if message.action == "reply":
+        yield from _find_second_reply(spec, path, row, message, seen)
     ids = message.recipients.ids if isinstance(message.recipients, Direct) else ()
     for toloker in map(compared_as, ids):
         first = seen.setdefault((toloker, message.key and compared_as(message.key)), row.number)
@@ -190,6 +195,19 @@ def find_repeated(
         if first != row.number:
             places = f"{shown(path)}:{first} and {shown(path)}:{row.number}"
             yield Problem(spec.file.place(("recipients_ids",)), f"{what}: {places}", hint)
+
+
+def _find_second_reply(
+    spec: MessageSpec, path: Path, row: Row, message: Message, seen: Seen
+) -> Iterator[Problem]:
+    pointer, what, whose = "for_each", "Toloker", compared_as(message.key or "")
+    if isinstance(message.recipients, InThread):
+        pointer, what, whose = "thread_id", "thread", message.recipients.thread_id
+    first = seen.setdefault((whose, None), row.number)
+    if first != row.number:
+        places = f"{shown(path)}:{first} and {shown(path)}:{row.number}"
+        where = spec.file.place((pointer,))
+        yield Problem(where, f"one {what} is in two rows: {places}", "say all of it in one row")
 
 
 def find_faults_of_all(

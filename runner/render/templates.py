@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runner.errors import Place, Pointer, Problem
-from runner.model import Written
 from runner.render.child import Child, Ended
 from runner.render.partials import read_partial
+from runner.spec.coreschema import Written
 from runner.spec.yamlfile import YamlFile
 from runner.wording import shown
 

@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from runner.errors import MessagesError, Problem
-from runner.model import Written
 from runner.render.parity import variables
-from runner.spec.coreschema import core_value
+from runner.spec.coreschema import Written, core_value
 from runner.spec.specs import MessageSpec
 from runner.wording import kind, quoted
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from runner import clock
@@ -12,6 +13,7 @@ from runner.wording import printable
 
 VERSION = 1
 COLUMNS = ("message", "revision", "toloker", "thread_id", "at", "language", "text")
+CSV_COLUMNS = ("toloker_id", "thread_id", "message", "answer", "answered_at")
 # A spreadsheet takes a cell that starts so for a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\\t", "\\r", "\n")
 
@@ -38,14 +40,20 @@ def answers_document(answers: Sequence[Answer], *, target: str) -> dict[str, obj
 
 
 def answers_csv(answers: Sequence[Answer]) -> str:
-    """Write the same as CSV (RFC 4180).
+    """Write a row for each thread as CSV (RFC 4180), for `for_each` of a message that answers them.
 
     What a spreadsheet would run, or the log of a job, gets a quote before it.
     """
+    threads: dict[tuple[str, str], list[Answer]] = defaultdict(list)
+    for each in answers:
+        threads[each.thread_id, each.toloker].append(each)
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)
-    writer.writerow(COLUMNS)
-    writer.writerows([_defused(cell) for cell in _cells(each)] for each in answers)
+    writer.writerow(CSV_COLUMNS)
+    for (thread_id, toloker), some in threads.items():
+        said = "\n".join(each.text for each in some)
+        row = (toloker, thread_id, some[0].message, said, clock.written(some[-1].at))
+        writer.writerow(map(_defused, row))
     return stream.getvalue()
 
 
@@ -61,9 +69,7 @@ def _cells(answer: Answer) -> tuple[object, ...]:
     )
 
 
-def _defused(cell: object) -> object:
-    if not isinstance(cell, str):
-        return cell
+def _defused(cell: str) -> str:
     lines = [printable(line) for line in cell.replace("\r\n", "\n").split("\n")]
     # The log of a job takes a line that begins so for a command.
     shown = "\n".join(f"'{line}" if line.lstrip().startswith("::") else line for line in lines)

@@ -13,6 +13,7 @@ from runner.model import (
     Direct,
     Everyone,
     Filtered,
+    InOwnThread,
     InThread,
     InThreads,
     Message,
@@ -32,6 +33,7 @@ _SKIPPED = {
     "unknown": "unknown whether it was sent",
     "draft": "a draft, not sent",
     "outside_window": "not sent now",
+    "held": "held back",
     "no_recipients": "a filter that matched nobody",
     "suppressed": "left out",
 }
@@ -53,6 +55,19 @@ class Sample:
 
     message: Message
     kind: str
+
+    @property
+    def to(self) -> tuple[str, ...]:
+        """The Tolokers whom a row is for, or the thread that it goes into."""
+        match self.message.recipients:
+            case Direct(ids):
+                return ids
+            case InThread(thread_id):
+                return (thread_id,)
+            case InOwnThread(_, toloker):
+                return (toloker,)
+            case _:
+                return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,15 +135,20 @@ def _addressees(message: Message) -> str:
             done = {None: "", True: " and who answered", False: " and who did not answer"}[answered]
             return f"the Tolokers whom {which} reached{done}"
         case InThread(thread_id):
-            return f"thread {thread_id}"
+            is_one = message.row is None
+            return f"thread {thread_id}" if is_one else "the threads that the rows name"
+        case InOwnThread(name):
+            return f"the Tolokers' own threads of {name}"
         case InThreads(name, only_answered):
             return f"the threads of {name}{', where a Toloker answered' if only_answered else ''}"
 
 
 def _audience(planned: PlannedMessage, to: str) -> str:
     """Say to whom a message would go: `2 threads to 130 Tolokers`."""
+    if not planned.deliveries and planned.message.action == "reply":
+        return f"replies in {to}"
     if not planned.deliveries:
-        return f"up to {plural(len(planned.candidates), 'Toloker')}"
+        return _up_to(planned).removeprefix("to ")
     if planned.message.action == "reply":
         return f"{_requests(planned)} in {to}"
     if not planned.people:
@@ -141,6 +161,10 @@ def _requests(planned: PlannedMessage) -> str:
     count = len(planned.deliveries)
     if planned.message.action == "compose":
         return plural(count, "thread")
+    return _replies(count)
+
+
+def _replies(count: int) -> str:
     return "1 reply" if count == 1 else f"{count:,} replies"
 
 
@@ -157,11 +181,18 @@ def _states(planned: PlannedMessage, audience: str) -> Iterator[State]:
     for status, results in planned.skipped_by_status.items():
         brief = status.replace("_", " ")
         if status == "waiting" and planned.possible:
-            why = results[0].error
-            words = f"would send to up to {plural(len(planned.candidates), 'Toloker')}: {why}"
-            yield State(status, brief, words)
+            yield State(status, brief, f"would send {_up_to(planned)}: {results[0].error}")
             continue
         yield State(status, brief, _skipped_words(_SKIPPED.get(status, brief), results))
+
+
+def _up_to(planned: PlannedMessage) -> str:
+    if planned.message.action == "compose":
+        most = planned.message.at_most or len(planned.candidates)
+        return f"to up to {plural(min(most, len(planned.candidates)), 'Toloker')}"
+    if planned.message.row is None:
+        return "replies"
+    return f"up to {_replies(len(planned.possible))}"
 
 
 def _skipped_words(words: str, results: Sequence[Result]) -> str:

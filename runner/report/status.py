@@ -12,9 +12,10 @@ from runner.manifest.attempts import Attempt
 from runner.manifest.history import History
 from runner.manifest.told import describe
 from runner.model import NoRecipients, Rejected, Sent
-from runner.wording import printable
+from runner.wording import plural, printable
 
 VERSION = 1
+_SHOWN = 20
 Activities = Mapping[tuple[str, int], Activity]
 """What Toloka told, by message and revision; empty where it was not asked."""
 
@@ -84,6 +85,28 @@ def unknown_lines(history: History) -> Iterator[str]:
         yield f"{word}: {printable(describe(attempt, history))}"
 
 
+def gone_lines(history: History) -> Iterator[str]:
+    """Name what has gone, the newest first, as `recipients_from` takes it."""
+    gone = [each for each in standings(history) if each.sent or each.unknown]
+    gone.sort(key=lambda each: max(attempt.at for attempt in each.attempts), reverse=True)
+    for each in gone[:_SHOWN]:
+        named = f"{printable(each.message)}, revision: {each.revision}"
+        whom = f"recipients_from: {{message: {named}}}  # {plural(each.reached, 'Toloker')}"
+        kind = each.attempts[0].select_type
+        if kind != "DIRECT":
+            whom = f"{named}: {'replies' if kind is None else f'by {kind}'}, without a list"
+        yield whom + (f", and {len(each.unknown):,} unknown" if each.unknown else "")
+    if len(gone) > _SHOWN:
+        yield f"and {len(gone) - _SHOWN:,} more: `message-runner status` has them"
+
+
+def held_lines(history: History) -> Iterator[str]:
+    """Say which messages have not gone to everybody, because of a limit."""
+    for (message, revision), count in sorted(history.held.items()):
+        which = f" revision {revision}" if revision > 1 else ""
+        yield f"held back: {printable(message)}{which} from {plural(count, 'Toloker')}"
+
+
 def _asked(activity: Activity | None) -> tuple[str, ...]:
     if activity is None:
         return ("0", "", "")
@@ -115,12 +138,13 @@ def status_document(
         "account": history.account,
         "manifest": manifest,
         "messages": [
-            _entry(each, activity.get((each.message, each.revision))) for each in standings(history)
+            _entry(each, history, activity.get((each.message, each.revision)))
+            for each in standings(history)
         ],
     }
 
 
-def _entry(standing: Standing, activity: Activity | None) -> dict[str, object]:
+def _entry(standing: Standing, history: History, activity: Activity | None) -> dict[str, object]:
     told: dict[str, object] = {}
     if activity is not None:
         told = {
@@ -133,6 +157,7 @@ def _entry(standing: Standing, activity: Activity | None) -> dict[str, object]:
         "revision": standing.revision,
         "threads": len(standing.sent),
         "tolokers": standing.reached,
+        "held": history.held.get((standing.message, standing.revision), 0),
         "rejected": len(standing.still_rejected),
         "unknown": len(standing.unknown),
         "last_at": clock.written(max(each.at for each in standing.attempts)),

@@ -16,7 +16,7 @@ _WORDS = {
     "no_recipients": "without recipients",
     "outside_window": "outside the time window",
     "not_tried": "not tried",
-    "draft": "held back as a draft",
+    "draft": "kept as a draft",
 }
 _MANY = 20
 _LOUD = ("adopted", "edited", "in_doubt", "unknown", "rejected", "not_tried")

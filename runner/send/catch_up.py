@@ -44,6 +44,8 @@ class CatchUp:
     """When the threads of adopted deliveries were made, by delivery id."""
     found: set[str] = field(default_factory=set)
     answered: Answered | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """The threads that Tolokers answered to, by those that hold the answers."""
     threads: dict[str, Thread] = field(default_factory=dict)
     """The threads that replies go into, as they were when they were looked at."""
     known_replies: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -102,6 +104,7 @@ class CatchUp:
             return
         self.threads = {thread.id: thread for thread in listed}
         self.answered = replies.answered_threads(targets, listed)
+        self.origins = {each: by for by, some in self.answered.items() for each in some}
         looked = replies.look_for_replies(unknown, self.threads, history.replies)
         for delivery_id, seen in looked.items():
             if seen.sent is not None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -13,9 +13,9 @@ from runner.errors import ExitCode, LaterError, SurroundingsError
 from runner.manifest.manifest import Manifest
 from runner.model import (
     Delivery,
+    InOwnThread,
     InThread,
     InThreads,
-    Message,
     Outcome,
     ReachedBy,
     Rejected,
@@ -25,13 +25,14 @@ from runner.model import (
     compared_as,
 )
 from runner.plan.build import build_plan
-from runner.plan.needs import find_needs, find_unfiled, find_unrecorded
-from runner.plan.plan import Key, Plan, Policy, keys_of, narrowed, result_of
+from runner.plan.needs import find_needs, find_unfiled, find_unheld, find_unrecorded
+from runner.plan.plan import Key, Plan, keys_of, narrowed, result_of
 from runner.plan.quota import fit
 from runner.send.catch_up import CatchUp
 from runner.send.folders import file_threads
 from runner.send.lists import Lister, Lists
 from runner.send.notes import find_changed, find_lacks, find_left_unfiled, find_unselected
+from runner.send.options import RunOptions
 from runner.send.sender import Sender
 from runner.send.tally import Halt, RunResult, Tally, exit_code
 from runner.send.unknown import UnknownOutcomes
@@ -48,28 +49,6 @@ class Toloka(Lists, Protocol):
     def server_ahead_s(self) -> float: ...
 
     def add_to_folders(self, thread_id: str, folders: Sequence[str]) -> Outcome: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What a run is asked to do. `limit` counts deliveries; None is no limit.
-
-    `only` are the message ids, revisions and Tolokers (threads) that a reviewed plan lets pass.
-    `other_messages` gives those under the messages root that were not selected.
-    """
-
-    messages: tuple[Message, ...]
-    jobs: int
-    settle_s: float
-    catches_up: bool
-    other_messages: Callable[[], Iterable[Message]] = tuple
-    limit: int | None = None
-    policy: Policy = field(default_factory=Policy)
-    only: frozenset[Key] | None = None
-    planned: Plan | None = None
-    """What was shown and checked: taken as long as planning again would come to the same."""
-    check: Callable[[Plan], object] = lambda _: None
-    """Raises if a plan must not be carried out: catching up may have changed what is known."""
 
 
 class Run:
@@ -117,8 +96,7 @@ class Run:
             plan = self._plan()
             if plan is not options.planned:
                 options.check(plan)
-            if options.policy.suppressed:
-                self._leave_out()
+            self._leave_out()
             self._planned = {key for each in plan.deliveries for key in keys_of(each)}
             # What turns out not to have been sent is tried again in this run.
             self._planned |= {
@@ -175,7 +153,14 @@ class Run:
             place_of = self._catch_up.place_of
             self._manifest.claim(due, place_of)
             known = self._manifest.history().thread_ids
-            sender = Sender(self._toloka.deliver, self._manifest, self._workers, known, place_of)
+            sender = Sender(
+                self._toloka.deliver,
+                self._manifest,
+                self._workers,
+                known,
+                place_of,
+                max_refused=self._options.policy.max_refused,
+            )
             self._workers.work(due, sender.send, lambda: self._on_progress(self._tally.done, total))
             self._manifest.release()
         if self._must_stop():
@@ -245,16 +230,22 @@ class Run:
         What goes by threads or Tolokers that this very run reached was in no plan.
         """
         keys = keys_of(delivery)
-        if isinstance(delivery.message.recipients, (InThread, InThreads, ReachedBy)):
+        if isinstance(delivery.message.recipients, (InThread, InThreads, InOwnThread, ReachedBy)):
             keys &= self._planned
-        return keys if self._options.only is None else keys & self._options.only
+        return self._options.let_pass(delivery, keys, self._catch_up.origins)
 
     def _leave_out(self) -> None:
-        """Record who is suppressed, so that taking them off the list releases no old mail."""
+        """Record who is suppressed, so that taking them off the list releases no old mail.
+
+        And how many a limit holds back, so that everybody can see it.
+        """
         if self._lister.failed is not None:
             return
-        for message, ids in find_unrecorded(self._plan()):
+        plan = self._plan()
+        for message, ids in find_unrecorded(plan):
             self._manifest.leave_out(message, ids)
+        for message, count in find_unheld(plan):
+            self._manifest.hold(message, count)
 
     def _file(self) -> None:
         """Put what was sent into its folders."""

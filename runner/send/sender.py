@@ -24,6 +24,7 @@ from runner.send.tally import Halt
 from runner.send.workers import Workers
 from runner.toloka.pace import Stopped
 from runner.toloka.responses import reason_to_stop
+from runner.wording import plural
 
 _BAD_RECIPIENTS = "INCORRECT_RECIPIENTS"
 
@@ -43,6 +44,8 @@ class Sender:
     """The threads that the manifest has of other deliveries."""
     place_of: PlaceOf = lambda _delivery: None
     is_test: bool = False
+    max_refused: int | None = None
+    """So many refusals stop the run."""
     taken: dict[str, str] = field(default_factory=dict)
     """The threads that composes of this run have made, and by which delivery."""
 
@@ -115,7 +118,11 @@ class Sender:
             return ()
         parts = _parts(delivery, outcome)
         if not parts:
-            self.workers.tally.refused.append((delivery, delivery_id, outcome))
+            refused = self.workers.tally.refused
+            refused.append((delivery, delivery_id, outcome))
+            if self.max_refused is not None and len(refused) >= self.max_refused:
+                why = f"{plural(len(refused), 'refusal')}: the policy allows no more"
+                self.workers.stop(Halt.REFUSED, why)
         return parts
 
 

@@ -16,6 +16,7 @@ class Halt(Enum):
     SURROUNDINGS = "surroundings"
     QUOTA = "quota"
     OUTAGE = "outage"
+    REFUSED = "refused"
 
 
 @dataclass(slots=True)
@@ -58,6 +59,8 @@ def exit_code(halt: Halt | None, *, unknown: bool, later: bool, refused: bool) -
         return ExitCode.SURROUNDINGS
     if unknown:
         return ExitCode.UNKNOWN
+    if halt is Halt.REFUSED:
+        return ExitCode.REFUSED
     if halt is not None or later:
         return ExitCode.LATER
     return ExitCode.REFUSED if refused else ExitCode.DONE

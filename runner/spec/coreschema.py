@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -37,3 +38,17 @@ def core_value(text: str) -> tuple[object, str]:
             return number, "this number is too small" if is_small else ""
         return text, "this number is too large"
     return text, f"{text} is not a number that JSON knows" if _NOT_FINITE.fullmatch(text) else ""
+
+
+class Written(Decimal):
+    """A number as its author wrote it, such as `10.50` or `0123`; `str` gives that back."""
+
+    text: str
+
+    def __new__(cls, text: str, value: object = None) -> Written:
+        made = super().__new__(cls, value if isinstance(value, int) else text)
+        made.text = text
+        return made
+
+    def __str__(self) -> str:
+        return self.text

@@ -38,6 +38,8 @@ _WHEN_MISSING = {
     "topic": 'write it per language: topic: {EN: "Thank you!"}',
     "text": 'write it per language: text: {EN: "Amazing job!"}',
     "url": "add url: https://toloka.dev",
+    "messages": "write how many messages, such as messages: 3",
+    "days": "write in how many days, such as days: 7",
     "message": "write the id of the message whose Tolokers get this one",
 }
 _FOR_REPLIES = ("topic", "recipients_select_type")
@@ -144,8 +146,7 @@ def _ruled_out(breach: Breach, data: Data) -> Fault:
 def _why_ruled_out(key: str, data: Data) -> tuple[str, str]:
     """Say what a key does not go with, and what to do about it."""
     if key == "only_answered":
-        other = "`thread_id`" if "thread_id" in data else "a new message"
-        return other, "remove it: it chooses among the threads of `reply_to`"
+        return _why_no_choice(data)
     if key == "reply_to":
         return "`thread_id`", "keep one of them: all threads of a message, or one thread"
     if key in ("columns", "when", "key", "languages") and "for_each" not in data:
@@ -153,12 +154,25 @@ def _why_ruled_out(key: str, data: Data) -> tuple[str, str]:
     for reply in ("reply_to", "thread_id"):
         if reply in data:
             return f"`{reply}`", f"remove it, a reply has only `text`; or remove `{reply}`"
+    return _why_not_with_select(key, data)
+
+
+def _why_not_with_select(key: str, data: Data) -> tuple[str, str]:
     select = data.get("recipients_select_type")
+    if key == "at_most":
+        return str(select), "remove it: whom that reaches, only Toloka knows"
     if select == "FILTER":
         return "FILTER", "write DIRECT to go by ids, or write `recipients_filter` instead"
     if select == "ALL":
         return "ALL", "remove it, or write another type: ALL is everybody who tried your tasks"
     return _why_not_with_direct(key, data)
+
+
+def _why_no_choice(data: Data) -> tuple[str, str]:
+    if "reply_to" in data and "for_each" in data and "thread_id" not in data:
+        return "`for_each`", "remove it: the rows say who is answered"
+    other = "`thread_id`" if "thread_id" in data else "a new message"
+    return other, "remove it: it chooses among the threads of `reply_to`"
 
 
 def _why_not_with_direct(key: str, data: Data) -> tuple[str, str]:

@@ -69,6 +69,7 @@ class MessageSpec:
     thread_id: str | None = None
     folders: tuple[str, ...] = ()
     variables: Mapping[str, object] = field(default_factory=dict)
+    at_most: int | None = None
     draft: bool = False
     not_before: datetime | None = None
     not_after: datetime | None = None
@@ -201,6 +202,7 @@ def _narrowed(
         thread_id=cast("str | None", data.get("thread_id")),
         folders=tuple(cast("list[str]", data.get("folders", []))),
         variables=cast("Mapping[str, object]", data.get("variables") or {}),
+        at_most=cast("int | None", data.get("at_most")),
         draft=cast("bool", data.get("draft", False)),
         **moments,
         lint=cast("Mapping[str, str]", data.get("lint") or {}),

@@ -14,10 +14,9 @@ from typing import Any
 
 from runner.errors import MessagesError, Place, Problem
 from runner.files import read_bounded
-from runner.model import Written
 from runner.spec.characters import UNFIT, why_unfit
 from runner.spec.columns import is_empty
-from runner.spec.coreschema import core_value
+from runner.spec.coreschema import Written, core_value
 from runner.spec.datafile import (
     MAX_JSON_BYTES,
     MAX_LINE,

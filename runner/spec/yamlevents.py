@@ -16,9 +16,8 @@ import yaml
 from yaml.scanner import ScannerError
 
 from runner.errors import MessagesError, Place, Pointer, Problem
-from runner.model import Written
 from runner.spec.characters import PAIR, as_written, put_together, stranger_in, with_stand_ins
-from runner.spec.coreschema import core_value
+from runner.spec.coreschema import Written, core_value
 from runner.spec.yamlsyntax import (
     Cause,
     explain,

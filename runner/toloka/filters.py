@@ -221,6 +221,16 @@ def _value_hint(value: object, rule: Rule) -> str:
     return f"did you mean {guess}?" if guess else f"for example, value: {rule.example}"
 
 
+def is_limited(tree: object) -> bool:
+    """Whether a filter has a skill condition with a value on a path of `and` alone."""
+    if not isinstance(tree, Mapping):
+        return False
+    children = tree.get("and")
+    if isinstance(children, list):
+        return any(map(is_limited, children))
+    return tree.get("category") == "skill" and tree.get("value") is not None
+
+
 def wrapped(tree: object) -> object:
     """Give the API the `and` or `or` that it wants at the root: a bare condition goes into an `and`."""
     is_group = isinstance(tree, Mapping) and ("and" in tree or "or" in tree)

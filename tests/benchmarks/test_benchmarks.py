@@ -36,6 +36,7 @@ def run(*command: str, cwd: Path) -> str:
     ).stdout
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("name", all_but(["validate.py", "evidence.py", "plan.py"], SMALL))
 def test_it_runs(tmp_path: Path, name: str) -> None:
     out = run(str(HERE / name), *SMALL[name], cwd=tmp_path)

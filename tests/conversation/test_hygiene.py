@@ -246,11 +246,16 @@ def test_the_policy_says_no_with_the_key_that_would_allow_it(
     sent_ok(project, emulator)
 
 
-def test_the_policy_counts_what_would_be_sent_now(project: Project, emulator: Emulator) -> None:
+def test_the_policy_counts_whom_a_message_reached_and_would_reach(
+    project: Project, emulator: Emulator
+) -> None:
     project.write("messages/a.yaml", direct("ann", "bob"))
     project.write("messages/b.yaml", to_all())
     sent_ok(project, emulator)
     project.write("runner.yaml", "policy: {allow_all: false, max_recipients: 1}\n")
     assert sent_ok(project, emulator) == {"already_sent": 2}
-    project.write("messages/a.yaml", direct("ann", "bob", "cyd"))
-    assert sent_ok(project, emulator) == {"already_sent": 2, "sent": 1}
+    project.write("messages/a.yaml", direct("cyd"))
+    done = project.send(emulator)
+    assert (done.code, "and this would reach 3" in done.err) == (3, True), done
+    project.write("runner.yaml", "policy: {allow_all: false, max_recipients: 3}\n")
+    assert sent_ok(project, emulator) == {"already_sent": 1, "sent": 1}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from support import Project, direct, reached, threads
@@ -13,11 +12,9 @@ from runner.emulator import Emulator
 from .talk import QUICK, answer, planned, sent_ok, spec
 
 
-def after(message: str, topic: str = "Again", **keys: object) -> str:
+def after(message: object, topic: str = "Again", **keys: object) -> str:
     """A message to whom another one reached."""
-    extra = {key: keys.pop(key) for key in ("draft", "id") if key in keys}
     return spec(
-        **extra,
         topic={"EN": topic},
         text={"EN": "One more word."},
         recipients_select_type="DIRECT",
@@ -157,8 +154,8 @@ def test_a_limit_counts_up_to_how_many(project: Project, emulator: Emulator) -> 
     sent_ok(project, emulator)
     project.write("runner.yaml", "policy: {max_recipients: 1}\n")
     for answered in (None, False):
-        keys: dict[str, Any] = {} if answered is None else {"answered": answered}
-        project.write("messages/more.yaml", after("bonus", **keys))
+        keys = {} if answered is None else {"answered": answered}
+        project.write("messages/more.yaml", after("bonus", "Again", **keys))
         done = project.send(emulator, *QUICK, "messages/more.yaml")
         assert (done.code, "this would reach 2" in done.err) == (3, True), done
     assert whom(emulator) == []
@@ -166,11 +163,11 @@ def test_a_limit_counts_up_to_how_many(project: Project, emulator: Emulator) -> 
 
 @pytest.mark.parametrize("keys", [{}, {"answered": False}])
 def test_a_lost_manifest_writes_to_nobody_twice(
-    project: Project, emulator: Emulator, keys: dict[str, Any]
+    project: Project, emulator: Emulator, keys: dict[str, object]
 ) -> None:
     project.write("messages/bonus.yaml", direct("ann", "bob"))
     sent_ok(project, emulator)
-    project.write("messages/more.yaml", after("bonus", **keys))
+    project.write("messages/more.yaml", after("bonus", "Again", **keys))
     sent_ok(project, emulator)
     for paths in (("messages/more.yaml",), ()):
         project.manifest(emulator).unlink()
@@ -236,7 +233,7 @@ def test_a_message_without_a_list_is_refused_at_its_line(
     project.write("messages/bonus.yaml", direct("ann"))
     if keys:
         project.write("messages/other.yaml", spec(**{k: v for k, v in form.items() if v}))
-    project.write("messages/more.yaml", after(**origin))  # type: ignore[arg-type]
+    project.write("messages/more.yaml", after(origin["message"]))
     done = planned(project, emulator)
     assert done.code == 3, done
     assert f"messages/more.yaml:4:30: error: {wanted}" in done.err.splitlines()

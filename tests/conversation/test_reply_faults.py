@@ -117,6 +117,7 @@ def check_folders(folder: Path, kind: str, where: str) -> None:
         assert after["compose"] == THREADS
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("where", WHERE)
 def test_every_thread_is_in_its_folders_and_nothing_is_sent_again(
     tmp_path: Path, where: str

@@ -172,6 +172,7 @@ def test_killed_while_it_adopts(tmp_path: Path, count: int) -> None:
             it.check_all_reached()
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("repeats", [10 if IS_THOROUGH else 3])
 def test_killed_again_and_again(tmp_path: Path, repeats: int) -> None:
     with world(tmp_path, latency_ms=50, list_lag_ms=200) as it:
@@ -205,6 +206,7 @@ def test_of_two_runs_at_once_one_is_turned_away(tmp_path: Path) -> None:
         it.check_sends_nothing_more()
 
 
+@pytest.mark.dear
 def test_many_runs_at_once_send_once(tmp_path: Path) -> None:
     with world(tmp_path) as it:
         write_messages(it)
@@ -255,6 +257,7 @@ def test_a_signal_leaves_what_does_not_finish_unknown(tmp_path: Path) -> None:
         check_finishes(it)
 
 
+@pytest.mark.dear
 @not_on_windows
 @pytest.mark.parametrize("fault", ["on=list,kind=slow,seconds=40", "on=list,kind=reset"])
 def test_a_signal_ends_a_run_that_waits_for_the_list(tmp_path: Path, fault: str) -> None:
@@ -272,6 +275,7 @@ def test_a_signal_ends_a_run_that_waits_for_the_list(tmp_path: Path, fault: str)
         check_finishes(it)
 
 
+@pytest.mark.dear
 @not_on_windows
 @pytest.mark.parametrize("fault", ["kind=429,retry_after=60", "kind=accepted-then-500"])
 def test_a_signal_ends_a_run_that_waits(tmp_path: Path, fault: str) -> None:
@@ -333,6 +337,7 @@ def cuts(whole: bytes) -> list[int]:
     return sorted({*ends, *some})
 
 
+@pytest.mark.dear
 def test_an_older_manifest_doubles_nobody_and_loses_nobody(tmp_path: Path) -> None:
     with world(tmp_path) as it:
         whole = make_eventful_manifest(it)
@@ -345,6 +350,7 @@ def test_an_older_manifest_doubles_nobody_and_loses_nobody(tmp_path: Path) -> No
             it.check_all_reached()
 
 
+@pytest.mark.dear
 def test_an_older_manifest_and_somebody_new(tmp_path: Path) -> None:
     with world(tmp_path) as it:
         whole = make_eventful_manifest(it)
@@ -359,6 +365,7 @@ def test_an_older_manifest_and_somebody_new(tmp_path: Path) -> None:
             it.check_all_reached()
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("how", ["deleted", "emptied", "its first line", "half", "torn"])
 def test_an_older_manifest_is_caught_up_with_by_the_command(tmp_path: Path, how: str) -> None:
     with world(tmp_path) as it:

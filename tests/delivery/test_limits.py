@@ -84,6 +84,7 @@ def test_nothing_leaves_once_the_manifest_was_replaced(tmp_path: Path) -> None:
 # The rate
 
 
+@pytest.mark.dear
 def test_no_second_holds_more_than_the_rate(tmp_path: Path) -> None:
     # Sixty-four workers would make all the calls at once. What leaves evenly may arrive unevenly,
     # because a thread or the network was late: of the calls of one second and a half, which is more
@@ -304,6 +305,7 @@ def test_nothing_listens(tmp_path: Path) -> None:
         assert not it.manifest.exists()
 
 
+@pytest.mark.dear
 def test_a_server_that_goes_away_and_comes_back(tmp_path: Path) -> None:
     with world(tmp_path, latency_ms=60) as it:
         write_many(it, 80)

@@ -15,19 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import IS_THOROUGH
+from support import IS_CI, IS_THOROUGH
 
 from runner.manifest.file import open_file, read_history
 from runner.manifest.manifest import Manifest
 from runner.model import Direct, Message
-from runner.send.run import Run, RunOptions
+from runner.send.options import RunOptions
+from runner.send.run import Run
 from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
 from runner.toloka.digest import digest_of
 
 from .virtual import Died, Nature, VirtualPace, VirtualToloka, with_text
 
-LIVES = 1_500 if IS_THOROUGH else 4
+LIVES = 1_500 if IS_THOROUGH else 6 if IS_CI else 2
 SETTLE_S = 30.0
 PEOPLE = "ABCDE"
 TARGET = "https://toloka.example"

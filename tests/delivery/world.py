@@ -28,7 +28,8 @@ from runner.manifest.file import open_file, read_history
 from runner.manifest.manifest import Manifest
 from runner.model import Delivery, Message, Outcome, Thread
 from runner.prepare import Selection, prepare
-from runner.send.run import Run, RunOptions, Toloka
+from runner.send.options import RunOptions
+from runner.send.run import Run, Toloka
 from runner.send.tally import RunResult
 from runner.toloka.client import Client
 from runner.toloka.pace import Pace

@@ -376,7 +376,7 @@ def test_validate_says_what_only_the_manifest_knows(project: Project) -> None:
     project.write("messages/z.yaml", "reply_to: gone\ntext: {EN: Hi}\n")
     shown = project.run("validate")
     assert (shown.code, "warning: there is no message" in shown.out) == (0, True)
-    assert "max_recipients: of the files alone; `plan` counts" in shown.err
+    assert "policy: of the files alone; `plan` counts" in shown.err
 
 
 def test_a_variable_of_the_command_line_takes_the_type_that_it_beats(project: Project) -> None:

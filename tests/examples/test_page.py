@@ -12,7 +12,8 @@ _BLOCK = re.compile(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```\n", re.DOTALL)
 
 
 def test_every_block_of_the_page_is_a_file_that_says_what_it_should(project: Project) -> None:
-    page = PAGE.read_text(encoding="utf-8")
+    # The story at its end has files that change: a test of its own plays it.
+    page = PAGE.read_text(encoding="utf-8").partition("\n## Ten first")[0]
     blocks = _BLOCK.findall(page)
     assert len(blocks) == page.count("```") // 2
     for name, content in blocks:

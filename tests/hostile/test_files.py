@@ -242,6 +242,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(
     assert composes(emulator) == COUNT
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("missing", ["intent", "outcome"])
 def test_a_line_that_does_not_fit_stops_the_run_and_loses_nothing(
     missing: str, project: Project, emulator: Emulator
@@ -263,6 +264,7 @@ def test_a_line_that_does_not_fit_stops_the_run_and_loses_nothing(
     check_finishes(project, emulator)
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize(
     ("call", "error", "number", "arrived", "last"),
     [
@@ -361,6 +363,7 @@ def test_a_set_up_that_does_not_fit_can_be_repeated(project: Project) -> None:
     assert (project.root / ".gitignore").read_bytes() == ours
 
 
+@pytest.mark.dear
 def test_an_emulator_on_a_full_disk_sends_nothing_twice(disk: Disk, tmp_path: Path) -> None:
     project = Project(disk.path)
     write_messages(project)
@@ -581,6 +584,7 @@ def test_a_message_that_is_a_pipe_is_not_waited_for(project: Project) -> None:
 # --- what a manifest may hold ---------------------------------------------------------------------
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize(
     ("content", "line", "reason"),
     [
@@ -649,6 +653,7 @@ def _restored(project: Project) -> Iterator[None]:
         path.chmod(0o700)
 
 
+@pytest.mark.dear
 @pytest.mark.usefixtures("_restored")
 @pytest.mark.parametrize(
     ("place", "mode"),
@@ -723,6 +728,7 @@ def start_slowly(
     return process
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("lose", [remove_results, replace_manifest])
 def test_a_manifest_that_is_lost_during_the_run_stops_it(
     lose: Callable[[Project, Emulator], None], project: Project, start_emulator: StartEmulator

@@ -353,6 +353,7 @@ def test_a_redirect_is_refused_unread_and_nothing_goes_there(
     assert toloka.posts[:-1] == [*said, *cut]
 
 
+@pytest.mark.dear
 def test_what_was_sent_is_sent_whatever_else_the_answer_says(
     project: Project, toloka: Toloka, server: Scripted
 ) -> None:
@@ -437,6 +438,7 @@ def test_nothing_is_kept_of_a_thread_that_could_not_be_written_or_compared() -> 
         assert found.created == ""
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize(
     "date", ["Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0101 00:00:00 GMT", "x"]
 )
@@ -474,6 +476,7 @@ def test_a_thread_that_another_message_has_is_not_taken_for_ours(
     assert sorted(found.values()) == ["already_sent", "sent", "unknown", "unknown"]
 
 
+@pytest.mark.dear
 def test_many_big_answers_at_once_do_not_fill_the_memory(
     project: Project, toloka: Toloka, server: Scripted
 ) -> None:
@@ -501,6 +504,7 @@ def test_a_429_for_years_ends_the_run(
     assert toloka.posts == ["message"]
 
 
+@pytest.mark.dear
 def test_a_429_with_nonsense_is_waited_for_as_one_without(
     project: Project, toloka: Toloka, server: Scripted
 ) -> None:
@@ -572,6 +576,7 @@ class ManyLists:
         return says(request) if callable(says) else says
 
 
+@pytest.mark.dear
 def test_a_list_that_cannot_be_had_ends_the_run_before_anything_is_sent(
     project: Project, toloka: Toloka, start_scripted: StartScripted, tmp_path: Path
 ) -> None:
@@ -714,6 +719,7 @@ def test_a_list_of_many_threads_some_of_them_long_is_read_to_its_end(
 # --- over TLS, as the real one --------------------------------------------------------------------
 
 
+@pytest.mark.dear
 def test_the_time_of_an_answer_is_bounded_over_tls_too(
     certificate: Path, project: Project, toloka: Toloka
 ) -> None:

@@ -231,6 +231,7 @@ MANY: dict[str, Callable[[], str]] = {
 }
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("name", all_but(["bad ids", "unknown keys", "unknown rules"], MANY))
 def test_of_very_many_mistakes_as_many_are_told_as_anybody_reads(
     project: Project, name: str
@@ -251,6 +252,7 @@ MANY_PLACES: dict[str, Callable[[], str]] = {
 }
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("name", MANY_PLACES)
 def test_places_are_found_in_time(project: Project, name: str) -> None:
     project.write("messages/m.yaml", MANY_LINES + MANY_PLACES[name]())
@@ -268,6 +270,7 @@ SLOW_TEXTS = {
 }  # fmt: skip
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("piece", one_in(3, SLOW_TEXTS), ids=ascii)
 def test_no_text_is_slow_to_look_at(project: Project, piece: str) -> None:
     text = "{% raw %}" + piece * SLOW_TEXTS[piece] + "x{% endraw %}"
@@ -278,6 +281,7 @@ def test_no_text_is_slow_to_look_at(project: Project, piece: str) -> None:
     check_cheap(cost)
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("piece", one_in(5, ["![](", "7", "1;", "123- ", "a?b"]))
 def test_many_languages_are_not_slow_to_look_at(project: Project, piece: str) -> None:
     texts = [f'  {each}: "{piece * (990_000 // len(piece))}"\n' for each in LANGUAGES]
@@ -383,6 +387,7 @@ def test_a_hostile_data_file_is_one_complaint_in_time(project: Project, name: st
     check_cheap(cost)
 
 
+@pytest.mark.dear
 def test_a_comment_is_not_read_again_for_every_row(project: Project) -> None:
     faults = "".join(f"    {{{{ row.x{number} }}}}\n" for number in range(99))
     spec = FOR_EACH.replace('text: {EN: "{{ row.a }}"}', f"text:\n  EN: |\n{faults}".rstrip())
@@ -403,6 +408,7 @@ def test_one_toloker_in_very_many_rows_is_told_a_few_times(project: Project) -> 
     check_cheap(cost)
 
 
+@pytest.mark.dear
 def test_blank_lines_in_a_manifest_take_no_room(project: Project) -> None:
     project.write("messages/m.yaml", THANKS)
     project.write("results/local.jsonl", "\n" * 40_000_000)
@@ -441,9 +447,11 @@ def test_links_out_of_the_tree_are_not_followed(hostile: Project) -> None:
     check_one_complaint(call_limited("validate", cwd=hostile.root), "is a link to a file outside")
 
 
+@pytest.mark.dear
 def test_a_folder_of_very_many_files_takes_what_its_files_take(project: Project) -> None:
     for number in range(2_000 if IS_THOROUGH else 500):
-        project.write(f"messages/{number // 100}/{number}.yaml", THANKS)
+        source = THANKS.replace("Thank you!", f"Thank you {number}!")
+        project.write(f"messages/{number // 100}/{number}.yaml", source)
     (project.root / "messages/0/loop").symlink_to(project.root / "messages")
     done, cost = run_limited("validate", "--quiet", cwd=project.root)
     assert done == Result(0, "", "")

@@ -192,6 +192,7 @@ def test_an_expression_for_ids_is_held_by_the_same_limits(hostile: Project, temp
     check_cheap(cost)
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("command", one_in(3, ["send", "plan", "preview"]))
 def test_every_command_that_renders_has_the_limits(hostile: Project, command: str) -> None:
     hostile.write("messages/m.yaml", with_text(STEP))
@@ -201,6 +202,7 @@ def test_every_command_that_renders_has_the_limits(hostile: Project, command: st
     check_cheap(cost)
 
 
+@pytest.mark.dear
 def test_a_limit_ends_a_message_and_three_of_them_a_run(hostile: Project) -> None:
     slow = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
     for number in range(20):
@@ -260,6 +262,7 @@ LONG_VALUES = {
 }  # fmt: skip
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("name", all_but(["text", "inserted", "recipients"], LONG_VALUES))
 def test_a_long_value_in_each_of_many_rows_is_refused_in_time(name: str, hostile: Project) -> None:
     written, said, most_s = LONG_VALUES[name]
@@ -280,6 +283,7 @@ def test_a_long_value_in_each_of_many_rows_is_refused_in_time(name: str, hostile
     assert cost.cpu_s < most_s or cost.cpu_s < most_s * slowness(), cost
 
 
+@pytest.mark.dear
 def test_honest_texts_may_be_many_times_their_rows() -> None:
     words = "Thank you, {{ row.name }}. " + "This was good work. " * 400
     file = parse_yaml(json.dumps([words] * 15), "m.yaml")
@@ -318,16 +322,19 @@ def test_values_are_single_or_a_list_of_such(hostile: Project) -> None:
     check_cheap(cost)
 
 
+@pytest.mark.dear
 def test_variables_are_handed_over_once(project: Project) -> None:
     ids = "".join(f"  - {number:032x}\n" for number in range(60_000))
     project.write("values.yaml", "everybody:\n" + ids)
     for number in range(200):
-        project.write(f"messages/m{number}.yaml", with_text("Hello {{ everybody | length }}"))
+        text = f"Hello {{{{ everybody | length }}}} {number}"
+        project.write(f"messages/m{number}.yaml", with_text(text))
     done, cost = run_limited("validate", "--var-file", "values.yaml", "-q", cwd=project.root)
     assert done == (0, "", "")
     check_cheap(cost)
 
 
+@pytest.mark.dear
 def test_a_message_holds_only_so_many_templates(hostile: Project) -> None:
     ids = ", ".join(f"'{{{{ x{number} }}}}'" for number in range(100_000))
     hostile.write("messages/m.yaml", THANKS.replace("\n  - 1ad0", f" [{ids}] #"))
@@ -447,5 +454,5 @@ def test_a_template_process_that_dies_is_a_complaint_and_the_next_message_has_an
     check = [line for line in done.out.splitlines() if ": error: " in line]
     assert len(check) == 1
     assert check[0].startswith(f"messages/{first.name}:")
-    project.write("messages/a.yaml", second.read_bytes())
+    first.write_bytes(second.read_bytes().replace(b"good", b"also good"))
     assert project.run("validate").code == 0

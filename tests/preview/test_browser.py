@@ -20,7 +20,7 @@ from preview.browser import Chromium, NoBrowserError, Page, find_chromium
 from preview.pages import HOSTILE, as_seen, letters
 
 # Installing a browser takes longer than any test may.
-pytestmark = [pytest.mark.installs, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.dear, pytest.mark.timeout(600)]
 
 IS_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 3

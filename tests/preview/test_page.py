@@ -274,7 +274,7 @@ def test_replies_have_no_topic_and_name_their_threads(project: Project) -> None:
         "To": "the threads of a, where a Toloker answered",
         "Languages": "EN",
     }
-    assert waiting.texts("li", "status") == ["waiting: only Toloka can tell who answered a"]
+    assert waiting.texts("li", "status") == ["waiting: a has no threads yet"]
     assert reply.facts() == {"To": "thread 63c15866757a4a1adad1d632", "Languages": "EN"}
     assert reply.texts("li", "status") == ["would send 1 reply"]
     assert reply.texts("", "topic") == []

@@ -172,6 +172,7 @@ def test_a_lease_counts_from_the_start_of_the_last_accepted_push(
     assert not one.lease.enter()
 
 
+@pytest.mark.dear
 def test_no_file_is_longer_than_others_take(bare: Path, stack: ExitStack) -> None:
     one = Machine(bare, "one", stack, Times())
     manifest, log = one.open()

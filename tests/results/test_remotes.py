@@ -30,6 +30,7 @@ def test_the_remote_that_goes_away_while_a_run_sends(fleet: Fleet, seconds: floa
     fleet.check_done(fleet.machine("other"))
 
 
+@pytest.mark.dear
 def test_what_could_not_be_pushed_at_the_end_is_pushed_by_the_next_run_here(
     fleet: Fleet,
 ) -> None:
@@ -59,6 +60,7 @@ def test_a_rule_of_the_host_is_said_at_once(fleet: Fleet) -> None:
     assert reached(fleet.emulator) == [BEFORE]
 
 
+@pytest.mark.dear
 def test_a_rule_that_comes_while_a_run_sends_loses_nothing(fleet: Fleet) -> None:
     one = fleet.machine("one")
     with running(fleet.start(one, "--rate", "2")) as process:

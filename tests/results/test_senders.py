@@ -68,6 +68,7 @@ def test_a_killed_run_is_taken_over(fleet: Fleet, point: str) -> None:
     assert any(line.get("ends") for line in runs)
 
 
+@pytest.mark.dear
 def test_a_stopped_run_that_goes_on_too_late_sends_nothing(fleet: Fleet) -> None:
     one, other = fleet.machine("one"), fleet.machine("other")
     with running(fleet.start(one, "--rate", "3", "--jobs", "3")) as process:
@@ -95,6 +96,7 @@ def test_a_stopped_run_that_goes_on_in_time_finishes(fleet: Fleet) -> None:
     fleet.check_done(one)
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("composes", one_in(2, [1, 4]))
 def test_a_signal_leaves_an_end(fleet: Fleet, composes: int) -> None:
     one = fleet.machine("one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from support import ended, reached
 
 from .world import (
@@ -17,6 +18,7 @@ from .world import (
 )
 
 
+@pytest.mark.dear
 def test_unlock_ends_a_run_that_is_alive_and_what_it_sends_is_called_so(fleet: Fleet) -> None:
     one, other = fleet.machine("one"), fleet.machine("other")
     target = ("--target", fleet.emulator.url)
@@ -37,6 +39,7 @@ def test_unlock_ends_a_run_that_is_alive_and_what_it_sends_is_called_so(fleet: F
     fleet.check_done(other)
 
 
+@pytest.mark.dear
 def test_stop_ends_every_run_until_it_is_lifted(fleet: Fleet) -> None:
     one, other = fleet.machine("one"), fleet.machine("other")
     target = ("--target", fleet.emulator.url)

@@ -48,7 +48,7 @@ def why_not(said: str) -> None:
     pytest.skip(said)
 
 
-pytestmark = pytest.mark.installs
+pytestmark = pytest.mark.dear
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from support import COMMAND, THANKS, TIMEOUT_S, Project, direct
 from runner import __version__
 from runner.plan.planfile import plan_digest
 
-WARNS = direct("a", text="This is <b>important</b>.")
+WARNS = direct("a", text="This is <b>important</b> {}.")
 FAILS = THANKS + "drafft: true\n"
 
 
@@ -232,6 +232,7 @@ def test_a_plan_as_json_holds_what_would_be_sent(project: Project) -> None:
     ]
     assert all(re.fullmatch("sha256:[0-9a-f]{64}", digest) for digest in digests)
     empty: dict[str, object] = {
+        "up_to": None,
         "late_since": None,
         "not_before": None,
         "folders": [],
@@ -352,7 +353,7 @@ def test_a_file_name_can_be_anything_and_stays_one_property(project: Project) ->
 
 def test_errors_come_first_and_ten_of_a_kind_are_shown(project: Project) -> None:
     for number in range(12):
-        project.write(f"messages/a{number:02}.yaml", WARNS)
+        project.write(f"messages/a{number:02}.yaml", WARNS.replace("{}", str(number)))
         project.write(f"messages/b{number:02}.yaml", FAILS)
     shown = project.run("validate", "--format", "github")
     lines = shown.out.splitlines()

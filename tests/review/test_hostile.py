@@ -289,6 +289,7 @@ def names_and_keys(project: Project) -> None:
             project.write(f"messages/{name}.yaml", "[")
 
 
+@pytest.mark.dear
 def test_what_a_complaint_quotes_is_harmless_in_every_form(project: Project) -> None:
     names_and_keys(project)
     text = project.run("validate", "--color", "never")

@@ -482,6 +482,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.dear
 def test_a_hostile_text_takes_a_bounded_time(project: Project) -> None:
     # The rules read what was rendered, and there a short file can be a long text.
     for number, piece in enumerate(HOSTILE):

@@ -8,6 +8,7 @@ import os
 import re
 from datetime import datetime, timedelta, timezone
 
+import pytest
 from support import Project, direct
 
 LIMIT = 1024 * 1024
@@ -184,6 +185,7 @@ def test_problems_are_summarised_a_hundred_at_most(project: Project) -> None:
     assert items[-1] == "- and 20 more"
 
 
+@pytest.mark.dear
 def test_very_many_messages_are_cut_below_the_limit_and_counted(project: Project) -> None:
     text = "Many words, again and again. " * 390
     for number in range(350):

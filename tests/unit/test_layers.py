@@ -137,8 +137,8 @@ ODD = {"asyncio", "importlib.metadata", "zipfile", "unittest", "multiprocessing"
 @pytest.mark.parametrize(
     ("command", "unwanted"),
     [
-        ("--version", {*SENDING, *SERVING, *READING, *ODD, "jinja2", "subprocess"}),
-        ("--help", {*SENDING, *SERVING, *READING, *ODD, "jinja2", "subprocess"}),
+        ("--version", {*SENDING, *SERVING, *READING, *ODD, "jinja2"}),
+        ("--help", {*SENDING, *SERVING, *READING, *ODD, "jinja2"}),
         ("schema", {*SENDING, *SERVING, "yaml", "jsonschema", "jinja2"}),
         ("validate", {*SENDING, *SERVING, "jinja2", "babel", "asyncio", "runner.report.page"}),
         ("plan", {*SENDING, *SERVING, "jinja2", "babel", "asyncio", "runner.report.page"}),
