@@ -234,7 +234,8 @@ def check(selection: Selection, config: Config) -> Checked:
                 faults.extend(error.problems)
                 continue
             messages.extend(rendered)
-            lint[spec.id] = tuple(find_lint(spec, rendered, levels, strict=selection.strict))
+            told, strict = renderer.conflicts, selection.strict
+            lint[spec.id] = tuple(find_lint(spec, rendered, levels, strict=strict, told=told))
     warnings += renderer.warnings
     return Checked(
         selection=selection,

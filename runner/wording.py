@@ -86,6 +86,11 @@ def kind(value: object) -> str:
     return "a mapping" if isinstance(value, Mapping) else "a list"
 
 
+def caseless(word: str) -> str:
+    """A word as it is compared: without case, in Turkish too, whose I has a form without a dot."""
+    return word.strip().casefold().replace("i\u0307", "i").replace("\u0131", "i")
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Find the known word that was probably meant, whatever its case; None if nothing is near."""
     # Imported here because every command loads this module, and few have to guess.

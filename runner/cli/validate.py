@@ -91,7 +91,7 @@ def _sum_up(checked: Checked, volume: Volume) -> None:
         say(f"{plural(count, 'message')} {'is' if count == 1 else 'are'} valid")
         policy = checked.policy
         limits = (policy.max_recipients, policy.max_recipients_per_run, policy.max_per_toloker)
-        if volume.verbose and any(each is not None for each in limits):
+        if any(each is not None for each in limits):
             said = "policy: of the files alone; `plan` counts what the manifest knows, too"
             say(said, err=True)
     if warnings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, ValuesView
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized, ValuesView
 from functools import cached_property, partial, wraps
 from typing import Any
 
@@ -16,7 +16,7 @@ from jinja2.utils import missing
 
 from runner.render.gaps import Gap
 from runner.render.grammar import Checks, OurLexer
-from runner.render.mistakes import NeedsLocale, NotDefined, Unusable
+from runner.render.mistakes import NeedsLocale, NotDefined, TooLarge, Unusable
 from runner.render.numbers import (
     Number,
     absolute,
@@ -49,6 +49,10 @@ _TESTS = {
     "greaterthan": "gt", ">=": "gteq", "ge": "gteq", "<": "lt", "lt": "lt", "lessthan": "lt",
     "<=": "lteq", "le": "lteq", "in": "in",
 }  # fmt: skip
+
+
+# Of all rows together: 50 for each that there may be.
+MAX_ROUNDS = 5_000_000
 
 
 class _Function:
@@ -113,6 +117,8 @@ class Environment(ImmutableSandboxedEnvironment):
     compare = staticmethod(compare)
     language = "EN"
     """The language of the text that is rendered; of what is not a text, EN."""
+    rounds = 0
+    """How often the loops of all templates went round, so far."""
     braces_from: str | None = None
     """Which value has brought the braces of a template into the text that was rendered last."""
 
@@ -142,6 +148,9 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def items(self, value: object, name: str | None) -> object:
         check_items(value, name or "this")
+        self.rounds += len(value) if isinstance(value, Sized) else 0
+        if self.rounds > MAX_ROUNDS:
+            raise TooLarge(f"the loops up to this one go round more than {MAX_ROUNDS:,} times")
         return value
 
     def getattr(self, obj: Any, attribute: str) -> Any:

@@ -90,6 +90,8 @@ class Reading:
     texts: Texts
     names: Callable[[], frozenset[str]]
     """Gives what the variables and columns of this message are called, in small letters."""
+    told: frozenset[str] = frozenset()
+    """The marks of git that are told where they stand, in partials."""
 
 
 def find_words(
@@ -181,9 +183,11 @@ def find_placeholders(read: Reading) -> Iterator[Finding]:
 
 def find_conflicts(read: Reading) -> Iterator[Finding]:
     """Find what git leaves where two versions did not go together."""
-    for key, text in (*read.templates.items(), *read.texts.items()):
-        if found := CONFLICT.search(text):
-            yield Finding(key, f"holds {quoted(found[0])}, which git left there", found[0])
+    for texts, told in ((read.templates, frozenset[str]()), (read.texts, read.told)):
+        for key, text in texts.items():
+            marks = (each[0] for each in CONFLICT.finditer(text))
+            if mark := next((each for each in marks if each not in told), ""):
+                yield Finding(key, f"holds {quoted(mark)}, which git left there", mark)
 
 
 def find_mojibake(read: Reading) -> Iterator[Finding]:

@@ -67,11 +67,16 @@ class Rule:
 
 
 def find_lint(
-    spec: MessageSpec, messages: Sequence[Message], levels: Mapping[str, Level], *, strict: bool
+    spec: MessageSpec,
+    messages: Sequence[Message],
+    levels: Mapping[str, Level],
+    *,
+    strict: bool,
+    told: frozenset[str] = frozenset(),
 ) -> list[Problem]:
     """Hold a spec's messages against every rule that it does not waive.
 
-    Of many rows with one breach the first is told, with their number.
+    `told` are the marks of git that are told where they stand, in partials. Of many rows with one breach the first is told, with their number.
     """
     rules = [
         rule
@@ -84,7 +89,7 @@ def find_lint(
     names = cache(partial(_names, spec, templates))
     for message in messages:
         texts = _beginnings(message.topic, message.text)
-        read = Reading(message=message, templates=templates, texts=texts, names=names)
+        read = Reading(message=message, templates=templates, texts=texts, names=names, told=told)
         # Quicker than to ask each rule: most texts are plain.
         said = "".join((*templates.values(), *texts.values()))
         signs = set(said)

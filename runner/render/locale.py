@@ -58,7 +58,7 @@ _WHOLE_CURRENCIES = frozenset(
     ]
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_DATETIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{3,6})?)?)(Z|[+-]\d\d:\d\d)")
+_DATETIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(Z|[+-]\d\d:\d\d)")
 _QUOTED = re.compile("'([^']*)'")
 _COLUMNS = "cells are text: `columns: {n: number}`, or |float"
 
@@ -179,9 +179,10 @@ def plural(language: str, value: object, **forms: object) -> str:
     for name, form in forms.items():
         if name not in _FORMS or not isinstance(form, str):
             raise Unusable(f"|plural takes texts for {', '.join(_FORMS)}", _USAGE["plural"])
-    needed = [name for name in _usual_forms(language) if name not in ("zero", "two")]
+    may_lack = ("zero", "two") if language == "AR" else ()
+    needed = [name for name in _usual_forms(language) if name not in may_lack]
     chosen = _locale(language).plural_form(amount)
-    if chosen not in forms and (chosen in ("zero", "two") or chosen not in needed):
+    if chosen not in forms and chosen not in needed:
         # Of FR, `many` is for millions.
         needed.append("other")
     missing = [name for name in _FORMS if name in needed and name not in forms]

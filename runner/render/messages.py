@@ -11,14 +11,16 @@ from runner.errors import MessagesError, Problem, Severity
 from runner.model import Message
 from runner.render.leaves import find_templates
 from runner.render.lint import Level, level_of
-from runner.render.partials import PARTIALS_NAME, find_conflicts_in_partials
+from runner.render.partials import PARTIALS_NAME, conflicts_in_partials, find_conflicts_in_partials
 from runner.render.rendering import Rendering
 from runner.render.rows import (
+    MAX_CHARACTERS,
     Complaints,
     Seen,
     Total,
     find_faults_of_all,
     find_repeated,
+    least_characters,
     told_of,
     values_of,
 )
@@ -59,6 +61,7 @@ class Renderer(AbstractContextManager["Renderer"]):
         self.notes: list[str] = []
         level = level_of("conflict-marker", levels or {})
         self.warnings = [*find_conflicts_in_partials(self._partials, level)] if level else []
+        self.conflicts = conflicts_in_partials(self._partials) if self.warnings else frozenset()
 
     def __exit__(self, *exception: object) -> None:
         if self._templates is not None:
@@ -97,7 +100,8 @@ class Renderer(AbstractContextManager["Renderer"]):
 
     def _check_size(self, spec: MessageSpec, sources: Sequence[Source], path: Path) -> None:
         """Refuse more texts than anybody means before the first of them is made."""
-        if len(sources) * MAX_ROWS <= _MAX_TEXTS:
+        least = 0 if spec.when or spec.languages else least_characters(spec)
+        if len(sources) * MAX_ROWS <= _MAX_TEXTS and least * MAX_ROWS <= MAX_CHARACTERS:
             return
         rows = 0
         with suppress(MessagesError):  # It is told when the rows are read.
@@ -105,6 +109,9 @@ class Renderer(AbstractContextManager["Renderer"]):
         if rows * len(sources) > _MAX_TEXTS:
             what = f"{len(sources)} templates for {rows:,} rows make more than {_MAX_TEXTS:,} texts"
             raise MessagesError([_too_much(spec, what)])
+        if rows * least > MAX_CHARACTERS:
+            what = f"texts of {least:,} characters for {rows:,} rows"
+            raise MessagesError([_too_much(spec, f"{what} have more than {MAX_CHARACTERS:,}")])
 
     def _started(self) -> Templates:
         if self._templates is None:

@@ -25,7 +25,11 @@ _ELSEWHERE = {
     "format_percent": "percent", "percentformat": "percent",
     "dateformat": "date", "format_date": "date", "strftime": "date",
     "datetimeformat": "datetime", "format_datetime": "datetime",
-    "format_list": "listed", "ngettext": "plural", "pluralize": "plural",
+    "date_format": "date", "localize": "number", "pct": "percent", "percentage": "percent",
+    "format_list": "listed", "to_sentence": "listed", "oxford": "listed",
+    "ngettext": "plural", "pluralize": "plural",
+    "capfirst": "capitalize", "ucfirst": "capitalize", "upcase": "upper", "downcase": "lower",
+    "size": "length", "strip": "trim", "default_if_none": "default", "split": ".split",
 }  # fmt: skip
 _BRACES = "braces that are text go between {% raw %} and {% endraw %}"
 # A tag up to its end, and the texts in it that are closed on their line.

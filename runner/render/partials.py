@@ -48,6 +48,11 @@ def partial_texts(root: Path | None) -> Iterator[str]:
             yield text
 
 
+def conflicts_in_partials(root: Path | None) -> frozenset[str]:
+    """The marks of git that stand in some partial, as they are written."""
+    return frozenset(each[0] for text in partial_texts(root) for each in CONFLICT.finditer(text))
+
+
 def find_conflicts_in_partials(root: Path | None, severity: Severity) -> Iterator[Problem]:
     """Find what git leaves in a partial where two versions did not go together, used or not."""
     for name in _names(root):

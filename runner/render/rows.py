@@ -28,9 +28,10 @@ _MAX_KINDS = 100
 _QUOTED_IN_ERRORS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?""")
 _MAX_BAD_CELLS = 20
 # Of all rows of a message together.
-_MAX_CHARACTERS = 200_000_000
+MAX_CHARACTERS = 200_000_000
 _MAX_PEOPLE = 500_000
 _OFFER = 'for several letters to one, say what tells them apart: key: "{{ row.assignment }}"'
+_FILLED_IN = re.compile(r"\{[{#].*?[}#]\}", re.DOTALL)
 # How a template names a column.
 _NAMED = re.compile(r"\brow(?:\.(\w+)|\[\s*['\"]([^'\"]+)['\"]\s*\])")
 
@@ -77,7 +78,8 @@ def _cells_of(spec: MessageSpec, path: Path, row: Row, problems: list[Problem]) 
     for name, value in values.items():
         if name in spec.columns and value is None:
             gaps[name] = ""
-        elif why := why_empty(value):
+        elif (why := why_empty(value)) and not (value == "" and name in spec.columns):
+            # An empty default is meant.
             gaps[name] = f"the cell of {plain(name)} {why}"
     return (values, gaps) if len(problems) == before else None
 
@@ -91,6 +93,14 @@ def _typed(value: object, column: Column) -> object:
     if column.required:
         raise CellError("it is empty: fill it, or say `required: false` or a `default`")
     return None
+
+
+def least_characters(spec: MessageSpec) -> int:
+    """How many characters a row has at least, whatever is filled in; 0 where a tag may choose."""
+    texts = (*spec.topic.values(), *spec.text.values())
+    if any("{%" in text for text in texts):
+        return 0
+    return sum(len(_FILLED_IN.sub("", text)) for text in texts)
 
 
 @dataclass(slots=True)
@@ -107,8 +117,8 @@ class Total:
 
     def too_much(self, row: int) -> str:
         """Say what is more than one message may have; nothing if all is well."""
-        if self.characters > _MAX_CHARACTERS:
-            return f"the texts up to row {row:,} have more than {_MAX_CHARACTERS:,} characters"
+        if self.characters > MAX_CHARACTERS:
+            return f"the texts up to row {row:,} have more than {MAX_CHARACTERS:,} characters"
         if self.people > _MAX_PEOPLE:
             return f"the rows up to {row:,} have more than {_MAX_PEOPLE:,} recipients"
         return ""

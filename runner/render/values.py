@@ -11,7 +11,7 @@ import jinja2
 from runner.render.gaps import Gap
 from runner.render.mistakes import TooLarge, Unusable
 from runner.render.numbers import Number, check_size, is_number, plain_number
-from runner.wording import kind
+from runner.wording import caseless, kind
 
 MAX_VALUES = 250_000
 
@@ -21,7 +21,8 @@ SERIES = "this is a series of values, not text: end it with |list or |join"
 # A text that reads as no, in the words of programs and of spreadsheets in some languages.
 _NO = frozenset(
     ("false", "no", "0", "off", "n", "falsch", "nein", "faux", "non", "falso", "ложь", "нет",
-     "yanlış", "hayır", "onwaar", "fałsz")  # noqa: RUF001  # Turkish has that letter
+     "yanliş", "hayir", "onwaar", "fałsz", "falsk", "falskt", "usann", "epätosi", "nepravda",
+     "hamis", "fals", "хибність", "ні", "tidak")
 )  # fmt: skip
 _NUMBER_KEY = "\0number"
 
@@ -78,7 +79,7 @@ def _hint(value: object) -> str:
 
 def check_condition(value: object, name: str) -> None:
     """Refuse a text that reads as no where a condition stands: any text counts as yes."""
-    if isinstance(value, str) and value.strip().casefold() in _NO:
+    if isinstance(value, str) and caseless(value) in _NO:
         hint = "cells are text: `columns: {paid: boolean}`, or compare it: == 'yes'"
         raise Unusable(f"{name} is text that reads as no, and would count as yes", hint)
 

@@ -66,6 +66,9 @@ def why_unfit(char: str) -> tuple[str, str]:
         # By YAML 1.2 a line ends here, and in git, diffs and reviews none does.
         what = "a carriage return (U+000D) stands alone"
         return what, "save the file with plain line ends (in Excel: CSV UTF-8)"
+    if char == "\0":
+        what = f"a zero byte ({code}), as in UTF-16"
+        return what, "save it as UTF-8 (in Excel: CSV UTF-8)"
     if char == "\ufeff":
         return f"a byte order mark ({code}) that does not begin the file", "remove it"
     return f"the character {code} is not allowed here", "remove it"

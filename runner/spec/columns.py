@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, cast
 
 from runner.errors import Fault
 from runner.toloka.filter_table import is_one_of
-from runner.wording import either, kind, nearest, quoted
+from runner.wording import caseless, either, kind, nearest, quoted
 
 TYPES = ("text", "integer", "number", "percent", "boolean", "date", "datetime")
 _NUMBERS = ("integer", "number", "percent")
@@ -30,6 +30,21 @@ _KEYS: Mapping[str, tuple[tuple[str, ...], type]] = {
 }
 _KIND_NAMES = {str: "text", bool: "true or false", list: "a list"}
 _DIRECTIVES = re.compile(r"(?:%[dmYyHMSz%]|[^%])+")
+# What a format must tell of a moment: the rest would be guessed.
+_TELLS = {"date": ("d", "m", "yY"), "datetime": ("d", "m", "yY", "H", "M", "z")}
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_ISO_TIME = re.compile(
+    _ISO_DATE.pattern
+    + r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{3}(?:[0-9]{3})?)?)?(?:Z|[+-][0-9]{2}:[0-9]{2})?"
+)
+_SIGNS: Mapping[str, tuple[re.Pattern[str], str]] = {
+    "decimal": (re.compile("[.,\u066b]"), 'write ","'),
+    "group": (re.compile(r"[.,'\u2019\u066c\s]"), 'write one sign, such as "."'),
+    "unit": (
+        re.compile(r"(?=.*[^\s.,])[^0-9+-]{1,20}"),
+        'write a sign without digits, such as "€"',
+    ),
+}
 _BROKEN = re.compile(
     r"#(?:REF|DIV/0|VALUE|NUM|NULL|SPILL|CALC|ДЕЛ/0|ССЫЛКА|ЗНАЧ|ЧИСЛО|ПУСТО|BEZUG|WERT|ZAHL|SAYI/0"
     r"|BAŞV|DEĞER|SAYI|¡REF|¡DIV/0|¡VALOR)!|#(?:NAME|ИМЯ|AD|¿NOMBRE)\?|#(?:N/A|Н/Д|NV|YOK|N/D)"  # noqa: RUF001
@@ -61,15 +76,27 @@ class Column:
 
 def columns_in(given: Mapping[str, object]) -> Mapping[str, Column]:
     """Narrow `columns`, in which no fault was found."""
-    return {
-        name: Column(type=written) if isinstance(written, str) else _column(written)
-        for name, written in cast("Mapping[str, str | Mapping[str, Any]]", given).items()
-    }
+    found = {}
+    for name, written in cast("Mapping[str, str | Mapping[str, Any]]", given).items():
+        column = _column({"type": written} if isinstance(written, str) else written)
+        is_given = column.default is not None
+        found[name] = replace(column, default=_default(column)) if is_given else column
+    return found
 
 
 def _column(written: Mapping[str, Any]) -> Column:
-    words = {key: tuple(map(str.casefold, written[key])) for key in ("yes", "no") if key in written}
+    words = {key: tuple(map(caseless, written[key])) for key in ("yes", "no") if key in written}
     return Column(**{**written, **words})
+
+
+def _default(column: Column) -> object:
+    """The default, written as a cell or as a value of YAML; raises `CellError`."""
+    given = column.default
+    if column.type != "text":
+        return converted(Decimal(repr(given)) if isinstance(given, float) else given, column)
+    if isinstance(given, bool) or not isinstance(given, (str, int, float, Decimal)):
+        raise CellError(f"this is {kind(given)}")
+    return given
 
 
 def find_column_faults(given: object) -> Iterator[Fault]:
@@ -109,11 +136,40 @@ def _faults_of(name: str, keys: Mapping[str, object]) -> Iterator[Fault]:
             isinstance(each, str) for each in cast("list[object]", value)
         ):
             yield Fault(at, f"`{key}` holds something that is not text", "put it in quotes")
-        elif key in ("decimal", "group") and (len(str(value)) != 1 or str(value).isalnum()):
-            yield Fault(at, f"`{key}` is {quoted(value)}", 'write one sign, such as ","')
-        elif key == "format" and not _DIRECTIVES.fullmatch(str(value)):
+        elif key in _SIGNS and not _SIGNS[key][0].fullmatch(str(value)):
+            yield Fault(at, f"`{key}` is {quoted(value)}", _SIGNS[key][1])
+        elif key == "format" and (why := _why_no_format(str(value), _TELLS[of_type])):
             hint = "write it with %d %m %Y %y %H %M %S %z, such as %d.%m.%Y"
-            yield Fault(at, f"{quoted(value)} is no format of numbers", hint)
+            yield Fault(at, f"{quoted(value)} {why}", hint)
+        else:
+            continue
+        return
+    yield from _faults_between(name, _column(keys), keys)
+
+
+def _why_no_format(written: str, tells: Sequence[str]) -> str:
+    if not _DIRECTIVES.fullmatch(written):
+        return "is no format of numbers"
+    said = set(re.findall("%(.)", written))
+    lacks = [f"%{each[0]}" for each in tells if said.isdisjoint(each)]
+    return f"has no {' and '.join(lacks)}, and nothing is guessed" if lacks else ""
+
+
+def _faults_between(name: str, column: Column, keys: Mapping[str, object]) -> Iterator[Fault]:
+    """Say which keys do not go together, and whether the default is of the type."""
+    if column.group and column.group == column.decimal:
+        at = ("columns", name, "group")
+        what = f"`decimal` and `group` are both {quoted(column.group)}"
+        yield Fault(at, what, f"say both: decimal: {quoted(',' if column.group == '.' else '.')}")
+    if both := set(column.yes) & set(column.no):
+        what = f"{quoted(min(both))} means both yes and no"
+        yield Fault(("columns", name, "yes" if "yes" in keys else "no"), what, "say both lists")
+    if "default" in keys:
+        try:
+            _default(column)
+        except CellError as error:
+            what = f"`default` is no {column.type}"
+            yield Fault(("columns", name, "default"), what, str(error))
 
 
 def why_empty(value: object) -> str:
@@ -165,7 +221,11 @@ def _whole(number: int | Decimal) -> int:
 def _number(text: str, column: Column) -> Decimal | int:
     written = text.replace("\u2212", "-")
     for sign in filter(None, (column.unit, "%" if column.type == "percent" else "")):
-        written = written.removeprefix(sign).removesuffix(sign).strip()
+        # The sign of what is below nought may stand before that of the unit.
+        minus = "-" if written.startswith(f"-{sign}") else ""
+        bare = written.removeprefix(minus)
+        one_side = bare.removeprefix(sign) if bare.startswith(sign) else bare.removesuffix(sign)
+        written = minus + one_side.strip()
     group = re.escape(column.group)
     if column.group.isspace():
         group = r"\s"
@@ -187,6 +247,8 @@ def _number(text: str, column: Column) -> Decimal | int:
 def _hint_on_number(text: str, column: Column) -> str:
     if re.search(r"[eE][+-]?[0-9]", text):
         return "a spreadsheet has shortened it: show the cell as a number"
+    if not re.search("[0-9]", text):
+        return "there is no digit in it"
     if re.fullmatch(r"[+-]?[0-9][0-9.,\s'\u2019]*", text):
         ways = [f"decimal: {quoted(column.decimal)}"]
         ways += [f"group: {quoted(column.group)}"] if column.group else []
@@ -195,7 +257,7 @@ def _hint_on_number(text: str, column: Column) -> str:
 
 
 def _boolean(text: str, column: Column) -> bool:
-    word = text.casefold()
+    word = caseless(text)
     if word in column.yes:
         return True
     if word in column.no:
@@ -208,10 +270,12 @@ def _time(text: str, column: Column) -> str:
     try:
         if column.format:
             moment = datetime.strptime(text, column.format)  # noqa: DTZ007  # the zone is looked at below
+        elif not (_ISO_DATE if column.type == "date" else _ISO_TIME).fullmatch(text):
+            raise ValueError
         elif column.type == "date":
             return date.fromisoformat(text).isoformat()
         else:
-            moment = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
+            moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError as error:
         if _SERIAL.fullmatch(text):
             raise CellError(

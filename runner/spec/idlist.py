@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.errors import MessagesError, Place, Problem, Severity
+from runner.spec.columns import why_empty
 from runner.spec.datafile import DataError, guarded, has_suffix, lines_of
 from runner.spec.table import load_rows
 from runner.toloka.ids import ID_HINT, ODD, distinct, odd_among, sent_as, why_no_id
@@ -70,6 +71,8 @@ class _Reading:
             self.lines.append(line)
             if reason == "as is":
                 self.as_is.add(line)
+        elif why_empty(text):
+            self._complain(line, "this is an error of a spreadsheet, and no id", "mend it there")
         elif not why_no_id(reason):
             # `#ID` may be an id that is taken out, and a spreadsheet's or a chat's way to write it.
             hint = "write more than one word, or remove the #"

@@ -33,6 +33,7 @@ _TEXT_SHAPE: Shape = {
     "topic": "words",
     "text": "words",
     "variables": "printed",
+    "columns": "printed",
 }
 _HAS_ID = re.compile(rb"\bid['\"]?\s*:")
 _ID = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")

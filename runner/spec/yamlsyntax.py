@@ -17,7 +17,7 @@ _SIGNS = frozenset("@`%*&!|>")
 _WORDS = re.compile(r"( +)['\"]?([A-Z]{2})['\"]?:[ \t]+(\S.*)")
 _SECTION = re.compile(r"['\"]?(?:topic|text)['\"]?:")
 _DIRECTIVE = re.compile(r"(?:\A|\n\.\.\.[^\n]*\n)(?:[ \t]*(?:#[^\n]*)?\r?\n)*(%)")
-_COMMENT = re.compile(r"[ \t]+#(\S?)")
+_COMMENT = re.compile(r"[ \t]+#([ \t]?)")
 _COMMENT_BELOW = re.compile(r"[ \t]*\r?\n(?:[ \t]*\r?\n)*( +)#")
 _MAX_ABOVE = 20_000
 _MAX_INDENT = 200
@@ -77,7 +77,7 @@ def find_cut(source: str, start: int, end: int, *, always: bool) -> Cause | None
     indented like more of it counts too.
     """
     found = _COMMENT.match(source, end)
-    sign = found.start(1) - 1 if found and (always or found[1]) else -1
+    sign = found.start(1) - 1 if found and (always or not found[1]) else -1
     if always and found is None and (found := _COMMENT_BELOW.match(source, end)):
         line = source[source.rfind("\n", 0, start) + 1 : start]
         is_deeper = len(found[1]) > len(line) - len(line.lstrip(" "))

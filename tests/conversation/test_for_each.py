@@ -110,7 +110,7 @@ BAD_FILES: dict[str, tuple[str, str | bytes, str]] = {
     "nothing": ("csv", "", "1:1: error: the file has no header; name the columns in the first line"),
     "unnamed": ("csv", f",,\n{SECRET},b,1\n", "1:1: error: the file has no header; name the columns in the first line"),
     "quotes": ("csv", f'toloker_id,name,amount\n"{SECRET}"x,b,1\n', '2:1: error: this is not CSV: a quote is not closed, or stands inside a field; close it, or write it twice: "the ""best"" one"'),
-    "nul-character": ("csv", f"toloker_id,name,amount\na,{SECRET}\0,1\n", "2:9: error: the character U+0000 is not allowed here; remove it"),
+    "nul-character": ("csv", f"toloker_id,name,amount\na,{SECRET}\0,1\n", "2:9: error: a zero byte (U+0000), as in UTF-16; save it as UTF-8 (in Excel: CSV UTF-8)"),
     "latin": ("csv", f"toloker_id,name,amount\na,{SECRET}é,1\n".encode("latin-1"), "2:9: error: this is not UTF-8, and looks like a Windows code page; save it as UTF-8 (in Excel: CSV UTF-8)"),
     "no-list": ("json", f'{{"name": "{SECRET}"}}', "1:1: error: this is not a list; write a JSON list of objects: [{...}, ...]"),
     "no-object": ("json", f'[{{"toloker_id": "a", "name": "b", "amount": 1}}, "{SECRET}"]', "1:1: error: item 2 is not an object; write {...} for each row"),

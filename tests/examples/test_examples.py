@@ -45,7 +45,7 @@ BYTES: dict[str, tuple[bytes, str]] = {
     ),
     "bytes-nul.yaml": (
         b"topic:\n  EN: x\0y\n",
-        "2:8: the character U+0000 is not allowed here; remove it",
+        "2:8: a zero byte (U+0000), as in UTF-16; save it as UTF-8 (in Excel: CSV UTF-8)",
     ),
     "bytes-utf-16.yaml": (
         THANKS.encode("utf-16"),

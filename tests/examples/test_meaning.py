@@ -40,6 +40,13 @@ YAML: list[Row] = [
     ("escaped separator", topic(r'"Hello\u2028you"'), ()),
     ("lines of Windows", {ME: THANKS.replace("\n", "\r\n")}, ()),
     ("emoji in halves", topic(r'"Hello \ud83d\ude00"'), ()),
+    ("half an emoji", topic(r'"Hello \ud83d"'), (f"{ME}:2:14: error: the escape \\ud83d does not exist",)),
+    ("one key in two places", extra("variables: {a: {b: 1}, c: {b: 2}}\n"), ()),
+    ("key that looks like a merge", extra("variables: {a: {'<<': 1}}\n"), ()),
+    ("exclamation mark in quotes", topic('"! Attention, &Co, %, *"'), ()),
+    ("mark of the end", extra("...\n"), ()),
+    ("no-break space in a text", topic('"5\xa0tasks"'), ()),
+    ("number sign that ends a variable", extra("variables:\n  t: we use C #\n"), (f"{ME}:10:15: error: the text ends before this #",)),
     ("duplicate key", extra("answerable: true\n"), (f'{ME}:9:1: error: duplicate key "answerable"; keep one of the two',)),
     ("unused anchor", topic("&Co are here"), (f"{ME}:2:7: error: nothing refers to the anchor &Co; {WAY}, EN: \"&Co are here\", or under `EN: |`",)),
     ("unused anchor of a list", extra("variables: {a: &a [1], b: 2}\n"), (f"{ME}:9:16: error: nothing refers to the anchor &a; remove &a, or quote it if it is text",)),
@@ -116,6 +123,8 @@ FILES: list[Row] = [
     ("Ukrainian in Latin letters", {ME: THANKS.replace("EN:", "UK:")}, (f"{ME}:4:8: error: text.UK is in Ukrainian by its code UK, which the United Kingdom has too (there it is EN)",)),
     ("Ukrainian", {ME: THANKS.replace("EN:", "UK:").replace("Amazing", "Чудово")}, ()),
     ("conflict in a partial", {"messages/_partials/a": "x\n<<<<<<< HEAD\ny\n"}, ("messages/_partials/a:2:1: error: \"<<<<<<< HEAD\" is what git left there; choose one of the two",)),
+    ("conflict in a partial that is used", {"messages/_partials/a": "<<<<<<< HEAD\ny\n", ME: THANKS.replace("Amazing", "{% include 'a' %}\\nAmazing")}, ("messages/_partials/a:1:1: error: \"<<<<<<< HEAD\" is what git left there",)),
+    ("conflict in a text", {ME: THANKS.replace('"Amazing job!', '"x\\n<<<<<<< HEAD\\ny')}, (f"{ME}:4:7: error: text.EN holds \"<<<<<<< HEAD\"",)),
     ("heading in a partial", {"messages/_partials/a": "News\n=======\n<<<< more\n"}, ()),
     ("carriage return in a partial", {"messages/_partials/a": "x\ry", **topic('"{% include \'a\' %}"')}, (f"{ME}:2:8: error: template: messages/_partials/a:1: a carriage return (U+000D)",)),
     ("separator in a partial", {"messages/_partials/a": "x\u2028y", **topic('"{% include \'a\' %}"')}, (f"{ME}:2:8: error: template: messages/_partials/a:1: a line separator (U+2028)",)),
@@ -140,7 +149,7 @@ def column(text: str | bytes, extra: str = "") -> Files:
     return {ME: FROM_TABLE + extra, TABLE: text}
 
 
-def never(text: str, extra: str = "suppress: optout.txt\n") -> Files:
+def never(text: str | bytes, extra: str = "suppress: optout.txt\n") -> Files:
     """A list of those whom nobody may write to."""
     return {"runner.yaml": extra, "optout.txt": text}
 
@@ -150,13 +159,17 @@ PEOPLE: list[Row] = [
     ("id with a semicolon", never(f"a\n{TOLOKER};\n"), (f"optout.txt:2:1: {NO_ID} holds a semicolon (U+003B)",)),
     ("id that is commented out", never(f"#{TOLOKER}\n"), ("optout.txt:1:1: error: nobody knows whether this is a comment or an id; write more than one word, or remove the #",)),
     ("id that is commented out with a reason", never(f"# {TOLOKER} # left us\n"), ()),
+    ("error of a spreadsheet for an id", never("a\n#N/A\n"), ("optout.txt:2:1: error: this is an error of a spreadsheet, and no id",)),
+    ("error of a spreadsheet in a column of ids", column("toloker_id,n\na,1\n#REF!,2\n"), (f"{TABLE}:3:1: error: this is an error of a spreadsheet, and no id",)),
+    ("UTF-16 without its mark", never("abc\n".encode("utf-16-le")), ("optout.txt:1:2: error: a zero byte (U+0000), as in UTF-16",)),
+    ("ids with a word in them", never("total-1\nnan_2\n"), ()),
     ("two ids on a line", never("a,b\n"), (f"optout.txt:1:1: {NO_ID} holds a comma (U+002C)",)),
     ("two ids and a space", never("a b\n"), (f"optout.txt:1:1: {NO_ID} holds a space (U+0020)",)),
     ("zero-width space", never("a\u200b\n"), (f"optout.txt:1:1: {NO_ID} holds a zero width space (U+200B)",)),
     ("no-break space inside", never("a\xa0b\n"), (f"optout.txt:1:1: {NO_ID} holds a no-break space (U+00A0)",)),
     ("two byte order marks", never("\ufeffa\n\ufeffb\n"), ("optout.txt:2:1: error: a byte order mark (U+FEFF) that does not begin the file; remove it",)),
     ("Cyrillic letter in an id", never("\u0430b\n"), (f"optout.txt:1:1: {NO_ID} holds a cyrillic small letter a (U+0430)",)),
-    ("separator in a list", never("# note\u2028a\n"), ("optout.txt:1:7: error: a line separator (U+2028)",)),
+    ("separator in a list of ids", never("# note\u2028a\n"), ("optout.txt:1:7: error: a line separator (U+2028)",)),
     ("list as people write it", never(f"\ufeff# Who asked not to be written to:\n\n  {'b' * 32}  # 3 May\r\nC-1_d#by phone\n#\n"), ()),
     ("several lists", {**never("a\n", "suppress: [optout.txt, b.csv]\nsuppress_column: who\n"), "b.csv": "name;Who\nAnn;b\n"}, ()),
     ("bad line in the second list", {**never("a\n", "suppress: [optout.txt, b.csv]\nsuppress_column: who\n"), "b.csv": "who\nN/A\n"}, (f"b.csv:2:1: {NO_ID} holds a solidus (U+002F)",)),
@@ -235,6 +248,10 @@ TABLES: list[Row] = [
     ("byte order mark", each("\ufefftoloker_id,name\na,Ann\n"), ()),
     ("byte order mark twice", each("\ufeff\ufefftoloker_id,name\na,Ann\n"), (f"{DATA}:1:1: error: a byte order mark (U+FEFF)",)),
     ("empty rows and columns", each("toloker_id,name,,\n,,,\na,Ann,,\n,,,\n"), ()),
+    ("quotes in a cell, and two lines", each('toloker_id,name\na,"the ""best"",\none"\n'), ()),
+    ("table that is none", {ME: EACH.replace("TEXT", "Hi").replace("rows.csv", "rows.xlsx")}, (f"{ME}:6:11: error: `for_each` cannot be \"rows.xlsx\"",)),
+    ("more characters than anybody reads", each("toloker_id,name\n" + "".join(f"a{n},x\n" for n in range(11_000)), "{{ row.name }}" + "x" * 20_000), (f"{ME}:6:11: error: texts of 20,002 characters for 11,000 rows have more than 200,000,000; make them fewer or shorter",)),
+    ("loops that go round in each row", each("toloker_id,name\n" + "".join(f"a{n},x\n" for n in range(300)), "{% for n in range(20000) %}{% endfor %}{{ row.name }}"), (f"{ME}:3:8: error: template: the loops up to this one go round more than 5,000,000 times",)),
     ("column without a name", each("toloker_id,name,\na,Ann,\nb,Bob,x\n"), (f"{DATA}:3:1: error: a column of the header has no name, and this row has something in it; name every column",)),
     ("short row", each("toloker_id,name\na\n"), (f"{DATA}:2:1: error: the row has 1 field and the header 2; write each field, an empty one too",)),
     ("long row", each("toloker_id,name\na,Ann,x\n"), (f"{DATA}:2:1: error: the row has 3 fields and the header 2; put a field that holds the separator in double quotes",)),
@@ -260,9 +277,25 @@ TABLES: list[Row] = [
     ("column that is missing", each("toloker_id,name\na,Ann\n", extra="columns: {amount: number}\n"), (f"{DATA}:1:1: error: the header has no column amount",)),
     ("German", each(GERMAN.format("Ann;a;1.234,50;WAHR"), "{{ row.amount + 1 }}{{ 'x' if row.paid else 'y' }}", GERMAN_COLUMNS), ()),
     ("Russian", each("toloker_id;n\na;1\xa0234,5\n", "{{ row.n }}", 'columns: {n: {type: number, decimal: ",", group: " "}}\n'), ()),
+    ("capitals of Turkish", each("toloker_id;n\na;YANLIŞ\nb;hayır\n", "{{ 'x' if row.n else 'y' }}", "columns: {n: {type: boolean, yes: [DOĞRU], no: [yanlış, HAYIR]}}\n"), ()),  # noqa: RUF001
+    ("capitals of Turkish that are text", each("toloker_id;n\na;YANLIŞ\n", "{{ 'x' if row.n else 'y' }}"), (f"{ME}:3:8: error: template: row.n is text that reads as no",)),
+    ("empty default", typed("", '{default: ""}', "Hi{{ row.n }}"), ()),
+    ("default as a cell", typed("", '{type: percent, default: "85 %"}'), ()),
+    ("default as a number", typed("", "{type: number, default: 1.5}", "{{ row.n + 1 }}"), ()),
+    *((f"column of {keys}", typed("1", keys), (f"{ME}:7:{14 + keys.index(key) + len(key)}: error: {what}",)) for keys, key, what in (
+        ('{type: number, group: "."}', "group: ", '`decimal` and `group` are both "."; say both: decimal: ","'),
+        ('{type: number, decimal: "-"}', "decimal: ", '`decimal` is "-"'),
+        ('{type: number, unit: "1"}', "unit: ", '`unit` is "1"; write a sign without digits'),
+        ("{type: boolean, yes: [x], no: [X]}", "yes: ", '"x" means both yes and no'),
+        ('{type: date, format: "%m/%Y"}', "format: ", '"%m/%Y" has no %d, and nothing is guessed'),
+        ('{type: datetime, format: "%d.%m.%Y %H:%M"}', "format: ", '"%d.%m.%Y %H:%M" has no %z, and nothing is guessed'),
+        ("{type: integer, default: x}", "default: ", "`default` is no integer; there is no digit in it"),
+        ("{type: percent, default: 0.85}", "default: ", "`default` is no percent; a percent has its sign"),
+        ("{default: [a]}", "default: ", "`default` is no text; this is a list"),
+    )),
     ("Turkish", each("toloker_id;n;ok\na;%12,5;DOĞRU\n", "{{ row.n }}", 'columns: {n: {type: percent, decimal: ","}, ok: {type: boolean, yes: [doğru], no: [""]}}\n'), ()),
-    *((f"{cell!r} is {column}", typed(cell, column), ()) for cell, column in (("3.0", "integer"), ("0123", "integer"), ("-7.50", "number"), ("\u22125", "number"), ("85 %", "percent"), ("TRUE", "boolean"), ("0", "boolean"), ("2026-11-30", "date"), ("30.11.2026", '{type: date, format: "%d.%m.%Y"}'), ("2026-11-30T18:00:00Z", "datetime"), ("€ 5", '{type: number, unit: "€"}'), ("1'234", "{type: number, group: \"'\"}"), ("1\u2019234", "{type: number, group: \"'\"}"))),
-    *((f"{cell!r} is no {column}", typed(cell, column), (f"{DATA}:2:1: error: the cell of n is no {name}; {hint}",)) for cell, column, name, hint in (("3.5", "integer", "integer", "a whole number is expected"), ("1.234,50", "number", "number", 'numbers are read with decimal: ".": say how these are written'), ("12,34", '{type: number, group: ","}', "number", "numbers are read with"), ("1.23E+31", "number", "number", "a spreadsheet has shortened it"), ("5 €", "number", "number", "a sign around it is named by"), ("ja", "boolean", "boolean", "name its words with"), ("30.11.2026", "date", "date", "write it by ISO 8601, such as 2026-11-30, or say its `format:`"), ("46054", "date", "date", "this is a spreadsheet's number of a day"), ("2026-11-30T18:00", "datetime", "datetime", "a time needs its zone"))),
+    *((f"{cell!r} is {column}", typed(cell, column), ()) for cell, column in (("3.0", "integer"), ("0123", "integer"), ("-7.50", "number"), ("\u22125", "number"), ("85 %", "percent"), ("TRUE", "boolean"), ("0", "boolean"), ("2026-11-30", "date"), ("30.11.2026", '{type: date, format: "%d.%m.%Y"}'), ("2026-11-30T18:00:00Z", "datetime"), ("2026-11-30 18:00+03:00", "datetime"), ("-€5", '{type: number, unit: "€"}'), ("€ 5", '{type: number, unit: "€"}'), ("1'234", "{type: number, group: \"'\"}"), ("1\u2019234", "{type: number, group: \"'\"}"))),
+    *((f"{cell!r} is no {column}", typed(cell, column), (f"{DATA}:2:1: error: the cell of n is no {name}; {hint}",)) for cell, column, name, hint in (("3.5", "integer", "integer", "a whole number is expected"), ("1.234,50", "number", "number", 'numbers are read with decimal: ".": say how these are written'), ("12,34", '{type: number, group: ","}', "number", "numbers are read with"), ("1.23E+31", "number", "number", "a spreadsheet has shortened it"), ("5 €", "number", "number", "a sign around it is named by"), ("ja", "boolean", "boolean", "name its words with"), ("30.11.2026", "date", "date", "write it by ISO 8601, such as 2026-11-30, or say its `format:`"), ("20261130", "date", "date", "write it by ISO 8601"), ("46054", "date", "date", "this is a spreadsheet's number of a day"), ("2026-11-30T18:00", "datetime", "datetime", "a time needs its zone"))),
     ("type that is none", typed("1", "numbr"), (f'{ME}:7:14: error: "numbr" is no type of a column; did you mean number?',)),
     ("key of another type", typed("1", "{type: integer, yes: [x]}"), (f"{ME}:7:30: error: `yes` does not go with integer; it is for boolean",)),
     ("format of words", typed("1", '{type: date, format: "%d %B"}'), (f'{ME}:7:35: error: "%d %B" is no format of numbers',)),
@@ -341,7 +374,7 @@ def test_validate_says_what_only_the_manifest_knows(project: Project) -> None:
     project.write("runner.yaml", "policy: {max_recipients: 2}\n")
     project.write(ME, THANKS)
     project.write("messages/z.yaml", "reply_to: gone\ntext: {EN: Hi}\n")
-    shown = project.run("validate", "-v")
+    shown = project.run("validate")
     assert (shown.code, "warning: there is no message" in shown.out) == (0, True)
     assert "policy: of the files alone; `plan` counts" in shown.err
 
@@ -431,6 +464,77 @@ def test_what_only_looks_like_a_message_is_a_warning_in_every_command(project: P
         assert shown.code == 0
         assert "messages/a.yaml.txt:1:1: warning: this file is not read" in shown.out + shown.err
         assert project.run(command, "--strict").code == 3
+
+
+RULES = {
+    "line ends are YAML 1.2's": ("separator in a spec", "escaped separator"),
+    "no raw control character": ("vertical tab", "lines of Windows"),
+    "two halves are one character": ("half an emoji", "emoji in halves"),
+    "no duplicate key": ("duplicate key", "one key in two places"),
+    "no two files with one id": ("one id twice", "id that is not a path's"),
+    "an anchor is used": ("unused anchor", "anchor that is used"),
+    "no merge key": ("merge key", "key that looks like a merge"),
+    "no tag": ("tag of nothing", "exclamation mark in quotes"),
+    "no directive": ("directive", "document mark"),
+    "no second document": ("second document", "mark of the end"),
+    "no odd space in a key": ("no-break space in a key", "no-break space in a text"),
+    "no look-alike in a key": ("Cyrillic letter in a key", "keys in other scripts"),
+    "no comment cuts words off": ("comment in a topic", "number sign in a block"),
+    "no comment cuts off what is printed": ("comment in a variable", "comments elsewhere"),
+    "a mistake in a text has a way out": ("bracket", "link in quotes"),
+    "a topic is one line": ("line end in a topic", "one final line end of a topic"),
+    "a configuration is not passed over": ("runner.yml", "runner.toml of somebody else"),
+    "a message is not passed over": ("message saved as text", "other files"),
+    "every system has its name": ("name of a device", "name like a device's"),
+    "no two names in two cases": ("names that differ in case", "id that is not a path's"),
+    "a language has its code": ("country's code", "Ukrainian"),
+    "a language is no country": ("language better known as a country", "waived"),
+    "an id is letters and digits": ("id with a semicolon", "ids of another kind"),
+    "words are no ids": ("word in a file", "ids with a word in them"),
+    "errors are no ids": ("error of a spreadsheet for an id", "list as people write it"),
+    "odd ids": ("31 digits among 32", "31 digits as they are"),
+    "comments in a list": ("id that is commented out", "list as people write it"),
+    "lists of nobody to write to": ("bad line in the second list", "several lists"),
+    "one Toloker has one row": ("one Toloker in two rows", "one Toloker in two rows with keys"),
+    "forms of tables": ("table that is none", "file of tabs"),
+    "separators": ("two separators", "sep="),
+    "one byte order mark": ("byte order mark twice", "byte order mark"),
+    "names without case": ("two equal columns", "names in capitals with spaces"),
+    "ids have a column": ("no column of ids", "list with semicolons"),
+    "empty throughout": ("column without a name", "empty rows and columns"),
+    "rows of one length": ("short row", "semicolons and a comma inside"),
+    "quotes are closed": ("quote that is never closed", "quotes in a cell, and two lines"),
+    "tables are UTF-8": ("Windows-1251", "names of people"),
+    "columns have types": ("type that is none", "'3.0' is integer"),
+    "keys go with types": ("key of another type", "'€ 5' is {type: number, unit: \"€\"}"),
+    "numbers in their way": ("'1.234,50' is no number", "German"),
+    "words of yes and no": ("'ja' is no boolean", "capitals of Turkish"),
+    "days are not guessed": ("'46054' is no date", "'2026-11-30' is date"),
+    "times have zones": ("'2026-11-30T18:00' is no datetime", "'2026-11-30T18:00:00Z' is datetime"),
+    "defaults are of the type": ("column of {type: integer, default: x}", "default as a cell"),
+    "a named column is there": ("column that is missing", "capitals in JSON"),
+    "no errors are printed": ("cell of an error", "cell of an error that nobody prints"),
+    "nothing empty is printed": ("empty cell", "empty cell that is tested"),
+    "missing cells": ("empty cell that may be, printed", "empty cell that may be"),
+    "rows are chosen by conditions": ("choice that is none", "rows that are chosen in braces"),
+}  # fmt: skip
+"""Each rule of YAML, people and rows, with a file that it refuses and one that it lets pass."""
+
+
+def test_each_rule_has_files_of_both_kinds() -> None:
+    said = {name: words for name, _, words in ROWS}
+    assert len(said) == len(ROWS), "two rows have one name"
+    for rule, (refused, honest) in RULES.items():
+        assert (bool(said[refused]), said[honest]) == (True, ()), rule
+
+
+def test_a_message_from_elsewhere_says_its_id(project: Project) -> None:
+    project.write(ME, THANKS)
+    project.write("elsewhere/a.yaml", THANKS)
+    shown = project.run("validate", "elsewhere/a.yaml")
+    assert (shown.code, "elsewhere/a.yaml:1:1: error:" in shown.out) == (3, True), shown
+    project.write("elsewhere/a.yaml", THANKS + "id: a\n")
+    assert project.run("validate", "elsewhere/a.yaml").code == 0
 
 
 @pytest.mark.parametrize(("name", "files", "said"), ROWS, ids=[row[0] for row in ROWS])

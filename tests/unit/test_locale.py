@@ -167,6 +167,9 @@ def test_a_language_needs_its_forms() -> None:
     assert refused(f"{{{{ 1.5|{forms} }}}}", "RU") == "RU needs other here"
     assert refused(f"{{{{ 5|{forms} }}}}", "AR") == "AR needs other here"
     assert refused("{{ 5|plural(one='a', other='b') }}", "RU") == "RU needs few, many here"
+    # Only of AR may two and nought take another form; elsewhere that would be wrong words.
+    assert refused("{{ 10|plural(one='a', other='b') }}", "LV") == "LV needs zero here"
+    assert refused("{{ 2|plural(one='a', few='b', other='c') }}", "SL") == "SL needs two here"
     assert refused("{{ 5|number }}", "AV") == "CLDR has no words for AV"
 
 

@@ -595,7 +595,7 @@ def test_recipients_come_from_a_file_each_once() -> None:
     [
         ("x.txt", "", ["messages/m.yaml:4:18: error: the list of recipients is empty; name somebody"]),
         ("x.txt", "a\nsecr3t word\n", ["messages/x.txt:2:1: error: this is not an id: it holds a space (U+0020); an id has 1 to 64 letters, digits, - and _, and nothing around it"]),
-        ("x.txt", "a\nb\0c\n", ["messages/x.txt:2:2: error: the character U+0000 is not allowed here; remove it"]),
+        ("x.txt", "a\nb\0c\n", ["messages/x.txt:2:2: error: a zero byte (U+0000), as in UTF-16; save it as UTF-8 (in Excel: CSV UTF-8)"]),
         ("x.txt", b"secr3t\n\xff\n", ["messages/x.txt:2:1: error: this is not UTF-8, and looks like a Windows code page; save it as UTF-8 (in Excel: CSV UTF-8)"]),
         ("x.csv", "", ["messages/x.csv:1:1: error: the file has no header; name the columns in the first line"]),
         ("x.csv", "worker\nsecr3t\n", ["messages/x.csv:1:1: error: the header has no column toloker_id; the column worker holds ids: name that one"]),
