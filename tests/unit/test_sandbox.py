@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from runner.render.gaps import with_gaps
 from runner.render.numbers import Number
 from runner.render.sandbox import Refusal, Sandbox
 from runner.render.values import decoded
@@ -19,6 +20,10 @@ VALUES = {
     "price": Number("1.50", "1.50"),
     "cell": "12",
     "no": "False",
+    "row": with_gaps(
+        {"amount": "", "spare": "", "total": "#REF!"},
+        {"amount": "amount is empty", "spare": "", "total": "#REF! is an error of a spreadsheet"},
+    ),
 }
 SANDBOX = Sandbox(lambda _: ())
 PRINTED = "and only text and numbers are printed"
@@ -39,8 +44,31 @@ GOOD = {
     "{{ 'y' if flag else 'n' }}{{ 'y' if flag == true else 'n' }}{{ 'y' if nothing == 'a' else 'n' }}": "yyn",
     "{{ 'y' if n in [1, 3] else 'n' }}{{ 'y' if 'a' in items else 'n' }}": "yy",
     "{{ price }} {{ price * 2 }} {{ cell|int + 1 }} {{ cell ~ n }}": "1.50 3 13 123",
+    "{{ 7 // 2 }} {{ -7 // 2 }} {{ 7 % 3 }} {{ 2 ** 3 }} {{ 2 ** -1 }} {{ 1 / 4 }} {{ 5.5 % 2 }}": "3 -4 1 8 0.5 0.25 1.5",
+    "{{ '2.5'|float }} {{ 2.9|int }} {{ '-3'|int }} {{ -price }} {{ +price }}": "2.5 2 -3 -1.5 1.5",
+    "{{ (2/3)|round(2) }} {{ 2.5|round }} {{ 1234|round(-2) }}": "0.67 3 1200",
+    "{{ 1.25|round(1, 'floor') }} {{ 1.21|round(1, 'ceil') }}": "1.2 1.3",
+    "{{ 'y' if 1.10 == 1.1 else 'n' }}{{ 'y' if price >= n else 'n' }} {{ [3, 1.5]|sort|join(' ') }}": "yn 1.5 3",
+    "{{ '%d tasks, %.1f'|format(n, price) }} {{ '{:.2f} {}'.format(price, price) }}": "3 tasks, 1.5 1.50 1.50",
+    "{{ row.spare|default('-') }}{{ 'y' if row.spare else 'n' }}{{ 'y' if row.amount else 'n' }}": "-nn",
+    "{{ 'y' if row.amount == '' else 'n' }}{{ {'#REF!': 'x'}[row.total] }}": "yx",
 }  # fmt: skip
 BAD = {
+    "{{ row.amount }}": "amount is empty",
+    "{{ row.amount + 1 }}": "amount is empty",
+    "{{ row.total|int }}": "#REF! is an error of a spreadsheet",
+    "{{ row.total < 5 }}": "#REF! is an error of a spreadsheet",
+    "{% for x in row.total %}{% endfor %}": "#REF! is an error of a spreadsheet",
+    "{{ row.spare|float }}": "the cell of spare is empty: test it with `if`",
+    "{{ 2 ** 0.5 }}": "this is no whole power, and has no exact value",
+    "{{ 1 / 3 }}": "this quotient does not end",
+    "{{ 1.5 % 0 }}": "this divides by zero",
+    "{{ 9 ** 999 }}": "this number is too large",
+    "{{ 0.5 ** 500 }}": "this number is too large",
+    "{{ 'x'|round }}": "|round takes a number",
+    "{{ 1.5|round(999) }}": "|round takes up to 60 places, and common, ceil or floor after them",
+    "{{ 'n/a'|int(0) }}": "|int takes nothing but the number",
+    "{{ 'n/a'|float }}": "|float takes a number, or text that is one as JSON writes it",
     "{{ nothing }}": f"nothing is null, {PRINTED}",
     "{{ flag|tojson }}": f"flag is true, {PRINTED}",
     "{{ items|pprint }}": f"items is a list, {PRINTED}",
