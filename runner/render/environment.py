@@ -150,7 +150,9 @@ class Environment(ImmutableSandboxedEnvironment):
         check_items(value, name or "this")
         self.rounds += len(value) if isinstance(value, Sized) else 0
         if self.rounds > MAX_ROUNDS:
-            raise TooLarge(f"the loops up to this one go round more than {MAX_ROUNDS:,} times")
+            hint = "a template fills in words: compute elsewhere"
+            most = f"all loops together go round {MAX_ROUNDS:,} times at most"
+            raise TooLarge("this takes too long", f"{hint}; {most}")
         return value
 
     def getattr(self, obj: Any, attribute: str) -> Any:

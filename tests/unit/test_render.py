@@ -715,11 +715,11 @@ def test_nobody_counts_bad_rows_without_end() -> None:
 
 
 def test_no_mapping_can_pass_for_a_number() -> None:
-    said = r"the character U\+0000 is not allowed here"
+    said = r"a zero byte \(U\+0000\), as in UTF-16"
     with pytest.raises(MessagesError, match=said):
         rows("rows.json", '[{"id": "a", "name": {"\\u0000number": ["x", "y"]}}]')
     Path("messages/m.yaml").write_text(HEAD + TO_ALL + 'variables: {v: {"\\0number": [x, y]}}\n')
     _, problems = load_specs([Path("messages/m.yaml")], Path.cwd() / "messages")
     assert [str(each).split("; ")[0] for each in problems] == [
-        f"{problems[0].where}: error: the character U+0000 is not allowed here"
+        f"{problems[0].where}: error: a zero byte (U+0000), as in UTF-16"
     ]
