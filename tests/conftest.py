@@ -44,9 +44,9 @@ StartScripted = Callable[..., Scripted]
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Half as many again as there are processors: many tests wait for a while."""
+    """Twice as many as there are processors: many tests wait for a while."""
     counts = getattr(os, "sched_getaffinity", None)
-    return (len(counts(0)) if counts else os.cpu_count() or 1) * 3 // 2 or 1
+    return (len(counts(0)) if counts else os.cpu_count() or 1) * 2
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
