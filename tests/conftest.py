@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -51,15 +52,28 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what installs something or takes long, but where that is asked for."""
-    left_out = [item for item in items if _is_left_out(item)]
+    turns: Counter[tuple[Path, str]] = Counter()
+    left_out = [item for item in items if _is_left_out(item, turns)]
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
 
 
-def _is_left_out(item: pytest.Item) -> bool:
+def _is_left_out(item: pytest.Item, turns: Counter[tuple[Path, str]]) -> bool:
     is_dear = "tools" in getattr(item, "fixturenames", ()) or item.get_closest_marker("dear")
     is_thorough = item.get_closest_marker("thorough")
-    return bool(is_dear and not IS_CI) or bool(is_thorough and not IS_THOROUGH)
+    return bool(
+        (is_dear and not IS_CI)
+        or (is_thorough and not IS_THOROUGH)
+        or (not IS_CI and _is_one_too_many(item, turns))
+    )
+
+
+def _is_one_too_many(item: pytest.Item, turns: Counter[tuple[Path, str]]) -> bool:
+    """Whether it is a case of a test of which one in so many is enough, and not that one."""
+    some = item.get_closest_marker("some")
+    place = item.path, item.name.partition("[")[0]
+    turns[place] += 1
+    return some is not None and (turns[place] - 1) % some.args[0] != 0
 
 
 @pytest.fixture(autouse=True)

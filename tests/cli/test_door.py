@@ -77,6 +77,7 @@ def play(door: Door, root: Path, story: list[tuple[str, ...]]) -> list[Result]:
     return [told(door(*args, cwd=root), root) for args in story]
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize("name", STORIES)
 def test_both_doors_say_the_same_of_every_command(name: str, tmp_path: Path) -> None:
     by_call, by_process = tmp_path / "call", tmp_path / "process"
@@ -86,6 +87,7 @@ def test_both_doors_say_the_same_of_every_command(name: str, tmp_path: Path) -> 
     assert names[0] == names[1]
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("fault", ["", "kind=500,at=1"])
 def test_both_doors_say_the_same_of_a_server(
     fault: str, tmp_path: Path, start_emulator: StartEmulator

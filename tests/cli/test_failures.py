@@ -57,6 +57,7 @@ def statuses(project: Project) -> dict[str, int]:
 # --- 2: the token ---------------------------------------------------------------------------------
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("kind", ["401", "403"])
 @pytest.mark.parametrize("on", ["list", "compose"])
 def test_a_refused_token_is_2(
@@ -133,6 +134,7 @@ def test_a_filter_that_matches_nobody_is_done(project: Project, emulator: Emulat
 # --- 5 and 0: what is not known -------------------------------------------------------------------
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(
     "kind",
     ["500", "502-html", "503", "504", "408", "reset", "empty", "no-id", "not-json", "truncated"],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from support import Project, direct, threads
 
 from runner.emulator import Emulator
@@ -69,6 +70,7 @@ def test_what_cannot_be_filed_was_sent_all_the_same_and_is_filed_by_the_next_run
     assert posts(emulator, "/compose") == 1
 
 
+@pytest.mark.dear
 def test_folders_that_are_refused_one_after_the_other_are_not_asked_for_for_each(
     project: Project, emulator: Emulator
 ) -> None:

@@ -444,6 +444,7 @@ def test_lines_may_be_lost_anywhere(tmp_path: Path, events: tuple[str, ...]) -> 
         check_nobody_twice(it)
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("cut", ["all", "the tail", "its last run"])
 def test_a_manifest_that_is_lost_seconds_after_the_last_request(tmp_path: Path, cut: str) -> None:
     with world(tmp_path, settle_s=0.4) as it:

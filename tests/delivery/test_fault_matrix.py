@@ -105,6 +105,7 @@ def check_one_case(folder: Path, kind: str, where: str, lag: str) -> None:
         it.check_sends_nothing_more()
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize("kind", one_in(3, KINDS))
 def test_everybody_is_reached_once(tmp_path: Path, kind: str) -> None:
     # Side by side, because most of what a case does is to wait for the list.
@@ -147,6 +148,7 @@ def test_everything_fails_for_a_while(tmp_path: Path, kind: str) -> None:
         it.check_all_reached()
 
 
+@pytest.mark.dear
 def test_several_faults_at_once(tmp_path: Path) -> None:
     faults = ["every=3,kind=accepted-then-reset", "every=4,kind=500", "every=5,kind=400"]
     with world(tmp_path, *faults, "on=list,every=3,kind=503", list_lag_ms=100) as it:

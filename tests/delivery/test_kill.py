@@ -98,6 +98,7 @@ def test_killed_between_intents_and_requests(tmp_path: Path, count: int, jobs: i
         check_finishes(it)
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(
     ("count", "lag_ms"),
     one_in(3, [(1, 0), (2, 400), (4, 0), (6, 0), (9, 0), (DELIVERIES, 0), (DELIVERIES, 400)]),
@@ -142,6 +143,7 @@ def test_killed_while_lines_are_flushed(tmp_path: Path, seed: int) -> None:
         check_finishes(it)
 
 
+@pytest.mark.dear
 def test_killed_while_it_waits_for_the_list_to_settle(tmp_path: Path) -> None:
     with world(tmp_path, list_lag_ms=300) as it:
         it.settle_s = 0.6

@@ -125,6 +125,7 @@ def test_connections_are_used_again(tmp_path: Path) -> None:
 # Too many requests
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("fault", ["interval=MIN,retry_after=0", "retry_after=1", "interval=MIN"])
 def test_busy_is_waited_for(tmp_path: Path, fault: str) -> None:
     with world(tmp_path, f"at=2+3,kind=429,{fault}") as it:
@@ -186,6 +187,7 @@ def test_busy_for_ten_minutes_is_for_the_next_run() -> None:
     assert max(pauses) < 40
 
 
+@pytest.mark.dear
 def test_a_429_is_never_asked_again_at_once(tmp_path: Path) -> None:
     with world(tmp_path, "at=1+2,kind=429,retry_after=0") as it:
         it.write("a", "t1")
@@ -265,6 +267,7 @@ def test_two_messages_to_all_at_once_are_one_too_many(tmp_path: Path) -> None:
 # Outages
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("kind", ["503", "reset", "accepted-then-503"])
 def test_twenty_failures_running_are_an_outage(tmp_path: Path, kind: str) -> None:
     with world(tmp_path, f"after=2,kind={kind}") as it:
@@ -539,6 +542,7 @@ def test_a_bar_on_a_terminal_and_none_elsewhere(tmp_path: Path) -> None:
         assert it.reached()["many", "t0001"] == 2
 
 
+@pytest.mark.dear
 def test_a_long_run_off_a_terminal_says_how_far_it_is(tmp_path: Path) -> None:
     with world(tmp_path) as it:
         write_many(it, 7)

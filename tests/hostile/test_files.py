@@ -803,6 +803,7 @@ def test_output_that_cannot_be_written_is_no_success(args: str, project: Project
     assert "bug" not in done.stderr
 
 
+@pytest.mark.dear
 def test_a_run_whose_report_cannot_be_written_loses_nothing(
     project: Project, emulator: Emulator
 ) -> None:
@@ -841,6 +842,7 @@ def test_a_run_that_can_tell_nobody_sends_nothing(
     check_finishes(project, emulator)
 
 
+@pytest.mark.dear
 def test_closed_standard_files_are_no_place_for_other_files(
     project: Project, emulator: Emulator
 ) -> None:
@@ -852,6 +854,7 @@ def test_closed_standard_files_are_no_place_for_other_files(
     check_finishes(project, emulator)
 
 
+@pytest.mark.dear
 def test_a_terminal_that_is_closed_during_the_run_loses_nothing(
     project: Project, start_emulator: StartEmulator
 ) -> None:

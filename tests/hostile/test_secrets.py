@@ -840,6 +840,7 @@ def watched(project: Project, *command: str) -> tuple[Watch, list[str], int]:
     return watch, log.read_text().splitlines(), code
 
 
+@pytest.mark.some(2)
 @linux
 @pytest.mark.parametrize("command", ["validate", "plan", "preview --output p.html", "send"])
 def test_no_process_that_is_started_has_the_token(

@@ -284,6 +284,7 @@ def statuses(project: Project) -> list[str]:
 # --- what a compose is answered -------------------------------------------------------------------
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(
     ("answers", "jobs", "timeout"),
     # What is big must end for its size, and what is slow for its time.
@@ -626,6 +627,7 @@ def test_a_list_that_cannot_be_had_ends_the_run_before_anything_is_sent(
     assert toloka.posts == ["sent", "Thank you!"]
 
 
+@pytest.mark.dear
 def test_a_page_that_is_too_long_is_asked_for_in_parts(
     project: Project, toloka: Toloka, server: Scripted
 ) -> None:

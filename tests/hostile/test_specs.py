@@ -213,6 +213,7 @@ def check_one_complaint(ran: tuple[Result, Cost], said: str) -> None:
     check_cheap(cost)
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("name", all_but(DEAR, REFUSED))
 def test_a_hostile_spec_is_one_complaint_in_time(hostile: Project, name: str) -> None:
     source, said = REFUSED[name]
@@ -369,6 +370,7 @@ DATA: dict[str, tuple[str, Callable[[], str], str]] = {
 }
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("name", all_but(DEAR, DATA))
 def test_a_hostile_data_file_is_one_complaint_in_time(project: Project, name: str) -> None:
     file, source, said = DATA[name]

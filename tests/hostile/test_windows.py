@@ -94,6 +94,7 @@ def test_line_ends_change_no_message(
     assert all("\r" not in each["text"]["EN"] for each in messages_of(found))
 
 
+@pytest.mark.dear
 def test_a_checkout_with_other_line_ends_sends_nothing_again(
     project: Project, emulator: Emulator
 ) -> None:
@@ -134,6 +135,7 @@ def test_a_manifest_with_line_ends_of_windows_is_gone_on_with(
     assert reached(emulator) == ["a", "b"]
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("torn", [b"\r", b'{"event":"intent","deli\r', b"\r\n\r"])
 def test_a_torn_end_of_windows_is_repaired(
     torn: bytes, project: Project, emulator: Emulator

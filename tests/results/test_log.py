@@ -98,6 +98,7 @@ def beating(log: BranchLog) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.dear
 def test_what_a_run_that_was_taken_over_tells_late_is_not_done_again(
     bare: Path, stack: ExitStack
 ) -> None:
@@ -153,6 +154,7 @@ def test_who_waits_is_told_and_gives_up_in_time(bare: Path, stack: ExitStack) ->
     assert told[0].startswith("waiting: run ")
 
 
+@pytest.mark.dear
 def test_a_lease_counts_from_the_start_of_the_last_accepted_push(
     bare: Path, stack: ExitStack
 ) -> None:

@@ -16,6 +16,7 @@ from .world import (
 )
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("seconds", one_in(2, [30 * FACTOR, 190 * FACTOR]))
 def test_the_remote_that_goes_away_while_a_run_sends(fleet: Fleet, seconds: float) -> None:
     one = fleet.machine("one")
@@ -73,6 +74,7 @@ def test_a_rule_that_comes_while_a_run_sends_loses_nothing(fleet: Fleet) -> None
     fleet.check_done(fleet.machine("other"))
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize(
     ("number", "seconds"), one_in(5, [(2, 600), (1, 600), (3, 600), (2, 50), (2, 110)])
 )

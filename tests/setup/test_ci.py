@@ -59,6 +59,7 @@ def done(run: Run) -> Runner:
     return runner
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("system", [OnGitHub, OnGitLab])
 def test_a_pull_request_is_planned_and_what_is_merged_is_sent_once(
     remote: Remote, system: System

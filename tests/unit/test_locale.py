@@ -134,6 +134,7 @@ def test_dates_and_times_as_they_are_asked_for() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize(
     ("template", "said"),
     [

@@ -136,6 +136,7 @@ def test_an_attribute_that_is_not_there_is_an_error() -> None:
 # --- what a template may not do -------------------------------------------------------------------
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize(
     ("template", "place", "said"),
     [
@@ -177,6 +178,7 @@ def test_a_template_that_does_wrong_is_a_problem_at_its_line(
     assert "object at 0x" not in problem
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize(
     "template",
     [
@@ -278,6 +280,7 @@ def test_a_mistake_in_a_partial_has_its_place_there() -> None:
     assert said.startswith("messages/m.yaml:5:5: error: template: ")
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize(
     "name",
     [
@@ -387,6 +390,7 @@ def test_recipients_are_each_once_in_the_order_of_the_spec() -> None:
     assert ids("\" {{ 'a,b'.split(',') }} \"").recipients == Direct(("a", "b"))
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize(
     ("written", "variables", "said"),
     [
@@ -689,6 +693,7 @@ def test_bad_rows_are_complained_of_at_their_line_without_their_contents(
     assert not any("secr3t" in str(each) for each in caught.value.problems)
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -185,6 +185,7 @@ def test_one_message_to_all_goes_out_a_day() -> None:
     assert fit([to_all], history(1, hours=24.1, to_all=True), NOW).later == ()
 
 
+@pytest.mark.dear
 def test_what_was_tried_today_counts_unless_nothing_was_sent() -> None:
     direct = delivery(to_all=False)
     nothing_sent = (NotFound(), Rejected(status=400, code=None, detail=""))

@@ -85,6 +85,7 @@ def test_a_fault_in_a_partial_has_its_line_there() -> None:
     assert said[1]["faults"][0][2:5] == ["a", 2, "y"]
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize(
     ("template", "kind", "value"),
     [
@@ -108,6 +109,7 @@ def test_an_expression_gives_plain_data(template: str, kind: str, value: object)
     assert result(template, kind) == value
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize(
     ("template", "kind", "said"),
     [
