@@ -557,6 +557,7 @@ def test_a_damaged_manifest_stops_every_command_that_reads_it(project: Project) 
 # --- signals --------------------------------------------------------------------------------------
 
 
+@pytest.mark.some(2)
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_in_good_order_and_the_next_run_finishes(

@@ -50,6 +50,7 @@ def replies_in(emulator: Emulator) -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("is_kept", [False, True])
 @pytest.mark.parametrize("shape", ["rows", "batch", "all"])
 def test_a_row_goes_into_its_toloker_s_own_thread_once(

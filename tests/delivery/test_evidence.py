@@ -83,6 +83,7 @@ CLOCKS: dict[str, dict[str, Any]] = {
 CLOCKS_AND_FAULTS = list(product(CLOCKS, [LOST, FAILED]))
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(("clock", "fault"), one_in(3, CLOCKS_AND_FAULTS))
 def test_no_clock_counts(tmp_path: Path, clock: str, fault: str) -> None:
     with world(tmp_path, f"every=2,{fault}", settle_s=0.02) as it:

@@ -119,6 +119,7 @@ def test_everybody_is_reached_once(tmp_path: Path, kind: str) -> None:
     assert not failures, next(iter(failures.values()))
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_command_ends_as_the_table_says(tmp_path: Path, kind: str) -> None:
     with world(tmp_path, f"at=2,kind={WRITTEN.get(kind, kind)}") as it:

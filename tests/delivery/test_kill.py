@@ -81,6 +81,7 @@ def test_killed_before_the_first_intent(tmp_path: Path) -> None:
         check_finishes(it)
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("jobs", [1, 4])
 @pytest.mark.parametrize("count", [1, 4, 8] if IS_THOROUGH else [4])
 def test_killed_between_intents_and_requests(tmp_path: Path, count: int, jobs: int) -> None:
@@ -226,6 +227,7 @@ def test_the_lock_of_a_killed_run_holds_nobody_up(tmp_path: Path) -> None:
         check_finishes(it)
 
 
+@pytest.mark.some(2)
 @not_on_windows
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_what_is_in_flight_finish(tmp_path: Path, number: signal.Signals) -> None:

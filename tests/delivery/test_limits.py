@@ -49,6 +49,7 @@ def arrivals(it: World) -> list[float]:
 # Stop
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("kind", ["401", "403", "429,interval=DAY"])
 def test_nothing_leaves_after_a_refusal_whoever_waits_for_its_turn(
     tmp_path: Path, kind: str
@@ -499,6 +500,7 @@ def on_terminal(it: World, *args: str, typed: str = "") -> tuple[int, str]:
         os.close(ours)
 
 
+@pytest.mark.some(2)
 @needs_a_terminal
 @pytest.mark.parametrize("typed", ["n\n", "\n", "y\n", "\x03"])
 def test_a_terminal_is_asked_first(tmp_path: Path, typed: str) -> None:

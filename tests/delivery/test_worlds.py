@@ -237,6 +237,7 @@ def lives(name: str) -> Iterator[tuple[str, random.Random]]:
         yield f"{name} {number}", random.Random(f"{name} {number}")
 
 
+@pytest.mark.some(2)
 @pytest.mark.timeout(3600 if IS_THOROUGH else 300)
 @pytest.mark.parametrize("name", NATURES)
 def test_nobody_is_written_to_twice_and_nobody_is_lost(tmp_path: Path, name: str) -> None:

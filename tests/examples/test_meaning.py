@@ -537,6 +537,7 @@ def test_a_message_from_elsewhere_says_its_id(project: Project) -> None:
     assert project.run("validate", "elsewhere/a.yaml").code == 0
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(("name", "files", "said"), ROWS, ids=[row[0] for row in ROWS])
 def test_a_file_means_what_its_author_means(
     name: str, files: Files, said: tuple[str, ...], project: Project

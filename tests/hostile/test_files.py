@@ -221,6 +221,7 @@ def check_finishes(project: Project, emulator: Emulator) -> None:
 # --- a disk that is full --------------------------------------------------------------------------
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(
     ("pages", "arrived"), [(0, {0}), (2, {0}), (3, set(range(1, 5))), (5, set(range(5, COUNT)))]
 )

@@ -46,6 +46,7 @@ POINTS: dict[str, Callable[[Fleet], bool]] = {
 }
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("point", POINTS if IS_THOROUGH else ["third-request"])
 def test_a_killed_run_is_taken_over(fleet: Fleet, point: str) -> None:
     one, other = fleet.machine("one"), fleet.machine("other")

@@ -119,6 +119,7 @@ def test_without_a_terminal_there_is_colour_only_when_asked_for(
     assert ESCAPE not in shown.err
 
 
+@pytest.mark.some(2)
 @pytest.mark.skipif(os.name != "posix", reason="there is no pseudo-terminal on this system")
 @pytest.mark.parametrize(
     ("args", "env", "is_coloured"),

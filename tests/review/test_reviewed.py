@@ -172,6 +172,7 @@ def test_whatever_moved_since_is_3_before_the_first_request(
     assert reached(emulator) == ["t1", "t2", "t3", "t5"]
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(
     "change",
     [remove_recipient, remove_message, make_draft, close_window],
