@@ -37,6 +37,7 @@ from runner.spec.yamlfile import parse_yaml, read_yaml
 from runner.toloka.digest import MARK
 from runner.toloka.listing import Answer, page_in
 from runner.toloka.responses import classify, is_thread_id, thread_of
+from runner.wording import printable
 
 from .fuzzing import FUZZ, as_yaml, nearly, spec_bytes, yaml_text
 
@@ -58,7 +59,7 @@ def check_problems(problems: tuple[Problem, ...], raw: bytes) -> None:
         assert 1 <= problem.where.line <= lines, problem
         assert 1 <= problem.where.column <= len(raw) + 2, problem
         assert problem.what
-        assert str(problem).isprintable()
+        assert printable(str(problem)) == str(problem)
 
 
 @FUZZ
@@ -190,7 +191,7 @@ def test_any_template_is_data_or_problems_and_the_same_again(
         assert isinstance(again, Refused)
         assert result.problems == again.problems
         assert not any(problem.rule == "limit" for problem in result.problems)
-        assert all(str(problem).isprintable() for problem in result.problems)
+        assert all(printable(str(problem)) == str(problem) for problem in result.problems)
     else:
         assert result == again
         assert kind != "text" or isinstance(result, str)
@@ -272,7 +273,7 @@ def test_any_bytes_are_a_history_or_a_refusal_and_stay_as_they_are(
     except SurroundingsError as error:
         history = None
         said = str(error)
-        assert "toloka.dev.jsonl" in said and said.isprintable(), said  # noqa: PT018
+        assert "toloka.dev.jsonl" in said and printable(said) == said, said  # noqa: PT018
     assert path.read_bytes() == raw
     if history is not None:
         assert all(isinstance(each, str) for each in history.thread_ids)
@@ -302,7 +303,7 @@ def test_any_bytes_are_a_plan_or_a_refusal(folder: Path, data: object, raw: byte
         except SurroundingsError as error:
             target, said = None, str(error)
         assert isinstance(target, str) != said.startswith("--plan plan.json: "), said
-        assert said.isprintable()
+        assert printable(said) == said
 
 
 # --- Toloka's answers -----------------------------------------------------------------------------
@@ -471,7 +472,7 @@ def test_any_page_is_threads_or_a_refusal_in_one_line(status: int, content: byte
         page, said = page_in(Answer(status, content), Mask(TOKEN)), ""
     except (ListError, SurroundingsError) as error:
         page, said = None, str(error)
-    assert said.isprintable()
+    assert printable(said) == said
     check_no_token([said])
     assert (page is None) == bool(said)
     if page is None:

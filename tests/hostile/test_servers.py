@@ -752,7 +752,7 @@ def test_a_server_that_takes_a_request_slowly_is_not_waited_for(
     def take(listening: socket.socket) -> None:
         nonlocal taken
         connection, _ = listening.accept()
-        with context.wrap_socket(connection, server_side=True) as stream, suppress(OSError):
+        with suppress(OSError), context.wrap_socket(connection, server_side=True) as stream:
             while taken < 48 * MIB and (got := stream.recv(65536)):
                 taken += len(got)
                 time.sleep(0.02)
