@@ -15,6 +15,7 @@ import time
 import traceback
 import tracemalloc
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -261,11 +262,12 @@ def test_a_proxy_is_asked_for_a_remote_host_and_sees_no_token(project: Project) 
 
         def take() -> None:
             nonlocal seen
-            for _ in range(3):
-                connection, _ = proxy.accept()
-                with connection:
-                    seen += connection.recv(65536)
-                    connection.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+            with suppress(OSError):  # It is closed under us.
+                while True:
+                    connection, _ = proxy.accept()
+                    with connection:
+                        seen += connection.recv(65536)
+                        connection.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
 
         threading.Thread(target=take, daemon=True).start()
         environ = dict.fromkeys(PROXIES, f"http://127.0.0.1:{proxy.getsockname()[1]}")
