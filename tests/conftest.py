@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from scripted import Answers, Scripted
-from support import IS_CI, IS_THOROUGH, Project, Result, call_command
+from support import INSTALLS, IS_NIGHTLY, IS_THOROUGH, Project, Result, call_command
 
 from runner.emulator import Emulator
 
@@ -35,7 +35,7 @@ _UNMEASURED = (
 # No machine is too slow, and the usual run tries the same examples each time: nobody's pull request
 # fails by chance.
 settings.register_profile(
-    "ours", deadline=None, derandomize=not IS_THOROUGH, max_examples=100 if IS_CI else 30
+    "ours", deadline=None, derandomize=not IS_THOROUGH, max_examples=100 if IS_NIGHTLY else 30
 )
 settings.load_profile("ours")
 
@@ -59,12 +59,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_left_out(item: pytest.Item, turns: Counter[tuple[Path, str]]) -> bool:
-    is_dear = "tools" in getattr(item, "fixturenames", ()) or item.get_closest_marker("dear")
+    installs = "tools" in getattr(item, "fixturenames", ()) or item.get_closest_marker("installs")
+    is_dear = item.get_closest_marker("dear")
     is_thorough = item.get_closest_marker("thorough")
     return bool(
-        (is_dear and not IS_CI)
+        (installs and not INSTALLS)
+        or (is_dear and not IS_NIGHTLY)
         or (is_thorough and not IS_THOROUGH)
-        or (not IS_CI and _is_one_too_many(item, turns))
+        or (not IS_NIGHTLY and _is_one_too_many(item, turns))
     )
 
 

@@ -30,8 +30,10 @@ TOLOKER = "1ad097faba0eff85a04fe30bc04d53db"
 COMMAND = (sys.executable, "-m", "runner")
 TIMEOUT_S = 60
 _PROFILE = os.environ.get("MESSAGE_RUNNER_PROFILE")
-IS_CI = _PROFILE in {"ci", "thorough"}
-"""Whether tests may take minutes and install packages of their own, as in `.ci/run`."""
+INSTALLS = _PROFILE in {"ci", "nightly", "thorough"}
+"""Whether tests may install packages of their own, as in `.ci/run`."""
+IS_NIGHTLY = _PROFILE in {"nightly", "thorough"}
+"""Whether tests may take as long as they need, as every night."""
 IS_THOROUGH = _PROFILE == "thorough"
 """The long profile: every case, and not some of each kind."""
 Case = TypeVar("Case")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import IS_CI, IS_THOROUGH
+from support import IS_NIGHTLY, IS_THOROUGH
 
 from runner.manifest.file import open_file, read_history
 from runner.manifest.manifest import Manifest
@@ -28,7 +28,7 @@ from runner.toloka.digest import digest_of
 
 from .virtual import Died, Nature, VirtualPace, VirtualToloka, with_text
 
-LIVES = 1_500 if IS_THOROUGH else 6 if IS_CI else 2
+LIVES = 1_500 if IS_THOROUGH else 6 if IS_NIGHTLY else 2
 SETTLE_S = 30.0
 PEOPLE = "ABCDE"
 TARGET = "https://toloka.example"

@@ -27,7 +27,7 @@ DIRECT = {**OUTSIDE, "NO_PROXY": "*", "no_proxy": "*"}
 
 
 # One test and not several, so that the client is installed once however the tests are spread.
-@pytest.mark.dear
+@pytest.mark.installs
 @pytest.mark.timeout(600)
 def test_official_client_works_unmodified(tmp_path: Path) -> None:
     python = environment(tmp_path / "client", *TOLOKA_KIT).python

@@ -7,10 +7,10 @@ import re
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from support import IS_CI, IS_THOROUGH, THANKS
+from support import IS_NIGHTLY, IS_THOROUGH, THANKS
 
 FUZZ = settings(
-    max_examples=20_000 if IS_THOROUGH else 150 if IS_CI else 30,
+    max_examples=20_000 if IS_THOROUGH else 150 if IS_NIGHTLY else 30,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     # What the thorough profile finds is tried first the next time (in `.hypothesis`).
     database=settings().database if IS_THOROUGH else None,

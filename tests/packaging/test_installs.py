@@ -51,7 +51,7 @@ STRAY = (
     *("runner/report/old.html", "runner/report/page.css~"),
 )
 
-pytestmark = [pytest.mark.dear, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.installs, pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from preview.browser import Chromium, NoBrowserError, Page, find_chromium
 from preview.pages import HOSTILE, as_seen, letters
 
 # Installing a browser takes longer than any test may.
-pytestmark = [pytest.mark.dear, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.installs, pytest.mark.timeout(600)]
 
-IS_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
+IS_NIGHTLY = os.environ.get("CI", "").lower() not in ("", "0", "false")
 LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 3
 SHALOM = "\u05e9\u05dc\u05d5\u05dd"
 SALAM = "\u0627\u0644\u0633\u0644\u0627\u0645"
@@ -75,7 +75,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     try:
         command = find_chromium(lock)
     except NoBrowserError as error:
-        if IS_CI:
+        if IS_NIGHTLY:
             raise
         pytest.skip(str(error))
     browser = Chromium(command, tmp_path_factory.mktemp("chromium"))

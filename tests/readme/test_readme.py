@@ -74,7 +74,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-@pytest.mark.dear
+@pytest.mark.installs
 @pytest.mark.timeout(600)
 def test_first_command_installs_and_sends(clone: Path) -> None:
     command = command_of(README, "setup")

@@ -15,7 +15,7 @@ from filelock import FileLock
 from .editor import Diagnostics, Editor
 
 # Read here, because each test's surroundings are cleaned of it.
-IS_CI = bool(os.environ.get("CI"))
+IS_NIGHTLY = bool(os.environ.get("CI"))
 ENVIRONMENT = dict(os.environ)
 SERVER = "yaml-language-server@2.0.0"
 
@@ -43,12 +43,12 @@ WRONG = {
 
 def why_not(said: str) -> None:
     """Skip for want of something; a CI job has to have it."""
-    if IS_CI:
+    if IS_NIGHTLY:
         pytest.fail(said)
     pytest.skip(said)
 
 
-pytestmark = pytest.mark.dear
+pytestmark = pytest.mark.installs
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ from .steps import Runner, load_workflow
 ACTION = load_workflow(ROOT / "action.yml")
 Act = Callable[..., Runner]
 
-pytestmark = pytest.mark.dear
+pytestmark = pytest.mark.installs
 
 
 # The tests' own surroundings have another home, no proxy and no configuration of pip's.

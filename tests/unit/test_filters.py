@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
-from support import IS_CI, IS_THOROUGH, one_in
+from support import IS_NIGHTLY, IS_THOROUGH, one_in
 
 from runner.errors import Pointer
 from runner.spec.schema import load_schema
@@ -426,7 +426,7 @@ def test_every_good_tree_without_templates_is_right_when_rendered(tree: object) 
     assert find_filter_faults(tree, rendered=True) == []
 
 
-@settings(max_examples=1_000 if IS_THOROUGH else 100 if IS_CI else 30)
+@settings(max_examples=1_000 if IS_THOROUGH else 100 if IS_NIGHTLY else 30)
 @given(grown(ANY_CONDITION | nearly_good() | good_conditions() | broken_groups()) | JUNK)
 def test_table_and_schema_agree_on_every_tree(tree: object) -> None:
     assert VALIDATOR.is_valid(tree) == (not find_filter_faults(tree, rendered=False))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
-from support import IS_CI
+from support import IS_NIGHTLY
 
 from runner.errors import Pointer
 from runner.spec.holds import compiled
@@ -283,7 +283,7 @@ CONFIGS = variations(
 )
 
 
-@settings(max_examples=400 if IS_CI else 100)
+@settings(max_examples=400 if IS_NIGHTLY else 100)
 @given(MESSAGES)
 def test_no_message_that_the_schema_refuses_goes_without_a_complaint(data: object) -> None:
     faults = find_message_faults(data)
@@ -296,7 +296,7 @@ def test_no_message_that_the_schema_refuses_goes_without_a_complaint(data: objec
     assert len(faults) == len({(fault.pointer, fault.what) for fault in faults})
 
 
-@settings(max_examples=200 if IS_CI else 50)
+@settings(max_examples=200 if IS_NIGHTLY else 50)
 @given(MESSAGES)
 def test_what_the_schema_takes_fails_only_where_python_knows_more(data: object) -> None:
     if Draft7Validator(load_schema("message")).is_valid(data):
