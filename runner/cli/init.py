@@ -13,7 +13,7 @@ from runner.cli.say import say
 from runner.cli.workflow import APPROVALS, BRANCH, PLACES, SETUP, Workflow, find_branch
 from runner.config import load_config
 from runner.errors import ExitCode
-from runner.files import surroundings, write_whole
+from runner.files import make_folder, surroundings, write_whole
 from runner.paths import CONFIG_NAME, MESSAGES_NAME, SPEC_SUFFIXES
 from runner.spec.schema import schema_text
 from runner.wording import shown
@@ -91,18 +91,22 @@ def init(folder: Path, ci: str, approval: str, branch: str | None) -> int:
 def _set_up(folder: Path, branch: str, workflow: Workflow | None) -> Iterator[str]:
     root = _messages_root(folder)
     schema = folder / "schemas" / "message.schema.json"
-    yield from _new(folder / CONFIG_NAME, _template("runner.yaml").replace("@BRANCH@", branch))
+    yield from _new(
+        folder, folder / CONFIG_NAME, _template("runner.yaml").replace("@BRANCH@", branch)
+    )
     if _has_messages(root):
         yield f"kept {shown(root)}/, which has messages"
     else:
         path = Path(os.path.relpath(schema, root)).as_posix()
-        yield from _new(root / "hello.yaml", _template("hello.yaml").replace("@SCHEMA@", path))
-    yield from _schemas(schema.parent)
-    yield from _lines(folder / ".gitignore", _IGNORED)
+        yield from _new(
+            folder, root / "hello.yaml", _template("hello.yaml").replace("@SCHEMA@", path)
+        )
+    yield from _schemas(folder, schema.parent)
+    yield from _lines(folder, folder / ".gitignore", _IGNORED)
     if workflow is not None:
-        yield from _new(folder / workflow.place, workflow.text)
+        yield from _new(folder, folder / workflow.place, workflow.text)
         owned = [f"# /{path} <owner>" for path in (CONFIG_NAME, workflow.place)]
-        yield from _lines(_owners_file(folder, workflow.ci), owned, above=_OWNERS_SAY)
+        yield from _lines(folder, _owners_file(folder, workflow.ci), owned, above=_OWNERS_SAY)
 
 
 def _next_steps(folder: Path, workflow: Workflow | None) -> Iterator[str]:
@@ -139,15 +143,15 @@ def _has_messages(root: Path) -> bool:
     return any(path.suffix.lower() in SPEC_SUFFIXES for path in root.rglob("*"))
 
 
-def _schemas(folder: Path) -> Iterator[str]:
+def _schemas(top: Path, folder: Path) -> Iterator[str]:
     for name in ("message", "config"):
-        yield from _new(folder / f"{name}.schema.json", schema_text(name))
+        yield from _new(top, folder / f"{name}.schema.json", schema_text(name))
 
 
-def _new(path: Path, content: str) -> Iterator[str]:
+def _new(top: Path, path: Path, content: str) -> Iterator[str]:
     """Write a file where none is, whole or not at all: what is there is kept the next time."""
     with surroundings(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, top)
         is_there = path.exists() or path.is_symlink()
     if is_there:
         yield f"kept {shown(path)}"
@@ -156,10 +160,10 @@ def _new(path: Path, content: str) -> Iterator[str]:
     yield f"wrote {shown(path)}"
 
 
-def _lines(path: Path, wanted: Sequence[str], above: str = "") -> Iterator[str]:
+def _lines(top: Path, path: Path, wanted: Sequence[str], above: str = "") -> Iterator[str]:
     """Add the lines that a list of lines lacks; what it has stays byte for byte."""
     with surroundings(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, top)
         if path.is_symlink() or (path.exists() and not path.is_file()):
             yield f"{shown(path)} is not a plain file: add to it {' '.join(wanted)}"
             return

@@ -347,3 +347,17 @@ def test_a_configuration_that_is_wrong_is_said_and_nothing_is_written(empty: Pro
     assert said.code == 2
     assert "runner.yaml:1:9" in said.err
     assert list(empty.files()) == ["runner.yaml"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right of their own there")
+@pytest.mark.parametrize("name", [".github", "schemas", "messages"])
+def test_a_link_in_the_place_of_a_folder_is_not_followed(
+    empty: Project, tmp_path: Path, name: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (empty.root / name).symlink_to(outside)
+    done = empty.run("init", "--ci", "github")
+    assert done.code == 2
+    assert f"{name} is a link" in done.err
+    assert list(outside.iterdir()) == []
