@@ -82,6 +82,7 @@ def _run(connection: Connection, order: Order) -> RunResult | None:
             settings.config,
             order.prepared.sources(),
             has_variables=order.prepared.has_variables,
+            given=order.prepared.given_places,
         )
     planned, warnings = order.prepared.plan(history)
     if order.file is not None:

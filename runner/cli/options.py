@@ -49,7 +49,8 @@ def bundle(
 
     @wraps(command)
     def bundled(**flags: Any) -> Any:
-        values = {each.name: flags.pop(each.name) for each in fields(kind)}
+        names = [each.name for each in fields(kind) if each.name in flags]
+        values = {name: flags.pop(name) for name in names}
         return command(**flags, **{name: kind(**values)})
 
     for option in reversed(options):
