@@ -188,7 +188,9 @@ def _folded(name: str) -> str:
     return name.casefold().rstrip(". ")
 
 
-def find_data_file(name: str, spec: Path, root: Path | None) -> Path:
+def find_data_file(
+    name: str, spec: Path, root: Path | None, *, must_exist: bool = True
+) -> Path:
     """Find a data file beside its spec; raises `ValueError` with the reason why it will not do.
 
     It must be a regular file under `root` (the spec's folder where there is none) by its real
@@ -209,7 +211,7 @@ def find_data_file(name: str, spec: Path, root: Path | None) -> Path:
         is_there = path.is_file()
     except OSError as error:
         raise ValueError(f"it cannot be had: {error.strerror}") from error
-    if not is_there:
+    if not is_there and (must_exist or path.exists()):
         raise ValueError("there is no such file")
     return path
 

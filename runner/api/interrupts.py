@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from runner.errors import ExitCode
+from runner.errors import ExitCode, StoppedError
 
 _POLL_S = 0.2
 _Value = TypeVar("_Value")
@@ -35,8 +35,9 @@ class Interrupts:
 def interruptible(work: Callable[[], _Value], interrupts: Interrupts) -> _Value:
     """Do work that an interrupt of the caller's thread lets end in good order.
 
-    It is done in a thread of its own, which no `KeyboardInterrupt` can break off between two lines;
-    that is raised once the work has ended. Needs no signal handler, and so any thread may call it.
+    It is done in a thread of its own, which no `KeyboardInterrupt` can break off between two lines:
+    that is noted, and raised only where the work had not begun. Needs no signal handler, and so any
+    thread may call it.
     """
     done: list[_Value] = []
     failed: list[BaseException] = []
@@ -48,21 +49,19 @@ def interruptible(work: Callable[[], _Value], interrupts: Interrupts) -> _Value:
             failed.append(error)
 
     thread = threading.Thread(target=run, name="message-runner")
-    interrupted: KeyboardInterrupt | None = None
+    thread.start()
     try:
-        thread.start()
         while thread.is_alive():
             try:
                 thread.join(_POLL_S)
-            except KeyboardInterrupt as error:
-                interrupted = error
+            except KeyboardInterrupt:
                 interrupts.note(signal.SIGINT)
     finally:
         # Whatever ends the wait, the work ends too, and gives back what it holds.
         if thread.is_alive():
             interrupts.note(signal.SIGINT)
-    if interrupted is not None:
-        raise interrupted
+    if failed and isinstance(failed[0], StoppedError) and interrupts.caught:
+        raise KeyboardInterrupt(str(failed[0]))
     if failed:
         raise failed[0]
     return done[0]

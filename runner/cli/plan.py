@@ -21,7 +21,6 @@ from runner.cli.say import say
 from runner.cli.selection import selection
 from runner.errors import ExitCode, MessagesError
 from runner.files import append_text
-from runner.model import Result
 from runner.plan.needs import find_needs
 from runner.plan.plan import Plan
 from runner.plan.planfile import plan_document
@@ -30,7 +29,7 @@ from runner.prepare import Selection, prepare
 from runner.report.harmless import json_text
 from runner.report.results import write_results
 from runner.report.summary import summary_markdown
-from runner.report.text import plan_lines, summary_line
+from runner.report.text import dry_run_lines, plan_lines
 from runner.wording import shown
 
 
@@ -110,7 +109,7 @@ def show_plan(
         needs = find_needs(planned, looks=settings.target.url is not None)
         code = finish(results, ExitCode.DONE, needs)
     if outputs.output_format == "text":
-        _show(planned, results, quota_notes, volume)
+        _show(planned, quota_notes, volume)
         _show_digest(outputs, document)
     volume.log(f"target: {settings.shown_target}\nmanifest: {truth.told}")
     for said in prepared.notes:
@@ -126,12 +125,9 @@ def _show_digest(outputs: Outputs, document: Mapping[str, object]) -> None:
         say(f"The plan {shown(outputs.out)} is {document['digest']}")
 
 
-def _show(
-    planned: Plan, results: Sequence[Result], quota_notes: Sequence[str], volume: Volume
-) -> None:
+def _show(planned: Plan, quota_notes: Sequence[str], volume: Volume) -> None:
     if not volume.quiet:
         for line in plan_lines(planned, verbose=volume.verbose):
             say(line)
-    say(f"{summary_line(results, dry_run=True)}. Nothing was sent.")
-    for said in quota_notes:
-        say(said)
+    for line in dry_run_lines(planned, quota_notes):
+        say(line)

@@ -13,6 +13,7 @@ from typing import TextIO
 import click
 
 from runner.api.manifests import LOCK_TIMEOUT_S
+from runner.api.report import last_line
 from runner.api.sending import Order, carry_through
 from runner.api.settings import Settings, Speed, Where, load_pacing
 from runner.cli import options
@@ -23,12 +24,12 @@ from runner.cli.plan import Outputs, show_plan
 from runner.cli.results import results_file, show_warnings
 from runner.cli.say import say
 from runner.cli.selection import selection
-from runner.errors import ExitCode, Problem
+from runner.errors import Problem, SurroundingsError
 from runner.manifest.told import describe
 from runner.plan.plan import Plan
 from runner.prepare import Checked, Selection, prepare
-from runner.report.progress import Progress
-from runner.report.text import loud_lines, run_lines, summary_line
+from runner.report.progress import Progress, drawing_on
+from runner.report.text import loud_lines, run_lines
 from runner.send.tally import RunResult
 from runner.toloka.ids import is_identifier
 from runner.wording import plural, printable
@@ -112,9 +113,10 @@ def send(
             volume.log(said)
         if file is not None:
             prepared = replace(prepared, messages=file.worded(prepared.messages))
+        drawing = "nothing" if volume.quiet else drawing_on(sys.stderr)
         with (
             signals_caught() as interrupts,
-            closing(Progress(sys.stderr, is_quiet=volume.quiet)) as progress,
+            closing(Progress(sys.stderr, draws=drawing)) as progress,
         ):
             order = Order(
                 settings=settings,
@@ -129,9 +131,6 @@ def send(
                 progress=progress,
             )
             report = carry_through(order, interrupts)
-        if report is None:
-            say("nothing was sent", err=True)
-            return finish((), ExitCode.SURROUNDINGS)
         # The file first: whoever reads what is printed may go away, as `head` does.
         try:
             return finish(report.results, report.exit_code, report.needs)
@@ -141,13 +140,17 @@ def send(
 
 def _agree(
     settings: Settings, scope: Scope, volume: Volume, planned: Plan, warnings: Sequence[Problem]
-) -> bool:
-    """Show what somebody should know before anything is sent, and ask them on a terminal."""
+) -> None:
+    """Show what somebody should know before anything is sent, and ask them on a terminal.
+
+    Raises `SurroundingsError` where they say no.
+    """
     volume.log(f"target: {settings.shown_target}")
     show_warnings(warnings)
     for each in planned.history.unknown if volume.verbose else ():
         volume.log(printable(f"looked for: {describe(each, planned.history)}"))
-    return scope.yes or _agreed(settings, planned, scope.test_to)
+    if not (scope.yes or _agreed(settings, planned, scope.test_to)):
+        raise SurroundingsError("that was a no: nothing was sent")
 
 
 def _show_report(settings: Settings, prepared: Checked, report: RunResult, volume: Volume) -> None:
@@ -166,9 +169,7 @@ def _show_report(settings: Settings, prepared: Checked, report: RunResult, volum
         say(f"{len(refusals) - len(few):,} more refusals (-v shows all)", err=True)
     for line in (*loud_lines(report.results, verbose=volume.verbose), *report.notes):
         say(printable(line), err=True)
-    place = " on the local emulator" if settings.target.url is None else ""
-    said = summary_line(report.results, dry_run=False)
-    say(f"{said}{place}; manifest: {settings.shown_manifest}")
+    say(last_line(settings, report))
 
 
 def _agreed(settings: Settings, planned: Plan, test_to: str | None) -> bool:

@@ -29,6 +29,12 @@ def plan_lines(plan: Plan, *, verbose: bool) -> Iterator[str]:
         yield ""
 
 
+def dry_run_lines(plan: Plan, quota_notes: Iterable[str]) -> Iterator[str]:
+    """Sum a dry run up."""
+    yield f"{summary_line(plan.results, dry_run=True)}. Nothing was sent."
+    yield from quota_notes
+
+
 def _entry_lines(entry: Entry, *, verbose: bool) -> Iterator[str]:
     message = entry.message
     revision = f" revision {message.revision}" if message.revision > 1 else ""

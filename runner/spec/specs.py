@@ -123,6 +123,12 @@ def find_ids(messages_root: Path) -> frozenset[str]:
     return frozenset(_id_in(path, messages_root) for path in paths.find_specs([messages_root]))
 
 
+def find_file(messages_root: Path, message_id: str) -> Path | None:
+    """The file below the messages root that has an id, whether or not it is valid."""
+    every = paths.find_specs([messages_root])
+    return next((path for path in every if _id_in(path, messages_root) == message_id), None)
+
+
 def _id_in(path: Path, messages_root: Path | None) -> str:
     """The id that a file gives its message, valid or not."""
     with suppress(MessagesError, OSError):
