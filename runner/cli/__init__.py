@@ -50,7 +50,7 @@ _COMMANDS = {
     "resolve": "Settle what is unknown or in doubt by hand.",
     "unlock": "End a run that is open on the results branch.",
     "stop": "Stop all sending to a target, from whatever machine, until it is lifted.",
-    "import": "Take over an account that was used by hand: drafts, and who was reached.",
+    "import": "Take over an account used by hand: its contents as drafts, its people as reached.",
     "init": "Write a working set-up: configuration, first message, CI workflow.",
     "schema": "Print a JSON Schema: message (the default), config, manifest or results.",
     "emulator": "Serve a local Toloka for rehearsals, on this machine only; prints its URL.",

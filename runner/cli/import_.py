@@ -43,7 +43,7 @@ _SHOWN = 20
 def import_(
     where: Where, speed: Speed, since: datetime | None, topics: tuple[str, ...], volume: Volume
 ) -> int:
-    """Take over an account that was used by hand: its contents as drafts, its people as reached.
+    """Take over an account used by hand: its contents as drafts, its people as reached.
 
     Nothing is sent. What went to several people becomes a draft in `imported/` of the messages
     folder. Everybody is recorded in the manifest, those who got a personal letter too: under
