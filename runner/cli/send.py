@@ -37,6 +37,7 @@ from runner.plan.planfile import PlanFile
 from runner.prepare import Checked, Selection, prepare
 from runner.report.progress import Progress
 from runner.report.text import loud_lines, run_lines, summary_line
+from runner.report.words import epilog
 from runner.reviewed import check_reviewed
 from runner.send.options import RunOptions
 from runner.send.run import Run
@@ -59,7 +60,7 @@ class Scope:
     lock_timeout: float
 
 
-@click.command()
+@click.command(epilog=epilog())
 @selection
 @options.where
 @options.speed
