@@ -193,9 +193,7 @@ def _folded(name: str) -> str:
     return name.casefold().rstrip(". ")
 
 
-def find_data_file(
-    name: str, spec: Path, root: Path | None, *, must_exist: bool = True
-) -> Path:
+def find_data_file(name: str, spec: Path, root: Path | None, *, must_exist: bool = True) -> Path:
     """Find a data file beside its spec; raises `ValueError` with the reason why it will not do.
 
     It must be a regular file under `root` (the spec's folder where there is none) by its real

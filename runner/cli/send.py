@@ -30,6 +30,7 @@ from runner.plan.plan import Plan
 from runner.prepare import Checked, Selection, prepare
 from runner.report.progress import Progress, drawing_on
 from runner.report.text import loud_lines, run_lines
+from runner.report.words import epilog
 from runner.send.tally import RunResult
 from runner.toloka.ids import is_identifier
 from runner.wording import plural, printable
@@ -48,7 +49,7 @@ class Scope:
     lock_timeout: float
 
 
-@click.command()
+@click.command(epilog=epilog())
 @selection
 @options.where
 @options.speed
