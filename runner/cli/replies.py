@@ -6,15 +6,12 @@ from datetime import datetime
 
 import click
 
-from runner.api.connection import load_threads, open_client
-from runner.api.manifests import read_truth
-from runner.api.settings import Speed, Where, load_pacing
+from runner.api.answers import load_answers
+from runner.api.settings import Speed, Where
 from runner.cli import options
 from runner.cli.say import say
 from runner.cli.settings import load_settings
 from runner.errors import ExitCode
-from runner.lookup.conversation import find_answers
-from runner.lookup.replies import query_families
 from runner.report.answers import answer_lines, answers_csv, answers_document
 from runner.report.harmless import json_text
 from runner.wording import plural
@@ -32,12 +29,7 @@ def replies(where: Where, speed: Speed, since: datetime | None, output_format: s
     found here all the same. The times are UTC.
     """
     settings = load_settings(where)
-    pacing = load_pacing(speed, settings)
-    with open_client(settings, pacing) as (client, target):
-        truth = read_truth(settings, target)
-        history = truth.history
-        threads = load_threads(client, *query_families(history.by_thread, history.made))
-    answers = find_answers(history, threads, since)
+    answers, truth = load_answers(settings, speed, since)
     if output_format == "json":
         say(json_text(answers_document(answers, target=settings.target_name)))
     elif output_format == "csv":
