@@ -74,6 +74,11 @@ def has_specs(folder: Path) -> bool:
     return any(path.suffix.lower() in SPEC_SUFFIXES for path in folder.rglob("*"))
 
 
+def list_specs(folder: Path) -> list[Path]:
+    """List the spec files of a folder as `find_specs` does; there may be none."""
+    return list(dict.fromkeys(_specs_below(folder, lambda _: None)))
+
+
 def _specs_below(folder: Path, warn: Callable[[Problem], object]) -> Iterator[Path]:
     for here, folders, names in os.walk(folder.absolute(), onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith(("_", ".")))

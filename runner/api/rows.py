@@ -46,18 +46,15 @@ class Form:
         return cls(columns=spec.columns, ids=frozenset(named), as_text=as_text)
 
 
-def take_rows(rows: Rows, form: Form) -> GivenRows:
+def take_rows(rows: Iterable[object], form: Form) -> GivenRows:
     """Take rows; raises `MessagesError` with each cell that will not do, as `rows[17]["amount"]`."""
     problems: list[Problem] = []
     lines = []
     for number, row in enumerate(rows):
-        if isinstance(row, Mapping) and all(isinstance(name, str) for name in row):
-            lines.append(_line(_cells(row, number, form, problems)))
-        else:
+        if not isinstance(row, Mapping):
             where = place_in(GivenRows(()), number)
-            kind = type(row).__name__
-            what = "a column's name is no text" if isinstance(row, Mapping) else f"this is a {kind}"
-            problems.append(Problem(where, what, _FRAME))
+            raise MessagesError([Problem(where, f"this is a {type(row).__name__}", _FRAME)])
+        lines.append(_line(_cells(row, number, form, problems)))
         if len(problems) >= _MAX_PROBLEMS:
             break
     if problems:
@@ -66,17 +63,19 @@ def take_rows(rows: Rows, form: Form) -> GivenRows:
 
 
 def _cells(
-    row: Mapping[str, Any], number: int, form: Form, problems: list[Problem]
+    row: Mapping[Any, Any], number: int, form: Form, problems: list[Problem]
 ) -> Mapping[str, object]:
     cells: dict[str, object] = {}
     for name, value in row.items():
         try:
+            if not isinstance(name, str):
+                raise CellError("the name of its column is no text")
             given = cell(value, form.columns.get(name), as_text=form.as_text)
             if name in form.ids and given not in (None, "") and not isinstance(value, str):
                 raise CellError(_AN_ID)
             cells[name] = given
         except CellError as error:
-            where = place_in(GivenRows(()), number, name)
+            where = place_in(GivenRows(()), number, str(name))
             problems.append(Problem(where, "this cell cannot be taken", str(error)))
     return cells
 

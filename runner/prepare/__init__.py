@@ -131,8 +131,11 @@ class Checked:
         root = self.config.messages_root
         if not self.selection.is_part or root is None or not root.is_dir():
             return ()
+        files = tuple(paths.list_specs(root))
+        if not files:
+            return ()
         known = {spec.id for spec in self.specs}
-        every = check(replace(self.selection, paths=(root,), given=()), self.config)
+        every = check(replace(self.selection, paths=files, given=()), self.config)
         return tuple(message for message in every.messages if message.id not in known)
 
     @property
