@@ -41,24 +41,27 @@ def interruptible(work: Callable[[], _Value], interrupts: Interrupts) -> _Value:
     """
     done: list[_Value] = []
     failed: list[BaseException] = []
+    # Of a thread whose `join` was interrupted Python 3.11 says that it has ended.
+    has_ended = threading.Event()
 
     def run() -> None:
         try:
             done.append(work())
         except BaseException as error:  # noqa: BLE001  (it is raised where the work was asked for)
             failed.append(error)
+        finally:
+            has_ended.set()
 
-    thread = threading.Thread(target=run, name="message-runner")
-    thread.start()
+    threading.Thread(target=run, name="message-runner").start()
     try:
-        while thread.is_alive():
+        while not has_ended.is_set():
             try:
-                thread.join(_POLL_S)
+                has_ended.wait(_POLL_S)
             except KeyboardInterrupt:
                 interrupts.note(signal.SIGINT)
     finally:
         # Whatever ends the wait, the work ends too, and gives back what it holds.
-        if thread.is_alive():
+        if not has_ended.is_set():
             interrupts.note(signal.SIGINT)
     if failed and isinstance(failed[0], StoppedError) and interrupts.caught:
         raise KeyboardInterrupt(str(failed[0]))

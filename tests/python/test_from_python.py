@@ -31,8 +31,9 @@ THANKS = runner.Message(
 
 
 @pytest.fixture(autouse=True)
-def _token(monkeypatch: pytest.MonkeyPatch) -> None:
+def _token(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOLOKA_TOKEN", TOKEN)
+    project.write("runner.yaml", "defaults: {settle: 0.05}\n")
 
 
 def test_a_message_without_a_file_is_sent_once(project: Project) -> None:
@@ -150,7 +151,6 @@ def test_a_plan_sends_what_it_shows_or_nothing(project: Project, emulator: Emula
 def test_what_is_in_doubt_is_looked_for_by_the_next_call(
     project: Project, emulator: Emulator
 ) -> None:
-    project.write("runner.yaml", "defaults: {settle: 0.2}\n")
     project.write("messages/a.yaml", direct("t1"))
     project.write("messages/b.yaml", direct("t2"))
     control(emulator, "faults", {"faults": ["on=compose,times=1,kind=accepted-then-500"]})
