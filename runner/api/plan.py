@@ -156,7 +156,7 @@ class Plan(Shown[Result]):
         now = _tolokers(planned)
         if expect == now or (expect is None and self._settings.target.url is None):
             return
-        how = "what these messages reach only Toloka knows"
+        how = "whom these messages reach only Toloka knows"
         if now != "unknown":
             how = f"these messages reach {plural(now, 'Toloker')}"
         asked = "nothing is expected" if expect is None else f"{expect} expected"
@@ -166,14 +166,13 @@ class Plan(Shown[Result]):
 def _tolokers(planned: Planned) -> Expected:
     people: set[str] = set()
     for each in planned.messages:
-        if each.possible:
+        done = [result for result in each.skipped if result.status in _REACHED]
+        named = [delivery.people for delivery in each.deliveries]
+        named += [result.recipients_ids or () for result in done]
+        if each.possible or not all(named):
             return "unknown"
-        for delivery in each.deliveries:
-            if not delivery.people:
-                return "unknown"
-            people.update(map(compared_as, delivery.people))
-    done = (each.recipients_ids or () for each in planned.skipped if each.status in _REACHED)
-    return len(people.union(compared_as(toloker) for ids in done for toloker in ids))
+        people.update(compared_as(toloker) for ids in named for toloker in ids)
+    return len(people)
 
 
 def _doubtful(planned: Planned) -> set[Key]:

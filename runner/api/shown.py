@@ -44,7 +44,9 @@ class Listing(Shown[Mapping[str, object]]):
         return [dict(each) for each in self]
 
     def _repr_html_(self) -> str:
-        return "".join(_table(self.to_dicts()))
+        # The last lines say how many, and where from.
+        table = "".join(_table(self.to_dicts())) if self else ""
+        return f"{table}<pre>{escape(chr(10).join(self._lines[-3:]))}</pre>"
 
 
 def _table(entries: Sequence[Mapping[str, object]]) -> Iterator[str]:
