@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
+from runner import clock
 from runner.api.settings import Speed, Where
 from runner.cli.say import say
 
@@ -65,6 +66,18 @@ def duration(text: str) -> timedelta:
         raise click.BadParameter("write a number and d, h, m or s, such as 48h or 1d12h")
     days, hours, minutes, seconds = (int(each or 0) for each in found.groups())
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def since(help_text: str) -> Callable[[Any], Any]:
+    """Give the option that names a time."""
+    return click.option("--since", type=_moment, metavar="TIME", help=help_text)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return clock.read(text if "T" in text else f"{text}T00:00:00Z")
+    except ValueError:
+        raise click.BadParameter("write 2026-11-22 or 2026-11-22T21:00:00Z") from None
 
 
 config = click.option(
