@@ -90,7 +90,7 @@ def overview_lines(history: History, activity: Activities) -> Iterator[str]:
 
 
 def count_words(standings: Sequence[Standing]) -> str:
-    """Count deliveries, and their Tolokers where those are more: `5 sent (497 Tolokers)`."""
+    """Count deliveries, and their Tolokers where those are more: `5 sent (497 Tolokers by id)`."""
     return ", ".join(
         f"{len({each.delivery for each in some}):,} {status.replace('_', ' ')}{_people(some)}"
         for status in STATES
@@ -99,8 +99,9 @@ def count_words(standings: Sequence[Standing]) -> str:
 
 
 def _people(standings: Sequence[Standing]) -> str:
-    is_more = len(standings) > len({each.delivery for each in standings})
-    return f" ({len(standings):,} Tolokers)" if is_more else ""
+    named = [each for each in standings if each.toloker]
+    is_more = len(named) > len({each.delivery for each in named})
+    return f" ({len(named):,} Tolokers by id)" if is_more else ""
 
 
 def _table(groups: Sequence[Group], activity: Activities) -> Iterator[str]:
