@@ -124,14 +124,19 @@ def _table(groups: Sequence[Group], activity: Activities) -> Iterator[str]:
                 printable(message),
                 *((str(revision),) if has_revisions else ()),
                 *(f"{each.threads:,}", each.whom),
-                *(f"{each.counts[word]:,}" for word in loud),
+                *(f"{each.counts[word]:,}" if each.counts[word] else "-" for word in loud),
                 clock.to_second(each.last_at),
                 *(_asked(activity.get(each.identity)) if activity else ()),
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    numbers = range(1, rows[0].index("last attempt"))
     for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        cells = [
+            cell.rjust(width) if column in numbers else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
 
 
 def _asked(activity: Activity | None) -> tuple[str, ...]:

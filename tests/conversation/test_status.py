@@ -105,7 +105,7 @@ def test_what_is_unknown_is_told_with_the_commands_that_settle_it(
     (intent,) = [each for each in project.events(emulator) if each["event"] == "intent"]
     assert f"tried at {intent['at']} by run {intent['run']}" in lines[at + 1]
     # Pasted as it is, it settles this very delivery.
-    _, _, command = lines[at + 3].partition("message-runner ")
+    _, _, command = lines[at + 4].partition("message-runner ")
     assert project.run(*command.split()).code == 0
     assert "unknown" not in status(project, emulator).out
     assert status(project, emulator, "--only", "not_found").out.splitlines()[0].startswith("a, ")
