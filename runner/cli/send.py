@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,6 +31,7 @@ from runner.errors import (
 )
 from runner.manifest.times import now_s
 from runner.manifest.told import describe
+from runner.model import compared_as
 from runner.plan.needs import find_needs
 from runner.plan.plan import Plan
 from runner.plan.planfile import PlanFile
@@ -57,6 +58,11 @@ class Scope:
     test_to: str | None
     yes: bool
     lock_timeout: float
+
+    def refuse_suppressed(self, suppressed: Set[str]) -> None:
+        """Refuse to test on somebody who wants no messages."""
+        if self.test_to is not None and compared_as(self.test_to) in suppressed:
+            raise SurroundingsError(f"--test-to {self.test_to}: on the suppression list")
 
 
 @click.command()
@@ -120,6 +126,7 @@ def send(
         settings.refuse_silent_ci()
         file = load_plan(approved, volume)
         prepared = prepare(selection, settings.config)
+        scope.refuse_suppressed(prepared.policy.suppressed)
         for said in prepared.notes:
             volume.log(said)
         if file is not None:

@@ -199,6 +199,14 @@ class History:
         return {message: tuple(ids) for message, ids in found.items()}
 
     @cached_property
+    def readers(self) -> Mapping[str, Sequence[str]]:
+        """The Tolokers by id to whom each thread was sent."""
+        rows = self.rows.values()
+        return {
+            row.outcome: row.people for row in rows if isinstance(row.outcome, str) and row.people
+        }
+
+    @cached_property
     def by_thread(self) -> Mapping[str, Attempt]:
         """The attempt that began each thread; a reply only where nothing else of ours did."""
         found: dict[str, Attempt] = {}
