@@ -12,6 +12,7 @@ from typing import TextIO
 
 import click
 
+from runner import clock
 from runner.cli import options
 from runner.cli.approved import Approved, approved_plan, load_plan, refuse_moved
 from runner.cli.connection import Connection, open_connection
@@ -208,7 +209,7 @@ def _run(connection: Connection, order: Order) -> RunResult | None:
                 jobs=order.pacing.jobs,
                 on_progress=progress,
             )
-            needs = find_needs(planned, looks=settings.target.url is not None)
+            needs = find_needs(planned, looks=settings.target.url is not None, now=clock.now())
             return replace(report, needs=needs)
         return _carry_out(connection, order, planned, progress)
 

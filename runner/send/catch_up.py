@@ -75,7 +75,7 @@ class CatchUp:
         if self.manifest.is_unborn and look.shows_ours:
             # It may have been removed.
             raise SurroundingsError(
-                f"there is no {self.manifest.where}, and this account has sent messages: bring the "
+                f"{self.manifest.where} is not there, and this account has sent messages: bring the "
                 "branch back, or say `message-runner unlock --rewritten` to begin a new one"
             )
         claimed = claim(unknown, look.kept.values()) if unknown else {}
