@@ -57,6 +57,12 @@ class Chain:
         return {run: len(self.runs[run].files) for run in self.state.unended}
 
     @property
+    def is_unborn(self) -> bool:
+        """Whether the branch is not there, or holds words of people only, who did not say so."""
+        is_begun = self.state.is_accepted or self.state.cursor is not None
+        return self.commit is None or (bool(self.runs) and not is_begun)
+
+    @property
     def last(self) -> str | None:
         """The run that the next one names as the one before it."""
         return next(reversed(self.state.runs), None)
