@@ -59,7 +59,8 @@ class Chain:
     @property
     def is_unborn(self) -> bool:
         """Whether the branch is not there, or holds words of people only, who did not say so."""
-        is_begun = self.state.is_accepted or self.state.cursor is not None
+        state = self.state
+        is_begun = state.is_accepted or state.cursor is not None or bool(state.rows)
         return self.commit is None or (bool(self.runs) and not is_begun)
 
     @property

@@ -35,6 +35,8 @@ def find_needs(plan: Plan, *, looks: bool, now: datetime) -> Needs:
     look alone is no need, unless the last one may have missed something.
     """
     history = plan.history
+    if history.stopped is not None:
+        return Needs()
     messages = [message for each in plan.messages for message in each.messages]
     may_lack = looks and bool(history.rows) and history.has_gap
     fits = fit(plan.deliveries, history, now)
