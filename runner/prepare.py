@@ -316,8 +316,7 @@ def _load_suppressed(
     except MessagesError as error:
         raise SurroundingsError(str(error)) from error
     except ValueError as error:
-        where = config.file.place(pointer) if config.file else paths.CONFIG_NAME
-        raise SurroundingsError(f"{where}: error: `suppress`: {error}") from error
+        raise SurroundingsError(config.at(pointer, f"`suppress`: {error}")) from error
 
 
 def _find_unselected(files: Iterable[Path], config: Config) -> list[Path]:
