@@ -34,7 +34,9 @@ def reason(attempt: Attempt, history: History) -> str:
     why = f"thread {', '.join(threads[:_SHOWN])} may be it" if threads else _UNKNOWN
     resolve = f"message-runner resolve {attempt.delivery}"
     sent = threads[0] if len(threads) == 1 else "THREAD_ID"
-    return f"{why}; {tried}; say `{resolve} --sent {sent}` or `{resolve} --not-sent`"
+    # The local target is named by no URL, and needs no naming.
+    at = f" --target {history.target}" if "://" in (history.target or "") else ""
+    return f"{why}; {tried}; say `{resolve} --sent {sent}{at}` or `{resolve} --not-sent{at}`"
 
 
 def _whom(attempt: Attempt) -> str:
