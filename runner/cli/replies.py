@@ -6,13 +6,12 @@ from datetime import datetime
 
 import click
 
-from runner import clock
+from runner.api.connection import load_threads, open_client
+from runner.api.manifests import read_truth
+from runner.api.settings import Speed, Where, load_pacing
 from runner.cli import options
-from runner.cli.connection import load_threads, open_client
-from runner.cli.manifests import read_truth
-from runner.cli.options import Speed, Where
 from runner.cli.say import say
-from runner.cli.settings import load_pacing, load_settings
+from runner.cli.settings import load_settings
 from runner.errors import ExitCode
 from runner.lookup.conversation import find_answers
 from runner.lookup.replies import query_families
@@ -24,26 +23,21 @@ from runner.wording import plural
 @click.command()
 @options.where
 @options.speed
-@click.option(
-    "--since",
-    metavar="TIME",
-    help="Only answers since then, as in 2026-11-22 or 2026-11-22T21:00:00Z.",
-)
+@options.since("Only answers since then, as in 2026-11-22 or 2026-11-22T21:00:00Z.")
 @options.output_format(type=click.Choice(["text", "json", "csv"]))
-def replies(where: Where, speed: Speed, since: str | None, output_format: str) -> int:
+def replies(where: Where, speed: Speed, since: datetime | None, output_format: str) -> int:
     """Show what Tolokers answered to what we sent.
 
     An answer to a message with several recipients makes a thread of its own on Toloka; it is
     found here all the same. The times are UTC.
     """
-    begin = _time(since)
     settings = load_settings(where)
     pacing = load_pacing(speed, settings)
     with open_client(settings, pacing) as (client, target):
         truth = read_truth(settings, target)
         history = truth.history
         threads = load_threads(client, *query_families(history.by_thread, history.made))
-    answers = find_answers(history, threads, begin)
+    answers = find_answers(history, threads, since)
     if output_format == "json":
         say(json_text(answers_document(answers, target=settings.target_name)))
     elif output_format == "csv":
@@ -55,12 +49,3 @@ def replies(where: Where, speed: Speed, since: str | None, output_format: str) -
         if settings.branch is not None:
             say(f"manifest: {truth.told}", err=True)
     return ExitCode.DONE
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return clock.read(text if "T" in text else f"{text}T00:00:00Z")
-    except ValueError as error:
-        raise click.UsageError("--since takes 2026-11-22 or 2026-11-22T21:00:00Z") from error

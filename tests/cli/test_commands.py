@@ -85,6 +85,7 @@ COMMANDS = [
     "status",
     "replies",
     "resolve",
+    "import",
     "init",
     "schema",
     "emulator",
