@@ -111,10 +111,12 @@ class Plan(Shown[Result]):
             run = interruptible(lambda: carry_through(order, interrupts), interrupts)
         if interrupts.caught:
             again = "everything is recorded; calling send again goes on"
-            raise KeyboardInterrupt(f"stopped: {last_line(settings, run)}; {again}")
+            raise KeyboardInterrupt(
+                f"stopped: {last_line(settings, run, test_to=test_to)}; {again}"
+            )
         refused = (self._prepared.refusals(each.message, answer) for each, answer in run.refused)
         problems = tuple(dict.fromkeys(problem for some in refused for problem in some))
-        return Report(settings, run, problems, told)
+        return Report(settings, run, problems, told, test_to=test_to)
 
     def to_dicts(self) -> list[dict[str, object]]:
         """Give the deliveries as plain dicts, as `deliveries` of `results.schema.json`."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from runner.api.answers import load_answers
+from runner.api.answers import AnswerChoice, load_answers
 from runner.api.interrupts import Interrupts, interruptible
 from runner.api.manifests import read_truth
 from runner.api.message import Message, given
@@ -26,12 +26,12 @@ from runner.manifest.standing import ALL, Choice
 from runner.model import compared_as
 from runner.paths import find_data_file
 from runner.prepare import Selection, prepare
-from runner.report.answers import answer_lines, answers_document
+from runner.report.answers import answer_lines, answers_document, count_line
 from runner.report.deliveries import told_lines
 from runner.report.status import Activities, status_document
 from runner.spec.given import Given, GivenRows
 from runner.spec.specs import MessageSpec, find_ids, load_specs
-from runner.wording import nearest, plural, shown
+from runner.wording import nearest, shown
 
 
 def project(
@@ -132,16 +132,23 @@ class Project:
         settings, history = self._history()
         return _standing(settings, history, Choice(toloker=compared_as(toloker_id)), {})
 
-    def replies(self, *, to: str | None = None, since: datetime | None = None) -> Listing:
+    def replies(
+        self,
+        *,
+        to: str | None = None,
+        since: datetime | None = None,
+        unread: bool = False,
+        unanswered: float | None = None,
+    ) -> Listing:
         """Ask Toloka what Tolokers answered, oldest first; `to` is one message's id.
 
-        `since` is an aware time.
+        `since` is an aware time, `unread` Toloka's folder, and `unanswered` a number of hours.
         """
         settings = self.settings([])
-        answers, truth = load_answers(settings, Speed(), since)
-        answers = [each for each in answers if to in (None, each.message)]
+        choice = AnswerChoice(to=to, since=since, unread=unread, unanswered=unanswered)
+        answers, truth, now = load_answers(settings, Speed(), choice)
         document = answers_document(answers, target=settings.target_name)
-        lines = (*answer_lines(answers), plural(len(answers), "answer"))
+        lines = (*answer_lines(answers, now, verbose=False), count_line(answers, verbose=False))
         entries = cast("Sequence[Mapping[str, object]]", document["replies"])
         return Listing(entries, (*lines, *_origin(settings, truth.told)))
 

@@ -31,19 +31,25 @@ class Report(Shown[Result]):
     """What became of each delivery; `notes` says what besides, and `problems` what was refused."""
 
     def __init__(
-        self, settings: Settings, run: RunResult, problems: tuple[Problem, ...], told: list[str]
+        self,
+        settings: Settings,
+        run: RunResult,
+        problems: tuple[Problem, ...],
+        told: list[str],
+        *,
+        test_to: str | None,
     ) -> None:
         self.exit_code = run.exit_code
         self.notes = (*told, *run.notes)
         self.problems = problems
-        super().__init__(run.results, self._said(settings, run))
+        super().__init__(run.results, self._said(settings, run, test_to))
 
-    def _said(self, settings: Settings, run: RunResult) -> Iterator[str]:
+    def _said(self, settings: Settings, run: RunResult, test_to: str | None) -> Iterator[str]:
         yield from run_lines(run.results, verbose=False)
         yield from map(str, self.problems)
         yield from loud_lines(run.results, verbose=False)
         yield from self.notes
-        yield last_line(settings, run)
+        yield last_line(settings, run, test_to=test_to)
 
     def check(self) -> None:
         """Raise `Unfinished` where something was refused, is unknown or left."""
@@ -55,8 +61,9 @@ class Report(Shown[Result]):
         return [entry_of(each) for each in self]
 
 
-def last_line(settings: Settings, run: RunResult) -> str:
+def last_line(settings: Settings, run: RunResult, *, test_to: str | None) -> str:
     """Sum a run up."""
-    place = " on the local emulator" if settings.target.url is None else ""
     said = summary_line(run.results, dry_run=False)
-    return f"{said}{place}; manifest: {settings.shown_manifest}"
+    said += f", as a test to {test_to}" if test_to is not None else ""
+    said += " on the local emulator" if settings.target.url is None else ""
+    return f"{said}; manifest: {settings.shown_manifest}"

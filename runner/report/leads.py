@@ -34,7 +34,8 @@ def lead_lines(history: History, attempts: Sequence[Attempt], *, verbose: bool) 
 def _one(word: str, attempt: Attempt, history: History) -> Iterator[str]:
     sent, not_sent = commands(attempt, history)
     yield f"{word}: {attempt.message} to {whom(attempt)}"
-    yield f"  {lead(attempt, history)}; {tried(attempt)}"
+    yield f"  {tried(attempt)}"
+    yield f"  {lead(attempt, history)}"
     yield f"  if it was sent:  {sent}"
     yield f"  if it was not:   {not_sent}"
 

@@ -90,7 +90,7 @@ def overview_lines(history: History, activity: Activities) -> Iterator[str]:
 
 
 def count_words(standings: Sequence[Standing]) -> str:
-    """Count deliveries, and their Tolokers where those are more: `5 sent (497 Tolokers)`."""
+    """Count deliveries, and their Tolokers where those are more: `5 sent (497 Tolokers by id)`."""
     return ", ".join(
         f"{len({each.delivery for each in some}):,} {status.replace('_', ' ')}{_people(some)}"
         for status in STATES
@@ -99,8 +99,9 @@ def count_words(standings: Sequence[Standing]) -> str:
 
 
 def _people(standings: Sequence[Standing]) -> str:
-    is_more = len(standings) > len({each.delivery for each in standings})
-    return f" ({len(standings):,} Tolokers)" if is_more else ""
+    named = [each for each in standings if each.toloker]
+    is_more = len(named) > len({each.delivery for each in named})
+    return f" ({len(named):,} Tolokers by id)" if is_more else ""
 
 
 def _table(groups: Sequence[Group], activity: Activities) -> Iterator[str]:
@@ -123,14 +124,19 @@ def _table(groups: Sequence[Group], activity: Activities) -> Iterator[str]:
                 printable(message),
                 *((str(revision),) if has_revisions else ()),
                 *(f"{each.threads:,}", each.whom),
-                *(f"{each.counts[word]:,}" for word in loud),
+                *(f"{each.counts[word]:,}" if each.counts[word] else "-" for word in loud),
                 clock.to_second(each.last_at),
                 *(_asked(activity.get(each.identity)) if activity else ()),
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    numbers = range(1, rows[0].index("last attempt"))
     for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        cells = [
+            cell.rjust(width) if column in numbers else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
 
 
 def _asked(activity: Activity | None) -> tuple[str, ...]:

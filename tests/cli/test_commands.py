@@ -454,7 +454,7 @@ def test_status_tells_what_the_manifest_knows(project: Project) -> None:
     assert heading.split() == ["message", "threads", "Tolokers", "last", "attempt"]
     assert one.split()[:3] == ["a", "1", "2"]
     assert two.split()[:3] == ["b", "1", "ALL"]
-    assert total == "2 messages: 2 sent (3 Tolokers)"
+    assert total == "2 messages: 2 sent (2 Tolokers by id)"
     assert where == "manifest: results/local.jsonl"
     document = json.loads(project.run("status", "--format", "json").out)
     assert [each["message"] for each in document["messages"]] == ["a", "b"]

@@ -105,7 +105,7 @@ def test_what_is_unknown_is_told_with_the_commands_that_settle_it(
     (intent,) = [each for each in project.events(emulator) if each["event"] == "intent"]
     assert f"tried at {intent['at']} by run {intent['run']}" in lines[at + 1]
     # Pasted as it is, it settles this very delivery.
-    _, _, command = lines[at + 3].partition("message-runner ")
+    _, _, command = lines[at + 4].partition("message-runner ")
     assert project.run(*command.split()).code == 0
     assert "unknown" not in status(project, emulator).out
     assert status(project, emulator, "--only", "not_found").out.splitlines()[0].startswith("a, ")
@@ -254,3 +254,29 @@ def test_every_word_is_explained_once_in_the_readme_and_by_help(project: Project
         for word, meaning in WORDS.items():
             assert f"{word} {meaning}" in said
             assert readme.count(f"| `{word}` | {meaning} |") == 1
+
+
+def test_send_prints_its_results_as_json_and_nothing_else_there(
+    project: Project, emulator: Emulator
+) -> None:
+    project.write("messages/a.yaml", direct("ann"))
+    done = project.send(emulator, *QUICK, "--format", "json", "--results", "results.json")
+    document = json.loads(done.out)
+    assert document == project.results()
+    assert (document["summary"], document["test_to"]) == ({"sent": 1}, None)
+    assert "1 sent; manifest: " in done.err
+    # A program that reads it learns of a failure too.
+    project.write("messages/b.yaml", direct("bob", topic="{{ gone }}"))
+    failed = project.send(emulator, *QUICK, "--format", "json")
+    assert (failed.code, json.loads(failed.out)["exit_code"]) == (3, 3)
+    nowhere = project.run("send", "--target", "nowhere", "--format", "json")
+    assert (nowhere.code, json.loads(nowhere.out)["exit_code"]) == (2, 2)
+
+
+def test_a_test_says_that_it_is_one(project: Project, emulator: Emulator) -> None:
+    project.write("messages/a.yaml", direct("ann", "bob"))
+    done = project.send(emulator, *QUICK, "--test-to", "me", "--results", "results.json")
+    assert "this is a test: each message goes to me and to nobody else" in done.err
+    assert "1 sent, as a test to me; manifest: " in done.out
+    assert project.results()["test_to"] == "me"
+    assert reached(emulator) == ["me"]
