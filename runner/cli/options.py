@@ -13,31 +13,13 @@ from typing import Any
 import click
 
 from runner import clock
+from runner.api.settings import Speed, Where
 from runner.cli.say import say
 
 FILE = click.Path(path_type=Path)
 _DURATION = re.compile(
     r"(?=.)(?:(\d{1,4})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?", re.ASCII
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
-    """Which configuration, target and manifest."""
-
-    config: Path | None
-    target: str | None
-    manifest: Path | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
-    """How fast and how patiently to talk to Toloka; None is the configuration's, or ours."""
-
-    rate: float | None = None
-    jobs: int | None = None
-    timeout: float | None = None
-    settle: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +50,8 @@ def bundle(
 
     @wraps(command)
     def bundled(**flags: Any) -> Any:
-        values = {each.name: flags.pop(each.name) for each in fields(kind)}
+        names = [each.name for each in fields(kind) if each.name in flags]
+        values = {name: flags.pop(name) for name in names}
         return command(**flags, **{name: kind(**values)})
 
     for option in reversed(options):

@@ -10,11 +10,12 @@ from pathlib import Path
 import click
 
 from runner import clock
+from runner.api.manifests import read_truth
+from runner.api.origin import origin_of
+from runner.api.settings import Where
 from runner.cli import options
 from runner.cli.annotations import annotate_in_job
-from runner.cli.manifests import read_truth
-from runner.cli.options import FILE, Record, Volume, Where
-from runner.cli.origin import origin_of
+from runner.cli.options import FILE, Record, Volume
 from runner.cli.results import append_failure, results_file, show_warnings
 from runner.cli.say import say
 from runner.cli.selection import selection

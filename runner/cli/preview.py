@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from runner import clock
+from runner.api.manifests import read_truth
+from runner.api.settings import Where
 from runner.cli import options
-from runner.cli.manifests import read_truth
-from runner.cli.options import FILE, Volume, Where
+from runner.cli.options import FILE, Volume
 from runner.cli.results import show_warnings
 from runner.cli.say import say
 from runner.cli.selection import selection

@@ -6,12 +6,12 @@ from datetime import datetime
 
 import click
 
+from runner.api.connection import load_threads, open_client
+from runner.api.manifests import read_truth
+from runner.api.settings import Speed, Where, load_pacing
 from runner.cli import options
-from runner.cli.connection import load_threads, open_client
-from runner.cli.manifests import read_truth
-from runner.cli.options import Speed, Where
 from runner.cli.say import say
-from runner.cli.settings import load_pacing, load_settings
+from runner.cli.settings import load_settings
 from runner.errors import ExitCode
 from runner.lookup.conversation import find_answers
 from runner.lookup.replies import query_families

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from runner.cli.options import Record, Where
+from runner.api.settings import Settings, Where
+from runner.cli.options import Record
 from runner.cli.say import say
-from runner.cli.settings import Settings, load_settings
+from runner.cli.settings import load_settings
 from runner.errors import ExitCode, Problem, RunnerError, SurroundingsError
 from runner.files import append_text
 from runner.model import Result

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import click
 
+from runner.api.manifests import read_truth
+from runner.api.settings import Settings, Speed, Where
 from runner.cli import options
-from runner.cli.manifests import read_truth
-from runner.cli.options import Speed, Where
+from runner.cli.ending import signals_caught
 from runner.cli.say import say
-from runner.cli.settings import Settings, load_settings
+from runner.cli.settings import load_settings
 from runner.errors import ExitCode
 from runner.lookup.conversation import Activity
 from runner.manifest.told import Truth
@@ -37,9 +38,10 @@ def status(where: Where, refresh: bool, speed: Speed, output_format: str) -> int
         _show(settings, truth, output_format, {})
         return ExitCode.DONE
     # Imported here because without --refresh nothing of the network is needed.
-    from runner.cli import refresh as refreshing
+    from runner.api import refresh as refreshing
 
-    report, history, activity = refreshing.refresh(settings, speed)
+    with signals_caught() as interrupts:
+        report, history, activity = refreshing.refresh(settings, speed, interrupts)
     _show(settings, Truth(history, settings.shown_manifest), output_format, activity)
     for note in report.notes:
         say(note, err=True)
