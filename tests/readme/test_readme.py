@@ -18,6 +18,7 @@ from console import Bindings, Block, blocks, command_of
 from installing import NOT_COPIED, OUTSIDE, PINS, ROOT, Done, copy_sources, needs_index
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = (ROOT / "schemas" / "README.md").read_text(encoding="utf-8")
 PORT = "8765"
 
 pytestmark = pytest.mark.skipif(
@@ -108,6 +109,7 @@ class Session:
 
     def __init__(self, folder: Path, servers: Servers) -> None:
         self._folder = folder
+        self._where = folder.parent / "where"
         self._servers = servers
         self._bindings = Bindings()
         self._port = free_port()
@@ -139,9 +141,12 @@ class Session:
             real = f"{real} --port {self._port}"
             printed = self._servers.start(real, self._folder, self._environment)
         else:
-            done = run(real, self._folder, self._environment)
+            # Where a command goes, the next ones are, as at a terminal.
+            followed = f'{real}\ncode=$?; pwd >"$WHERE"; exit $code'
+            done = run(followed, self._folder, {**self._environment, "WHERE": str(self._where)})
             printed = done.stdout
             assert done.returncode == exit_code, f"line {block.line}: $ {real}\n{printed}"
+            self._folder = Path(self._where.read_text(encoding="utf-8").strip())
         printed = printed.replace(self._port, PORT)
         if command == "message-runner status":
             # Its rows are in the order in which threads of the program came to send.
@@ -239,7 +244,7 @@ def test_links_lead_to_files_and_headings() -> None:
 def test_exit_codes_are_those_of_the_program() -> None:
     from runner.errors import ExitCode
 
-    rows = re.findall(r"^\| ([0-9, ]+) \|", README.partition("## Exit codes")[2], re.MULTILINE)
+    rows = re.findall(r"^\| ([0-9, ]+) \|", REFERENCE.partition("## Exit codes")[2], re.MULTILINE)
     written = [int(code) for row in rows for code in row.split(",")]
     assert written == list(ExitCode)
 
