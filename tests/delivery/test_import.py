@@ -160,10 +160,17 @@ def test_a_draft_has_the_very_words(project: Project, emulator: Emulator) -> Non
     assert "edited" not in done.err
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        {"EN": "Hello!", "RU": "Привет!"},
+        {"EN": "{% endraw %}{{ 7 * 7 }}{% raw %}"},
+    ],
+)
 def test_what_cannot_be_a_message_is_recorded_all_the_same(
-    project: Project, emulator: Emulator
+    project: Project, emulator: Emulator, text: Mapping[str, str]
 ) -> None:
-    put(emulator, "ann", "ben", topic={"EN": "Hello"}, text={"EN": "Hello!", "RU": "Привет!"})
+    put(emulator, "ann", "ben", topic="Hello", text=text)
 
     done = take_over(project, emulator)
 
