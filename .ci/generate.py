@@ -20,6 +20,7 @@ from typing import Any, cast
 import click
 
 from runner.cli import group
+from runner.report.words import WORDS
 from runner.toloka.filter_table import (
     EQUALITY,
     INCLUSION,
@@ -258,6 +259,10 @@ def tables(message: Json, config: Json) -> dict[str, str]:
         "commands": table(
             ("command", "does"),
             [[f"`{name}`", each.get_short_help_str(200)] for name, each in commands().items()],
+        ),
+        "words": table(
+            ("word", "what became of a delivery"),
+            [[f"`{word}`", about] for word, about in WORDS.items()],
         ),
         "options": table(("option", "of", "meaning"), list(option_rows())),
         "config": table(keys, [key_row(name, each, config) for name, each in config_keys(config)]),

@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     MESSAGES = 3
     REFUSED = 4
     UNKNOWN = 5
+    FOUND = 6
     LATER = 75
     INTERRUPTED = 130
     TERMINATED = 143

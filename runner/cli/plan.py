@@ -31,6 +31,7 @@ from runner.report.harmless import json_text
 from runner.report.results import write_results
 from runner.report.summary import summary_markdown
 from runner.report.text import plan_lines, summary_line
+from runner.report.words import epilog
 from runner.wording import shown
 
 
@@ -43,7 +44,7 @@ class Outputs:
     output_format: str = "text"
 
 
-@click.command()
+@click.command(epilog=epilog())
 @selection
 @options.where
 @options.record

@@ -109,7 +109,7 @@ class Checked:
     def _all_ids(self) -> frozenset[str]:
         """The ids of all files below the messages root."""
         root = self.config.messages_root
-        return find_ids(root) if root is not None else frozenset()
+        return frozenset(find_ids(root) if root is not None else ())
 
     def is_gone(self, message_id: str) -> bool:
         """Whether no file has an id of the manifest any more."""

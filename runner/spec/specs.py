@@ -110,7 +110,7 @@ def load_specs(
             what = f'the id "{spec.id}" is already that of {other.source}'
             problems.append(Problem(spec.file.place(("id",)), what, "two messages need two ids"))
     for path in others:
-        message_id = _id_in(path, messages_root) if first else ""
+        message_id = id_in(path, messages_root) if first else ""
         if message_id in first:
             what = f'the id "{message_id}" is also that of {shown(path)}'
             where = first[message_id].file.place(("id",))
@@ -118,12 +118,12 @@ def load_specs(
     return tuple(specs), tuple(problems)
 
 
-def find_ids(messages_root: Path) -> frozenset[str]:
-    """Every id that some file below the messages root has, whether or not the file is valid."""
-    return frozenset(_id_in(path, messages_root) for path in paths.find_specs([messages_root]))
+def find_ids(messages_root: Path) -> dict[str, Path]:
+    """Every id that some file below the messages root has, with its file, valid or not."""
+    return {id_in(path, messages_root): path for path in paths.find_specs([messages_root])}
 
 
-def _id_in(path: Path, messages_root: Path | None) -> str:
+def id_in(path: Path, messages_root: Path | None) -> str:
     """The id that a file gives its message, valid or not."""
     with suppress(MessagesError, OSError):
         # Reading YAML takes its time, and few files say their id.
