@@ -132,7 +132,7 @@ def _told(taken: Taken, *, verbose: bool) -> Iterator[str]:
         file = f"; draft: {some[0].message.source}" if name in written else ""
         yield f"{name}: {_count(some)}{file}"
     if len(chosen) < len(by_id):
-        yield f"{len(by_id) - len(chosen):,} more messages (-v shows all)"
+        yield f"{plural(len(by_id) - len(chosen), 'more message')} (-v shows all)"
 
 
 def _warnings(taken: Taken) -> Iterator[str]:
@@ -141,7 +141,7 @@ def _warnings(taken: Taken) -> Iterator[str]:
         if draft.why_not:
             yield f"{draft.id} is recorded, and has no draft: {draft.why_not}"
     if nameless:
-        yield f"of {plural(nameless, 'thread')} Toloka does not say whom they reached"
+        yield f"Toloka does not say whom {plural(nameless, 'thread')} reached: nobody is recorded"
     if left:
         what = "may be of deliveries whose outcome is unknown, and were left"
         yield f"{plural(left, 'thread')} {what}"
