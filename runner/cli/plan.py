@@ -108,7 +108,7 @@ def show_plan(
                 digest=str(document["digest"]) if outputs.out is not None else None,
             )
             append_text(outputs.summary, markdown)
-        needs = find_needs(planned, looks=settings.target.url is not None)
+        needs = find_needs(planned, looks=settings.target.url is not None, now=clock.now())
         code = finish(results, ExitCode.DONE, needs)
     if outputs.output_format == "text":
         _show(planned, results, quota_notes, volume)
