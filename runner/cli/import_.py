@@ -62,7 +62,7 @@ def import_(
     run = new_run(command="import")
     with (
         signals_caught() as interrupts,
-        open_connection(settings, pacing, run, interrupts, at_once=True) as connection,
+        open_connection(settings, pacing, run, interrupts) as connection,
     ):
         volume.log(f"target: {settings.shown_target}")
         is_first = connection.manifest.history().has_gap and settings.target.url is not None
