@@ -67,7 +67,7 @@ class Run:
         self._toloka = toloka
         self._pace = pace
         self._on_progress = on_progress
-        self._lister = Lister(manifest, toloka, pace)
+        self._lister = Lister(manifest, toloka, pace, options.tell)
         self._catch_up = CatchUp(
             manifest, self._lister, options.settle_s, options.messages, options.other_messages
         )
