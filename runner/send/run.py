@@ -266,7 +266,7 @@ class Run:
         results = [self._told(result) for result in plan.skipped]
         results += [
             result_of(each, "rejected", delivery_id=delivery_id, error=answer.detail)
-            for each, delivery_id, answer in tally.refused
+            for each, delivery_id, answer in tally.refused_in_order
         ]
         left = self._not_refused(plan.deliveries)
         results += [result_of(each, "not_tried", error=self._why_left()) for each in left]
@@ -277,7 +277,7 @@ class Run:
         has_looked = self._lister.failed is None and plan.history.cursor is not None
         return RunResult(
             results=tuple(results),
-            refused=tuple((each, answer) for each, _, answer in tally.refused),
+            refused=tuple((each, answer) for each, _, answer in tally.refused_in_order),
             notes=tuple(self._notes(results)),
             needs=find_needs(plan, looks=self._options.catches_up and not has_looked),
             exit_code=self._exit_code(bool(left)),

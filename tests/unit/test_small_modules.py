@@ -290,6 +290,13 @@ def test_what_a_run_that_died_left_is_told_by_its_number_where_it_is_much() -> N
     assert lines[0] == "unknown: 2,000 deliveries of run dead (-v shows each)"
     assert len(lines) == 34
     assert len(list(loud_lines(results, verbose=True))) == 2_033
+    adopted = [replace(each, status="adopted", error=f"{n}") for n, each in enumerate(results)]
+    (line,) = loud_lines(adopted, verbose=False)
+    assert line == (
+        "adopted: m, 2,033 deliveries, sent before and recorded only now "
+        "(-v shows each with its date)"
+    )
+    assert len(list(loud_lines(adopted, verbose=True))) == 2_033
 
 
 # --- cells of a spreadsheet -----------------------------------------------------------------------
