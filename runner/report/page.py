@@ -11,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from runner.plan.plan import Plan
+from runner.report.bars import charts_of
 from runner.report.entries import entries_of, first_few
 from runner.report.harmless import runs
 from runner.report.text import summary_line
@@ -22,6 +23,7 @@ _HERE = Path(__file__).parent
 def build_page(plan: Plan, *, target: str, manifest: str, at: datetime, verbose: bool) -> str:
     """Build the page. `at` is when the plan was made; `verbose` lists every recipient."""
     style = (_HERE / "page.css").read_text(encoding="utf-8")
+    entries = list(entries_of(plan))
     return _template().render(
         title=f"Preview of {plural(len(plan.messages), 'message')}",
         # The page's policy lets this style sheet in, and not one request.
@@ -31,7 +33,8 @@ def build_page(plan: Plan, *, target: str, manifest: str, at: datetime, verbose:
         target=target,
         manifest=manifest,
         at=at,
-        entries=list(entries_of(plan)),
+        entries=entries,
+        charts=list(charts_of(each.planned for each in entries)),
         verbose=verbose,
     )
 
