@@ -259,8 +259,9 @@ def results_branch(config: Config, target: Target, flag: Path | None) -> Results
     if flag is not None or target.url is None or not section:
         return None
     if ("branch" in section) == ("ref" in section):
-        said = "`results` takes one of `branch` and `ref`"
-        raise SurroundingsError(config.at(("results",), said))
+        raise SurroundingsError(
+            config.at(("results",), "`results` takes one of `branch` and `ref`")
+        )
     ref = section.get("ref") or f"{_HEADS}{section['branch']}"
     return ResultsBranch(str(ref), str(section.get("remote", "origin")))
 
