@@ -78,10 +78,10 @@ class Config:
     def section(self, name: str) -> Mapping[str, object]:
         return cast("Mapping[str, object]", self.data.get(name, {}))
 
-    def at(self, pointer: Pointer, what: str) -> str:
-        """Say what is wrong at a place in the file."""
+    def wrong(self, pointer: Pointer, what: str) -> SurroundingsError:
+        """Build a complaint of something at a place in the file."""
         where = self.file.place(pointer) if self.file else paths.CONFIG_NAME
-        return f"{where}: error: {what}"
+        return SurroundingsError(f"{where}: error: {what}")
 
     @property
     def state(self) -> Path:
@@ -184,12 +184,11 @@ def _configured_target(
     pointer = ("targets", name)
     if name == "file" or name.endswith("-file"):
         # TOLOKA_TOKEN_FILE already means something else.
-        said = f'a target cannot be called "{name}": choose another name'
-        raise SurroundingsError(config.at(pointer, said))
+        raise config.wrong(pointer, f'a target cannot be called "{name}": choose another name')
     try:
         url = checked_url(str(entry["url"]))
     except SurroundingsError as error:
-        raise SurroundingsError(config.at((*pointer, "url"), str(error))) from error
+        raise config.wrong((*pointer, "url"), str(error)) from error
     own = cast("str | None", entry.get("act_under_account_id"))
     return Target(
         name=name,
@@ -259,9 +258,7 @@ def results_branch(config: Config, target: Target, flag: Path | None) -> Results
     if flag is not None or target.url is None or not section:
         return None
     if ("branch" in section) == ("ref" in section):
-        raise SurroundingsError(
-            config.at(("results",), "`results` takes one of `branch` and `ref`")
-        )
+        raise config.wrong(("results",), "`results` takes one of `branch` and `ref`")
     ref = section.get("ref") or f"{_HEADS}{section['branch']}"
     return ResultsBranch(str(ref), str(section.get("remote", "origin")))
 
