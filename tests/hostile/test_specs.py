@@ -446,7 +446,9 @@ def test_a_name_that_is_not_utf_8_is_refused(project: Project, name: bytes) -> N
 
 def test_links_out_of_the_tree_are_not_followed(hostile: Project) -> None:
     (hostile.root / "messages" / "passwd.yaml").symlink_to("/etc/passwd")
-    check_one_complaint(call_limited("validate", cwd=hostile.root), "this is a link to a file outside")
+    check_one_complaint(
+        call_limited("validate", cwd=hostile.root), "this is a link to a file outside"
+    )
 
 
 @pytest.mark.dear
