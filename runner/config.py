@@ -119,7 +119,7 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
     if not root.is_dir() and "messages" in data:
         where = file.place(("messages",))
         raise SurroundingsError(f"{where}: error: there is no folder {shown(root)}")
-    _check_root(project, root)
+    _check_root(project, root, file)
     return Config(
         project=project,
         messages_root=Path(os.path.normpath(root)) if root.is_dir() else None,
@@ -128,12 +128,13 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
     )
 
 
-def _check_root(project: Path, root: Path) -> None:
+def _check_root(project: Path, root: Path, file: YamlFile | None = None) -> None:
     """A pull request can move the messages folder, and must not move it out of its repository."""
     there, top = (Path(os.path.normpath(path.absolute())) for path in (root, project))
     if not there.is_relative_to(top) or paths.has_link(there, top):
+        where = f"{file.place(('messages',))}: error: " if file else ""
         raise SurroundingsError(
-            f"the messages folder {shown(root)} lies outside the project or behind a link: "
+            f"{where}the messages folder {shown(root)} lies outside the project or behind a link: "
             "put the folder itself there"
         )
 
