@@ -51,7 +51,7 @@ class Target:
     token_variable: str = TOKEN_VARIABLE
     account_id: str | None = None
     is_named: bool = True
-    """Whether somebody said where to send, as a CI job must."""
+    """Whether somebody said where to send, as a CI job must; an empty word was to say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def _read_config(path: Path) -> YamlFile:
 
 def choose_target(config: Config, flag: str | None, environ: Mapping[str, str]) -> Target:
     """Choose the target: `--target`, else `TOLOKA_TARGET`, else `runner.yaml`, else `local`."""
-    asked = flag or environ.get("TOLOKA_TARGET")
+    asked = flag if flag is not None else environ.get("TOLOKA_TARGET")
     if asked and not asked.isprintable():
         # It is printed in logs that read commands from lines of their own.
         raise SurroundingsError("the target holds a line end or another control character")
@@ -166,7 +166,7 @@ def choose_target(config: Config, flag: str | None, environ: Mapping[str, str]) 
         return Target(name=url, url=url, account_id=account)
     name = asked or cast("str | None", config.data.get("target"))
     if name is None or name == LOCAL:
-        return Target(name=LOCAL, url=None, is_named=name is not None)
+        return Target(name=LOCAL, url=None, is_named=name is not None and asked != "")
     if name in BUILT_IN_URLS:
         return Target(name=name, url=BUILT_IN_URLS[name], account_id=account)
     targets = config.section("targets")
