@@ -24,7 +24,8 @@ _MOVED = re.compile(
 )
 _CREDENTIALS = re.compile(
     r"could not read (?:Username|Password)|terminal prompts disabled|Authentication failed|"
-    r"Permission (?:to \S+ )?denied|returned error: 40[134]|Repository not found|"
+    r"Permission (?:to \S+ )?denied|returned error: 40[134]|"
+    r"[Rr]epository (?:'.*' )?not found|could not be found or you don't have permission|"
     r"not allowed to (?:push|upload)|Host key verification failed|Access denied"
 )
 _CURES: Mapping[str, str] = {
