@@ -74,8 +74,8 @@ class Checked:
     warnings: tuple[Problem, ...]
     lint: Mapping[str, tuple[Problem, ...]]
     policy: Policy
-    notes: tuple[str, ...]
-    """What is told of rows that make no message."""
+    notes: Mapping[str, Sequence[str]]
+    """What is told of rows and ids that make no delivery, by message id."""
     babel: str | None
     """The version of Babel, where it words something."""
 
@@ -249,7 +249,7 @@ def check(selection: Selection, config: Config) -> Checked:
         ),
         lint=lint,
         policy=policy,
-        notes=tuple(renderer.notes),
+        notes=renderer.notes,
         babel=renderer.babel,
     )
 
@@ -312,7 +312,7 @@ def _load_suppressed(
     column = str(config.data.get("suppress_column", DEFAULT_COLUMN))
     try:
         path = paths.find_data_file(name, config.project / paths.CONFIG_NAME, config.project)
-        return load_ids(path, column, odd=level_of("odd-id", levels_in(config)), warn=warn)
+        return load_ids(path, column, odd=level_of("odd-id", levels_in(config)), warn=warn)[0]
     except MessagesError as error:
         raise SurroundingsError(str(error)) from error
     except ValueError as error:

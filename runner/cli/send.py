@@ -8,10 +8,12 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import TextIO
 
 import click
 
+from runner.base.reviewed import check_reviewed
 from runner.cli import options
 from runner.cli.approved import Approved, approved_plan, load_plan, refuse_moved
 from runner.cli.connection import Connection, open_connection
@@ -37,7 +39,6 @@ from runner.plan.planfile import PlanFile
 from runner.prepare import Checked, Selection, prepare
 from runner.report.progress import Progress
 from runner.report.text import loud_lines, run_lines, summary_line
-from runner.reviewed import check_reviewed
 from runner.send.options import RunOptions
 from runner.send.run import Run
 from runner.send.tally import RunResult
@@ -120,7 +121,7 @@ def send(
         settings.refuse_silent_ci()
         file = load_plan(approved, volume)
         prepared = prepare(selection, settings.config)
-        for said in prepared.notes:
+        for said in chain.from_iterable(prepared.notes.values()):
             volume.log(said)
         if file is not None:
             prepared = replace(prepared, messages=file.worded(prepared.messages))
@@ -243,7 +244,7 @@ def _show_report(settings: Settings, prepared: Checked, report: RunResult, volum
     for line in (*loud_lines(report.results, verbose=volume.verbose), *report.notes):
         say(printable(line), err=True)
     place = " on the local emulator" if settings.target.url is None else ""
-    said = summary_line(report.results, dry_run=False)
+    said = summary_line(report.results)
     say(f"{said}{place}; manifest: {settings.shown_manifest}")
 
 

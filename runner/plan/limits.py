@@ -10,7 +10,7 @@ from functools import cached_property
 from runner import clock
 from runner.manifest.attempts import Attempt
 from runner.manifest.history import History
-from runner.model import Delivery, Direct, NoRecipients, compared_as
+from runner.model import Delivery, Direct, InThreads, NoRecipients, compared_as
 from runner.plan.plan import PerToloker, PlannedMessage, result_of
 
 Reached = Mapping[str | None, Attempt]
@@ -31,6 +31,26 @@ class Sizes:
     def of(self, thread: str) -> int:
         """How many read a thread, as far as is known; one where nothing is known of it."""
         return self._of_threads.get(thread, 0) or 1
+
+
+def most_of(planned: PlannedMessage, history: History) -> int | None:
+    """How many Tolokers, or replies, it may come to once Toloka has told who answered.
+
+    None where nobody knows: a thread that went out by a filter.
+    """
+    candidates, recipients = len(planned.candidates), planned.message.recipients
+    if candidates:
+        return min(planned.message.at_most or candidates, candidates)
+    if not isinstance(recipients, InThreads):
+        return len(planned.possible)
+    # Each Toloker of a thread may answer in one of their own.
+    sizes = {
+        row.outcome: len(row.people)
+        for row in history.rows.values()
+        if row.kind.message == recipients.message and isinstance(row.outcome, str)
+    }
+    counts = [sizes.get(str(key), 0) for each in planned.possible for key in each.keys]
+    return sum(counts) if all(counts) else None
 
 
 def cut(

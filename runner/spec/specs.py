@@ -25,7 +25,7 @@ from runner.wording import shown
 _FILTER_SHAPE: dict[str, Shape | Leaf] = {"key": "id"}
 _FILTER_SHAPE.update({"and": _FILTER_SHAPE, "or": _FILTER_SHAPE})
 # An id is the text in the file: 0123 and 1e5 are ids, not numbers.
-_TEXT_SHAPE: Shape = {
+TEXT_SHAPE: Shape = {
     "recipients_ids": "id",
     "thread_id": "id",
     "key": "id",
@@ -127,14 +127,14 @@ def _id_in(path: Path, messages_root: Path | None) -> str:
     with suppress(MessagesError, OSError):
         # Reading YAML takes its time, and few files say their id.
         if _HAS_ID.search(read_bounded(path, MAX_BYTES)):
-            data = read_yaml(path, "", _TEXT_SHAPE).data
+            data = read_yaml(path, "", TEXT_SHAPE).data
             if isinstance(data, dict) and isinstance(data.get("id"), str):
                 return str(data["id"])
     return _default_id(path, "", messages_root)[0]
 
 
 def _load(path: Path, messages_root: Path | None) -> MessageSpec:
-    file = read_yaml(path, shown(path), _TEXT_SHAPE)
+    file = read_yaml(path, shown(path), TEXT_SHAPE)
     problems = [file.problem(fault) for fault in find_message_faults(file.data)]
     data = cast("Mapping[str, object]", file.data if isinstance(file.data, dict) else {})
     files = {}

@@ -1,0 +1,53 @@
+"""What `plan` and `preview` show: the plan in words, and what is told beside it."""
+
+from __future__ import annotations
+
+import os
+
+from runner import clock
+from runner.base.commit import find_base
+from runner.base.rules import find_changed_rules
+from runner.cli.manifests import read_truth
+from runner.cli.settings import Settings
+from runner.errors import RunnerError, SurroundingsError
+from runner.manifest.told import Truth
+from runner.plan.quota import fit
+from runner.prepare import Checked, Selection, prepare
+from runner.report.review import Review, Surroundings, review_of
+from runner.report.samples import Detail
+
+
+def make_review(
+    selection: Selection, settings: Settings, detail: Detail
+) -> tuple[Checked, Truth, Review]:
+    """Plan, given the manifest, and put the plan into words; raises `MessagesError`."""
+    prepared = prepare(selection, settings.config)
+    truth = read_truth(settings, settings.target.url, may_lack=True)
+    plan, warnings = prepared.plan(truth.history)
+    rows = {message.row for message in prepared.messages}
+    if detail.row is not None and detail.row not in rows:
+        raise SurroundingsError(f"--row {detail.row}: no message has such a row, by its line")
+    title, rules = _changed_rules(prepared)
+    about = Surroundings(
+        target=settings.shown_target,
+        manifest=truth.told,
+        warnings=warnings,
+        quota_notes=fit(plan.deliveries, truth.history, clock.now()).quota_notes,
+        notes=prepared.notes,
+        rules_title=title,
+        rules=rules,
+    )
+    return prepared, truth, review_of(plan, about, detail)
+
+
+def _changed_rules(prepared: Checked) -> tuple[str, list[str]]:
+    """Say which rules are not as on the branch that this is to be merged into."""
+    try:
+        base = find_base(prepared.config, os.environ)
+        if base is None:
+            return "", []
+        suppressed = prepared.policy.suppressed
+        rules = find_changed_rules(base, prepared.config, prepared.specs, suppressed)
+        return f"Rules that are not as on {base}", list(rules)
+    except RunnerError as error:
+        return "Nobody knows which rules have changed", [str(error)]
