@@ -124,6 +124,8 @@ def _changes(was: _Values, now: _Values, above: Pointer = ()) -> Iterator[_Chang
 
 def _words(pointer: Pointer, before: object, after: object) -> str:
     name = ".".join(map(str, pointer))
+    if pointer == ("draft",) and not after:
+        return "it is no draft any more"
     if after is None:
         return f"{name} is gone, it was {_value(before)}"
     return f"{name}: {_value(after)}, " + ("new" if before is None else f"it was {_value(before)}")

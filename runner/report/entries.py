@@ -66,7 +66,8 @@ class Entry:
     @property
     def brief(self) -> str:
         """What `send` would do with it, in a few words."""
-        states = dict.fromkeys(each.brief for each in self.states if each.status != "planned")
+        said = ("planned", "waiting") if self.audience else ()
+        states = dict.fromkeys(each.brief for each in self.states if each.status not in said)
         return ", ".join(filter(None, [self.audience, *states]))
 
     @property

@@ -71,13 +71,14 @@ def _entry_lines(entry: Entry, review: Review, paint: _Paint) -> Iterator[str]:
 def _content_lines(entry: Entry, review: Review) -> Iterator[str]:
     message = entry.message
     answerable = f"; answerable: {_yes(message.answerable)}" if message.action == "compose" else ""
-    yield f"  languages: {', '.join(entry.languages)}{answerable}"
+    rows = ""
+    if len(entry.samples) < entry.rows:
+        how = "" if review.detail.row else " (-v shows all, --row N one)"
+        rows = f"; {len(entry.samples):,} of {plural(entry.rows, 'row')}{how}"
+    yield f"  languages: {', '.join(entry.languages)}{answerable}{rows}"
     if not entry.is_personal:
         yield from _text_lines(message)
         return
-    if len(entry.samples) < entry.rows:
-        how = "" if review.detail.row else " (-v shows all, --row N one)"
-        yield f"  {len(entry.samples):,} of {plural(entry.rows, 'row')}{how}"
     is_whole = review.detail.all or review.detail.row is not None
     for sample in entry.samples:
         yield from _sample_lines(sample, None if is_whole else entry.samples[0])

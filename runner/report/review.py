@@ -118,7 +118,7 @@ def _perhaps(plan: Plan) -> Iterator[str]:
     people = sum(most or 0 for each, most in some if each.message.action == "compose")
     answers = [most for each, most in some if each.message.action == "reply"]
     if people:
-        yield f"to up to {plural(people, 'Toloker')} more"
+        yield f"to up to {plural(people, 'Toloker')}"
     if answers:
         known = [each for each in answers if each is not None]
         is_known = len(known) == len(answers)

@@ -44,7 +44,7 @@ def summary_markdown(review: Review, *, taken: int, digest: str | None = None) -
     tail = list(_noted(_some([*map(str, about.warnings), *review.notes], "warnings")))
     tail += [f"{markdown(review.standing)}.", ""] if review.standing else []
     entries = review.entries if review.detail.all else review.changes
-    return _fitted("\n".join(head), entries, "\n".join([*tail, ""]), MAX_BYTES - taken)
+    return _fitted("\n".join([*head, ""]), entries, "\n".join([*tail, ""]), MAX_BYTES - taken)
 
 
 def failure_markdown(problems: Sequence[Problem], *, taken: int) -> str:
@@ -132,7 +132,7 @@ def _details(entry: Entry, *, is_open: bool) -> str:
 def _content(message: Message, row: str) -> Iterator[str]:
     for language, text in message.text.items():
         topic = message.topic.get(language, "")
-        yield f"**{markdown(language)}**{markdown(row)} {markdown(topic)}"
+        yield f"**{markdown(language)}**{markdown(row)} {markdown(topic)}".rstrip()
         yield ""
         cut = text[:_MAX_TEXT]
         yield from fenced(cut)
