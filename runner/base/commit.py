@@ -90,7 +90,9 @@ def find_base(config: Config, environ: Mapping[str, str]) -> Base | None:
     if tip is None and asked is None:
         return None
     tip = tip or _fetched(repository, remote, str(branch))
-    left = repository.run("merge-base", "HEAD", tip).text.strip()
+    # A shallow clone may not know where they parted; GitLab says it.
+    told = environ.get("CI_MERGE_REQUEST_DIFF_BASE_SHA")
+    left = (told and repository.tip(told)) or repository.run("merge-base", "HEAD", tip).text.strip()
     return _base(repository, left or tip, f"{branch} of {remote.name}")
 
 

@@ -124,5 +124,6 @@ def _show(review: Review, outputs: Outputs, volume: Volume) -> None:
     for line in () if volume.quiet else plan_lines(review, is_coloured=is_coloured):
         say(line, colour=is_coloured)
     show_warnings(review.about.warnings)
-    for line in closing_lines(review):
+    closing = list(closing_lines(review))
+    for line in closing[-1:] if volume.quiet else closing:
         say(line)

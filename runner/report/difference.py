@@ -43,8 +43,9 @@ def _compared(was: Collection[str], now: Collection[str]) -> Iterator[str]:
     if max(len(was), len(now)) > _MAX_LINES:
         yield "it is too long to be compared"
         return
-    # Its first two lines name the sides.
-    yield from islice(unified_diff([*was], [*now], lineterm="", n=2), 2, None)
+    # Its first two lines name the sides, and who begins at the beginning need not say so.
+    lines = islice(unified_diff([*was], [*now], lineterm="", n=2), 2, None)
+    yield from (line for line in lines if not line.startswith(("@@ -1 ", "@@ -1,")))
 
 
 def _lines_now(message: Message) -> Iterator[str]:

@@ -73,7 +73,7 @@ def _content_lines(entry: Entry, review: Review) -> Iterator[str]:
     answerable = f"; answerable: {_yes(message.answerable)}" if message.action == "compose" else ""
     rows = ""
     if len(entry.samples) < entry.rows:
-        how = "" if review.detail.row else " (-v shows all, --row N one)"
+        how = "" if review.detail.row else " (-v all, --row N one)"
         rows = f"; {len(entry.samples):,} of {plural(entry.rows, 'row')}{how}"
     yield f"  languages: {', '.join(entry.languages)}{answerable}{rows}"
     if not entry.is_personal:

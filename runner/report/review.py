@@ -87,13 +87,14 @@ def headline(plan: Plan) -> str:
     )
     clauses = [f"Would send {listed(now)}"]
     if not now:
-        is_over = not (later or counts["waiting"] or counts["unknown"])
-        is_over = is_over and all(each.change != "later" for each in plan.messages)
-        clauses = ["Would send nothing" if is_over else "Would send nothing now"]
+        # What is settled, or told by Toloka, may make something to send.
+        may_come = any(each.change in ("later", "doubt") for each in plan.messages)
+        is_open = may_come or plan.history.pending or plan.history.being_sent
+        clauses = ["Would send nothing now" if is_open else "Would send nothing"]
     if later:
         times = [each.held.opens_at for each in plan.messages if each.held and each.later]
         first = min(each for each in times if each is not None)
-        clauses.append(f"later {listed([*_counted(later)])}, from {clock.written(first)}")
+        clauses.append(f"later {listed([*_counted(later)])}, from {clock.to_second(first)}")
     if counts["unknown"]:
         clauses.append("looks first for what is unknown, and sends it again if it is not there")
     if unfiled := find_unfiled(

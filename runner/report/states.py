@@ -73,7 +73,7 @@ def _edited(message: Message, results: Sequence[Result]) -> str:
     who = plural(people, "Toloker") if people else plural(len(results), "thread")
     have = "has" if max(people, len(results)) == 1 else "have"
     again = f"`revision: {message.revision + 1}` would send it again"
-    return f"edited since it was sent: {who} {have} the old text; {again}"
+    return f"edited: {who} {have} the old text; {again}"
 
 
 def _doubts(status: str, brief: str, results: Sequence[Result], detail: Detail) -> Iterator[State]:

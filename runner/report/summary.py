@@ -80,19 +80,22 @@ def _fitted(head: str, entries: Sequence[Entry], tail: str, room: int) -> str:
         return _NO_ROOM if room > _size(_NO_ROOM) else ""
     room -= _size(head) + _size(tail) + _RESERVE
     lines = [_line(entry) for entry in entries]
-    ahead, body, folded = sum(map(_size, lines)), "", 0
+    ahead, body, whole, count = sum(map(_size, lines)), "", 0, len(entries)
     for number, entry in enumerate(entries):
         ahead -= _size(lines[number])
-        part = "" if folded else _details(entry, is_open=len(entries) <= _OPEN)
-        if not part or _size(part) + ahead > room:
-            part, folded = lines[number], folded + 1
+        part = _details(entry, is_open=count <= _OPEN) if whole == number else ""
+        if part and _size(part) + ahead <= room:
+            whole += 1
+        else:
+            part = lines[number]
         if _size(part) > room:
-            body += f"\n{len(entries) - number:,} more messages do not fit here"
+            body += f"\n{count - number:,} more messages do not fit here.\n"
             break
         body += part
         room -= _size(part)
-    if folded:
-        body += f"\nThe texts of {plural(folded, 'message')} do not fit here: {_ELSEWHERE}\n\n"
+    if whole < count:
+        texts = plural(count - whole, "message")
+        body += f"\nThe texts of {texts} do not fit here: {_ELSEWHERE}\n\n"
     return head + body + tail
 
 

@@ -318,9 +318,7 @@ def test_every_state_is_told_in_the_words_of_the_plan(project: Project) -> None:
     }
     assert said == {
         "draft": ["a draft, not sent (1 Toloker): it is marked as a draft"],
-        "edited": [
-            "edited since it was sent: 1 Toloker has the old text; `revision: 2` would send it again"
-        ],
+        "edited": ["edited: 1 Toloker has the old text; `revision: 2` would send it again"],
         "left": [
             "would send 1 thread to 1 Toloker",
             "left out (1 Toloker): on the suppression list",
