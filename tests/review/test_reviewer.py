@@ -105,6 +105,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         args = ("--summary", "summary.md", "--out", "plan.json")
         plan = project.run("plan", "--target", toloka.url, *args)
         assert plan.code == 0, plan.err
+        # To render very many rows once more would take long.
+        project.write("messages/bonus.csv", "\n".join([HEAD, *ROWS[:100], ""]))
         assert project.run("preview", "--target", toloka.url, "--output", "page.html").code == 0
         yield Scene(
             project=project,
@@ -161,7 +163,9 @@ def test_changes_come_first_and_the_rest_is_one_line(scene: Scene) -> None:
     assert scene.markdown.split("\n")[2].startswith(f"**{HEADLINE}.**")
     assert (scene.document["headline"], scene.document["standing"]) == (HEADLINE, STANDING)
     assert scene.page.texts("p", "standing") == [f"{STANDING}."]
-    assert scene.page.texts("p", "summary") == [f"{HEADLINE}. Nothing was sent."]
+    assert scene.page.texts("p", "summary") == [
+        f"{HEADLINE.replace('1,981', '100')}. Nothing was sent."
+    ]
 
 
 def test_what_would_be_sent_is_shown_whole_and_what_was_edited_as_a_difference(
@@ -204,7 +208,8 @@ def test_which_rows_are_shown_and_of_how_many_is_said(scene: Scene) -> None:
     assert rows == re.findall(r"\(row (\d+), (.*?)\)", scene.markdown) == SAMPLES
     page = scene.page.all("article")[0]
     assert page.texts("h3") == [f"Row {row} {kind}" for row, kind in SAMPLES]
-    assert page.texts("p", "rows") == [left_out, f"{counted} shown: one message for each row"]
+    few = left_out.replace("20 rows", "1 row")
+    assert page.texts("p", "rows") == [few, "4 of 99 rows shown: one message for each row"]
     entry = scene.document["messages"][0]
     assert (entry["notes"], len(entry["deliveries"])) == ([left_out], 1_980)
     assert "row 52, in RU, to w0050, where it is not as row 2:\n  RU: Премия\n" in scene.plan.out
@@ -225,3 +230,39 @@ def test_all_of_it_fits_one_screen(scene: Scene) -> None:
     width, height = SCREEN
     lines = scene.plan.out.partition("The plan plan.json is")[0].splitlines()
     assert sum(max(1, -(-len(line) // width)) for line in lines) <= height
+
+
+def test_one_row_is_shown_whole_and_one_that_is_not_there_is_refused(scene: Scene) -> None:
+    shown = scene.again("messages/bonus.yaml", "--row", "93", "--color", "always")
+    assert "\x1b[32m  would send 99 threads" in shown.out
+    assert re.findall(r"^  row .*", shown.out, re.MULTILINE) == ["  row 93, to w0091:"]
+    shown = scene.again("messages/welcome.yaml", "--row", "93")
+    assert (shown.code, "--row 93: no message has such a row" in shown.err) == (2, True)
+
+
+def test_the_job_of_a_pull_request_holds_the_rules_against_its_target(tmp_path: Path) -> None:
+    bare = new_remote(tmp_path)
+    author = Project(clone(bare, tmp_path / "author"))
+    author.write("messages/a.yaml", direct("t1"))
+    author.write("runner.yaml", "policy: {reviewed: main, max_recipients: 5}\n")
+    git(author.root, "add", ".")
+    git(author.root, "commit", "--quiet", "-m", "Merged")
+    git(author.root, "push", "--quiet", "origin", "main")
+    git(author.root, "checkout", "--quiet", "-b", "change")
+    # Whoever edits the policy does not choose what it is held against.
+    author.write("runner.yaml", "policy: {reviewed: change, max_recipients: 5000}\n")
+    git(author.root, "commit", "--quiet", "--all", "-m", "Change")
+    git(author.root, "push", "--quiet", "origin", "change")
+    job = Project(clone(bare, tmp_path / "job", "--depth", "1", "--branch", "change"))
+    rules = [
+        "  runner.yaml:1: policy.reviewed: change, it was main",
+        "  runner.yaml:1: policy.max_recipients: 5000, it was 5",
+    ]
+    for project, env in ((author, {}), (job, {"GITHUB_BASE_REF": "main"})):
+        shown = project.run("plan", **env).out.splitlines()
+        assert shown[0].startswith("Rules that are not as on main of origin, ")
+        assert [line.replace('"', "") for line in shown[1:3]] == rules
+    bare.rename(tmp_path / "gone")
+    shown = job.run("plan", GITHUB_BASE_REF="main").out.splitlines()
+    assert shown[0] == "Nobody knows which rules have changed:"
+    assert shown[1].startswith("  main of origin cannot be reached: ")
