@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     MESSAGES = 3
     REFUSED = 4
     UNKNOWN = 5
+    FOUND = 6
     LATER = 75
     INTERRUPTED = 130
     TERMINATED = 143
@@ -28,14 +29,17 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """A spot in a file. `path` as printed (forward slashes); line and column count from 1."""
+    """A spot in a file. `path` as printed (forward slashes); line and column count from 1.
+
+    What a program gave has no lines (0): there the path leads to the value, as in `rows[17]["id"]`.
+    """
 
     path: str
     line: int = 1
     column: int = 1
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}:{self.column}"
+        return f"{self.path}:{self.line}:{self.column}" if self.line else self.path
 
 
 Pointer = tuple[str | int, ...]

@@ -69,6 +69,11 @@ def find_specs(
     return list(found)
 
 
+def has_specs(folder: Path) -> bool:
+    """Whether a folder, which need not be there, has a spec file anywhere below."""
+    return any(path.suffix.lower() in SPEC_SUFFIXES for path in folder.rglob("*"))
+
+
 def _specs_below(folder: Path, warn: Callable[[Problem], object]) -> Iterator[Path]:
     for here, folders, names in os.walk(folder.absolute(), onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith(("_", ".")))

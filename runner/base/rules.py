@@ -18,6 +18,7 @@ from runner.config import Config
 from runner.errors import MessagesError, Pointer
 from runner.paths import CONFIG_NAME
 from runner.spec.datafile import DEFAULT_COLUMN
+from runner.spec.given import is_given
 from runner.spec.idlist import load_ids
 from runner.spec.specs import TEXT_SHAPE, MessageSpec
 from runner.spec.yamlevents import Leaf, Shape
@@ -55,7 +56,7 @@ def find_changed_rules(
     for pointer, before, now in _changes(was, config.data):
         yield f"{_place(path, file, pointer)}: {_words(pointer, before, now)}"
     yield from _changed_suppression(base, config.project, was, suppressed)
-    known = {Path(spec.source): spec for spec in specs}
+    known = {Path(spec.source): spec for spec in specs if not is_given(spec.source)}
     stored = base.read([changed for changed, _ in base.changed(known)])
     for changed, spec in known.items():
         if changed in stored or base.find(changed) is None:

@@ -12,6 +12,7 @@ import traceback
 from contextlib import suppress
 from importlib import import_module
 from io import StringIO, TextIOWrapper
+from keyword import iskeyword
 from typing import NoReturn, TextIO, cast
 
 import click
@@ -30,6 +31,7 @@ Exit codes, one for each decision of a CI job:
     3  the messages or the policy say no; nothing was sent
     4  Toloka refused something; nothing is in doubt
     5  an outcome is still unknown: run again, it looks first
+    6  what was asked for is there (replies --unanswered)
    75  stopped by a quota or an outage: run again later
   130, 143  interrupted: run again
 
@@ -49,6 +51,7 @@ _COMMANDS = {
     "resolve": "Settle what is unknown or in doubt by hand.",
     "unlock": "End a run that is open on the results branch.",
     "stop": "Stop all sending to a target, from whatever machine, until it is lifted.",
+    "import": "Take over an account used by hand: its contents as drafts, its people as reached.",
     "init": "Write a working set-up: configuration, first message, CI workflow.",
     "schema": "Print a JSON Schema: message (the default), config, manifest or results.",
     "emulator": "Serve a local Toloka for rehearsals, on this machine only; prints its URL.",
@@ -73,7 +76,8 @@ class _Commands(click.Group):
             if near and not ctx.resilient_parsing:
                 ctx.fail(f"there is no command {cmd_name!r}; did you mean {' or '.join(near)}?")
             return None
-        command: click.Command = getattr(import_module(f"runner.cli.{cmd_name}"), cmd_name)
+        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(import_module(f"runner.cli.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (likewise)

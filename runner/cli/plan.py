@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
+from runner.api.origin import origin_of
+from runner.api.review import plan_for_review
+from runner.api.settings import Where
 from runner.cli import options
 from runner.cli.annotations import annotate_in_job
-from runner.cli.options import FILE, Record, Volume, Where
-from runner.cli.origin import origin_of
+from runner.cli.options import FILE, Record, Volume
 from runner.cli.results import append_failure, results_file, show_warnings
-from runner.cli.review import make_review
 from runner.cli.say import say, wants_colour
 from runner.cli.selection import selection
 from runner.errors import ExitCode, MessagesError
@@ -28,6 +29,7 @@ from runner.report.results import write_results
 from runner.report.review import Review
 from runner.report.samples import Detail
 from runner.report.summary import summary_markdown
+from runner.report.words import epilog
 from runner.wording import shown
 
 
@@ -42,7 +44,7 @@ class Outputs:
     colour: str = "auto"
 
 
-@click.command()
+@click.command(epilog=epilog())
 @selection
 @options.where
 @options.record
@@ -84,7 +86,7 @@ def show_plan(
     with results_file(record, where, dry_run=True) as (settings, finish):
         detail = Detail(all=volume.verbose, row=outputs.row)
         try:
-            prepared, truth, review = make_review(selection, settings, detail)
+            prepared, truth, review = plan_for_review(selection, settings, detail)
         except MessagesError as error:
             append_failure(outputs.summary, error.problems)
             annotate_in_job(error.problems)

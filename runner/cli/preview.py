@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from runner import clock
+from runner.api.review import plan_for_review
+from runner.api.settings import Where
 from runner.cli import options
-from runner.cli.options import FILE, Volume, Where
+from runner.cli.options import FILE, Volume
 from runner.cli.results import show_warnings
-from runner.cli.review import make_review
 from runner.cli.say import say
 from runner.cli.selection import selection
 from runner.cli.settings import load_settings
@@ -51,7 +52,7 @@ def preview(
         raise click.UsageError(f"--output {shown(output)} looks like a message: name an .html file")
     settings, now = load_settings(where), clock.now()
     detail = Detail(all=volume.verbose, row=row)
-    _, truth, review = make_review(selection, settings, detail)
+    _, truth, review = plan_for_review(selection, settings, detail)
     write_whole(output, [build_page(review, at=now).encode()])
     show_warnings(review.about.warnings)
     volume.log(f"target: {settings.shown_target}\nmanifest: {truth.told}")

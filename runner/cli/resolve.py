@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 import click
 
+from runner.api.connection import has_token, load_threads, open_client
+from runner.api.manifests import Patience, open_manifest
+from runner.api.origin import new_run
+from runner.api.settings import Settings, Speed, Where, load_pacing
 from runner.cli import options
-from runner.cli.connection import has_token, load_threads, open_client
-from runner.cli.manifests import Patience, open_manifest
-from runner.cli.options import Speed, Where
-from runner.cli.origin import new_run
 from runner.cli.say import say
-from runner.cli.settings import Settings, load_pacing, load_settings
+from runner.cli.settings import load_settings
 from runner.errors import ExitCode, SurroundingsError
 from runner.lookup.claim import Sharing
 from runner.lookup.replies import query_threads

@@ -6,12 +6,12 @@ import getpass
 
 import click
 
+from runner.api.manifests import open_shared, read_truth
+from runner.api.origin import new_run
+from runner.api.settings import Settings, Where
 from runner.cli import options
-from runner.cli.manifests import open_shared, read_truth
-from runner.cli.options import Where
-from runner.cli.origin import new_run
 from runner.cli.say import say
-from runner.cli.settings import Settings, load_settings
+from runner.cli.settings import load_settings
 from runner.errors import ExitCode
 from runner.manifest.file import open_file
 from runner.manifest.lines import Event, new_event

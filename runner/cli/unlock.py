@@ -6,10 +6,10 @@ import sys
 
 import click
 
+from runner.api.manifests import open_shared
+from runner.api.origin import new_run
+from runner.api.settings import Where
 from runner.cli import options
-from runner.cli.manifests import open_shared
-from runner.cli.options import Where
-from runner.cli.origin import new_run
 from runner.cli.say import say
 from runner.cli.settings import load_settings
 from runner.errors import ExitCode

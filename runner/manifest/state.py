@@ -128,6 +128,7 @@ class ManifestState:
             "remembered": tuple(self.remembered),
             "target": self.target,
             "account": self.account,
+            "acts_under": self.acts_under,
         }
 
     @property

@@ -63,7 +63,7 @@ class Origin:
 class PlanFile:
     """What a plan file holds; every digest is computed from the content that stands there."""
 
-    path: Path
+    path: Path | None
     origin: Origin
     made_at: datetime
     digest: str

@@ -27,6 +27,7 @@ from runner.render.rows import (
 )
 from runner.render.templates import MARKER, Cells, Source, Templates
 from runner.render.variables import typed_variables
+from runner.spec.given import Table
 from runner.spec.specs import MessageSpec
 from runner.spec.table import MAX_ROWS, Row, load_rows
 from runner.wording import plural, shown
@@ -109,14 +110,14 @@ class Renderer(AbstractContextManager["Renderer"]):
     def _odd(self, spec: MessageSpec) -> Severity | None:
         return None if "odd-id" in spec.lint else self._odd_ids
 
-    def _check_size(self, spec: MessageSpec, sources: Sequence[Source], path: Path) -> None:
+    def _check_size(self, spec: MessageSpec, sources: Sequence[Source], table: Table) -> None:
         """Refuse more texts than anybody means before the first of them is made."""
         least = 0 if spec.when or spec.languages else least_characters(spec)
         if len(sources) * MAX_ROWS <= _MAX_TEXTS and least * MAX_ROWS <= MAX_CHARACTERS:
             return
         rows = 0
         with suppress(MessagesError):  # It is told when the rows are read.
-            rows = sum(1 for _ in load_rows(path))
+            rows = sum(1 for _ in load_rows(table))
         if rows * len(sources) > _MAX_TEXTS:
             what = f"{len(sources)} templates for {rows:,} rows make more than {_MAX_TEXTS:,} texts"
             raise MessagesError([_too_much(spec, what)])
@@ -141,17 +142,19 @@ class Renderer(AbstractContextManager["Renderer"]):
         values |= typed_variables(spec, self._assigned, {**self._shared, **values})
         return self._started().render(sources, values, rows)
 
-    def _rows(self, spec: MessageSpec, sources: Sequence[Source], path: Path) -> Iterator[Message]:
-        self._check_size(spec, sources, path)
+    def _rows(
+        self, spec: MessageSpec, sources: Sequence[Source], table: Table
+    ) -> Iterator[Message]:
+        self._check_size(spec, sources, table)
         problems: list[Problem] = []
-        complaints = Complaints(path, {spec.file.path: spec.file.source})
+        complaints = Complaints(table, {spec.file.path: spec.file.source})
         passed: Counter[str] = Counter()
         left_out, total = 0, Total()
         seen: Seen = {}
         # The rows that were read and are not rendered yet.
         rows: deque[Row] = deque()
         for rendered in self._rendered(
-            spec, sources, values_of(spec, path, rows, problems, passed)
+            spec, sources, values_of(spec, table, rows, problems, passed)
         ):
             row = rows.popleft()
             if rendered.get(("when",)) is False:
@@ -162,7 +165,7 @@ class Renderer(AbstractContextManager["Renderer"]):
             except MessagesError as error:
                 complaints.add(row, error.problems)
             else:
-                problems += find_repeated(spec, path, row, message, seen)
+                problems += find_repeated(spec, table, row, message, seen)
                 total.add(message)
                 yield message
             if too_much := total.too_much(row.number):
@@ -172,11 +175,11 @@ class Renderer(AbstractContextManager["Renderer"]):
                 break
         problems += complaints.problems()
         is_empty = not (seen or problems or left_out)
-        problems += find_faults_of_all(spec, path, seen, is_empty=is_empty, odd=self._odd(spec))
+        problems += find_faults_of_all(spec, table, seen, is_empty=is_empty, odd=self._odd(spec))
         if any(problem.severity == "error" for problem in problems):
             raise MessagesError(problems)
         self.warnings += problems
-        self.notes[spec.id] += told_of(path, passed, left_out)
+        self.notes[spec.id] += told_of(table, passed, left_out)
 
 
 def _too_much(spec: MessageSpec, what: str) -> Problem:

@@ -38,13 +38,17 @@ class Lister:
 
     def look(self, look: Look, since: Anchor) -> None:
         """Take in all threads since an anchor. What a list that breaks off showed is taken in."""
+        self.each(since.query, look.take)
 
-        def take() -> None:
-            for thread in self.lists.threads(since.query):
+    def each(self, query: Mapping[str, str], take: Callable[[Thread], object]) -> None:
+        """Take in threads one by one, so that a million need little memory."""
+
+        def take_all() -> None:
+            for thread in self.lists.threads(query):
                 self.manifest.check_account(thread.account)
-                look.take(thread)
+                take(thread)
 
-        self._ask(take)
+        self._ask(take_all)
 
     def threads(self, *queries: Mapping[str, str]) -> list[Thread]:
         """List threads, each once; none where the list cannot be had."""

@@ -85,6 +85,7 @@ COMMANDS = [
     "status",
     "replies",
     "resolve",
+    "import",
     "init",
     "schema",
     "emulator",
@@ -445,10 +446,12 @@ def test_status_tells_what_the_manifest_knows(project: Project) -> None:
     before = project.files()
     shown = project.run("status")
     assert shown.code == 0
-    heading, one, two, where = shown.out.splitlines()
-    assert heading.split()[:4] == ["message", "revision", "threads", "Tolokers"]
-    assert one.split()[:6] == ["a", "1", "1", "2", "0", "0"]
-    assert two.split()[:6] == ["b", "1", "1", "ALL", "0", "0"]
+    heading, one, two, total, where = shown.out.splitlines()
+    # What occurs nowhere has no column.
+    assert heading.split() == ["message", "threads", "Tolokers", "last", "attempt"]
+    assert one.split()[:3] == ["a", "1", "2"]
+    assert two.split()[:3] == ["b", "1", "ALL"]
+    assert total == "2 messages: 2 sent (2 Tolokers by id)"
     assert where == "manifest: results/local.jsonl"
     document = json.loads(project.run("status", "--format", "json").out)
     assert [each["message"] for each in document["messages"]] == ["a", "b"]

@@ -21,6 +21,7 @@ from runner.model import Delivery, Direct, Everyone, Message, Rejected, Result
 from runner.plan.plan import result_of
 from runner.plan.quota import DAILY_REQUESTS, fit
 from runner.report.filters import describe_filter
+from runner.report.sheet import defused, is_number
 from runner.report.text import loud_lines
 from runner.toloka.pace import Pace, Stopped
 from runner.wording import plural, printable
@@ -287,3 +288,34 @@ def test_what_a_run_that_died_left_is_told_by_its_number_where_it_is_much() -> N
     assert lines[0] == "unknown: 2,000 deliveries of run dead (-v shows each)"
     assert len(lines) == 34
     assert len(list(loud_lines(results, verbose=True))) == 2_033
+
+
+# --- cells of a spreadsheet -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cell", "harmless"),
+    [
+        ("plain, with 2-3 signs = none", "plain, with 2-3 signs = none"),
+        ("=1", "'=1"),
+        (" =1", " '=1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("\uff0b1;\uff0d1|\uff201", "'\uff0b1;'\uff0d1|'\uff201"),
+        ("a;=1", "a;'=1"),
+        ('a;"=1"', 'a;"\'=1"'),
+        ("a,\u200d+1", "a,\u200d'+1"),
+        ("a\n- b", "a\n'- b"),
+        ("\t=1", "'\\t'=1"),
+        ("\n1", "'\n1"),
+        ("::add-mask::x", "'::add-mask::x"),
+    ],
+)
+def test_no_cell_is_a_formula_whatever_ends_it(cell: str, harmless: str) -> None:
+    assert defused(cell) == harmless
+    assert defused(harmless) == harmless
+
+
+def test_a_number_stays_one() -> None:
+    numbers = ("-5", "+1 234.50", "-1,5 %", "0", "12%")
+    assert all(map(is_number, numbers))
+    assert not any(map(is_number, ("-5+3", "=1", "-", "+49 (30) 1", "1e5", "-a")))
