@@ -16,7 +16,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from runner import masking, paths
-from runner.errors import MessagesError, SurroundingsError
+from runner.errors import MessagesError, Pointer, SurroundingsError
 from runner.files import read_secret
 from runner.spec.schema import find_config_faults
 from runner.spec.yamlevents import Leaf
@@ -79,6 +79,11 @@ class Config:
 
     def section(self, name: str) -> Mapping[str, object]:
         return cast("Mapping[str, object]", self.data.get(name, {}))
+
+    def at(self, pointer: Pointer, what: str) -> str:
+        """Say what is wrong at a place in the file."""
+        where = self.file.place(pointer) if self.file else paths.CONFIG_NAME
+        return f"{where}: error: {what}"
 
     @property
     def state(self) -> Path:
@@ -165,24 +170,32 @@ def choose_target(config: Config, flag: str | None, environ: Mapping[str, str]) 
         return Target(name=LOCAL, url=None, is_named=name is not None)
     if name in BUILT_IN_URLS:
         return Target(name=name, url=BUILT_IN_URLS[name], account_id=account)
-    return _configured_target(config, name, account)
-
-
-def _configured_target(config: Config, name: str, account: str | None) -> Target:
     targets = config.section("targets")
     entry = targets.get(name)
-    if not isinstance(entry, Mapping):
-        known = ", ".join([LOCAL, *BUILT_IN_URLS, *targets])
-        raise SurroundingsError(
-            f'there is no target "{name}": use one of {known}, or a URL (https://…)'
-        )
+    if isinstance(entry, Mapping):
+        return _configured_target(config, name, entry, account)
+    known = ", ".join([LOCAL, *BUILT_IN_URLS, *targets])
+    raise SurroundingsError(
+        f'there is no target "{name}": use one of {known}, or a URL (https://…)'
+    )
+
+
+def _configured_target(
+    config: Config, name: str, entry: Mapping[str, object], account: str | None
+) -> Target:
+    pointer = ("targets", name)
     if name == "file" or name.endswith("-file"):
         # TOLOKA_TOKEN_FILE already means something else.
-        raise SurroundingsError(f'a target cannot be called "{name}": choose another name')
+        said = f'a target cannot be called "{name}": choose another name'
+        raise SurroundingsError(config.at(pointer, said))
+    try:
+        url = checked_url(str(entry["url"]))
+    except SurroundingsError as error:
+        raise SurroundingsError(config.at((*pointer, "url"), str(error))) from error
     own = cast("str | None", entry.get("act_under_account_id"))
     return Target(
         name=name,
-        url=checked_url(str(entry["url"])),
+        url=url,
         token_variable=f"{TOKEN_VARIABLE}_{name.upper().replace('-', '_')}",
         account_id=account or own,
     )
@@ -248,8 +261,8 @@ def results_branch(config: Config, target: Target, flag: Path | None) -> Results
     if flag is not None or target.url is None or not section:
         return None
     if ("branch" in section) == ("ref" in section):
-        where = config.file.place(("results",)) if config.file else paths.CONFIG_NAME
-        raise SurroundingsError(f"{where}: error: `results` takes one of `branch` and `ref`")
+        said = "`results` takes one of `branch` and `ref`"
+        raise SurroundingsError(config.at(("results",), said))
     ref = section.get("ref") or f"{_HEADS}{section['branch']}"
     return ResultsBranch(str(ref), str(section.get("remote", "origin")))
 

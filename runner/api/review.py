@@ -45,6 +45,7 @@ def make_review(
     about = Surroundings(
         target=settings.shown_target,
         manifest=truth.told,
+        stopped=truth.history.stopped,
         warnings=warnings,
         quota_notes=fit(plan.deliveries, truth.history, clock.now()).quota_notes,
         notes=prepared.notes,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from runner import clock
 from runner.api.origin import origin_of
 from runner.api.review import plan_for_review
 from runner.api.settings import Where
@@ -101,7 +102,8 @@ def show_plan(
         if outputs.summary is not None:
             digest = str(document["digest"]) if outputs.out is not None else None
             _append_summary(outputs.summary, review, digest)
-        needs = find_needs(review.plan, looks=settings.target.url is not None)
+        looks = settings.target.url is not None
+        needs = find_needs(review.plan, looks=looks, now=clock.now())
         code = finish(review.plan.results, ExitCode.DONE, needs)
     if outputs.output_format == "text":
         _show(review, outputs, volume)

@@ -40,7 +40,8 @@ class PerToloker:
 class Policy:
     """What the configuration forbids.
 
-    `suppressed` Tolokers, case folded, are written to by no DIRECT message; `reviewed` is the branch
+    `suppressed` Tolokers, case folded, are not written to, but by a filter or with others in a
+    thread; `reviewed` is the branch
     of the remote that has to have every file. `max_refused` refusals stop a run.
     """
 
@@ -80,7 +81,7 @@ class PlannedMessage:
     would get more than the policy allows, and `due_at` is when the first goes of whom it holds
     back. `late_since` is when the message was
     first sent, where that is long ago and it has new recipients. `unguarded` is how many Tolokers
-    the suppression list holds, where Toloka alone chooses who gets the message.
+    the suppression list cannot be kept from it: by a filter, or with others in a thread.
     """
 
     messages: tuple[Message, ...]

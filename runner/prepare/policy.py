@@ -48,5 +48,4 @@ def _load_suppressed(
     except MessagesError as error:
         raise SurroundingsError(str(error)) from error
     except ValueError as error:
-        where = config.file.place(pointer) if config.file else paths.CONFIG_NAME
-        raise SurroundingsError(f"{where}: error: `suppress`: {error}") from error
+        raise SurroundingsError(config.at(pointer, f"`suppress`: {error}")) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,11 +28,19 @@ from runner.spec.specs import MessageSpec
 from runner.spec.table import Row
 from runner.toloka.digest import digest_of, digest_of_reply
 from runner.toloka.filters import converted, find_filter_faults, wrapped
-from runner.toloka.ids import ID_HINT, ODD, ODD_HINT, distinct, odd_among, sent_as, why_no_id
+from runner.toloka.ids import (
+    ID_HINT,
+    ODD,
+    ODD_HINT,
+    distinct,
+    is_thread,
+    odd_among,
+    sent_as,
+    why_no_id,
+)
 from runner.wording import kind, quoted
 
 KEY_HINT = "a key has 1 to 64 letters, digits, - and _, as an id has"
-_THREAD_ID = re.compile(r"[0-9a-f]{24}")
 
 
 @dataclass(slots=True)
@@ -192,7 +199,7 @@ class Rendering:
 
     def _thread_id(self, template: str) -> str:
         value = self._rendered(("thread_id",), template)
-        if not isinstance(value, str) or not _THREAD_ID.fullmatch(value):
+        if not isinstance(value, str) or not is_thread(value):
             hint = "it has 24 hexadecimal digits: copy it from the manifest"
             self._complain(("thread_id",), "this is not a thread id", hint)
         return str(value)

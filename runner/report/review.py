@@ -22,12 +22,13 @@ from runner.wording import listed, plural
 class Surroundings:
     """What is told of a plan besides its messages.
 
-    `rules` are those that have changed, under a title that says since when, and `notes` are of the
+    `stopped` says who has stopped all sending. `rules` are those that have changed, under a title that says since when, and `notes` are of the
     rows and lists of a message that make no delivery, by its id.
     """
 
     target: str
     manifest: str
+    stopped: str | None = None
     warnings: Sequence[Problem] = ()
     quota_notes: Sequence[str] = ()
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -36,7 +36,7 @@ def summary_markdown(review: Review, *, taken: int, digest: str | None = None) -
         *("## Messages to Tolokers", ""),
         f"**{markdown(review.headline)}.** Target: {markdown(about.target)}.",
         *(["", f"The plan is `{digest}`."] if digest else []),
-        *("", *_noted(about.quota_notes)),
+        *("", *_noted([*filter(None, [about.stopped]), *about.quota_notes])),
     ]
     if about.rules:
         head += [f"**{markdown(about.rules_title)}:**", ""]

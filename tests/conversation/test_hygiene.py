@@ -133,14 +133,18 @@ def test_the_plan_says_where_the_list_cannot_be_kept(project: Project, emulator:
     assert "suppress" not in planned(project, emulator).out
 
 
-def test_a_reply_too_cannot_choose_its_reader(project: Project, emulator: Emulator) -> None:
+def test_a_reply_is_kept_from_who_is_alone_in_its_thread(
+    project: Project, emulator: Emulator
+) -> None:
     project.write("messages/a.yaml", direct("ann"))
     sent_ok(project, emulator)
     project.write("messages/r.yaml", reply("a"))
     project.write("runner.yaml", LIST)
     project.write("never.txt", "ann\n")
-    said = "the 1 Toloker on the suppression list cannot be kept from it"
-    assert said in planned(project, emulator).out
+    dry = planned(project, emulator)
+    assert (dry.code, "left out (1 Toloker): on the suppression list" in dry.out) == (0, True), dry
+    assert project.send(emulator).code == 0
+    assert [len(each["messages"]) for each in threads(emulator)] == [1]
 
 
 @pytest.mark.parametrize(

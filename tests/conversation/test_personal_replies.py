@@ -146,7 +146,7 @@ def test_answers_are_exported_a_column_is_written_and_each_is_answered_by_name(
     told = [(row[:3], row[3].replace("\r\n", "\n")) for row in found]
     assert told == [
         (["ann", own["ann"], "bonus"], "I am ann"),
-        (["bob", own["bob"], "bonus"], "I am bob\n=and\nmore"),
+        (["bob", own["bob"], "bonus"], "I am bob\n'=and\nmore"),
     ]
     stream = io.StringIO(newline="")
     csv.writer(stream).writerows([[*header, "words"], *([*row, f"{row[0]}!"] for row in found)])

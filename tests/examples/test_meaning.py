@@ -432,6 +432,8 @@ def test_ids_are_compared_without_case_and_sent_in_small_letters(project: Projec
     assert project.run("send", "--results", "results.json").code == 0
     found = {each["status"]: each["recipients_ids"] for each in project.results()["deliveries"]}
     assert found == {"sent": [TOLOKER, "Ann"], "suppressed": ["bob"]}
+    tested = project.run("send", "--test-to", "BOB")
+    assert (tested.code, "--test-to BOB: on the suppression list" in tested.err) == (2, True)
 
 
 def test_a_bad_line_in_a_suppression_list_stops_everything(project: Project) -> None:

@@ -179,6 +179,8 @@ def test_stop_works_on_a_file_too(bare: Path, emulator: Emulator) -> None:
     one.write("runner.yaml", "")
     target = ("--target", emulator.url)
     assert one.run("stop", "--reason", "wrong", *target).code == 0
+    assert one.run("plan", "--results", "r.json", *target).code == 0
+    assert json.loads((one.root / "r.json").read_text())["action_needed"] is False
     refused = one.send(emulator)
     assert refused.code == 2
     assert "wrong" in refused.err

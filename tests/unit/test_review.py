@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
@@ -24,6 +25,7 @@ from runner.model import (
 )
 from runner.plan.build import build_plan
 from runner.plan.plan import Plan
+from runner.report.page import build_page
 from runner.report.plantext import closing_lines, plan_lines
 from runner.report.review import Surroundings, headline, review_of
 from runner.report.samples import Detail
@@ -219,6 +221,13 @@ def test_colours_are_added_and_nothing_else_is_changed() -> None:
     ]
     bare = [line.replace("\x1b[1m", "").replace("\x1b[32m", "") for line in coloured]
     assert [line.replace("\x1b[0m", "") for line in bare] == plain
+
+
+def test_that_all_sending_is_stopped_is_said_on_every_page() -> None:
+    said = "ann has stopped all sending: a wrong list"
+    review = review_of(plan(message()), replace(HERE, stopped=said), Detail())
+    for page in (summary_markdown(review, taken=0), build_page(review, at=NOW)):
+        assert said in html.unescape(page)
 
 
 def test_very_many_messages_that_stand_are_one_line() -> None:
