@@ -11,6 +11,7 @@ from runner.api.interrupts import Interrupts
 from runner.api.manifests import LOCK_TIMEOUT_S
 from runner.api.origin import new_run, origin_of
 from runner.api.settings import Pacing, Settings
+from runner.base.reviewed import check_reviewed
 from runner.errors import Fault, MessagesError, MovedError, Place, Problem, SurroundingsError
 from runner.manifest.times import now_s
 from runner.model import compared_as
@@ -20,7 +21,6 @@ from runner.plan.plan import Key, Plan
 from runner.plan.planfile import PlanFile
 from runner.prepare import Checked
 from runner.report.progress import Progress
-from runner.reviewed import check_reviewed
 from runner.send.options import RunOptions
 from runner.send.run import Run
 from runner.send.tally import RunResult

@@ -83,8 +83,8 @@ class Checked:
     warnings: tuple[Problem, ...]
     lint: Mapping[str, tuple[Problem, ...]]
     policy: Policy
-    notes: tuple[str, ...]
-    """What is told of rows that make no message."""
+    notes: Mapping[str, Sequence[str]]
+    """What is told of rows and ids that make no delivery, by message id."""
     babel: str | None
     """The version of Babel, where it words something."""
 
@@ -286,7 +286,7 @@ def check(selection: Selection, config: Config) -> Checked:
         ),
         lint=lint,
         policy=policy,
-        notes=tuple(renderer.notes),
+        notes=renderer.notes,
         babel=renderer.babel,
     )
 
