@@ -21,13 +21,14 @@ from runner.manifest.told import Truth
 from runner.model import Delivery, Result, compared_as, reached_as
 from runner.plan.plan import Key, keys_of
 from runner.plan.plan import Plan as Planned
-from runner.plan.planfile import PlanFile, plan_document, take_plan
-from runner.plan.quota import fit
+from runner.plan.planfile import PlanFile, take_plan
 from runner.prepare import Checked
 from runner.report.page import build_page
+from runner.report.planjson import review_document
+from runner.report.plantext import closing_lines, plan_lines
 from runner.report.progress import Progress, drawing_on
 from runner.report.results import entry_of
-from runner.report.text import dry_run_lines, plan_lines
+from runner.report.review import Review
 from runner.toloka.ids import is_identifier
 from runner.wording import plural
 
@@ -43,21 +44,16 @@ class Plan(Shown[Result]):
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        prepared: Checked,
-        truth: Truth,
-        told: Sequence[str],
+        self, settings: Settings, prepared: Checked, truth: Truth, review: Review, told: list[str]
     ) -> None:
-        """Plan; raises `MessagesError` with every problem of the messages."""
         self._settings = settings
         self._prepared = prepared
         self._truth = truth
-        self._planned, warnings = prepared.plan(truth.history)
-        self.warnings: tuple[Problem, ...] = tuple(warnings)
-        self.notes = (*told, *prepared.notes)
+        self._review = review
+        self._planned = review.plan
+        self.warnings: tuple[Problem, ...] = tuple(review.about.warnings)
+        self.notes = tuple(told)
         self._origin = origin_of(settings, account=truth.history.account, babel=prepared.babel)
-        self._quota_notes = fit(self._planned.deliveries, truth.history, clock.now()).quota_notes
         super().__init__(self._planned.results, self._said())
 
     @property
@@ -96,7 +92,7 @@ class Plan(Shown[Result]):
             raise SurroundingsError("test_to takes one Toloker id, without spaces")
         told: list[str] = []
         settings, interrupts = replace(self._settings, tell=told.append), Interrupts()
-        has_bar = drawing_on(sys.stderr) == "bar" and not is_ci_job()
+        has_bar = drawing_on(sys.stderr, is_ci=is_ci_job()) == "bar"
         with closing(Progress(sys.stderr, draws="bar" if has_bar else "nothing")) as progress:
             order = Order(
                 settings=settings,
@@ -123,9 +119,9 @@ class Plan(Shown[Result]):
         return [entry_of(each) for each in self]
 
     def _said(self) -> Iterator[str]:
-        yield from plan_lines(self._planned, verbose=False)
-        yield from dry_run_lines(self._planned, self._quota_notes)
+        yield from plan_lines(self._review)
         yield from map(str, self.warnings)
+        yield from closing_lines(self._review)
         yield from self.notes
         yield f"target: {self._settings.shown_target}"
         yield f"manifest: {self._truth.told}"
@@ -133,18 +129,12 @@ class Plan(Shown[Result]):
             yield f"commit: {self.commit}"
 
     def _repr_html_(self) -> str:
-        target, manifest = self._settings.shown_target, self._truth.told
-        page = build_page(
-            self._planned, target=target, manifest=manifest, at=clock.now(), verbose=False
-        )
-        return framed(page)
+        return framed(build_page(self._review, at=clock.now()))
 
     def _approved(self) -> PlanFile:
         """The plan as one that was approved; what is in doubt may be sent too, as it says now."""
-        document = plan_document(
-            self._planned, self._origin, manifest=self._truth.told, quota_notes=self._quota_notes
-        )
-        file, doubtful = take_plan(document), _doubtful(self._planned)
+        file = take_plan(review_document(self._review, self._origin))
+        doubtful = _doubtful(self._planned)
         messages = (each for planned in self._planned.messages for each in planned.messages)
         besides = {
             key: each.digest

@@ -15,6 +15,7 @@ from runner.api.manifests import read_truth
 from runner.api.message import Message, given
 from runner.api.plan import Plan
 from runner.api.refresh import refresh as ask_toloka
+from runner.api.review import plan_for_review
 from runner.api.rows import Form, Rows, file_text, take_rows
 from runner.api.settings import Settings, Speed, Where, load_settings
 from runner.api.shown import Listing
@@ -28,6 +29,7 @@ from runner.paths import find_data_file
 from runner.prepare import Selection, prepare
 from runner.report.answers import answer_lines, answers_document, count_line
 from runner.report.deliveries import told_lines
+from runner.report.samples import Detail
 from runner.report.status import Activities, status_document
 from runner.spec.given import Given, GivenRows
 from runner.spec.specs import MessageSpec, find_ids, load_specs
@@ -92,9 +94,9 @@ class Project:
         told: list[str] = []
         settings = self.settings(told)
         chosen = [given(each) if isinstance(each, Message) else each for each in messages]
-        prepared = prepare(Selection(given=tuple(_named(chosen)), strict=strict), settings.config)
-        truth = read_truth(settings, settings.target.url)
-        return Plan(settings, prepared, truth, told)
+        selection = Selection(given=tuple(_named(chosen)), strict=strict)
+        prepared, truth, review = plan_for_review(selection, settings, Detail())
+        return Plan(settings, prepared, truth, review, told)
 
     def write(self, message_id: str, rows: Rows) -> Path:
         """Write the data file of a message, whole, for a pull request: CI sends what is planned here.

@@ -63,7 +63,7 @@ class Report(Shown[Result]):
 
 def last_line(settings: Settings, run: RunResult, *, test_to: str | None) -> str:
     """Sum a run up."""
-    said = summary_line(run.results, dry_run=False)
+    said = summary_line(run.results)
     said += f", as a test to {test_to}" if test_to is not None else ""
     said += " on the local emulator" if settings.target.url is None else ""
     return f"{said}; manifest: {settings.shown_manifest}"

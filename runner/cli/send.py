@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import TextIO
 
 import click
@@ -15,7 +16,7 @@ import click
 from runner.api.manifests import LOCK_TIMEOUT_S
 from runner.api.report import last_line
 from runner.api.sending import Order, carry_through
-from runner.api.settings import Settings, Speed, Where, load_pacing
+from runner.api.settings import Settings, Speed, Where, is_ci_job, load_pacing
 from runner.cli import options
 from runner.cli.approved import Approved, approved_plan, load_plan
 from runner.cli.ending import end_at_once, signals_caught
@@ -108,11 +109,11 @@ def send(
         settings.refuse_silent_ci()
         file = load_plan(approved, volume)
         prepared = prepare(selection, settings.config)
-        for said in prepared.notes:
+        for said in chain.from_iterable(prepared.notes.values()):
             volume.log(said)
         if file is not None:
             prepared = replace(prepared, messages=file.worded(prepared.messages))
-        drawing = "nothing" if volume.quiet else drawing_on(sys.stderr)
+        drawing = "nothing" if volume.quiet else drawing_on(sys.stderr, is_ci=is_ci_job())
         with (
             signals_caught() as interrupts,
             closing(Progress(sys.stderr, draws=drawing)) as progress,

@@ -62,7 +62,7 @@ def test_who_is_suppressed_is_left_out_of_every_direct_message(
         "  recipients: ann, bob",
         "  left out (1 Toloker): on the suppression list",
     ]
-    assert "only (messages/only.yaml)\n  left out (1 Toloker): on the suppression list\n" in dry.out
+    assert "1 message stands as it is: 1 suppressed (-v shows them).\n" in dry.out
     assert sent_ok(project, emulator) == {"sent": 3, "suppressed": 4}
     assert reached(emulator) == ["ann", "bob", "dan", "eve"]
     assert entries(project, "ids") == {"sent": ["ann", "bob"], "suppressed": ["cyd"]}

@@ -63,7 +63,7 @@ def test_a_row_goes_into_its_toloker_s_own_thread_once(
     dry = planned(project, emulator, "messages/thanks.yaml", "--out", "plan.json")
     would = {
         "rows": "  would send 2 replies in the Tolokers' own threads of bonus",
-        "batch": "  would send up to 2 replies: only Toloka can tell who answered bonus",
+        "batch": "  would send up to 2 replies in the Tolokers' own threads of bonus: only Toloka can tell who answered bonus",
     }
     assert dry.out.splitlines()[1] == would.get(shape, would["batch"])
     assert "      | Dear Cyd, hello" in dry.out.splitlines()
