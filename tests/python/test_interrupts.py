@@ -15,7 +15,9 @@ from conftest import StartEmulator
 from support import TIMEOUT_S, TOKEN, Project, calls, control, ended, reached, tolokers
 
 import runner
+from runner.api.interrupts import Interrupts, interruptible
 from runner.emulator import Emulator
+from runner.errors import ExitCode, StoppedError
 
 PEOPLE = tolokers(24)
 SCRIPT = """\
@@ -62,6 +64,23 @@ def sending(
     finally:
         process.kill()
         process.communicate(timeout=TIMEOUT_S)
+
+
+@not_on_windows
+def test_an_interrupt_ends_the_work_and_a_wait_that_it_ends_is_an_interrupt() -> None:
+    def work() -> str:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupts.stop.wait(TIMEOUT_S)
+        if has_begun:
+            return "what was done"
+        raise StoppedError(ExitCode.INTERRUPTED)
+
+    has_begun, interrupts = True, Interrupts()
+    assert interruptible(work, interrupts) == "what was done"
+    assert interrupts.exit_code == ExitCode.INTERRUPTED
+    has_begun, interrupts = False, Interrupts()
+    with pytest.raises(KeyboardInterrupt, match="before anything was sent"):
+        interruptible(work, interrupts)
 
 
 @not_on_windows
