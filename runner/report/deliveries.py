@@ -13,11 +13,28 @@ from runner.model import Content
 from runner.report.filters import describe_filter
 from runner.report.leads import lead_lines, span
 from runner.report.samples import first_few
-from runner.report.status import count_words, groups_of, held_lines
+from runner.report.status import (
+    Activities,
+    count_words,
+    groups_of,
+    held_lines,
+    overview_lines,
+)
 from runner.wording import plural, printable
 
 _ORDER = ("being_sent", "rejected", "not_found", "no_recipients", "sent")
 _UNKNOWN = ("unknown", "in_doubt")
+
+
+def told_lines(
+    history: History, activity: Activities, choice: Choice, *, verbose: bool
+) -> Iterator[str]:
+    """Print what was chosen, or where nothing was a line for each message."""
+    if not choice.is_all:
+        yield from chosen_lines(history, choice, verbose=verbose)
+        return
+    *lines, last = overview_lines(history, activity)
+    yield from (*lines, *lead_lines(history, history.unknown, verbose=verbose), last)
 
 
 def chosen_lines(history: History, choice: Choice, *, verbose: bool) -> Iterator[str]:
