@@ -13,7 +13,7 @@ Severity = Literal["error", "warning"]
 
 
 class ExitCode(IntEnum):
-    """What a CI job should do next, one code per decision (the README has the table)."""
+    """What a CI job should do next, one code per decision (schemas/README.md has the table)."""
 
     DONE = 0
     BUG = 1
@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     MESSAGES = 3
     REFUSED = 4
     UNKNOWN = 5
+    FOUND = 6
     LATER = 75
     INTERRUPTED = 130
     TERMINATED = 143

@@ -31,6 +31,7 @@ Exit codes, one for each decision of a CI job:
     3  the messages or the policy say no; nothing was sent
     4  Toloka refused something; nothing is in doubt
     5  an outcome is still unknown: run again, it looks first
+    6  what was asked for is there (replies --unanswered)
    75  stopped by a quota or an outage: run again later
   130, 143  interrupted: run again
 

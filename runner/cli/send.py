@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import TextIO
 
 import click
 
 from runner.api.manifests import LOCK_TIMEOUT_S
 from runner.api.sending import Order, carry_through
-from runner.api.settings import Settings, Speed, Where, load_pacing
+from runner.api.settings import Settings, Speed, Where, is_ci_job, load_pacing
 from runner.cli import options
 from runner.cli.approved import Approved, approved_plan, load_plan
 from runner.cli.ending import end_at_once, signals_caught
@@ -26,9 +27,10 @@ from runner.cli.selection import selection
 from runner.errors import ExitCode, Problem
 from runner.manifest.told import describe
 from runner.plan.plan import Plan
-from runner.prepare import Checked, Selection, prepare
-from runner.report.progress import Progress
+from runner.prepare import Selection, prepare
+from runner.report.progress import Progress, drawing_on
 from runner.report.text import loud_lines, run_lines, summary_line
+from runner.report.words import epilog
 from runner.send.tally import RunResult
 from runner.toloka.ids import is_identifier
 from runner.wording import plural, printable
@@ -47,7 +49,7 @@ class Scope:
     lock_timeout: float
 
 
-@click.command()
+@click.command(epilog=epilog())
 @selection
 @options.where
 @options.speed
@@ -77,6 +79,7 @@ class Scope:
         ),
     ),
 )
+@options.output_format(type=click.Choice(["text", "json"]))
 @options.volume
 def send(
     selection: Selection,
@@ -86,6 +89,7 @@ def send(
     dry_run: bool,
     approved: Approved,
     scope: Scope,
+    output_format: str,
     volume: Volume,
 ) -> int:
     """Send what is due, and record the thread ids in the manifest.
@@ -93,28 +97,25 @@ def send(
     PATHS are files or folders; the default is the messages folder. What was sent already is not
     sent again: running the same command again finishes what was left. Without a target it goes
     to an emulator on this machine. A remote target takes its token from TOLOKA_TOKEN, or from the
-    file that TOLOKA_TOKEN_FILE names.
+    file that TOLOKA_TOKEN_FILE names. --format json prints what --results writes.
     """
-    is_test, is_planned = scope.test_to is not None, approved.plan is not None
-    if scope.test_to is not None and (is_planned or not is_identifier(scope.test_to)):
-        raise click.UsageError("--test-to takes one Toloker id, without spaces, and no --plan")
-    if dry_run and (is_planned or is_test or scope.limit is not None):
-        raise click.UsageError("--dry-run goes without --plan, --limit and --test-to")
-    if (approved.plan_digest or approved.max_plan_age) and not is_planned:
-        raise click.UsageError("--plan-digest and --max-plan-age are about a --plan")
+    _check_usage(scope, approved, dry_run=dry_run)
     if dry_run:
-        return show_plan(selection, where, record, Outputs(), volume)
-    with results_file(record, where, dry_run=False) as (settings, finish):
+        return show_plan(selection, where, record, Outputs(output_format=output_format), volume)
+    is_json = output_format == "json"
+    recorded = results_file(record, where, dry_run=False, test_to=scope.test_to, prints=is_json)
+    with recorded as (settings, finish):
         settings.refuse_silent_ci()
         file = load_plan(approved, volume)
         prepared = prepare(selection, settings.config)
-        for said in prepared.notes:
+        for said in chain.from_iterable(prepared.notes.values()):
             volume.log(said)
         if file is not None:
             prepared = replace(prepared, messages=file.worded(prepared.messages))
+        drawing = "nothing" if volume.quiet else drawing_on(sys.stderr, is_ci=is_ci_job())
         with (
             signals_caught() as interrupts,
-            closing(Progress(sys.stderr, is_quiet=volume.quiet)) as progress,
+            closing(Progress(sys.stderr, draws=drawing)) as progress,
         ):
             order = Order(
                 settings=settings,
@@ -136,7 +137,17 @@ def send(
         try:
             return finish(report.results, report.exit_code, report.needs)
         finally:
-            _show_report(settings, prepared, report, volume)
+            _show_report(order, report, volume, is_text=not is_json)
+
+
+def _check_usage(scope: Scope, approved: Approved, *, dry_run: bool) -> None:
+    is_test, is_planned = scope.test_to is not None, approved.plan is not None
+    if scope.test_to is not None and (is_planned or not is_identifier(scope.test_to)):
+        raise click.UsageError("--test-to takes one Toloker id, without spaces, and no --plan")
+    if dry_run and (is_planned or is_test or scope.limit is not None):
+        raise click.UsageError("--dry-run goes without --plan, --limit and --test-to")
+    if (approved.plan_digest or approved.max_plan_age) and not is_planned:
+        raise click.UsageError("--plan-digest and --max-plan-age are about a --plan")
 
 
 def _agree(
@@ -144,20 +155,24 @@ def _agree(
 ) -> bool:
     """Show what somebody should know before anything is sent, and ask them on a terminal."""
     volume.log(f"target: {settings.shown_target}")
+    if scope.test_to is not None:
+        volume.log(f"this is a test: each message goes to {scope.test_to} and to nobody else")
     show_warnings(warnings)
     for each in planned.history.unknown if volume.verbose else ():
         volume.log(printable(f"looked for: {describe(each, planned.history)}"))
     return scope.yes or _agreed(settings, planned, scope.test_to)
 
 
-def _show_report(settings: Settings, prepared: Checked, report: RunResult, volume: Volume) -> None:
-    if not volume.quiet:
+def _show_report(order: Order, report: RunResult, volume: Volume, *, is_text: bool) -> None:
+    """Print what a run came to; where JSON is printed, only what people must not miss."""
+    settings = order.settings
+    if is_text and not volume.quiet:
         for line in run_lines(report.results, verbose=volume.verbose):
             say(line)
     refusals = {
         str(problem): None
         for delivery, refused in report.refused
-        for problem in prepared.refusals(delivery.message, refused)
+        for problem in order.prepared.refusals(delivery.message, refused)
     }
     few = list(refusals) if volume.verbose else list(refusals)[:_REFUSALS]
     for said in few:
@@ -166,9 +181,10 @@ def _show_report(settings: Settings, prepared: Checked, report: RunResult, volum
         say(f"{len(refusals) - len(few):,} more refusals (-v shows all)", err=True)
     for line in (*loud_lines(report.results, verbose=volume.verbose), *report.notes):
         say(printable(line), err=True)
-    place = " on the local emulator" if settings.target.url is None else ""
-    said = summary_line(report.results, dry_run=False)
-    say(f"{said}{place}; manifest: {settings.shown_manifest}")
+    said = summary_line(report.results)
+    said += f", as a test to {order.test_to}" if order.test_to is not None else ""
+    said += " on the local emulator" if settings.target.url is None else ""
+    say(f"{said}; manifest: {settings.shown_manifest}", err=not is_text)
 
 
 def _agreed(settings: Settings, planned: Plan, test_to: str | None) -> bool:

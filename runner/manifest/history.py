@@ -55,6 +55,8 @@ class History:
     """The same for the rows of a message: which ones, and what they were put into."""
     target: str | None = None
     account: str | None = None
+    acts_under: str | None = None
+    """The shared account that is acted under."""
     being_sent: frozenset[str] = frozenset()
     """The deliveries that a run on another machine is about to make, or to tell of."""
     stopped: str | None = None

@@ -130,6 +130,7 @@ class ManifestState:
             "remembered": tuple(self.remembered),
             "target": self.target,
             "account": self.account,
+            "acts_under": self.acts_under,
         }
 
     @property

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from runner import clock
 from runner.manifest.attempts import Attempt
 from runner.manifest.history import History
-from runner.model import Delivery, Direct, NoRecipients, compared_as
+from runner.model import Delivery, Direct, InThreads, NoRecipients, compared_as
 from runner.plan.plan import PerToloker, PlannedMessage, result_of
 
 Reached = Mapping[str | None, Attempt]
@@ -19,6 +19,23 @@ Reached = Mapping[str | None, Attempt]
 def size_of(thread: str, history: History) -> int:
     """How many read a thread, as far as is known; one where nothing is known of it."""
     return len(history.readers.get(thread, ())) or 1
+
+
+def most_of(planned: PlannedMessage, history: History) -> int | None:
+    """How many Tolokers, or replies, it may come to once Toloka has told who answered.
+
+    None where nobody knows: a thread that went out by a filter.
+    """
+    candidates, recipients = len(planned.candidates), planned.message.recipients
+    if candidates:
+        return min(planned.message.at_most or candidates, candidates)
+    if not isinstance(recipients, InThreads):
+        return len(planned.possible)
+    # Each Toloker of a thread may answer in one of their own.
+    counts = [
+        len(history.readers.get(str(key), ())) for each in planned.possible for key in each.keys
+    ]
+    return sum(counts) if all(counts) else None
 
 
 def cut(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from runner.manifest.history import History
 from runner.model import (
@@ -55,6 +55,12 @@ class Policy:
     reviewed: str | None = None
 
 
+Change = Literal["send", "perhaps", "later", "edited", "doubt", "stands"]
+"""What `send` would make of a message, in the order in which it is shown; `stands` needs no look."""
+
+_IN_DOUBT = frozenset({"unknown", "in_doubt", "being_sent"})
+
+
 class Held(NamedTuple):
     """Why nothing of a message is sent now; `opens_at` is when its window begins."""
 
@@ -95,6 +101,18 @@ class PlannedMessage:
     def message(self) -> Message:
         """The message, or its first row."""
         return self.messages[0]
+
+    @property
+    def change(self) -> Change:
+        """What of it a reviewer has to know first."""
+        statuses = {each.status for each in self.skipped}
+        if self.deliveries or self.possible:
+            return "send" if self.deliveries else "perhaps"
+        if self.later or self.due_at or "waiting" in statuses:
+            return "later"
+        if self.edited:
+            return "edited"
+        return "doubt" if statuses & _IN_DOUBT else "stands"
 
     @property
     def people(self) -> tuple[str, ...]:
@@ -138,6 +156,12 @@ class Plan:
     def skipped(self) -> tuple[Result, ...]:
         """Everything that needs no sending, with its reason."""
         return tuple(result for each in self.messages for result in each.skipped)
+
+    @property
+    def changes_first(self) -> tuple[PlannedMessage, ...]:
+        """The messages as they are shown: what is sent first, and what stands as it is last."""
+        order = get_args(Change)
+        return tuple(sorted(self.messages, key=lambda each: order.index(each.change)))
 
     @property
     def results(self) -> tuple[Result, ...]:

@@ -83,8 +83,8 @@ class Checked:
     warnings: tuple[Problem, ...]
     lint: Mapping[str, tuple[Problem, ...]]
     policy: Policy
-    notes: tuple[str, ...]
-    """What is told of rows that make no message."""
+    notes: Mapping[str, Sequence[str]]
+    """What is told of rows and ids that make no delivery, by message id."""
     babel: str | None
     """The version of Babel, where it words something."""
 
@@ -109,7 +109,7 @@ class Checked:
     def _all_ids(self) -> frozenset[str]:
         """The ids of all files below the messages root."""
         root = self.config.messages_root
-        return find_ids(root) if root is not None else frozenset()
+        return frozenset(find_ids(root) if root is not None else ())
 
     def is_gone(self, message_id: str) -> bool:
         """Whether no file has an id of the manifest any more."""
@@ -286,7 +286,7 @@ def check(selection: Selection, config: Config) -> Checked:
         ),
         lint=lint,
         policy=policy,
-        notes=tuple(renderer.notes),
+        notes=renderer.notes,
         babel=renderer.babel,
     )
 

@@ -28,16 +28,18 @@ def results_document(
     dry_run: bool,
     exit_code: int,
     needs: Needs,
+    test_to: str | None = None,
 ) -> dict[str, object]:
     """Build the document; `has_changes` says whether something was sent, or would be.
 
-    `needs` is what the next `send` has to do.
+    `needs` is what the next `send` has to do, and `test_to` who got everything, as a test.
     """
     return {
         "version": VERSION,
         "target": target,
         "manifest": manifest,
         "dry_run": dry_run,
+        "test_to": test_to,
         "has_changes": any(result.status in _CHANGES for result in results),
         "action_needed": needs.action_needed,
         "due_at": clock.written(needs.due_at) if needs.due_at else None,

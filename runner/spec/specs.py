@@ -26,7 +26,7 @@ from runner.wording import shown
 _FILTER_SHAPE: dict[str, Shape | Leaf] = {"key": "id"}
 _FILTER_SHAPE.update({"and": _FILTER_SHAPE, "or": _FILTER_SHAPE})
 # An id is the text in the file: 0123 and 1e5 are ids, not numbers.
-_TEXT_SHAPE: Shape = {
+TEXT_SHAPE: Shape = {
     "recipients_ids": "id",
     "thread_id": "id",
     "key": "id",
@@ -110,7 +110,7 @@ def load_specs(
             what = f'the id "{spec.id}" is already that of {other.source}'
             problems.append(Problem(spec.file.place(("id",)), what, "two messages need two ids"))
     for path in others:
-        message_id = _id_in(path, messages_root) if first else ""
+        message_id = id_in(path, messages_root) if first else ""
         if message_id in first:
             what = f'the id "{message_id}" is also that of {shown(path)}'
             where = first[message_id].file.place(("id",))
@@ -118,17 +118,17 @@ def load_specs(
     return tuple(specs), tuple(problems)
 
 
-def find_ids(messages_root: Path) -> frozenset[str]:
-    """Every id that some file below the messages root has, whether or not the file is valid."""
-    return frozenset(_id_in(path, messages_root) for path in paths.find_specs([messages_root]))
+def find_ids(messages_root: Path) -> dict[str, Path]:
+    """Every id that some file below the messages root has, with its file, valid or not."""
+    return {id_in(path, messages_root): path for path in paths.find_specs([messages_root])}
 
 
-def _id_in(path: Path, messages_root: Path | None) -> str:
+def id_in(path: Path, messages_root: Path | None) -> str:
     """The id that a file gives its message, valid or not."""
     with suppress(MessagesError, OSError):
         # Reading YAML takes its time, and few files say their id.
         if _HAS_ID.search(read_bounded(path, MAX_BYTES)):
-            data = read_yaml(path, "", _TEXT_SHAPE).data
+            data = read_yaml(path, "", TEXT_SHAPE).data
             if isinstance(data, dict) and isinstance(data.get("id"), str):
                 return str(data["id"])
     return _default_id(path, "", messages_root)[0]
@@ -136,7 +136,7 @@ def _id_in(path: Path, messages_root: Path | None) -> str:
 
 def _load(given: Given, messages_root: Path | None) -> MessageSpec:
     source = given.source
-    file = read_yaml(source, shown(source), _TEXT_SHAPE) if isinstance(source, Path) else source
+    file = read_yaml(source, shown(source), TEXT_SHAPE) if isinstance(source, Path) else source
     problems = [file.problem(fault) for fault in find_message_faults(file.data)]
     data = cast("Mapping[str, object]", file.data if isinstance(file.data, dict) else {})
     tables: dict[str, Table] = {}

@@ -65,7 +65,8 @@ def test_another_history_is_rewritten_and_a_longer_one_is_not(
     with pytest.raises(SurroundingsError, match="was rewritten"):
         reader.fetch()
     assert reader.seen == last
-    assert reader.accept() == git(bare, "rev-parse", REF)
+    reader.accept()
+    assert reader.seen == git(bare, "rev-parse", REF)
     git(bare, "update-ref", "-d", REF)
     with pytest.raises(SurroundingsError, match="it is gone"):
         reader.fetch()

@@ -237,8 +237,8 @@ def test_every_id_is_known_whether_or_not_its_file_is_valid() -> None:
     write("messages/b.yaml", "[")
     write("messages/c d.yaml", "id: [1]\n")
     write("messages/_hidden.yaml")
-    assert find_ids(root()) >= {"renamed", "b"}
-    assert find_ids(root()).isdisjoint({"a", "_hidden"})
+    assert find_ids(root()).keys() >= {"renamed", "b"}
+    assert find_ids(root()).keys().isdisjoint({"a", "_hidden"})
 
 
 # --- paths as they are printed --------------------------------------------------------------------
