@@ -16,9 +16,10 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from runner import masking, paths
-from runner.errors import MessagesError, SurroundingsError
+from runner.errors import MessagesError, Pointer, SurroundingsError
 from runner.files import read_secret
 from runner.spec.schema import find_config_faults
+from runner.spec.yamlevents import Leaf
 from runner.spec.yamlfile import YamlFile, read_yaml
 from runner.wording import shown
 
@@ -31,6 +32,7 @@ BUILT_IN_URLS: Mapping[str, str] = {
 LOCAL = "local"
 STATE_FOLDER = ".message-runner"
 RESULTS_FOLDER = "results"
+TEXT_SHAPE: Mapping[str, Leaf] = {"variables": "printed"}
 _HEADS = "refs/heads/"
 TOKEN_VARIABLE = "TOLOKA_TOKEN"  # noqa: S105  (the variable's name, not a token)
 ACCOUNT_VARIABLE = "TOLOKA_ACT_UNDER_ACCOUNT_ID"
@@ -51,7 +53,7 @@ class Target:
     token_variable: str = TOKEN_VARIABLE
     account_id: str | None = None
     is_named: bool = True
-    """Whether somebody said where to send, as a CI job must."""
+    """Whether somebody said where to send, as a CI job must; an empty word was to say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,11 @@ class Config:
 
     def section(self, name: str) -> Mapping[str, object]:
         return cast("Mapping[str, object]", self.data.get(name, {}))
+
+    def wrong(self, pointer: Pointer, what: str) -> SurroundingsError:
+        """Build a complaint of something at a place in the file."""
+        where = self.file.place(pointer) if self.file else paths.CONFIG_NAME
+        return SurroundingsError(f"{where}: error: {what}")
 
     @property
     def state(self) -> Path:
@@ -114,7 +121,7 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
     if not root.is_dir() and "messages" in data:
         where = file.place(("messages",))
         raise SurroundingsError(f"{where}: error: there is no folder {shown(root)}")
-    _check_root(project, root)
+    _check_root(project, root, file)
     return Config(
         project=project,
         messages_root=Path(os.path.normpath(root)) if root.is_dir() else None,
@@ -123,19 +130,20 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
     )
 
 
-def _check_root(project: Path, root: Path) -> None:
+def _check_root(project: Path, root: Path, file: YamlFile | None = None) -> None:
     """A pull request can move the messages folder, and must not move it out of its repository."""
     there, top = (Path(os.path.normpath(path.absolute())) for path in (root, project))
     if not there.is_relative_to(top) or paths.has_link(there, top):
+        where = f"{file.place(('messages',))}: error: " if file else ""
         raise SurroundingsError(
-            f"the messages folder {shown(root)} lies outside the project or behind a link: "
+            f"{where}the messages folder {shown(root)} lies outside the project or behind a link: "
             "put the folder itself there"
         )
 
 
 def _read_config(path: Path) -> YamlFile:
     try:
-        file = read_yaml(path, shown(path), {"variables": "printed"})
+        file = read_yaml(path, shown(path), TEXT_SHAPE)
     except MessagesError as error:
         raise SurroundingsError(str(error)) from error
     faults = find_config_faults(file.data if file.data is not None else {})
@@ -146,7 +154,7 @@ def _read_config(path: Path) -> YamlFile:
 
 def choose_target(config: Config, flag: str | None, environ: Mapping[str, str]) -> Target:
     """Choose the target: `--target`, else `TOLOKA_TARGET`, else `runner.yaml`, else `local`."""
-    asked = flag or environ.get("TOLOKA_TARGET")
+    asked = flag if flag is not None else environ.get("TOLOKA_TARGET")
     if asked and not asked.isprintable():
         # It is printed in logs that read commands from lines of their own.
         raise SurroundingsError("the target holds a line end or another control character")
@@ -160,27 +168,34 @@ def choose_target(config: Config, flag: str | None, environ: Mapping[str, str]) 
         return Target(name=url, url=url, account_id=account)
     name = asked or cast("str | None", config.data.get("target"))
     if name is None or name == LOCAL:
-        return Target(name=LOCAL, url=None, is_named=name is not None)
+        return Target(name=LOCAL, url=None, is_named=name is not None and asked != "")
     if name in BUILT_IN_URLS:
         return Target(name=name, url=BUILT_IN_URLS[name], account_id=account)
-    return _configured_target(config, name, account)
-
-
-def _configured_target(config: Config, name: str, account: str | None) -> Target:
     targets = config.section("targets")
     entry = targets.get(name)
-    if not isinstance(entry, Mapping):
-        known = ", ".join([LOCAL, *BUILT_IN_URLS, *targets])
-        raise SurroundingsError(
-            f'there is no target "{name}": use one of {known}, or a URL (https://…)'
-        )
+    if isinstance(entry, Mapping):
+        return _configured_target(config, name, entry, account)
+    known = ", ".join([LOCAL, *BUILT_IN_URLS, *targets])
+    raise SurroundingsError(
+        f'there is no target "{name}": use one of {known}, or a URL (https://…)'
+    )
+
+
+def _configured_target(
+    config: Config, name: str, entry: Mapping[str, object], account: str | None
+) -> Target:
+    pointer = ("targets", name)
     if name == "file" or name.endswith("-file"):
         # TOLOKA_TOKEN_FILE already means something else.
-        raise SurroundingsError(f'a target cannot be called "{name}": choose another name')
+        raise config.wrong(pointer, f'a target cannot be called "{name}": choose another name')
+    try:
+        url = checked_url(str(entry["url"]))
+    except SurroundingsError as error:
+        raise config.wrong((*pointer, "url"), str(error)) from error
     own = cast("str | None", entry.get("act_under_account_id"))
     return Target(
         name=name,
-        url=checked_url(str(entry["url"])),
+        url=url,
         token_variable=f"{TOKEN_VARIABLE}_{name.upper().replace('-', '_')}",
         account_id=account or own,
     )
@@ -246,8 +261,7 @@ def results_branch(config: Config, target: Target, flag: Path | None) -> Results
     if flag is not None or target.url is None or not section:
         return None
     if ("branch" in section) == ("ref" in section):
-        where = config.file.place(("results",)) if config.file else paths.CONFIG_NAME
-        raise SurroundingsError(f"{where}: error: `results` takes one of `branch` and `ref`")
+        raise config.wrong(("results",), "`results` takes one of `branch` and `ref`")
     ref = section.get("ref") or f"{_HEADS}{section['branch']}"
     return ResultsBranch(str(ref), str(section.get("remote", "origin")))
 

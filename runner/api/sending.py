@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from runner import clock
 from runner.api.connection import Connection, open_connection
 from runner.api.interrupts import Interrupts
 from runner.api.manifests import LOCK_TIMEOUT_S
 from runner.api.origin import new_run, origin_of
 from runner.api.settings import Pacing, Settings
+from runner.base.reviewed import check_reviewed
 from runner.errors import Fault, MessagesError, MovedError, Place, Problem, SurroundingsError
 from runner.manifest.times import now_s
+from runner.model import compared_as
 from runner.plan.moved import find_moved
 from runner.plan.needs import find_needs
 from runner.plan.plan import Key, Plan
 from runner.plan.planfile import PlanFile
 from runner.prepare import Checked
 from runner.report.progress import Progress
-from runner.reviewed import check_reviewed
 from runner.send.options import RunOptions
 from runner.send.run import Run
 from runner.send.tally import RunResult
@@ -53,6 +55,8 @@ def carry_through(order: Order, interrupts: Interrupts) -> RunResult | None:
 
     Gives None where `agree` said no. Raises what is found before anything was sent.
     """
+    if order.test_to and compared_as(order.test_to) in order.prepared.policy.suppressed:
+        raise SurroundingsError(f"--test-to {order.test_to}: on the suppression list")
     tell, until_s = order.settings.tell, now_s() + order.lock_timeout_s
     digest = order.file.digest if order.file else None
     while True:
@@ -96,7 +100,8 @@ def _run(connection: Connection, order: Order) -> RunResult | None:
             jobs=order.pacing.jobs,
             on_progress=order.progress,
         )
-        return replace(report, needs=find_needs(planned, looks=settings.target.url is not None))
+        looks = settings.target.url is not None
+        return replace(report, needs=find_needs(planned, looks=looks, now=clock.now()))
     options = RunOptions(
         messages=order.prepared.messages,
         policy=order.prepared.policy,

@@ -111,6 +111,20 @@ output_format = partial(
     show_default=True,
     help="What to print.",
 )
+colour = click.option(
+    "--color",
+    "colour",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colour on a terminal; NO_COLOR turns it off.",
+)
+row = click.option(
+    "--row",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Of personal messages, show the one of this line of the data file.",
+)
 volume = partial(
     bundle,
     "volume",

@@ -20,7 +20,7 @@ from runner.manifest.attempts import Attempt, NotFound
 from runner.manifest.history import History
 from runner.manifest.told import describe
 from runner.model import Sent, Thread
-from runner.toloka.responses import is_thread_id
+from runner.toloka.ids import is_thread
 from runner.wording import printable
 
 _ITS_OWN = "its own"
@@ -50,7 +50,7 @@ def resolve(
     """
     if (sent is not None) == not_sent or (delivery is None) == (message is None):
         raise click.UsageError("say DELIVERY or --message ID, and --sent THREAD_ID or --not-sent")
-    if sent not in (None, _ITS_OWN) and not is_thread_id(str(sent)):
+    if sent not in (None, _ITS_OWN) and not is_thread(str(sent)):
         raise click.UsageError("--sent takes a thread id, as in 63c15866757a4a1adad1d632")
     if message is not None and sent not in (None, _ITS_OWN):
         raise click.UsageError("--message goes with --sent alone: each delivery has its own thread")

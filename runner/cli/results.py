@@ -13,7 +13,7 @@ from runner.cli.options import Record
 from runner.cli.say import say
 from runner.cli.settings import load_settings
 from runner.errors import ExitCode, Problem, RunnerError, SurroundingsError
-from runner.files import append_text
+from runner.files import append_text, size_of
 from runner.model import Result
 from runner.plan.needs import Needs
 from runner.report.harmless import json_text
@@ -111,7 +111,8 @@ def results_file(
 def append_failure(path: Path | None, problems: Sequence[Problem]) -> None:
     """Append what is wrong, as Markdown, to the file of `--summary`."""
     if path is not None:
-        _beside(lambda: append_text(path, failure_markdown(problems)))
+        text = failure_markdown(problems, taken=size_of(path))
+        _beside(lambda: append_text(path, text))
 
 
 def show_warnings(warnings: Sequence[Problem]) -> None:

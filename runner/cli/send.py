@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import TextIO
 
 import click
@@ -107,7 +108,7 @@ def send(
         settings.refuse_silent_ci()
         file = load_plan(approved, volume)
         prepared = prepare(selection, settings.config)
-        for said in prepared.notes:
+        for said in chain.from_iterable(prepared.notes.values()):
             volume.log(said)
         if file is not None:
             prepared = replace(prepared, messages=file.worded(prepared.messages))
@@ -180,7 +181,7 @@ def _show_report(order: Order, report: RunResult, volume: Volume, *, is_text: bo
         say(f"{len(refusals) - len(few):,} more refusals (-v shows all)", err=True)
     for line in (*loud_lines(report.results, verbose=volume.verbose), *report.notes):
         say(printable(line), err=True)
-    said = summary_line(report.results, dry_run=False)
+    said = summary_line(report.results)
     said += f", as a test to {order.test_to}" if order.test_to is not None else ""
     said += " on the local emulator" if settings.target.url is None else ""
     say(f"{said}; manifest: {settings.shown_manifest}", err=not is_text)

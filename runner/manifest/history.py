@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +11,7 @@ from functools import cached_property
 
 from runner import clock
 from runner.manifest.attempts import Attempt, Identity, Pending, Row
-from runner.model import Content, NoRecipients, SelectType, Sent, Thread, compared_as
+from runner.model import Content, NoRecipients, Sent, Thread, compared_as
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import short
 
@@ -165,12 +165,15 @@ class History:
         self._reached[identity] = found
         return found
 
-    def tried_since(self, moment: datetime) -> Counter[SelectType | None]:
-        """How many composes there were since then, by select type: sent, or perhaps sent."""
-        return Counter(
-            row.kind.select_type
+    def tried_since(self, moment: datetime, *, to_all: bool) -> list[datetime]:
+        """When messages to ALL, or those to others, were sent since then, or perhaps sent."""
+        return sorted(
+            row.at
             for row in self.rows.values()
-            if row.at > moment and row.counts and row.kind.action == "compose"
+            if row.at > moment
+            and row.counts
+            and row.kind.action == "compose"
+            and (row.kind.select_type == "ALL") == to_all
         )
 
     def got_since(self, moment: datetime) -> dict[str, list[datetime]]:
@@ -199,6 +202,14 @@ class History:
             if row.kind.action == "compose" and isinstance(row.outcome, str):
                 found[row.kind.message].append(row.outcome)
         return {message: tuple(ids) for message, ids in found.items()}
+
+    @cached_property
+    def readers(self) -> Mapping[str, Sequence[str]]:
+        """The Tolokers by id to whom each thread was sent."""
+        rows = self.rows.values()
+        return {
+            row.outcome: row.people for row in rows if isinstance(row.outcome, str) and row.people
+        }
 
     @cached_property
     def by_thread(self) -> Mapping[str, Attempt]:

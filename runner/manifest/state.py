@@ -57,6 +57,8 @@ class ManifestState:
     """The runs that have ended, or were taken over."""
     unlocked: set[str] = field(default_factory=set)
     """The runs that a person has ended: they send nothing more, as soon as they see it."""
+    is_accepted: bool = False
+    """Whether a person has taken the branch for the truth, or ended a run on it."""
     stopped: str | None = None
     rows: dict[str, Row] = field(default_factory=dict)
     """By delivery id, tests included."""

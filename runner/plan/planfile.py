@@ -29,6 +29,7 @@ from runner.model import (
     Texts,
     reached_as,
 )
+from runner.plan.limits import most_of
 from runner.plan.needs import find_unfiled
 from runner.plan.plan import Key, Plan, PlannedMessage
 from runner.toloka.digest import digest_of, digest_of_reply
@@ -93,7 +94,7 @@ def plan_document(
         "planned_at": clock.written(clock.now()),
         "has_changes": bool(plan.deliveries),
         "limits": list(quota_notes),
-        "messages": [_entry(planned, plan) for planned in plan.messages],
+        "messages": [_entry(planned, plan) for planned in plan.changes_first],
     }
     return {"digest": plan_digest(document), **document}
 
@@ -107,9 +108,10 @@ def _entry(planned: PlannedMessage, plan: Plan) -> dict[str, object]:
         "revision": message.revision,
         "source": message.source,
         "action": message.action,
+        "change": planned.change,
         "recipients_select_type": message.recipients.select_type,
         "recipients": len(planned.people) or None,
-        "up_to": len(planned.candidates) or None,
+        "up_to": most_of(planned, plan.history) if planned.possible else None,
         "requests": len(planned.deliveries),
         "skipped": {
             status: sum(len(each.recipients_ids or (None,)) for each in results)

@@ -83,8 +83,8 @@ class Checked:
     warnings: tuple[Problem, ...]
     lint: Mapping[str, tuple[Problem, ...]]
     policy: Policy
-    notes: tuple[str, ...]
-    """What is told of rows that make no message."""
+    notes: Mapping[str, Sequence[str]]
+    """What is told of rows and ids that make no delivery, by message id."""
     babel: str | None
     """The version of Babel, where it words something."""
 
@@ -261,7 +261,7 @@ def check(selection: Selection, config: Config) -> Checked:
             renderer.expect,
             others=others if selection.is_part else (),
         )
-        faults = list(problems)
+        faults = [*problems, *(each for each in warnings if each.severity == "error")]
         if assigned and not problems:
             warnings += _find_unused(assigned, specs, selection, config)
         for spec in specs:
@@ -286,7 +286,7 @@ def check(selection: Selection, config: Config) -> Checked:
         ),
         lint=lint,
         policy=policy,
-        notes=tuple(renderer.notes),
+        notes=renderer.notes,
         babel=renderer.babel,
     )
 
@@ -324,7 +324,7 @@ def _find_unselected(files: Iterable[Path], config: Config) -> list[Path]:
     """The files below the messages root that were not selected, as far as they can be listed."""
     try:
         every = paths.find_specs([config.messages_root] if config.messages_root else [])
-    except (MessagesError, SurroundingsError):
+    except SurroundingsError:
         return []
     return [path for path in every if path not in set(files)]
 

@@ -44,9 +44,8 @@ def _load_suppressed(
     column = str(config.data.get("suppress_column", DEFAULT_COLUMN))
     try:
         path = paths.find_data_file(name, config.project / paths.CONFIG_NAME, config.project)
-        return load_ids(path, column, odd=level_of("odd-id", levels_in(config)), warn=warn)
+        return load_ids(path, column, odd=level_of("odd-id", levels_in(config)), warn=warn)[0]
     except MessagesError as error:
         raise SurroundingsError(str(error)) from error
     except ValueError as error:
-        where = config.file.place(pointer) if config.file else paths.CONFIG_NAME
-        raise SurroundingsError(f"{where}: error: `suppress`: {error}") from error
+        raise config.wrong(pointer, f"`suppress`: {error}") from error

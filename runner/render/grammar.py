@@ -146,7 +146,10 @@ class Checks(NodeTransformer):
         return _call(node, "compare", signs, *values)
 
     def visit_If(self, node: nodes.If) -> nodes.Node:
-        return self._condition(node)
+        where = (nodes.Const(self._filename), nodes.Const(node.lineno))
+        self._condition(node)
+        node.test = _call(node, "branch", node.test, *where)
+        return node
 
     def visit_CondExpr(self, node: nodes.CondExpr) -> nodes.Node:
         return self._condition(node)

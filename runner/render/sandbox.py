@@ -72,10 +72,17 @@ class Sandbox:
         """Which value brought the braces of a template into the last text; None for none."""
         return self._environment.braces_from
 
+    @property
+    def branches(self) -> list[tuple[str | None, int, bool]]:
+        """Which way the last text went at each `if`: the partial, None for none, line, and answer."""
+        ways = self._environment.branches
+        return [(file and file.removeprefix(PARTIALS), line, went) for file, line, went in ways]
+
     def text(self, template: str, values: Mapping[str, object], language: str = "EN") -> str:
         """Render a template to a text in a language; raises `Refusal`."""
         self._environment.language = language
         self._environment.braces_from = None
+        self._environment.branches = {}
         try:
             rendered = self._quick(template, values)
             if rendered is None:

@@ -10,9 +10,9 @@ from runner.manifest.contents import find_contents
 from runner.manifest.history import History
 from runner.manifest.standing import Choice, Standing, find_standings
 from runner.model import Content
-from runner.report.entries import first_few
 from runner.report.filters import describe_filter
 from runner.report.leads import lead_lines, span
+from runner.report.samples import first_few
 from runner.report.status import count_words, groups_of, held_lines
 from runner.wording import plural, printable
 

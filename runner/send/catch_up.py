@@ -68,17 +68,17 @@ class CatchUp:
         )
         begin = min(begin, history.cursor or BEGINNING)
         look = self._look(history, unknown, begin)
+        if self.manifest.is_unborn and look.shows_ours:
+            # It may have been removed.
+            raise SurroundingsError(
+                f"{self.manifest.where} is not there, and this account has sent messages: bring the "
+                "branch back, or say `message-runner unlock --rewritten` to begin a new one"
+            )
         if self.lister.failed is not None:
             self._remember_part(look, history)
             return
         if history.must_show and not look.count:
             self._check_account(look, history)
-        if self.manifest.is_unborn and look.shows_ours:
-            # It may have been removed.
-            raise SurroundingsError(
-                f"there is no {self.manifest.where}, and this account has sent messages: bring the "
-                "branch back, or say `message-runner unlock --rewritten` to begin a new one"
-            )
         claimed = claim(unknown, look.kept.values()) if unknown else {}
         for delivery_id, thread in claimed.items():
             self.manifest.settle(delivery_id, Sent(thread), "found")

@@ -275,11 +275,12 @@ class Run:
         results += [result_of(each, "waiting", error=why) for each in new if each is not None]
         # Its end line is not there yet, and says nothing of it.
         has_looked = self._lister.failed is None and plan.history.cursor is not None
+        looks = self._options.catches_up and not has_looked
         return RunResult(
             results=tuple(results),
             refused=tuple((each, answer) for each, _, answer in tally.refused_in_order),
             notes=tuple(self._notes(results)),
-            needs=find_needs(plan, looks=self._options.catches_up and not has_looked),
+            needs=find_needs(plan, looks=looks, now=clock.now()),
             exit_code=self._exit_code(bool(left)),
         )
 

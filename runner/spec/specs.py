@@ -26,7 +26,7 @@ from runner.wording import shown
 _FILTER_SHAPE: dict[str, Shape | Leaf] = {"key": "id"}
 _FILTER_SHAPE.update({"and": _FILTER_SHAPE, "or": _FILTER_SHAPE})
 # An id is the text in the file: 0123 and 1e5 are ids, not numbers.
-_TEXT_SHAPE: Shape = {
+TEXT_SHAPE: Shape = {
     "recipients_ids": "id",
     "thread_id": "id",
     "key": "id",
@@ -128,7 +128,7 @@ def id_in(path: Path, messages_root: Path | None) -> str:
     with suppress(MessagesError, OSError):
         # Reading YAML takes its time, and few files say their id.
         if _HAS_ID.search(read_bounded(path, MAX_BYTES)):
-            data = read_yaml(path, "", _TEXT_SHAPE).data
+            data = read_yaml(path, "", TEXT_SHAPE).data
             if isinstance(data, dict) and isinstance(data.get("id"), str):
                 return str(data["id"])
     return _default_id(path, "", messages_root)[0]
@@ -136,7 +136,7 @@ def id_in(path: Path, messages_root: Path | None) -> str:
 
 def _load(given: Given, messages_root: Path | None) -> MessageSpec:
     source = given.source
-    file = read_yaml(source, shown(source), _TEXT_SHAPE) if isinstance(source, Path) else source
+    file = read_yaml(source, shown(source), TEXT_SHAPE) if isinstance(source, Path) else source
     problems = [file.problem(fault) for fault in find_message_faults(file.data)]
     data = cast("Mapping[str, object]", file.data if isinstance(file.data, dict) else {})
     tables: dict[str, Table] = {}

@@ -133,6 +133,11 @@ def test_the_target_is_the_flag_then_the_variable_then_the_configuration_then_lo
     assert choose_target(plain, "local", {}).is_named
     assert choose_target(plain, None, environ).is_named
     assert choose_target(named, None, {}).is_named
+    # A variable of a CI job that holds nothing was meant to name another.
+    local = config("target: local\n")
+    assert choose_target(local, None, {}).is_named
+    assert not choose_target(local, None, {"TOLOKA_TARGET": ""}).is_named
+    assert not choose_target(local, "", {}).is_named
     assert choose_target(plain, None, {"TOLOKA_TARGET": ""}).name == "local"
 
 
@@ -195,8 +200,16 @@ def test_an_unknown_target_is_refused_with_the_known_ones() -> None:
 @pytest.mark.parametrize("name", ["file", "my-file"])
 def test_a_target_cannot_take_the_name_of_a_token_file(name: str) -> None:
     source = f"targets: {{{name}: {{url: 'https://x.example'}}}}\n"
-    with pytest.raises(SurroundingsError, match=f'a target cannot be called "{name}"'):
+    said = f'^runner.yaml:1:{13 + len(name)}: error: a target cannot be called "{name}"'
+    with pytest.raises(SurroundingsError, match=said):
         choose_target(config(source), name, {})
+
+
+def test_a_url_of_the_configuration_is_refused_with_its_place() -> None:
+    source = "targets:\n  near: {url: 'http://near.example'}\n"
+    said = "^runner.yaml:2:15: error: plain http to near.example would show the token"
+    with pytest.raises(SurroundingsError, match=said):
+        choose_target(config(source), "near", {})
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ SHELVES: tuple[tuple[str, ...], ...] = (
     ("toloka",),
     ("spec", "manifest"),
     ("config", "render", "plan", "lookup"),
-    ("prepare", "reviewed", "send", "report"),
+    ("prepare", "base", "send", "report"),
     ("api",),
     ("cli",),
     ("__main__",),

@@ -184,7 +184,8 @@ def test_one_message_to_all_goes_out_a_day() -> None:
         == "Toloka's daily limit is 1 ALL messages: 0 in the last 24 hours and 2 planned leave 1 for later"
     )
     second = fit([to_all, direct], history(1, to_all=True), NOW)
-    assert (second.today, second.later) == ((direct,), (to_all,))
+    assert (second.today, second.later, second.due_at) == ((direct,), (to_all,), None)
+    assert fit([to_all], history(2, hours=3, to_all=True), NOW).due_at == NOW + timedelta(hours=21)
     assert fit([to_all], history(1, hours=24.1, to_all=True), NOW).later == ()
 
 
