@@ -36,7 +36,7 @@ def charts_of(messages: Iterable[PlannedMessage]) -> Iterator[Chart]:
     due = [each for planned in messages for each in planned.deliveries]
     yield from _chart("Who would get it, by message", [(each.message.id, each) for each in due])
     languages = [(language, each) for each in due for language in each.message.text]
-    yield from _chart("Who would get it, by language", languages)
+    yield from _chart("Who would get it, by language: a letter may have several", languages)
 
 
 def _chart(title: str, named: Sequence[tuple[str, Delivery]]) -> Iterator[Chart]:

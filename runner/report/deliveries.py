@@ -71,11 +71,11 @@ def _message_lines(
         if each.status in _ORDER:
             groups[_ORDER.index(each.status), _word(each), each.error or ""].append(each)
     for (_, word, error), some in sorted(groups.items(), key=lambda pair: pair[0]):
-        yield printable(f"  {word}, {len(some):,}{f': {error}' if error else ''}")
+        yield printable(f"{word}, {len(some):,}{f': {error}' if error else ''}")
         few = first_few(some, verbose=verbose)
         yield from map(_whom_line, few)
         if len(few) < len(some):
-            yield f"    … and {len(some) - len(few):,} more (-v shows all)"
+            yield f"… and {len(some) - len(few):,} more (-v shows all)"
     yield ""
 
 
@@ -84,7 +84,8 @@ def _whom_line(standing: Standing) -> str:
     whom = standing.toloker or (describe_whom(standing) if not standing.in_thread else "")
     parts = [whom, standing.row.key or "", standing.thread_id or standing.in_thread or ""]
     at = clock.to_second(row.at)
-    return printable("    " + "  ".join(filter(None, [*parts, at])))
+    # An id, a thread and a time are a line of 80 characters.
+    return printable("  ".join(filter(None, [*parts, at])))
 
 
 def describe_whom(standing: Standing) -> str:
