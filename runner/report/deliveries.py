@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from runner import clock
 from runner.manifest.contents import find_contents
@@ -65,7 +65,7 @@ def _message_lines(
         yield from (f"  {line}" for line in held_lines(history, frozenset({message})))
         if left_out := history.suppressed.get((message, revision)):
             yield f"  left out, as the suppression list said: {plural(len(left_out), 'Toloker')}"
-        yield from _content_lines(history, {each.row.digest for each in standings})
+        yield from _content_lines(history, dict.fromkeys(each.row.digest for each in standings))
     groups: dict[tuple[int, str, str], list[Standing]] = defaultdict(list)
     for each in standings:
         if each.status in _ORDER:
@@ -95,7 +95,7 @@ def describe_whom(standing: Standing) -> str:
     return str(standing.row.kind.select_type or "")
 
 
-def _content_lines(history: History, digests: set[str]) -> Iterator[str]:
+def _content_lines(history: History, digests: Collection[str]) -> Iterator[str]:
     """Show the words that were sent, as far as the manifest keeps them; of rows, the template."""
     contents = find_contents(digests, history).values()
     seen: dict[tuple[str, ...], None] = {}
