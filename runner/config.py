@@ -51,7 +51,7 @@ class Target:
     token_variable: str = TOKEN_VARIABLE
     account_id: str | None = None
     is_named: bool = True
-    """Whether somebody said where to send, as a CI job must."""
+    """Whether somebody said where to send, as a CI job must; an empty word was to say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,10 @@ class Config:
     def section(self, name: str) -> Mapping[str, object]:
         return cast("Mapping[str, object]", self.data.get(name, {}))
 
-    def at(self, pointer: Pointer, what: str) -> str:
-        """Say what is wrong at a place in the file."""
+    def wrong(self, pointer: Pointer, what: str) -> SurroundingsError:
+        """Build a complaint of something at a place in the file."""
         where = self.file.place(pointer) if self.file else paths.CONFIG_NAME
-        return f"{where}: error: {what}"
+        return SurroundingsError(f"{where}: error: {what}")
 
     @property
     def state(self) -> Path:
@@ -119,7 +119,7 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
     if not root.is_dir() and "messages" in data:
         where = file.place(("messages",))
         raise SurroundingsError(f"{where}: error: there is no folder {shown(root)}")
-    _check_root(project, root)
+    _check_root(project, root, file)
     return Config(
         project=project,
         messages_root=Path(os.path.normpath(root)) if root.is_dir() else None,
@@ -128,12 +128,13 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
     )
 
 
-def _check_root(project: Path, root: Path) -> None:
+def _check_root(project: Path, root: Path, file: YamlFile | None = None) -> None:
     """A pull request can move the messages folder, and must not move it out of its repository."""
     there, top = (Path(os.path.normpath(path.absolute())) for path in (root, project))
     if not there.is_relative_to(top) or paths.has_link(there, top):
+        where = f"{file.place(('messages',))}: error: " if file else ""
         raise SurroundingsError(
-            f"the messages folder {shown(root)} lies outside the project or behind a link: "
+            f"{where}the messages folder {shown(root)} lies outside the project or behind a link: "
             "put the folder itself there"
         )
 
@@ -151,7 +152,7 @@ def _read_config(path: Path) -> YamlFile:
 
 def choose_target(config: Config, flag: str | None, environ: Mapping[str, str]) -> Target:
     """Choose the target: `--target`, else `TOLOKA_TARGET`, else `runner.yaml`, else `local`."""
-    asked = flag or environ.get("TOLOKA_TARGET")
+    asked = flag if flag is not None else environ.get("TOLOKA_TARGET")
     if asked and not asked.isprintable():
         # It is printed in logs that read commands from lines of their own.
         raise SurroundingsError("the target holds a line end or another control character")
@@ -165,7 +166,7 @@ def choose_target(config: Config, flag: str | None, environ: Mapping[str, str]) 
         return Target(name=url, url=url, account_id=account)
     name = asked or cast("str | None", config.data.get("target"))
     if name is None or name == LOCAL:
-        return Target(name=LOCAL, url=None, is_named=name is not None)
+        return Target(name=LOCAL, url=None, is_named=name is not None and asked != "")
     if name in BUILT_IN_URLS:
         return Target(name=name, url=BUILT_IN_URLS[name], account_id=account)
     targets = config.section("targets")
@@ -184,12 +185,11 @@ def _configured_target(
     pointer = ("targets", name)
     if name == "file" or name.endswith("-file"):
         # TOLOKA_TOKEN_FILE already means something else.
-        said = f'a target cannot be called "{name}": choose another name'
-        raise SurroundingsError(config.at(pointer, said))
+        raise config.wrong(pointer, f'a target cannot be called "{name}": choose another name')
     try:
         url = checked_url(str(entry["url"]))
     except SurroundingsError as error:
-        raise SurroundingsError(config.at((*pointer, "url"), str(error))) from error
+        raise config.wrong((*pointer, "url"), str(error)) from error
     own = cast("str | None", entry.get("act_under_account_id"))
     return Target(
         name=name,
@@ -259,8 +259,7 @@ def results_branch(config: Config, target: Target, flag: Path | None) -> Results
     if flag is not None or target.url is None or not section:
         return None
     if ("branch" in section) == ("ref" in section):
-        said = "`results` takes one of `branch` and `ref`"
-        raise SurroundingsError(config.at(("results",), said))
+        raise config.wrong(("results",), "`results` takes one of `branch` and `ref`")
     ref = section.get("ref") or f"{_HEADS}{section['branch']}"
     return ResultsBranch(str(ref), str(section.get("remote", "origin")))
 

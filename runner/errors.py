@@ -13,7 +13,7 @@ Severity = Literal["error", "warning"]
 
 
 class ExitCode(IntEnum):
-    """What a CI job should do next, one code per decision (the README has the table)."""
+    """What a CI job should do next, one code per decision (schemas/README.md has the table)."""
 
     DONE = 0
     BUG = 1

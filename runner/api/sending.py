@@ -20,14 +20,12 @@ from runner.plan.needs import find_needs
 from runner.plan.plan import Key, Plan
 from runner.plan.planfile import PlanFile
 from runner.prepare import Checked
+from runner.report.progress import Progress
 from runner.send.options import RunOptions
 from runner.send.run import Run
 from runner.send.tally import RunResult
 from runner.send.trial import carry_out_trial, trial_messages
 from runner.wording import shown
-
-Progress = Callable[[int, int], None]
-"""Takes how many deliveries have been tried, and of how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +113,7 @@ def _run(connection: Connection, order: Order) -> RunResult | None:
         only=order.besides | order.file.digests.keys() if order.file else None,
         planned=planned,
         check=order.prepared.permit,
+        tell=order.progress.note,
     )
     manifest, client, pace = connection.manifest, connection.client, connection.pace
     return Run(options, manifest, client, pace, order.progress).carry_out()

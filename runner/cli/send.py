@@ -15,7 +15,7 @@ import click
 
 from runner.api.manifests import LOCK_TIMEOUT_S
 from runner.api.sending import Order, carry_through
-from runner.api.settings import Settings, Speed, Where, load_pacing
+from runner.api.settings import Settings, Speed, Where, is_ci_job, load_pacing
 from runner.cli import options
 from runner.cli.approved import Approved, approved_plan, load_plan
 from runner.cli.ending import end_at_once, signals_caught
@@ -28,7 +28,7 @@ from runner.errors import ExitCode, Problem
 from runner.manifest.told import describe
 from runner.plan.plan import Plan
 from runner.prepare import Selection, prepare
-from runner.report.progress import Progress
+from runner.report.progress import Progress, drawing_on
 from runner.report.text import loud_lines, run_lines, summary_line
 from runner.report.words import epilog
 from runner.send.tally import RunResult
@@ -112,9 +112,10 @@ def send(
             volume.log(said)
         if file is not None:
             prepared = replace(prepared, messages=file.worded(prepared.messages))
+        drawing = "nothing" if volume.quiet else drawing_on(sys.stderr, is_ci=is_ci_job())
         with (
             signals_caught() as interrupts,
-            closing(Progress(sys.stderr, is_quiet=volume.quiet)) as progress,
+            closing(Progress(sys.stderr, draws=drawing)) as progress,
         ):
             order = Order(
                 settings=settings,

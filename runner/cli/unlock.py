@@ -53,8 +53,9 @@ def _accept(shared: Shared, shown: str, *, yes: bool) -> int:
         f"Take {shown} as it is now for the truth? Who is missing there is written to again.",
         yes=yes,
     )
-    if shared.ref.accept() is None:
-        add_word(shared, new_run(command="unlock"))
+    shared.ref.accept()
+    # Also where there is a branch: nobody may have sent there yet.
+    add_word(shared, new_run(command="unlock"))
     say(f"{shown} is taken as it is now")
     return ExitCode.DONE
 

@@ -261,7 +261,7 @@ def check(selection: Selection, config: Config) -> Checked:
             renderer.expect,
             others=others if selection.is_part else (),
         )
-        faults = list(problems)
+        faults = [*problems, *(each for each in warnings if each.severity == "error")]
         if assigned and not problems:
             warnings += _find_unused(assigned, specs, selection, config)
         for spec in specs:
@@ -324,7 +324,7 @@ def _find_unselected(files: Iterable[Path], config: Config) -> list[Path]:
     """The files below the messages root that were not selected, as far as they can be listed."""
     try:
         every = paths.find_specs([config.messages_root] if config.messages_root else [])
-    except (MessagesError, SurroundingsError):
+    except SurroundingsError:
         return []
     return [path for path in every if path not in set(files)]
 

@@ -48,4 +48,4 @@ def _load_suppressed(
     except MessagesError as error:
         raise SurroundingsError(str(error)) from error
     except ValueError as error:
-        raise SurroundingsError(config.at(pointer, f"`suppress`: {error}")) from error
+        raise config.wrong(pointer, f"`suppress`: {error}") from error

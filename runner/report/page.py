@@ -10,6 +10,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from runner.report.bars import charts_of
 from runner.report.harmless import runs
 from runner.report.review import Review
 from runner.report.samples import first_few
@@ -30,6 +31,7 @@ def build_page(review: Review, *, at: datetime) -> str:
         about=review.about,
         at=at,
         entries=review.entries,
+        charts=list(charts_of(each.planned for each in review.entries)),
         verbose=review.detail.all,
         signs={"+": "added", "-": "removed"},
     )

@@ -48,7 +48,12 @@ def loud_lines(results: Sequence[Result], *, verbose: bool) -> Iterator[str]:
     many = {run: count for run, count in unknown.items() if run and count > _MANY and not verbose}
     for run, count in many.items():
         yield f"unknown: {count:,} deliveries of run {printable(run)} (-v shows each)"
-    for status in _LOUD:
+    adopted = Counter(result.message for result in results if result.status == "adopted")
+    is_long = sum(adopted.values()) > _MANY and not verbose
+    for message, count in adopted.items() if is_long else ():
+        told = f"{plural(count, 'delivery', 'deliveries')}, sent before and recorded only now"
+        yield f"adopted: {printable(message)}, {told} (-v shows each with its date)"
+    for status in _LOUD[1:] if is_long else _LOUD:
         groups: dict[tuple[str, str | None], list[Result]] = defaultdict(list)
         for result in results:
             if result.status == status and (status != "unknown" or result.run not in many):

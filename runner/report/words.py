@@ -1,4 +1,4 @@
-"""Every word for what became of a delivery, explained once: `--help` and the README show this table."""
+"""Every word for what became of a delivery, explained once: `--help` and schemas/README.md show this table."""
 
 from __future__ import annotations
 

@@ -34,7 +34,16 @@ class Lister:
     manifest: Manifest
     lists: Lists
     pace: Pace
+    tell: Callable[[str], object] = lambda _said: None
+    """Is told what is waited for, for whoever looks on."""
     failed: str | None = None
+
+    def wait_until(self, moment_s: float, what: str) -> None:
+        """Wait for the list to show more; `moment_s` is monotonic."""
+        left_s = moment_s - self.pace.now_s()
+        if left_s > 0:
+            self.tell(f"{what}: {left_s:,.0f} s")
+        self.pace.wait_until(moment_s)
 
     def look(self, look: Look, since: Anchor) -> None:
         """Take in all threads since an anchor. What a list that breaks off showed is taken in."""

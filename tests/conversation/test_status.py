@@ -247,13 +247,12 @@ def test_a_table_of_nothing_has_its_heading() -> None:
     )
 
 
-def test_every_word_is_explained_once_in_the_readme_and_by_help(project: Project) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+def test_every_word_is_explained_by_help(project: Project) -> None:
+    # The table of `schemas/README.md` is generated from the same words.
     for command in ("status", "send", "plan"):
         said = " ".join(project.run(command, "--help").out.split())
         for word, meaning in WORDS.items():
             assert f"{word} {meaning}" in said
-            assert readme.count(f"| `{word}` | {meaning} |") == 1
 
 
 def test_send_prints_its_results_as_json_and_nothing_else_there(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from conftest import StartEmulator
 from support import TOKEN, Project, Result, control, direct, reached, threads, tolokers
 
 from runner.emulator import Emulator
@@ -160,10 +161,17 @@ def test_a_draft_has_the_very_words(project: Project, emulator: Emulator) -> Non
     assert "edited" not in done.err
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        {"EN": "Hello!", "RU": "Привет!"},
+        {"EN": "{% endraw %}{{ 7 * 7 }}{% raw %}"},
+    ],
+)
 def test_what_cannot_be_a_message_is_recorded_all_the_same(
-    project: Project, emulator: Emulator
+    project: Project, emulator: Emulator, text: Mapping[str, str]
 ) -> None:
-    put(emulator, "ann", "ben", topic={"EN": "Hello"}, text={"EN": "Hello!", "RU": "Привет!"})
+    put(emulator, "ann", "ben", topic="Hello", text=text)
 
     done = take_over(project, emulator)
 
@@ -172,6 +180,20 @@ def test_what_cannot_be_a_message_is_recorded_all_the_same(
     assert drafts(project) == []
     history = read_history(project.manifest(emulator), emulator.url)
     assert [attempt.recipients_ids for attempt in history.attempts] == [("ann", "ben")]
+
+
+def test_a_list_without_details_tells_less(project: Project, start_emulator: StartEmulator) -> None:
+    emulator = start_emulator(echo="no-details")
+    put(emulator, topic="News", recipients_select_type="ALL")
+    for number in range(21):
+        put(emulator, "ann", topic=f"Letter {number}")
+
+    done = take_over(project, emulator)
+
+    assert done.code == 0, done
+    assert "Toloka does not say whom 1 thread reached" in done.err
+    assert "recorded 21 threads to 1 Toloker, 0 drafts" in done.out
+    assert "\n1 more message (-v shows all)\n" in done.out
 
 
 def test_the_words_are_nobodys_a_second_time(project: Project, emulator: Emulator) -> None:

@@ -28,10 +28,13 @@ TAGS = {
     *("html", "head", "meta", "title", "style", "body", "header", "nav", "main", "article"),
     *("section", "div", "h1", "h2", "h3", "h4", "p", "ul", "ol", "li", "dl", "dt", "dd"),
     *("a", "bdi", "code", "small", "span", "time"),
+    *("table", "caption", "tr", "th", "td", "svg", "rect"),
 }
 ATTRIBUTES = {
     *("lang", "dir", "class", "id", "href", "role", "aria-label", "aria-labelledby", "datetime"),
     *("charset", "name", "content", "http-equiv"),
+    *("scope", "colspan", "viewBox".lower(), "preserveAspectRatio".lower(), "aria-hidden"),
+    *("width", "height"),
 }
 
 
@@ -69,6 +72,40 @@ def message(topic: str, text: str, source: str = "messages/a.yaml") -> Message:
         recipients=Everyone(),
         digest="",
     )
+
+
+# What it shows at a glance.
+
+
+def test_bars_show_who_would_get_what_by_message_and_language(project: Project) -> None:
+    project.write("messages/few.yaml", direct("a", "b", topic="Few"))
+    project.write("messages/many.yaml", direct(*tolokers(250), topic="Many"))
+    project.write("messages/all.yaml", letters({"EN": ("A", "A"), "TR": ("B", "B")}))
+    both = {"EN": ("E", "E"), "DE": ("D", "D")}
+    project.write(
+        "messages/both.yaml", letters(both, recipients_select_type="DIRECT", recipients_ids=["c"])
+    )
+    page = previewed(project)
+    rows = [
+        [cell.text.strip() for cell in row.all() if cell.tag in ("th", "td")]
+        for row in page.all("tr")
+    ]
+    assert rows == [
+        ["many", "", "250 Tolokers"],
+        ["few", "", "2 Tolokers"],
+        ["both", "", "1 Toloker"],
+        ["all", "", "ALL"],
+        ["EN", "", "ALL, 253 Tolokers"],
+        ["DE", "", "1 Toloker"],
+        ["TR", "", "ALL"],
+    ]
+    widths = [each.attributes["width"] for each in page.all("rect")]
+    assert widths == ["100.0", "1.0", "1.0", "100.0", "1.0"]
+
+
+def test_one_bar_alone_is_none(project: Project) -> None:
+    project.write("messages/a.yaml", direct("a", "b"))
+    assert previewed(project).all("svg") == []
 
 
 # What the command says and leaves.

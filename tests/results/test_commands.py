@@ -16,7 +16,7 @@ from runner import clock
 from runner.emulator import Emulator
 from runner.emulator.faults import parse_fault
 
-from .world import BRANCH, clone, files_on, git, new_remote
+from .world import BEFORE, BRANCH, clone, files_on, git, new_remote, write_before
 
 RESULTS = f"defaults: {{settle: 0}}\nresults: {{branch: {BRANCH}}}\n"
 
@@ -204,3 +204,20 @@ def test_a_person_settles_what_is_unknown_for_everybody(
     (entry,) = json.loads(status.out)["messages"]
     assert entry["threads"] == 1
     assert reached(emulator) == ["t1"]
+
+
+def test_an_account_that_was_taken_over_is_known_everywhere(bare: Path, emulator: Emulator) -> None:
+    one, other = machine(bare, "one"), machine(bare, "other")
+    write_before(emulator)
+    where = ("--target", emulator.url)
+    # The branch may have been lost, and then what it knew of edits and revisions is.
+    assert one.run("import", *where, TOLOKA_TOKEN=TOKEN).code == 2
+    assert one.run("unlock", "--rewritten", "--yes", *where).code == 0
+
+    done = one.run("import", *where, TOLOKA_TOKEN=TOKEN)
+
+    assert (done.code, reached(emulator)) == (0, [BEFORE]), done
+    told = other.run("status", *where)
+    assert (told.code, f"imported/personal/{BEFORE}" in told.out) == (0, True), told
+    assert other.send(emulator).code == 0
+    assert reached(emulator) == [BEFORE, *tolokers(3)]

@@ -70,6 +70,8 @@ def test_no_branch_for_an_account_that_has_sent_is_refused(fleet: Fleet) -> None
     assert result.code == 2
     assert "unlock --rewritten" in result.err
     assert reached(fleet.emulator) == [BEFORE]
+    assert new.run("unlock", "--rewritten", "--yes", *target).code == 0
+    assert new.send(fleet.emulator).code == 0
 
 
 def test_a_branch_that_was_rewritten_is_refused_until_somebody_says_so(fleet: Fleet) -> None:

@@ -133,6 +133,11 @@ def test_the_target_is_the_flag_then_the_variable_then_the_configuration_then_lo
     assert choose_target(plain, "local", {}).is_named
     assert choose_target(plain, None, environ).is_named
     assert choose_target(named, None, {}).is_named
+    # A variable of a CI job that holds nothing was meant to name another.
+    local = config("target: local\n")
+    assert choose_target(local, None, {}).is_named
+    assert not choose_target(local, None, {"TOLOKA_TARGET": ""}).is_named
+    assert not choose_target(local, "", {}).is_named
     assert choose_target(plain, None, {"TOLOKA_TARGET": ""}).name == "local"
 
 
