@@ -42,6 +42,7 @@ def states_of(
     for status, results in planned.skipped_by_status.items():
         brief = status.replace("_", " ")
         if status == "waiting" and planned.possible:
+            brief = f"would send {audience.partition(' in ')[0]}"
             yield State(status, brief, f"would send {audience}: {results[0].error}")
         elif status == "outside_window" and planned.later:
             yield State(status, "later", f"would send {audience}, {results[0].error}")
