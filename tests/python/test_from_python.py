@@ -211,6 +211,11 @@ WRONG: list[tuple[dict[str, object], str, str]] = [
     ({"recipients_ids": None}, 'Message("m")', "recipients_select_type"),
     ({"not_after": datetime(2026, 5, 1)}, 'Message("m").not_after', "zone"),  # noqa: DTZ001  (no zone)
     ({"variables": {"x": object()}}, 'Message("m").variables', "nothing that a file can hold"),
+    (
+        {"rows": [{"toloker_id": "1"}], "text": {"EN": "Hi {{ row.nmae }}"}},
+        'Message("m").text["EN"]',
+        "nmae",
+    ),
     ({"rows": [{"toloker_id": 1}]}, 'rows[0]["toloker_id"]', "an id is text"),
     ({"columns": {"a": "number"}}, 'Message("m").columns', "for_each"),
     ({"revision": 0}, 'Message("m").revision', "1"),
