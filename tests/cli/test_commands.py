@@ -75,6 +75,8 @@ def test_the_help_names_the_commands_and_the_exit_codes(run_cli: RunCli) -> None
     for code in (0, 1, 2, 3, 4, 5, 75):
         assert re.search(rf"^ +{code}  ", shown.out, re.MULTILINE), code
     assert "130, 143  interrupted" in shown.out
+    for part in ("Environment:", "Files:", "Examples:", "Shell completion,"):
+        assert f"\n  {part}" in shown.out
 
 
 COMMANDS = [

@@ -88,6 +88,7 @@ def test_what_a_result_turns_into_is_in_the_results_schema(
         Draft7Validator(entry).validate(entries[0])
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("expect", [None, 1, 3, "unknown"])
 def test_nobody_is_written_to_by_surprise(
     project: Project, emulator: Emulator, expect: Expected | None
@@ -222,6 +223,7 @@ WRONG: list[tuple[dict[str, object], str, str]] = [
 ]
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(("keys", "where", "words"), WRONG)
 def test_what_is_wrong_with_a_message_has_the_address_of_its_value(
     project: Project, keys: dict[str, object], where: str, words: str

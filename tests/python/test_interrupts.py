@@ -99,6 +99,7 @@ def test_an_interrupted_send_records_everything_and_the_same_call_goes_on(
         assert "Traceback" not in result.err
 
 
+@pytest.mark.dear
 @not_on_windows
 def test_after_a_kernel_was_killed_the_next_call_settles_it(
     project: Project, start_emulator: StartEmulator, monkeypatch: pytest.MonkeyPatch
