@@ -215,6 +215,6 @@ def _say(text: str, *, is_error: bool = True) -> None:
 def _without_token(text: str) -> str:
     """Take every credential of the environment, and those that were read, out of a text."""
     for name, value in os.environ.items():
-        if name.startswith("TOLOKA_TOKEN") and not name.endswith("_FILE"):
+        if name.startswith(("TOLOKA_TOKEN", "RESULTS_TOKEN")) and not name.endswith("_FILE"):
             text = Mask(value.strip())(text)
     return masked(text)
