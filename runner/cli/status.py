@@ -20,10 +20,9 @@ from runner.lookup.conversation import Activity
 from runner.manifest.standing import STATES, Choice, State, find_standings
 from runner.manifest.told import Truth
 from runner.model import compared_as
-from runner.report.deliveries import chosen_lines
+from runner.report.deliveries import told_lines
 from runner.report.harmless import json_text
-from runner.report.leads import lead_lines
-from runner.report.status import overview_lines, status_document
+from runner.report.status import status_document
 from runner.report.words import epilog
 from runner.wording import plural
 
@@ -107,12 +106,7 @@ def _show(
     elif not history.rows:
         say(f"nothing was sent to {settings.target.name} yet; manifest: {manifest}")
     else:
-        if choice.is_all:
-            lines = [*overview_lines(history, activity)]
-            lines[-1:-1] = lead_lines(history, history.unknown, verbose=asked.verbose)
-        else:
-            lines = [*chosen_lines(history, choice, verbose=asked.verbose)]
-        for line in lines:
+        for line in told_lines(history, activity, choice, verbose=asked.verbose):
             say(line)
         say(f"manifest: {manifest}")
 

@@ -21,7 +21,7 @@ from runner.report.rows import deliveries_csv
 from runner.report.status import overview_lines, status_document
 from runner.report.words import WORDS
 
-from .talk import QUICK, fail, per_row, reply, sent_ok
+from .talk import QUICK, asked, fail, per_row, reply, sent_ok
 
 AT = datetime(2026, 11, 22, 21, tzinfo=timezone.utc)
 
@@ -88,7 +88,7 @@ def test_the_order_is_that_of_messages_and_tolokers_whatever_the_threads_did() -
         document = status_document(history, {}, target="local", manifest="m")
         lines = (
             *overview_lines(history, {}),
-            *chosen_lines(history, Choice(only="sent"), verbose=True),
+            *chosen_lines(history, {}, Choice(only="sent"), verbose=True),
         )
         said.add((json.dumps(document), "\n".join(lines)))
     assert len(said) == 1
@@ -126,12 +126,12 @@ def test_very_many_unknown_ones_of_a_message_are_told_together() -> None:
         for number in range(30)
     ]
     history = replace(history_of(*attempts), target="https://toloka.dev")
-    lines = [*chosen_lines(history, Choice(only="unknown"), verbose=False)]
+    lines = [*chosen_lines(history, {}, Choice(only="unknown"), verbose=False)]
     assert "unknown: m, 30 deliveries (-v shows each)" in lines
     assert "  tried from 2026-11-22T21:00:00Z to 2026-11-22T21:00:29Z" in lines
     command = "message-runner resolve --message m --not-sent --target https://toloka.dev"
     assert any(line.endswith(command) for line in lines)
-    verbose = "\n".join(chosen_lines(history, Choice(only="unknown"), verbose=True))
+    verbose = "\n".join(chosen_lines(history, {}, Choice(only="unknown"), verbose=True))
     assert all(f"resolve d{number} --not-sent" in verbose for number in range(30))
 
 
@@ -163,6 +163,8 @@ def test_one_message_is_told_with_its_words_and_everybody_it_is_for(
     ):
         assert part in told, told
     assert "thanks/b" not in told
+    refreshed = asked(project, "status", emulator, "--refresh", *QUICK, "thanks/a").out
+    assert "  Toloka tells of 0 answers, of the folders OUTBOX" in refreshed
     both = status(project, emulator, "thanks").out
     assert both == status(project, emulator, "messages/thanks").out
     assert "thanks/b, revision 1" in both
@@ -193,6 +195,11 @@ def test_one_person_is_told_with_all_that_they_got_and_when(
     assert said[:2] == [["sent", "a"], ["sent", "b"]]
     assert said[2:] == [["sent", f"r, a reply in thread {ids['A']}"], ["sent", "b, a test"]]
     assert f"  thread {ids['A']}" in lines
+    document = json.loads(status(project, emulator, "--toloker", "Ann", "--format", "json").out)
+    assert [each["message"] for each in document["messages"]] == ["a", "b", "r"]
+    assert [(each["message"], each["recipients_ids"]) for each in document["tests"]] == [
+        ("b", ["ANN"])
+    ]
     assert "left out, as the suppression list said: c, revision 1" in lines
     assert "by filter or ALL, and only Toloka knows whether here: all" in lines
 
