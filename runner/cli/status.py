@@ -12,6 +12,7 @@ import click
 from runner.api.manifests import read_truth
 from runner.api.settings import Settings, Speed, Where
 from runner.cli import options
+from runner.cli.completion import complete_message_or_path
 from runner.cli.ending import signals_caught
 from runner.cli.say import say
 from runner.cli.settings import load_settings
@@ -44,7 +45,12 @@ class Asked:
     "asked",
     Asked,
     (
-        click.argument("names", nargs=-1, metavar="[MESSAGE|PATH]..."),
+        click.argument(
+            "names",
+            nargs=-1,
+            metavar="[MESSAGE|PATH]...",
+            shell_complete=complete_message_or_path,
+        ),
         click.option("--toloker", metavar="ID", help="All that this person got, and when."),
         click.option(
             "--only",

@@ -572,9 +572,10 @@ def test_a_complaint_does_not_repeat_a_token_that_stands_on_the_command_line(
     args: tuple[str, ...], project: Project
 ) -> None:
     project.write("messages/a.yaml", THANKS)
-    shown = project.run(*args, TOLOKA_TOKEN=TOKEN)
-    assert shown.code == 2
-    check_unseen(project, shown)
+    for name in ("TOLOKA_TOKEN", "RESULTS_TOKEN"):
+        shown = project.run(*args, **{name: TOKEN})
+        assert shown.code == 2
+        check_unseen(project, shown)
 
 
 def tracebacks(error: BaseException) -> str:

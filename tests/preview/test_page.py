@@ -27,6 +27,7 @@ NOW = datetime(2026, 11, 23, 1, 2, 3, tzinfo=timezone.utc)
 TAGS = {
     *("html", "head", "meta", "title", "style", "body", "header", "nav", "main", "article"),
     *("section", "div", "h1", "h2", "h3", "h4", "p", "ul", "ol", "li", "dl", "dt", "dd"),
+    *("details", "summary"),
     *("a", "bdi", "code", "small", "span", "time"),
     *("table", "caption", "tr", "th", "td", "svg", "rect"),
 }
