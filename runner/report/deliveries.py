@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterator, Sequence
 
 from runner import clock
 from runner.lookup.conversation import Activity
+from runner.manifest.attempts import Attempt
 from runner.manifest.contents import find_contents
 from runner.manifest.history import History
 from runner.manifest.standing import Choice, Standing, find_standings, find_tests
-from runner.model import Content
+from runner.model import Content, compared_as
 from runner.report.filters import describe_filter
 from runner.report.leads import lead_lines, span
 from runner.report.samples import first_few
@@ -58,10 +59,25 @@ def chosen_lines(
                 yield from _about_lines(history, group, activity.get(group.identity))
             yield from _message_lines(group.standings, verbose=verbose)
             yield ""
-    ids = {each.delivery for each in chosen if each.status in _UNKNOWN}
-    unknown = [each for each in history.unknown if each.delivery in ids]
-    yield from lead_lines(history, unknown, verbose=verbose)
+    yield from lead_lines(history, _unknown_of(history, chosen), verbose=verbose)
     yield count_words(chosen) or "no delivery is like that"
+
+
+def _unknown_of(history: History, chosen: Sequence[Standing]) -> list[Attempt]:
+    """Every attempt that has to be settled: there may be several for one Toloker."""
+    wanted = {
+        (each.message, each.revision, compared_as(each.in_thread or each.toloker or ""))
+        for each in chosen
+        if each.status in _UNKNOWN and not each.is_test
+    }
+    found = []
+    for each in history.unknown:
+        whom = map(
+            compared_as, (each.in_thread,) if each.in_thread else each.recipients_ids or ("",)
+        )
+        if any((each.message, each.revision, one) in wanted for one in whom):
+            found.append(each)
+    return found
 
 
 def _person_lines(history: History, standings: Sequence[Standing], toloker: str) -> Iterator[str]:

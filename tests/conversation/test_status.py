@@ -10,23 +10,36 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from support import Project, Result, control, direct, history_of, reached
+from support import Project, control, direct, history_of, reached
+from support import Result as Done
 
 from runner.emulator import Emulator
 from runner.manifest.attempts import Attempt
 from runner.manifest.standing import Choice
-from runner.model import Rejected, Sent, Thread
+from runner.model import Rejected, Result, Sent, Thread
 from runner.report.deliveries import chosen_lines
 from runner.report.rows import deliveries_csv
 from runner.report.status import overview_lines, status_document
 from runner.report.words import WORDS
+from runner.send.notes import find_unselected
 
 from .talk import QUICK, asked, fail, per_row, reply, sent_ok
 
+RESULT = Result(
+    message="m",
+    revision=1,
+    source="messages/m.yaml",
+    status="unknown",
+    select_type="DIRECT",
+    recipients_ids=("Ann",),
+    digest="sha256:d",
+    headline="",
+    delivery="d2",
+)
 AT = datetime(2026, 11, 22, 21, tzinfo=timezone.utc)
 
 
-def status(project: Project, emulator: Emulator, *args: str) -> Result:
+def status(project: Project, emulator: Emulator, *args: str) -> Done:
     """Run `status`, which has to end well."""
     done = project.run("status", "--target", emulator.url, *args)
     assert done.code == 0, done
@@ -109,6 +122,29 @@ def test_what_is_unknown_is_told_with_the_commands_that_settle_it(
     assert project.run(*command.split()).code == 0
     assert "unknown" not in status(project, emulator).out
     assert status(project, emulator, "--only", "not_found").out.splitlines()[0].startswith("a, ")
+
+
+def test_of_several_unknown_attempts_for_one_toloker_each_is_to_be_settled() -> None:
+    first = Attempt(
+        delivery="d1",
+        message="m",
+        revision=1,
+        source="messages/m.yaml",
+        select_type="DIRECT",
+        recipients_ids=("ann", "bob"),
+        digest="sha256:d",
+        at=AT,
+    )
+    history = history_of(first, replace(first, delivery="d2", recipients_ids=("Ann",)))
+    lines = [*chosen_lines(history, {}, Choice(toloker="ann"), verbose=False)]
+    assert [line for line in lines if line.startswith("unknown: ")] == [
+        "unknown: m to ann, bob",
+        "unknown: m to Ann",
+    ]
+    (told,) = find_unselected([RESULT], history)
+    assert told.startswith("besides: m to ann, bob: ")
+    (other,) = find_unselected([replace(RESULT, message="other")], history_of(first))
+    assert other.startswith("of a message that was not selected: m to ann, bob: ")
 
 
 def test_very_many_unknown_ones_of_a_message_are_told_together() -> None:
