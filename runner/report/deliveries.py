@@ -16,7 +16,7 @@ from runner.report.samples import first_few
 from runner.report.status import count_words, groups_of, held_lines
 from runner.wording import plural, printable
 
-_ORDER = ("being_sent", "rejected", "not_found", "no_recipients", "sent")
+_ORDER = ("being_sent", "rejected", "not_found", "not_tried", "no_recipients", "sent")
 _UNKNOWN = ("unknown", "in_doubt")
 
 
