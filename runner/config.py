@@ -19,7 +19,6 @@ from runner import masking, paths
 from runner.errors import MessagesError, Pointer, SurroundingsError
 from runner.files import read_secret
 from runner.spec.schema import find_config_faults
-from runner.spec.yamlevents import Leaf
 from runner.spec.yamlfile import YamlFile, read_yaml
 from runner.wording import shown
 
@@ -32,7 +31,6 @@ BUILT_IN_URLS: Mapping[str, str] = {
 LOCAL = "local"
 STATE_FOLDER = ".message-runner"
 RESULTS_FOLDER = "results"
-TEXT_SHAPE: Mapping[str, Leaf] = {"variables": "printed"}
 _HEADS = "refs/heads/"
 TOKEN_VARIABLE = "TOLOKA_TOKEN"  # noqa: S105  (the variable's name, not a token)
 ACCOUNT_VARIABLE = "TOLOKA_ACT_UNDER_ACCOUNT_ID"
@@ -135,7 +133,7 @@ def _checked(config: Config, root: Path) -> Config:
 
 def _read_config(path: Path) -> YamlFile:
     try:
-        file = read_yaml(path, shown(path), TEXT_SHAPE)
+        file = read_yaml(path, shown(path), {"variables": "printed"})
     except MessagesError as error:
         raise SurroundingsError(str(error)) from error
     faults = find_config_faults(file.data if file.data is not None else {})

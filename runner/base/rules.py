@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 
-from runner import config as settings
 from runner.base.commit import Base
 from runner.config import Config
 from runner.errors import MessagesError, Pointer
@@ -21,7 +20,6 @@ from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.given import is_given
 from runner.spec.idlist import load_ids
 from runner.spec.specs import TEXT_SHAPE, MessageSpec
-from runner.spec.yamlevents import Leaf, Shape
 from runner.spec.yamlfile import YamlFile, parse_yaml
 from runner.wording import plural, quoted, shown
 
@@ -52,7 +50,7 @@ def find_changed_rules(
     """
     file = config.file
     path = Path(file.path) if file else config.project / CONFIG_NAME
-    was = _values(base.read([path]).get(path, b""), settings.TEXT_SHAPE)
+    was = _values(base.read([path]).get(path, b""))
     for pointer, before, now in _changes(was, config.data):
         yield f"{_place(path, file, pointer)}: {_words(pointer, before, now)}"
     yield from _changed_suppression(base, config.project, was, suppressed)
@@ -66,7 +64,7 @@ def find_changed_rules(
 def _changed_in(spec: MessageSpec, stored: bytes | None) -> Iterator[str]:
     """Say what has changed in a message; of a new one, what it waives."""
     now = cast("_Values", spec.file.data)
-    was = _values(stored or b"", TEXT_SHAPE)
+    was = _values(stored or b"")
     for pointer, before, after in _changes(was, now):
         if pointer[0] == "lint" or (stored is not None and pointer[0] not in _SHOWN_WITH_IT):
             is_waiver = pointer[0] == "lint" and after is not None
@@ -102,10 +100,10 @@ def _ids(path: Path, content: bytes, column: str) -> tuple[str, ...]:
     return ()
 
 
-def _values(raw: bytes, shape: Shape | Mapping[str, Leaf]) -> _Values:
-    """What a file said; nothing where it could not be read then."""
+def _values(raw: bytes) -> _Values:
+    """What a file said, a message or the configuration; nothing where it could not be read then."""
     with suppress(MessagesError, UnicodeDecodeError):
-        return _mapping(parse_yaml(raw.decode("utf-8-sig"), "", shape).data)
+        return _mapping(parse_yaml(raw.decode("utf-8-sig"), "", TEXT_SHAPE).data)
     return {}
 
 

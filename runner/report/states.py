@@ -42,6 +42,7 @@ def states_of(
     for status, results in planned.skipped_by_status.items():
         brief = status.replace("_", " ")
         if status == "waiting" and planned.possible:
+            brief = f"would send {audience.partition(' in ')[0]}"
             yield State(status, brief, f"would send {audience}: {results[0].error}")
         elif status == "outside_window" and planned.later:
             yield State(status, "later", f"would send {audience}, {results[0].error}")
@@ -88,13 +89,15 @@ def _doubts(status: str, brief: str, results: Sequence[Result], detail: Detail) 
 
 def _refused_before(planned: PlannedMessage, history: History) -> Iterator[State]:
     """Say of how much that would be sent Toloka has refused, and why."""
-    due = {key for each in planned.deliveries for _, _, key in keys_of(each)}
     message = planned.message
     deliveries = history.by_identity.get((message.id, message.revision), ())
     refused: dict[str | None, str] = {}
     for row in map(history.rows.__getitem__, deliveries):
         if isinstance(row.outcome, Rejected) and row.outcome.is_refusal:
-            refused.update(dict.fromkeys(due.intersection(row.keys), row.outcome.detail))
+            refused.update(dict.fromkeys(row.keys, row.outcome.detail))
+    if refused:
+        due = {key for each in planned.deliveries for _, _, key in keys_of(each)}
+        refused = {key: why for key, why in refused.items() if key in due}
     if refused:
         who = plural(len(refused), "Toloker" if planned.people else "request")
         why = next(reversed(refused.values()))

@@ -163,7 +163,7 @@ def test_changes_come_first_and_the_rest_is_one_line(scene: Scene) -> None:
     assert scene.markdown.endswith(f"\n{STANDING}.\n\n")
     assert scene.markdown.split("\n")[2].startswith(f"**{HEADLINE}.**")
     assert (scene.document["headline"], scene.document["standing"]) == (HEADLINE, STANDING)
-    assert scene.page.texts("p", "standing") == [f"{STANDING}."]
+    assert scene.page.texts("summary") == [STANDING]
     assert scene.page.texts("p", "summary") == [
         f"{HEADLINE.replace('1,981', '100')}. Nothing was sent."
     ]
