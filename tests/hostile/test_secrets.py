@@ -24,11 +24,12 @@ from conftest import StartScripted
 from scripted import Raw, Request, answer
 from support import COMMAND, THANKS, TIMEOUT_S, TOKEN, TOLOKER, Project, Result, direct
 
-from runner.config import Target, checked_url, choose_target, load_config, load_token
+from runner.config import Target, choose_target, load_config, load_token
 from runner.emulator import Emulator
 from runner.errors import ListError, SurroundingsError
 from runner.masking import Mask, Secret
 from runner.model import Delivery, Direct, Message
+from runner.toloka.address import checked_url
 from runner.toloka.client import Client
 from runner.toloka.pace import Pace
 
