@@ -15,7 +15,7 @@ from runner.manifest.history import History
 from runner.model import NoRecipients, Rejected, compared_as
 
 State = Literal[
-    "sent", "rejected", "unknown", "in_doubt", "being_sent", "no_recipients", "not_found"
+    "sent", "rejected", "unknown", "in_doubt", "being_sent", "no_recipients", "not_found", "not_tried"
 ]  # fmt: skip
 """What the manifest can say of a delivery."""
 STATES: tuple[State, ...] = get_args(State)
@@ -156,6 +156,6 @@ def _status_of(delivery: str, row: Row, history: History) -> State:
         case NotFound():
             return "not_found"
         case Rejected():
-            return "rejected"
+            return "rejected" if row.outcome.is_refusal else "not_tried"
         case _:
             return "sent"

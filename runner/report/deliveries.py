@@ -25,7 +25,7 @@ from runner.report.status import (
 )
 from runner.wording import plural, printable
 
-_ORDER = ("being_sent", "rejected", "not_found", "no_recipients", "sent")
+_ORDER = ("being_sent", "rejected", "not_found", "not_tried", "no_recipients", "sent")
 _UNKNOWN = ("unknown", "in_doubt")
 
 

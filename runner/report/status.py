@@ -36,6 +36,7 @@ _LOUD: tuple[State, ...] = (
     "in_doubt",
     "being_sent",
     "not_found",
+    "not_tried",
     "no_recipients",
 )
 

@@ -78,6 +78,29 @@ def test_a_batch_that_was_split_is_no_refusal_and_what_was_mended_neither(
     assert "rejected" not in status(project, emulator).out
 
 
+def test_what_was_not_asked_for_is_no_refusal() -> None:
+    stopped = Rejected(status=None, code=None, detail="the run stopped before it was sent")
+    busy = Rejected(status=429, code="TOO_MANY_REQUESTS", detail="HTTP 429")
+    history = history_of(
+        *(
+            Attempt(
+                delivery=f"d{number}",
+                message="m",
+                revision=1,
+                source="messages/m.yaml",
+                select_type="DIRECT",
+                recipients_ids=(f"t{number}",),
+                digest="sha256:d",
+                at=AT,
+                outcome=outcome,
+            )
+            for number, outcome in enumerate((stopped, busy))
+        )
+    )
+    shown = "\n".join(overview_lines(history, {}))
+    assert ("2 not tried" in shown, "rejected" in shown) == (True, False), shown
+
+
 def test_the_order_is_that_of_messages_and_tolokers_whatever_the_threads_did() -> None:
     refused = Rejected(status=400, code="X", detail="HTTP 400 X: no")
     attempts = [
