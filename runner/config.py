@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from runner.errors import MessagesError, Pointer, SurroundingsError
 from runner.files import read_secret
 from runner.spec.schema import find_config_faults
 from runner.spec.yamlfile import YamlFile, read_yaml
+from runner.toloka.address import checked_url
 from runner.wording import shown
 
 BUILT_IN_URLS: Mapping[str, str] = {
@@ -38,8 +38,6 @@ _MAX_TOKEN = 4096
 # Room for the white space around one.
 _MAX_TOKEN_FILE = 2 * _MAX_TOKEN
 _ACCOUNT = re.compile(r"[!-~]{1,200}")
-_NETLOC = re.compile(r"(\[[0-9a-f:.]+\]|[\w-]+(\.[\w-]+)*\.?)(:[0-9]+)?", re.ASCII | re.IGNORECASE)
-_BASE_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,49 +195,6 @@ def _configured_target(
         token_variable=f"{TOKEN_VARIABLE}_{name.upper().replace('-', '_')}",
         account_id=account or own,
     )
-
-
-def checked_url(text: str) -> str:
-    """Bring a base URL into one form; raises `SurroundingsError` for one that will not do."""
-    try:
-        parts = urlsplit(text.strip())
-        host, port = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise SurroundingsError("the host or the port of the target URL is wrong") from error
-    if parts.scheme not in ("http", "https") or not host:
-        raise SurroundingsError("a target URL looks like https://toloka.dev")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise SurroundingsError("a target URL holds no user, password, query or fragment")
-    if not _NETLOC.fullmatch(parts.netloc):
-        raise SurroundingsError(
-            "the host of a target URL is plain ASCII that every program reads in the same way, as "
-            "in toloka.dev (a name in another script begins with xn--)"
-        )
-    # A trailing dot leads to the same host, and would make a second manifest for it.
-    host = host.removesuffix(".")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise SurroundingsError(
-            f"plain http to {host} would show the token to the network: use https "
-            "(http is for this machine only)"
-        )
-    path = parts.path.rstrip("/")
-    if path.endswith(("/api", "/api/v1")):
-        raise SurroundingsError("write the target URL without /api: it is added")
-    if not _BASE_PATH.fullmatch(path):
-        raise SurroundingsError("the path of a target URL has letters, digits and -._~ only")
-    shown_host = f"[{host}]" if ":" in host else host
-    is_default = port in (None, 443 if parts.scheme == "https" else 80)
-    return f"{parts.scheme}://{shown_host}{'' if is_default else f':{port}'}{path}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def manifest_path(config: Config, target: Target, flag: Path | None) -> Path:

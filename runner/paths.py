@@ -74,6 +74,11 @@ def has_specs(folder: Path) -> bool:
     return any(path.suffix.lower() in SPEC_SUFFIXES for path in folder.rglob("*"))
 
 
+def list_specs(folder: Path) -> list[Path]:
+    """List the spec files of a folder as `find_specs` does; there may be none."""
+    return list(dict.fromkeys(_specs_below(folder, lambda _: None)))
+
+
 def _named(
     path: Path, names: Callable[[Path], frozenset[str]], warn: Callable[[Problem], object]
 ) -> Iterator[tuple[Path, Path]]:
@@ -206,7 +211,7 @@ def _folded(name: str) -> str:
     return name.casefold().rstrip(". ")
 
 
-def find_data_file(name: str, spec: Path, root: Path | None) -> Path:
+def find_data_file(name: str, spec: Path, root: Path | None, *, must_exist: bool = True) -> Path:
     """Find a data file beside its spec; raises `ValueError` with the reason why it will not do.
 
     It must be a regular file under `root` (the spec's folder where there is none) by its real
@@ -227,7 +232,7 @@ def find_data_file(name: str, spec: Path, root: Path | None) -> Path:
         is_there = path.is_file()
     except OSError as error:
         raise ValueError(f"it cannot be had: {error.strerror}") from error
-    if not is_there:
+    if not is_there and (must_exist or path.exists()):
         raise ValueError("there is no such file")
     return path
 

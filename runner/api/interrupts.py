@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from runner.errors import ExitCode
+from runner.errors import ExitCode, StoppedError
 
 _POLL_S = 0.2
 _Value = TypeVar("_Value")
@@ -35,34 +35,36 @@ class Interrupts:
 def interruptible(work: Callable[[], _Value], interrupts: Interrupts) -> _Value:
     """Do work that an interrupt of the caller's thread lets end in good order.
 
-    It is done in a thread of its own, which no `KeyboardInterrupt` can break off between two lines;
-    that is raised once the work has ended. Needs no signal handler, and so any thread may call it.
+    It is done in a thread of its own, which no `KeyboardInterrupt` can break off between two lines:
+    that is noted, and raised only where the work had not begun. Needs no signal handler, and so any
+    thread may call it.
     """
     done: list[_Value] = []
     failed: list[BaseException] = []
+    # Of a thread whose `join` was interrupted Python 3.11 says that it has ended.
+    has_ended = threading.Event()
 
     def run() -> None:
         try:
             done.append(work())
         except BaseException as error:  # noqa: BLE001  (it is raised where the work was asked for)
             failed.append(error)
+        finally:
+            has_ended.set()
 
-    thread = threading.Thread(target=run, name="message-runner")
-    interrupted: KeyboardInterrupt | None = None
+    threading.Thread(target=run, name="message-runner").start()
     try:
-        thread.start()
-        while thread.is_alive():
+        while not has_ended.is_set():
             try:
-                thread.join(_POLL_S)
-            except KeyboardInterrupt as error:
-                interrupted = error
+                has_ended.wait(_POLL_S)
+            except KeyboardInterrupt:
                 interrupts.note(signal.SIGINT)
     finally:
         # Whatever ends the wait, the work ends too, and gives back what it holds.
-        if thread.is_alive():
+        if not has_ended.is_set():
             interrupts.note(signal.SIGINT)
-    if interrupted is not None:
-        raise interrupted
+    if failed and isinstance(failed[0], StoppedError) and interrupts.caught:
+        raise KeyboardInterrupt(str(failed[0]))
     if failed:
         raise failed[0]
     return done[0]

@@ -45,15 +45,15 @@ class Order:
     limit: int | None = None
     test_to: str | None = None
     lock_timeout_s: float = LOCK_TIMEOUT_S
-    agree: Callable[[Plan, Sequence[Problem]], bool]
-    """Is told what would be sent now, and the warnings; raises, or says whether to go on."""
+    agree: Callable[[Plan, Sequence[Problem]], object]
+    """Is told what would be sent now, and the warnings; raises where that is not meant."""
     progress: Progress
 
 
-def carry_through(order: Order, interrupts: Interrupts) -> RunResult | None:
+def carry_through(order: Order, interrupts: Interrupts) -> RunResult:
     """Run, anew as often as another machine is quicker and the time to wait is not up.
 
-    Gives None where `agree` said no. Raises what is found before anything was sent.
+    Raises what is found before anything was sent.
     """
     if order.test_to and compared_as(order.test_to) in order.prepared.policy.suppressed:
         raise SurroundingsError(f"--test-to {order.test_to}: on the suppression list")
@@ -68,12 +68,11 @@ def carry_through(order: Order, interrupts: Interrupts) -> RunResult | None:
         except MovedError as error:
             tell(f"{error}; reading it again")
         else:
-            code = connection.exit_code(report.exit_code) if report else None
-            return replace(report, exit_code=code) if report and code is not None else None
+            return replace(report, exit_code=connection.exit_code(report.exit_code))
 
 
-def _run(connection: Connection, order: Order) -> RunResult | None:
-    """Plan, ask, and send; None where somebody said no."""
+def _run(connection: Connection, order: Order) -> RunResult:
+    """Plan, ask, and send."""
     settings, history = order.settings, connection.manifest.history()
     if history.stopped is not None:
         raise SurroundingsError(f"{history.stopped}; `message-runner stop --lift` ends that")
@@ -89,8 +88,7 @@ def _run(connection: Connection, order: Order) -> RunResult | None:
     planned, warnings = order.prepared.plan(history)
     if order.file is not None:
         _refuse_moved(order.file, settings, order.prepared, planned)
-    if not order.agree(planned, warnings):
-        return None
+    order.agree(planned, warnings)
     if order.test_to is not None:
         report = carry_out_trial(
             trial_messages(order.prepared.messages, order.test_to),

@@ -14,12 +14,12 @@ from runner.config import (
     ResultsBranch,
     Target,
     choose_target,
-    is_loopback,
     load_config,
     manifest_path,
     results_branch,
 )
 from runner.errors import SurroundingsError
+from runner.toloka.address import is_loopback
 from runner.wording import shown
 
 _LONGEST_TIMEOUT_S = 60

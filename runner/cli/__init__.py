@@ -36,6 +36,29 @@ Exit codes, one for each decision of a CI job:
   130, 143  interrupted: run again
 
 \b
+Environment:
+  TOLOKA_TOKEN, TOLOKA_TOKEN_FILE  the token of a remote target, or a file that holds it;
+                                   TOLOKA_TOKEN_<NAME> for a target of runner.yaml
+  TOLOKA_TARGET                    what --target says
+  TOLOKA_ACT_UNDER_ACCOUNT_ID      the shared account that is acted under
+  CI                               send wants a target named
+  NO_COLOR                         no colours
+
+\b
+Files:
+  runner.yaml              targets, defaults, variables, policy; optional
+  messages/                the messages; what begins with _ or . is passed over
+  results/<host>.jsonl     the manifest: what was sent, where it is not on a branch
+  .message-runner/         the emulator's own store
+
+\b
+Examples:
+  message-runner plan
+  message-runner send messages/thank-you.yaml
+  message-runner send --target production --limit 10
+  message-runner status --toloker 1ad097faba0eff85a04fe30bc04d53db
+
+\b
 Shell completion, for example for bash (zsh and fish alike):
   eval "$(_MESSAGE_RUNNER_COMPLETE=bash_source message-runner)"
 """
@@ -113,9 +136,9 @@ def main() -> NoReturn:
     except RunnerError as error:
         _say(_without_token(str(error)))
         code = error.exit_code
-    except SystemExit:
-        # How click ends when whoever read our output has gone.
-        code = ExitCode.SURROUNDINGS
+    except SystemExit as ended:
+        # How click ends when a shell was completed, or whoever read our output has gone.
+        code = ExitCode.SURROUNDINGS if ended.code else ExitCode.DONE
     except Exception as error:  # noqa: BLE001  (the one door)
         code = _report(error)
     if _drop_broken_streams() and not code:
@@ -192,6 +215,6 @@ def _say(text: str, *, is_error: bool = True) -> None:
 def _without_token(text: str) -> str:
     """Take every credential of the environment, and those that were read, out of a text."""
     for name, value in os.environ.items():
-        if name.startswith("TOLOKA_TOKEN") and not name.endswith("_FILE"):
+        if name.startswith(("TOLOKA_TOKEN", "RESULTS_TOKEN")) and not name.endswith("_FILE"):
             text = Mask(value.strip())(text)
     return masked(text)

@@ -14,6 +14,7 @@ import click
 
 from runner import clock
 from runner.api.settings import Speed, Where
+from runner.cli.completion import complete_target
 from runner.cli.say import say
 
 FILE = click.Path(path_type=Path)
@@ -143,6 +144,7 @@ where = partial(
         click.option(
             "--target",
             metavar="TARGET",
+            shell_complete=complete_target,
             help="local (an emulator on this machine, the default), production, yandex-tasks, a name "
             "from runner.yaml, or a base URL. Also TOLOKA_TARGET.",
         ),

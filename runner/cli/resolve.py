@@ -11,6 +11,7 @@ from runner.api.manifests import Patience, open_manifest
 from runner.api.origin import new_run
 from runner.api.settings import Settings, Speed, Where, load_pacing
 from runner.cli import options
+from runner.cli.completion import complete_message
 from runner.cli.say import say
 from runner.cli.settings import load_settings
 from runner.errors import ExitCode, SurroundingsError
@@ -29,7 +30,12 @@ _ITS_OWN = "its own"
 
 @click.command()
 @click.argument("delivery", required=False)
-@click.option("--message", metavar="ID", help="All that is in doubt of this message.")
+@click.option(
+    "--message",
+    metavar="ID",
+    shell_complete=complete_message,
+    help="All that is in doubt of this message.",
+)
 @click.option(
     "--sent",
     is_flag=False,

@@ -14,6 +14,7 @@ from typing import TextIO
 import click
 
 from runner.api.manifests import LOCK_TIMEOUT_S
+from runner.api.report import last_line
 from runner.api.sending import Order, carry_through
 from runner.api.settings import Settings, Speed, Where, is_ci_job, load_pacing
 from runner.cli import options
@@ -24,12 +25,12 @@ from runner.cli.plan import Outputs, show_plan
 from runner.cli.results import results_file, show_warnings
 from runner.cli.say import say
 from runner.cli.selection import selection
-from runner.errors import ExitCode, Problem
+from runner.errors import Problem, SurroundingsError
 from runner.manifest.told import describe
 from runner.plan.plan import Plan
 from runner.prepare import Selection, prepare
 from runner.report.progress import Progress, drawing_on
-from runner.report.text import loud_lines, run_lines, summary_line
+from runner.report.text import loud_lines, run_lines
 from runner.report.words import epilog
 from runner.send.tally import RunResult
 from runner.toloka.ids import is_identifier
@@ -130,9 +131,6 @@ def send(
                 progress=progress,
             )
             report = carry_through(order, interrupts)
-        if report is None:
-            say("nothing was sent", err=True)
-            return finish((), ExitCode.SURROUNDINGS)
         # The file first: whoever reads what is printed may go away, as `head` does.
         try:
             return finish(report.results, report.exit_code, report.needs)
@@ -152,15 +150,19 @@ def _check_usage(scope: Scope, approved: Approved, *, dry_run: bool) -> None:
 
 def _agree(
     settings: Settings, scope: Scope, volume: Volume, planned: Plan, warnings: Sequence[Problem]
-) -> bool:
-    """Show what somebody should know before anything is sent, and ask them on a terminal."""
+) -> None:
+    """Show what somebody should know before anything is sent, and ask them on a terminal.
+
+    Raises `SurroundingsError` where they say no.
+    """
     volume.log(f"target: {settings.shown_target}")
     if scope.test_to is not None:
         volume.log(f"this is a test: each message goes to {scope.test_to} and to nobody else")
     show_warnings(warnings)
     for each in planned.history.unknown if volume.verbose else ():
         volume.log(printable(f"looked for: {describe(each, planned.history)}"))
-    return scope.yes or _agreed(settings, planned, scope.test_to)
+    if not (scope.yes or _agreed(settings, planned, scope.test_to)):
+        raise SurroundingsError("that was a no: nothing was sent")
 
 
 def _show_report(order: Order, report: RunResult, volume: Volume, *, is_text: bool) -> None:
@@ -181,10 +183,7 @@ def _show_report(order: Order, report: RunResult, volume: Volume, *, is_text: bo
         say(f"{len(refusals) - len(few):,} more refusals (-v shows all)", err=True)
     for line in (*loud_lines(report.results, verbose=volume.verbose), *report.notes):
         say(printable(line), err=True)
-    said = summary_line(report.results)
-    said += f", as a test to {order.test_to}" if order.test_to is not None else ""
-    said += " on the local emulator" if settings.target.url is None else ""
-    say(f"{said}; manifest: {settings.shown_manifest}", err=not is_text)
+    say(last_line(settings, report, test_to=order.test_to), err=not is_text)
 
 
 def _agreed(settings: Settings, planned: Plan, test_to: str | None) -> bool:

@@ -12,6 +12,7 @@ import click
 from runner.api.manifests import read_truth
 from runner.api.settings import Settings, Speed, Where
 from runner.cli import options
+from runner.cli.completion import complete_message_or_path
 from runner.cli.ending import signals_caught
 from runner.cli.say import say
 from runner.cli.settings import load_settings
@@ -20,10 +21,9 @@ from runner.lookup.conversation import Activity
 from runner.manifest.standing import STATES, Choice, State, find_standings
 from runner.manifest.told import Truth
 from runner.model import compared_as
-from runner.report.deliveries import chosen_lines
+from runner.report.deliveries import told_lines
 from runner.report.harmless import json_text
-from runner.report.leads import lead_lines
-from runner.report.status import overview_lines, status_document
+from runner.report.status import status_document
 from runner.report.words import epilog
 from runner.wording import plural
 
@@ -45,7 +45,12 @@ class Asked:
     "asked",
     Asked,
     (
-        click.argument("names", nargs=-1, metavar="[MESSAGE|PATH]..."),
+        click.argument(
+            "names",
+            nargs=-1,
+            metavar="[MESSAGE|PATH]...",
+            shell_complete=complete_message_or_path,
+        ),
         click.option("--toloker", metavar="ID", help="All that this person got, and when."),
         click.option(
             "--only",
@@ -104,15 +109,10 @@ def _show(
         say(json_text(document))
     elif asked.output_format == "csv":
         _show_rows(settings, truth, choice)
-    elif not history.attempts:
+    elif not history.rows:
         say(f"nothing was sent to {settings.target.name} yet; manifest: {manifest}")
     else:
-        if choice.is_all:
-            lines = [*overview_lines(history, activity)]
-            lines[-1:-1] = lead_lines(history, history.unknown, verbose=asked.verbose)
-        else:
-            lines = [*chosen_lines(history, choice, verbose=asked.verbose)]
-        for line in lines:
+        for line in told_lines(history, activity, choice, verbose=asked.verbose):
             say(line)
         say(f"manifest: {manifest}")
 

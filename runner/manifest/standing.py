@@ -116,9 +116,12 @@ def _whom(row: Row, owners: Mapping[str, str]) -> Iterator[tuple[str | None, str
 
 def _owners(history: History) -> dict[str, str]:
     """The Toloker of each thread that was made for one: a reply in it goes to nobody else."""
+    rows = history.rows.values()
+    if not any(row.kind.action == "reply" for row in rows):
+        return {}
     return {
         row.outcome: row.people[0]
-        for row in history.rows.values()
+        for row in rows
         if isinstance(row.outcome, str) and len(row.people) == 1
     }
 

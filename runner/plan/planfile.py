@@ -172,7 +172,7 @@ def read_plan_file(path: Path) -> PlanFile:
         data = json.loads(read_bounded(path, MAX_BYTES))
         if data["version"] != VERSION:
             raise SurroundingsError(f"--plan {shown(path)}: written by another version")
-        file, told = _plan_file(path, data), _at(data, "digest", str)
+        file, told = take_plan(data, path), _at(data, "digest", str)
     except OSError as error:
         raise SurroundingsError(f"--plan {shown(path)}: {why(error, path)}") from error
     except (
@@ -195,7 +195,8 @@ def read_plan_file(path: Path) -> PlanFile:
     return file
 
 
-def _plan_file(path: Path, data: Entry) -> PlanFile:
+def take_plan(data: Entry, path: Path | None = None) -> PlanFile:
+    """Take a plan document for one that was approved; `path` is where it stands."""
     origin = Origin(
         target=_at(data, "target", str),
         made_with=_at(data, "made_with", str),

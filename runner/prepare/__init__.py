@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from runner import clock, paths
@@ -91,15 +92,8 @@ class Checked:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Every problem and warning, in the order of the files."""
-        return tuple(
-            sorted(
-                {
-                    *self.faults,
-                    *self.warnings,
-                    *(each for some in self.lint.values() for each in some),
-                }
-            )
-        )
+        lint = chain.from_iterable(self.lint.values())
+        return tuple(sorted({*self.faults, *self.warnings, *lint}))
 
     @property
     def errors(self) -> list[Problem]:
@@ -131,8 +125,11 @@ class Checked:
         root = self.config.messages_root
         if not self.selection.is_part or root is None or not root.is_dir():
             return ()
+        files = tuple(paths.list_specs(root))
+        if not files:
+            return ()
         known = {spec.id for spec in self.specs}
-        every = check(replace(self.selection, paths=(root,), given=()), self.config)
+        every = check(replace(self.selection, paths=files, given=()), self.config)
         return tuple(message for message in every.messages if message.id not in known)
 
     @property

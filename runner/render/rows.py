@@ -48,7 +48,7 @@ def values_of(
 
     `passed` counts what is empty throughout.
     """
-    names = {one or other for one, other in _NAMED.findall(spec.file.source)} | {*spec.columns}
+    names = columns_named(spec.file.source) | {*spec.columns}
     if spec.reply_to is not None:
         # It finds the thread.
         names.add(DEFAULT_COLUMN)
@@ -63,6 +63,11 @@ def values_of(
                 yield cells
     except MessagesError as error:
         problems += error.problems
+
+
+def columns_named(text: str) -> set[str]:
+    """The columns that templates name."""
+    return {one or other for one, other in _NAMED.findall(text)}
 
 
 def _cells_of(spec: MessageSpec, table: Table, row: Row, problems: list[Problem]) -> Cells | None:

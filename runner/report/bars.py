@@ -32,11 +32,11 @@ class Chart:
 
 
 def charts_of(messages: Iterable[PlannedMessage]) -> Iterator[Chart]:
-    """Count whom each message, and each language, would go to now; one bar alone says nothing."""
+    """Count whom each message, and each language, would go to now; bars of one length say nothing."""
     due = [each for planned in messages for each in planned.deliveries]
     yield from _chart("Who would get it, by message", [(each.message.id, each) for each in due])
     languages = [(language, each) for each in due for language in each.message.text]
-    yield from _chart("Who would get it, by language", languages)
+    yield from _chart("Who would get it, by language: a letter may have several", languages)
 
 
 def _chart(title: str, named: Sequence[tuple[str, Delivery]]) -> Iterator[Chart]:
@@ -44,9 +44,9 @@ def _chart(title: str, named: Sequence[tuple[str, Delivery]]) -> Iterator[Chart]
     for name, delivery in named:
         parts[name] += Counter({_unit(delivery): len(delivery.keys)})
     counts = {name: part["Toloker"] + part["thread"] for name, part in parts.items()}
-    if len(parts) < 2:
+    if len({*counts.values()}) < 2:
         return
-    most = max(counts.values()) or 1
+    most = max(counts.values())
     ordered = sorted(parts, key=lambda name: (-counts[name], name))
     bars = tuple(
         Bar(

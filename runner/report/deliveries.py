@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from runner import clock
 from runner.manifest.contents import find_contents
@@ -13,11 +13,28 @@ from runner.model import Content
 from runner.report.filters import describe_filter
 from runner.report.leads import lead_lines, span
 from runner.report.samples import first_few
-from runner.report.status import count_words, groups_of, held_lines
+from runner.report.status import (
+    Activities,
+    count_words,
+    groups_of,
+    held_lines,
+    overview_lines,
+)
 from runner.wording import plural, printable
 
 _ORDER = ("being_sent", "rejected", "not_found", "no_recipients", "sent")
 _UNKNOWN = ("unknown", "in_doubt")
+
+
+def told_lines(
+    history: History, activity: Activities, choice: Choice, *, verbose: bool
+) -> Iterator[str]:
+    """Print what was chosen, or where nothing was a line for each message."""
+    if not choice.is_all:
+        yield from chosen_lines(history, choice, verbose=verbose)
+        return
+    *lines, last = overview_lines(history, activity)
+    yield from (*lines, *lead_lines(history, history.unknown, verbose=verbose), last)
 
 
 def chosen_lines(history: History, choice: Choice, *, verbose: bool) -> Iterator[str]:
@@ -65,17 +82,17 @@ def _message_lines(
         yield from (f"  {line}" for line in held_lines(history, frozenset({message})))
         if left_out := history.suppressed.get((message, revision)):
             yield f"  left out, as the suppression list said: {plural(len(left_out), 'Toloker')}"
-        yield from _content_lines(history, {each.row.digest for each in standings})
+        yield from _content_lines(history, dict.fromkeys(each.row.digest for each in standings))
     groups: dict[tuple[int, str, str], list[Standing]] = defaultdict(list)
     for each in standings:
         if each.status in _ORDER:
             groups[_ORDER.index(each.status), _word(each), each.error or ""].append(each)
     for (_, word, error), some in sorted(groups.items(), key=lambda pair: pair[0]):
-        yield printable(f"  {word}, {len(some):,}{f': {error}' if error else ''}")
+        yield printable(f"{word}, {len(some):,}{f': {error}' if error else ''}")
         few = first_few(some, verbose=verbose)
         yield from map(_whom_line, few)
         if len(few) < len(some):
-            yield f"    … and {len(some) - len(few):,} more (-v shows all)"
+            yield f"… and {len(some) - len(few):,} more (-v shows all)"
     yield ""
 
 
@@ -84,7 +101,8 @@ def _whom_line(standing: Standing) -> str:
     whom = standing.toloker or (describe_whom(standing) if not standing.in_thread else "")
     parts = [whom, standing.row.key or "", standing.thread_id or standing.in_thread or ""]
     at = clock.to_second(row.at)
-    return printable("    " + "  ".join(filter(None, [*parts, at])))
+    # An id, a thread and a time are a line of 80 characters.
+    return printable("  ".join(filter(None, [*parts, at])))
 
 
 def describe_whom(standing: Standing) -> str:
@@ -94,7 +112,7 @@ def describe_whom(standing: Standing) -> str:
     return str(standing.row.kind.select_type or "")
 
 
-def _content_lines(history: History, digests: set[str]) -> Iterator[str]:
+def _content_lines(history: History, digests: Collection[str]) -> Iterator[str]:
     """Show the words that were sent, as far as the manifest keeps them; of rows, the template."""
     contents = find_contents(digests, history).values()
     seen: dict[tuple[str, ...], None] = {}

@@ -46,11 +46,12 @@ def results_document(
         "exit_code": exit_code,
         "finished_at": clock.written(clock.now()),
         "summary": dict(sorted(Counter(result.status for result in results).items())),
-        "deliveries": [_entry(result) for result in results],
+        "deliveries": [entry_of(result) for result in results],
     }
 
 
-def _entry(result: Result) -> dict[str, object]:
+def entry_of(result: Result) -> dict[str, object]:
+    """One delivery, as the document has it."""
     entry: dict[str, object] = {
         "message": result.message,
         "revision": result.revision,

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import groupby
 
 from runner import clock
@@ -31,7 +32,7 @@ _LOUD: tuple[State, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Group:
     """One revision of a message, with what became of it for each Toloker, thread or filter."""
 
@@ -41,7 +42,7 @@ class Group:
     def identity(self) -> tuple[str, int]:
         return self.standings[0].row.kind[:2]
 
-    @property
+    @cached_property
     def counts(self) -> Counter[State]:
         """How many deliveries have each status."""
         return Counter({each.delivery: each.status for each in self.standings}.values())
@@ -91,17 +92,15 @@ def overview_lines(history: History, activity: Activities) -> Iterator[str]:
 
 def count_words(standings: Sequence[Standing]) -> str:
     """Count deliveries, and their Tolokers where those are more: `5 sent (497 Tolokers by id)`."""
+    deliveries = Counter({each.delivery: each.status for each in standings}.values())
+    people = Counter(each.status for each in standings if each.toloker)
+    named = Counter({each.delivery: each.status for each in standings if each.toloker}.values())
     return ", ".join(
-        f"{len({each.delivery for each in some}):,} {status.replace('_', ' ')}{_people(some)}"
+        f"{deliveries[status]:,} {status.replace('_', ' ')}"
+        + (f" ({people[status]:,} Tolokers by id)" if people[status] > named[status] else "")
         for status in STATES
-        if (some := [each for each in standings if each.status == status])
+        if deliveries[status]
     )
-
-
-def _people(standings: Sequence[Standing]) -> str:
-    named = [each for each in standings if each.toloker]
-    is_more = len(named) > len({each.delivery for each in named})
-    return f" ({len(named):,} Tolokers by id)" if is_more else ""
 
 
 def _table(groups: Sequence[Group], activity: Activities) -> Iterator[str]:

@@ -41,7 +41,7 @@ class Lister:
     def wait_until(self, moment_s: float, what: str) -> None:
         """Wait for the list to show more; `moment_s` is monotonic."""
         left_s = moment_s - self.pace.now_s()
-        if left_s > 0:
+        if left_s >= 1:
             self.tell(f"{what}: {left_s:,.0f} s")
         self.pace.wait_until(moment_s)
 

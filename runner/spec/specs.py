@@ -120,7 +120,7 @@ def load_specs(
 
 def find_ids(messages_root: Path) -> dict[str, Path]:
     """Every id that some file below the messages root has, with its file, valid or not."""
-    return {id_in(path, messages_root): path for path in paths.find_specs([messages_root])}
+    return {id_in(path, messages_root): path for path in paths.list_specs(messages_root)}
 
 
 def id_in(path: Path, messages_root: Path | None) -> str:

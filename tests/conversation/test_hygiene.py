@@ -142,7 +142,7 @@ def test_a_reply_is_kept_from_who_is_alone_in_its_thread(
     project.write("runner.yaml", LIST)
     project.write("never.txt", "ann\n")
     dry = planned(project, emulator)
-    assert (dry.code, ", 1 suppressed (-v shows them)" in dry.out) == (0, True), dry
+    assert (dry.code, "1 suppressed" in dry.out) == (0, True), dry
     assert project.send(emulator).code == 0
     assert [len(each["messages"]) for each in threads(emulator)] == [1]
 

@@ -156,9 +156,9 @@ def test_one_message_is_told_with_its_words_and_everybody_it_is_for(
     for part in (
         "thanks/a, revision 1 (messages/thanks/a.yaml): ",
         "EN: Thank you!\n      | Well\n      | done\n",
-        "rejected, 1: HTTP 400 VALIDATION_ERROR",
-        "    bad  ",
-        "    ann  ",
+        "\nrejected, 1: HTTP 400 VALIDATION_ERROR",
+        "\nbad  ",
+        "\nann  ",
         "held back: thanks/a from ",
     ):
         assert part in told, told

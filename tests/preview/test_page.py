@@ -104,8 +104,9 @@ def test_bars_show_who_would_get_what_by_message_and_language(project: Project) 
     assert widths == ["100.0", "1.0", "1.0", "100.0", "1.0"]
 
 
-def test_one_bar_alone_is_none(project: Project) -> None:
-    project.write("messages/a.yaml", direct("a", "b"))
+def test_bars_of_one_length_are_none(project: Project) -> None:
+    project.write("messages/a.yaml", direct("a", topic="A"))
+    project.write("messages/b.yaml", direct("b", topic="B"))
     assert previewed(project).all("svg") == []
 
 
