@@ -29,10 +29,10 @@ def plan_for_review(
         raise SurroundingsError(f"--row {detail.row}: no message has such a row, by its line")
     truth = read_truth(settings, settings.target.url, may_lack=True)
     plan, warnings = prepared.plan(truth.history)
-    return prepared, truth, make_review(settings, prepared, truth, plan, warnings, detail)
+    return prepared, truth, _review(settings, prepared, truth, plan, warnings, detail)
 
 
-def make_review(
+def _review(
     settings: Settings,
     prepared: Checked,
     truth: Truth,

@@ -25,7 +25,7 @@ from runner.report.difference import Contents, difference, edited_contents
 from runner.report.filters import describe_filter
 from runner.report.samples import Detail, Sample, rows_of, samples_of
 from runner.report.states import State, states_of
-from runner.wording import plural
+from runner.wording import listed, plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,28 +91,29 @@ def _entry(
 ) -> Entry:
     to = _addressees(planned.message)
     goes = planned.deliveries or planned.possible or planned.later
-    audience = _audience(planned, to, history) if goes else ""
+    sure, perhaps = _sure(planned, to), _perhaps(planned, to, history)
     named = (each.recipients for each in planned.messages)
-    listed = [each.ids for each in named if isinstance(each, Direct)]
+    ids = [each.ids for each in named if isinstance(each, Direct)]
     if isinstance(planned.message.recipients, ReachedBy):
         done = (each.recipients_ids or () for each in planned.skipped)
-        listed = [planned.people, *done]
+        ids = [planned.people, *done]
     rows, changed = rows_of(planned), difference(planned, contents)
+    samples = samples_of(planned, rows, detail)
     is_new = bool(goes) or planned.change == "later" or (planned.change == "edited" and not changed)
     return Entry(
         planned=planned,
         to=to,
-        audience=audience,
-        people=tuple(dict.fromkeys(toloker for ids in listed for toloker in ids)),
+        audience=listed([*filter(None, [sure, perhaps])]),
+        people=tuple(dict.fromkeys(toloker for some in ids for toloker in some)),
         due=planned.people,
         whom=planned.people or tuple(toloker for each in goes for toloker in each.people),
-        states=tuple(states_of(planned, history, audience, detail)),
-        samples=tuple(samples_of(rows, detail)),
+        states=tuple(states_of(planned, history, (sure, perhaps), detail)),
+        samples=tuple(samples),
         rows=len(rows),
         languages=tuple(dict.fromkeys(language for each in rows for language in each.text)),
         notes=tuple(notes),
         difference=changed,
-        shows_text=is_new or detail.all,
+        shows_text=is_new or detail.all or bool(detail.row and planned.message.row and samples),
     )
 
 
@@ -137,14 +138,13 @@ def _addressees(message: Message) -> str:
             return f"the threads of {name}{', where a Toloker answered' if only_answered else ''}"
 
 
-def _audience(planned: PlannedMessage, to: str, history: History) -> str:
-    """Say to whom a message would go: `2 threads to 130 Tolokers`."""
-    is_reply = planned.message.action == "reply"
-    sure = planned.deliveries or (() if planned.possible else planned.later)
+def _sure(planned: PlannedMessage, to: str) -> str:
+    """Say to whom a message would go, now or later: `2 threads to 130 Tolokers`."""
+    sure = planned.deliveries or planned.later
     if not sure:
-        return f"{_up_to(planned, history)} in {to}" if is_reply else _up_to(planned, history)
-    count = len(sure)
-    requests = replies(count) if is_reply else plural(count, "thread")
+        return ""
+    is_reply = planned.message.action == "reply"
+    requests = replies(len(sure)) if is_reply else plural(len(sure), "thread")
     people = sum(len(each.people) for each in sure)
     if not people:
         return f"{requests} {'in' if is_reply else 'to'} {to}"
@@ -152,11 +152,14 @@ def _audience(planned: PlannedMessage, to: str, history: History) -> str:
     return f"{requests} to {plural(people, 'Toloker')}{rows}"
 
 
-def _up_to(planned: PlannedMessage, history: History) -> str:
+def _perhaps(planned: PlannedMessage, to: str, history: History) -> str:
+    """Say to whom it may go once Toloka has told who answered: `up to 3 replies in …`."""
+    if not planned.possible:
+        return ""
     most = most_of(planned, history)
     if planned.message.action == "compose":
         return f"to up to {plural(most or 0, 'Toloker')}"
-    return "replies" if most is None else f"up to {replies(most)}"
+    return f"{'replies' if most is None else f'up to {replies(most)}'} in {to}"
 
 
 def replies(count: int) -> str:

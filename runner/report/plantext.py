@@ -29,8 +29,7 @@ def plan_lines(review: Review, *, is_coloured: bool = False) -> Iterator[str]:
         yield paint(f"{printable(review.about.rules_title)}:", _BOLD)
         yield from (f"  {printable(rule)}" for rule in review.about.rules)
         yield ""
-    shown = review.entries if review.detail.all else review.changes
-    for entry in shown:
+    for entry in review.shown:
         yield from _entry_lines(entry, review, paint)
         yield ""
 

@@ -49,6 +49,11 @@ class Review:
     detail: Detail
 
     @property
+    def shown(self) -> tuple[Entry, ...]:
+        """What a text shows: what changes, and whatever else somebody asks for."""
+        return (*self.changes, *(each for each in self.others if each.shows_text))
+
+    @property
     def entries(self) -> tuple[Entry, ...]:
         return (*self.changes, *self.others)
 

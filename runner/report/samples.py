@@ -63,12 +63,13 @@ def rows_of(planned: PlannedMessage) -> list[Message]:
     return list({each.row: each for each in messages}.values())
 
 
-def samples_of(rows: Sequence[Message], detail: Detail) -> list[Sample]:
-    """Choose what to show of some rows; a message without rows is its own sample."""
+def samples_of(planned: PlannedMessage, rows: Sequence[Message], detail: Detail) -> list[Sample]:
+    """Choose what to show of some of its rows; a message without rows is its own sample."""
     if rows[0].row is None or detail.all:
         return [Sample(each, "") for each in rows]
     if detail.row is not None:
-        return [Sample(each, "") for each in rows if each.row == detail.row]
+        # Whoever asks for a row wants it, though it was sent long ago.
+        return [Sample(each, "") for each in planned.messages if each.row == detail.row]
     return list(_chosen(rows))
 
 

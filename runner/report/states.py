@@ -31,21 +31,25 @@ class State:
 
 
 def states_of(
-    planned: PlannedMessage, history: History, audience: str, detail: Detail
+    planned: PlannedMessage, history: History, goes: tuple[str, str], detail: Detail
 ) -> Iterator[State]:
-    """Say what would go to whom, what speaks against it, and what becomes of the others."""
+    """Say what would go to whom, what speaks against it, and what becomes of the others.
+
+    `goes` is what goes in words, and what may go once Toloka has told who answered.
+    """
+    sure, perhaps = goes
     if planned.deliveries:
-        requests = audience.partition(" to ")[0].partition(" in ")[0]
-        yield State("planned", f"would send {requests}", f"would send {audience}")
+        requests = sure.partition(" to ")[0].partition(" in ")[0]
+        yield State("planned", f"would send {requests}", f"would send {sure}")
         yield from _refused_before(planned, history)
     yield from _warned_of(planned, history)
     for status, results in planned.skipped_by_status.items():
         brief = status.replace("_", " ")
         if status == "waiting" and planned.possible:
-            brief = f"would send {audience.partition(' in ')[0]}"
-            yield State(status, brief, f"would send {audience}: {results[0].error}")
+            brief = f"would send {perhaps.partition(' in ')[0]}"
+            yield State(status, brief, f"would send {perhaps}: {results[0].error}")
         elif status == "outside_window" and planned.later:
-            yield State(status, "later", f"would send {audience}, {results[0].error}")
+            yield State(status, "later", f"would send {sure}, {results[0].error}")
         elif status == "edited":
             yield State(status, brief, _edited(planned.message, results))
         elif status in ("unknown", "in_doubt"):
@@ -93,7 +97,7 @@ def _refused_before(planned: PlannedMessage, history: History) -> Iterator[State
     deliveries = history.by_identity.get((message.id, message.revision), ())
     refused: dict[str | None, str] = {}
     for row in map(history.rows.__getitem__, deliveries):
-        if isinstance(row.outcome, Rejected):
+        if isinstance(row.outcome, Rejected) and row.outcome.is_refusal:
             refused.update(dict.fromkeys(row.keys, row.outcome.detail))
     if refused:
         due = {key for each in planned.deliveries for _, _, key in keys_of(each)}

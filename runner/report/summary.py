@@ -43,8 +43,7 @@ def summary_markdown(review: Review, *, taken: int, digest: str | None = None) -
         head += [*(f"- {markdown(rule)}" for rule in _some(about.rules, "rules")), ""]
     tail = list(_noted(_some([*map(str, about.warnings), *review.notes], "warnings")))
     tail += [f"{markdown(review.standing)}.", ""] if review.standing else []
-    entries = review.entries if review.detail.all else review.changes
-    return _fitted("\n".join([*head, ""]), entries, "\n".join([*tail, ""]), MAX_BYTES - taken)
+    return _fitted("\n".join([*head, ""]), review.shown, "\n".join([*tail, ""]), MAX_BYTES - taken)
 
 
 def failure_markdown(problems: Sequence[Problem], *, taken: int) -> str:

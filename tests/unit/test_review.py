@@ -15,6 +15,7 @@ from runner.manifest.history import History
 from runner.model import (
     Direct,
     Filtered,
+    InOwnThread,
     InThreads,
     Message,
     ReachedBy,
@@ -95,6 +96,20 @@ MAY_SEND = {
             history=history_of(attempt(SENT, "m", "a", "b")),
         ),
         "Would send to up to 1 Toloker",
+    ),
+    "a reply that is sure, and one that is not": (
+        plan(
+            message(InOwnThread("m", "a"), "r", row=2, key="a", digest="x"),
+            message(InOwnThread("m", "b"), "r", row=3, key="b", digest="y"),
+            history=history_of(
+                attempt(SENT, "m", "a"),
+                replace(
+                    attempt(Sent(Thread(id="63c15866757a4a1adad1d633")), "m", "b", "c"),
+                    delivery="d-2",
+                ),
+            ),
+        ),
+        "Would send 1 reply and up to 1 reply",
     ),
     "a reply to what is not there yet": (
         plan(message(TO_M, "r")),
@@ -208,6 +223,23 @@ def test_a_long_personal_text_is_cut_with_a_word() -> None:
     everything = list(plan_lines(review_of(plan(*rows), about, Detail(all=True))))
     assert [line for line in everything if line.startswith("  row ")] == [
         f"  row {number + 2}, to t{number}:" for number in range(3)
+    ]
+
+
+def test_a_row_that_was_sent_is_shown_to_whoever_asks_for_it() -> None:
+    rows = [message(Direct((f"t{row}",)), row=row, digest=f"sha256:{row}") for row in (2, 3)]
+    sent = [
+        replace(attempt(SENT, "m", f"t{row}"), delivery=str(row), digest=f"sha256:{row}")
+        for row in (2, 3)
+    ]
+    done = plan(*rows, history=history_of(*sent))
+    assert list(plan_lines(review_of(done, HERE, Detail()))) == []
+    shown = list(plan_lines(review_of(done, HERE, Detail(row=3))))
+    assert shown[1:5] == [
+        "  already sent (2 Tolokers)",
+        "  languages: EN; answerable: yes; 1 of 2 rows",
+        "  row 3, to t3:",
+        "  EN: Hello",
     ]
 
 
