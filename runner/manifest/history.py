@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 
 from runner import clock
-from runner.manifest.attempts import Attempt, Identity, Pending, Row
+from runner.manifest.attempts import NOT_DONE, Attempt, Identity, Pending, Row
 from runner.model import Content, NoRecipients, SelectType, Sent, Thread, compared_as
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import short
@@ -165,11 +165,12 @@ class History:
 
     def tried_since(self, moment: datetime) -> Counter[SelectType | None]:
         """How many composes there were since then, by select type: sent, or perhaps sent."""
-        return Counter(
-            row.kind.select_type
-            for row in self.rows.values()
-            if row.at > moment and row.counts and row.kind.action == "compose"
-        )
+        recent = (row for row in self.rows.values() if row.at > moment)
+        found: Counter[SelectType | None] = Counter()
+        for (kind, outcome), count in Counter((it.kind, type(it.outcome)) for it in recent).items():
+            if kind.action == "compose" and not issubclass(outcome, NOT_DONE):
+                found[kind.select_type] += count
+        return found
 
     def got_since(self, moment: datetime) -> dict[str, list[datetime]]:
         """When each Toloker got a message by id since then, or may have: by our own clock."""
@@ -184,8 +185,7 @@ class History:
         """Find the messages and revisions that went out, or may have, by short digests of content."""
         found: dict[str, set[Identity]] = defaultdict(set)
         for row in self.rows.values():
-            digest = short(row.digest)
-            if digest in digests and row.counts:
+            if (digest := short(row.digest)) in digests and row.counts:
                 found[digest].add(row.kind[:2])
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 from runner.manifest.attempts import NotFound, Settled
@@ -45,9 +46,10 @@ def read_events(
     Those that are ours, just written, are not checked. Raises `ValueError`, `KeyError` or
     `TypeError` for one that does not hold what it must.
     """
-    shapes: dict[tuple[str, ...], int] = {}
-    order = [shapes.setdefault((event["event"], *event), len(shapes)) for event in events]
-    alike: list[list[Checked]] = [[] for _ in shapes]
+    shapes = [*zip(map(itemgetter("event"), events), map(tuple, events), strict=True)]
+    numbers = {shape: number for number, shape in enumerate(dict.fromkeys(shapes))}
+    order = [*map(numbers.__getitem__, shapes)]
+    alike: list[list[Checked]] = [[] for _ in numbers]
     for number, event in zip(order, events, strict=True):
         alike[number].append(event)
     read = [iter(_read(some, state, are_ours=are_ours)) for some in alike]

@@ -15,7 +15,7 @@ from runner.files import MANIFEST_START
 from runner.manifest.kinds import Taking, read_events
 from runner.manifest.state import Checked, ManifestState
 
-_BLOCK = 256 * 1024
+_BLOCK = 128 * 1024
 _LINE_END = ord("\n")
 _LONGEST = 16 * 1024 * 1024
 """No line of ours has so many bytes."""
