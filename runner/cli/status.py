@@ -57,7 +57,7 @@ def _show(
         document = status_document(history, activity, target=target, manifest=manifest)
         say(json_text(document))
         return
-    if not history.attempts:
+    if not history.rows:
         say(f"nothing was sent to {settings.target.name} yet; manifest: {manifest}")
         return
     lines = (*status_lines(history, activity), *held_lines(history), *unknown_lines(history))

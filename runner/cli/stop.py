@@ -41,7 +41,7 @@ def stop(reason: str | None, lift: bool, where: Where) -> int:
         return ExitCode.DONE
     history = read_truth(settings, settings.target.url).history
     say(f"nothing more is sent to {settings.target.name}, until `stop --lift`")
-    if history.attempts:
+    if history.rows:
         say("what has gone cannot be called back:")
         for line in gone_lines(history):
             say(line)

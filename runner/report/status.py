@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner import clock
 from runner.lookup.conversation import Activity
-from runner.manifest.attempts import Attempt
+from runner.manifest.attempts import Attempt, Row
 from runner.manifest.history import History
 from runner.manifest.told import describe
 from runner.model import NoRecipients, Rejected, Sent
@@ -25,45 +25,43 @@ _HEADINGS = ("message", "revision", "threads", "Tolokers", "rejected", "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One revision of a message with its attempts, oldest first."""
+    """One revision of a message with its deliveries, oldest first."""
 
     message: str
     revision: int
-    attempts: tuple[Attempt, ...]
+    rows: Sequence[Row]
+    unknown: int
 
     @property
-    def sent(self) -> list[Attempt]:
-        return [each for each in self.attempts if each.was_sent]
+    def sent(self) -> list[Row]:
+        return [row for row in self.rows if isinstance(row.outcome, str)]
 
     @property
-    def unknown(self) -> list[Attempt]:
-        return [each for each in self.attempts if each.is_unknown and not each.is_being_sent]
+    def last_at(self) -> str:
+        return clock.written(max(row.at for row in self.rows))
 
     @property
     def reached(self) -> int:
         """Tolokers by id; a filter or ALL does not say whom it reached."""
-        return len({toloker for each in self.sent for toloker in each.recipients_ids})
+        return len({toloker for row in self.sent for toloker in row.people})
 
     @property
-    def still_rejected(self) -> list[Attempt]:
-        """Refused attempts whose Tolokers nothing has reached since."""
-        reached = {toloker for each in self.sent for toloker in each.recipients_ids}
-        refused = [each for each in self.attempts if isinstance(each.outcome, Rejected)]
-        if any(each.select_type != "DIRECT" for each in self.sent):
+    def still_rejected(self) -> list[Row]:
+        """Refused deliveries whose Tolokers nothing has reached since."""
+        sent = self.sent
+        reached = {toloker for row in sent for toloker in row.people}
+        if any(row.kind.select_type != "DIRECT" for row in sent):
             return []
-        return [
-            each
-            for each in refused
-            if not each.recipients_ids or set(each.recipients_ids) - reached
-        ]
+        refused = [row for row in self.rows if isinstance(row.outcome, Rejected)]
+        return [row for row in refused if not row.people or set(row.people) - reached]
 
 
-def standings(history: History) -> list[Standing]:
-    """Group a manifest's attempts by message and revision, in that order: threads have none."""
-    groups: dict[tuple[str, int], list[Attempt]] = defaultdict(list)
-    for attempt in history.attempts:
-        groups[attempt.message, attempt.revision].append(attempt)
-    return [Standing(*identity, tuple(attempts)) for identity, attempts in sorted(groups.items())]
+def standings(history: History) -> Iterator[Standing]:
+    """Group a manifest's deliveries by message and revision, in that order: threads have none."""
+    unknown = Counter(history.rows[each.delivery].kind[:2] for each in history.unknown)
+    for identity, deliveries in sorted(history.by_identity.items()):
+        rows = [history.rows[each] for each in deliveries]
+        yield Standing(*identity, rows, unknown[identity])
 
 
 def status_lines(history: History, activity: Activities) -> Iterator[str]:
@@ -88,14 +86,14 @@ def unknown_lines(history: History) -> Iterator[str]:
 def gone_lines(history: History) -> Iterator[str]:
     """Name what has gone, the newest first, as `recipients_from` takes it."""
     gone = [each for each in standings(history) if each.sent or each.unknown]
-    gone.sort(key=lambda each: max(attempt.at for attempt in each.attempts), reverse=True)
+    gone.sort(key=lambda each: each.last_at, reverse=True)
     for each in gone[:_SHOWN]:
         named = f"{printable(each.message)}, revision: {each.revision}"
         whom = f"recipients_from: {{message: {named}}}  # {plural(each.reached, 'Toloker')}"
-        kind = each.attempts[0].select_type
+        kind = each.rows[0].kind.select_type
         if kind != "DIRECT":
             whom = f"{named}: {'replies' if kind is None else f'by {kind}'}, without a list"
-        yield whom + (f", and {len(each.unknown):,} unknown" if each.unknown else "")
+        yield whom + (f", and {each.unknown:,} unknown" if each.unknown else "")
     if len(gone) > _SHOWN:
         yield f"and {len(gone) - _SHOWN:,} more: `message-runner status` has them"
 
@@ -115,7 +113,7 @@ def _asked(activity: Activity | None) -> tuple[str, ...]:
 
 
 def _row(standing: Standing) -> tuple[str, ...]:
-    first = standing.attempts[0]
+    first = standing.rows[0].kind
     named = f"{standing.reached:,}" if first.select_type == "DIRECT" else str(first.select_type)
     return (
         printable(standing.message),
@@ -123,8 +121,8 @@ def _row(standing: Standing) -> tuple[str, ...]:
         str(len(standing.sent)),
         "replies" if first.action == "reply" else named,
         str(len(standing.still_rejected)),
-        str(len(standing.unknown)),
-        clock.written(max(each.at for each in standing.attempts)),
+        str(standing.unknown),
+        standing.last_at,
     )
 
 
@@ -159,13 +157,13 @@ def _entry(standing: Standing, history: History, activity: Activity | None) -> d
         "tolokers": standing.reached,
         "held": history.held.get((standing.message, standing.revision), 0),
         "rejected": len(standing.still_rejected),
-        "unknown": len(standing.unknown),
-        "last_at": clock.written(max(each.at for each in standing.attempts)),
-        "deliveries": _deliveries(standing.attempts),
+        "unknown": standing.unknown,
+        "last_at": standing.last_at,
+        "deliveries": _deliveries(history.attempts_of((standing.message, standing.revision))),
     }
 
 
-def _deliveries(attempts: Sequence[Attempt]) -> list[dict[str, object]]:
+def _deliveries(attempts: Iterable[Attempt]) -> list[dict[str, object]]:
     return [
         {
             "delivery": each.delivery,
