@@ -277,6 +277,7 @@ def test_reviewed_holds_for_what_a_program_gives(project: Project, emulator: Emu
 def test_what_stands_in_the_way_is_raised(project: Project, tmp_path: Path) -> None:
     with pytest.raises(runner.SurroundingsError, match="there is no target"):
         runner.project("prodution", project.root)
+    assert runner.RunnerError("any").problems == ()
     with pytest.raises(runner.SurroundingsError, match="name a target"):
         runner.project("", project.root)
     with pytest.raises(runner.SurroundingsError, match="no messages"):
@@ -309,8 +310,11 @@ def test_any_thread_may_call_it_and_nothing_of_the_process_changes(
     it = runner.project(emulator.url, project.root)
 
     def state() -> object:
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
-        return [*map(signal.getsignal, numbers)], Path.cwd(), logging.root.handlers[:]
+        return (
+            [*map(signal.getsignal, signal.valid_signals())],
+            Path.cwd(),
+            logging.root.handlers[:],
+        )
 
     before = state()
     in_a_thread(lambda: it.plan().send(expect=1).check())
