@@ -50,6 +50,8 @@ def failure_markdown(problems: Sequence[Problem], *, taken: int) -> str:
     """Write why there is no plan."""
     head = "## Messages to Tolokers\n\nThere is no plan: the messages have problems.\n\n"
     room = MAX_BYTES - taken - _size(head)
+    if room < _RESERVE:
+        return ""
     said = ""
     for number, problem in enumerate(problems):
         line = f"- {markdown(str(problem))}\n"

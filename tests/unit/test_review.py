@@ -189,6 +189,7 @@ def test_a_summary_leaves_the_file_below_its_limit_and_says_what_it_left_out(
 
 def test_what_is_wrong_is_cut_below_the_limit_too() -> None:
     problems = [Problem(Place("a.yaml", line), "w" * 1_000) for line in range(1, 500)]
+    assert failure_markdown(problems, taken=LIMIT - 100) == ""
     for taken, shown in ((0, 100), (LIMIT - 50_000, 45)):
         said = failure_markdown(problems, taken=taken)
         assert taken + len(said.encode()) < LIMIT
