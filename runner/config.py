@@ -78,8 +78,8 @@ class Config:
 
     def wrong(self, pointer: Pointer, what: str) -> SurroundingsError:
         """Build a complaint of something at a place in the file."""
-        where = self.file.place(pointer) if self.file else paths.CONFIG_NAME
-        return SurroundingsError(f"{where}: error: {what}")
+        where = f"{self.file.place(pointer)}: error: " if self.file else ""
+        return SurroundingsError(f"{where}{what}")
 
     @property
     def state(self) -> Path:
@@ -104,8 +104,7 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
                 f"{shown(path)} is a link that leads to no file: put the file itself there"
             )
         root = project / paths.MESSAGES_NAME
-        _check_root(project, root)
-        return Config(project=project, messages_root=root)
+        return _checked(Config(project=project, messages_root=root), root)
     if flag is None and not paths.real(path).is_relative_to(paths.real(project)):
         # A pull request can hold a link to any file of the machine that checks it out.
         raise SurroundingsError(
@@ -114,27 +113,20 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
     file = _read_config(path)
     data = cast("Mapping[str, object]", file.data or {})
     root = project / str(data.get("messages", paths.MESSAGES_NAME))
-    if not root.is_dir() and "messages" in data:
-        where = file.place(("messages",))
-        raise SurroundingsError(f"{where}: error: there is no folder {shown(root)}")
-    _check_root(project, root, file)
-    return Config(
-        project=project,
-        messages_root=Path(os.path.normpath(root)) if root.is_dir() else None,
-        file=file,
-        data=data,
-    )
+    found = Path(os.path.normpath(root)) if root.is_dir() else None
+    config = Config(project=project, messages_root=found, file=file, data=data)
+    if found is None and "messages" in data:
+        raise config.wrong(("messages",), f"there is no folder {shown(root)}")
+    return _checked(config, root)
 
 
-def _check_root(project: Path, root: Path, file: YamlFile | None = None) -> None:
+def _checked(config: Config, root: Path) -> Config:
     """A pull request can move the messages folder, and must not move it out of its repository."""
-    there, top = (Path(os.path.normpath(path.absolute())) for path in (root, project))
-    if not there.is_relative_to(top) or paths.has_link(there, top):
-        where = f"{file.place(('messages',))}: error: " if file else ""
-        raise SurroundingsError(
-            f"{where}the messages folder {shown(root)} lies outside the project or behind a link: "
-            "put the folder itself there"
-        )
+    there, top = (Path(os.path.normpath(path.absolute())) for path in (root, config.project))
+    if there.is_relative_to(top) and not paths.has_link(there, top):
+        return config
+    said = f"the messages folder {shown(root)} lies outside the project or behind a link"
+    raise config.wrong(("messages",), f"{said}: put the folder itself there")
 
 
 def _read_config(path: Path) -> YamlFile:

@@ -244,6 +244,11 @@ class Rejected:
     fields: Mapping[str, str] = field(default_factory=dict)
     is_foreign: bool = False
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether Toloka said no: else it was not asked, or was too busy."""
+        return self.status not in (None, 429)
+
 
 @dataclass(frozen=True, slots=True)
 class NoRecipients:

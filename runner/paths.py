@@ -102,10 +102,21 @@ def _specs_below(folder: Path, warn: Callable[[Problem], object]) -> Iterator[Pa
         folders[:] = sorted(name for name in folders if not name.startswith(("_", ".")))
         ours = sorted(name for name in names if not name.startswith(("_", ".")))
         specs = [name for name in ours if name.lower().endswith(SPEC_SUFFIXES)]
-        for name, what, hint in (*_unread(here, ours), *_unportable(specs)):
+        for name, what, hint in (
+            *_unfollowed(here, folders),
+            *_unread(here, ours),
+            *_unportable(specs),
+        ):
             where = Place(shown(Path(here, name)))
             warn(Problem(where, what, hint, rule="name", severity="warning"))
         yield from (Path(here, name) for name in specs)
+
+
+def _unfollowed(folder: str, names: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    for name in names:
+        if Path(folder, name).is_symlink():
+            hint = "put the folder itself here, or begin its name with _"
+            yield name, "this is a link to a folder, and is not followed", hint
 
 
 def _unread(folder: str, names: Sequence[str]) -> Iterator[tuple[str, str, str]]:

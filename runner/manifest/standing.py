@@ -15,7 +15,7 @@ from runner.manifest.history import History
 from runner.model import NoRecipients, Rejected, compared_as
 
 State = Literal[
-    "sent", "rejected", "unknown", "in_doubt", "being_sent", "no_recipients", "not_found"
+    "sent", "rejected", "unknown", "in_doubt", "being_sent", "no_recipients", "not_found", "not_tried"
 ]  # fmt: skip
 """What the manifest can say of a delivery."""
 STATES: tuple[State, ...] = get_args(State)
@@ -83,7 +83,7 @@ class Choice:
 ALL = Choice()
 
 
-def find_standings(history: History, *, with_tests: bool = False) -> list[Standing]:
+def find_standings(history: History) -> list[Standing]:
     """Find what became of every delivery, by message, revision, Toloker and time."""
     found: dict[tuple[object, ...], Standing] = {}
     owners = _owners(history)
@@ -94,10 +94,17 @@ def find_standings(history: History, *, with_tests: bool = False) -> list[Standi
             known = found.get(identity)
             if known is None or _weight(row) >= _weight(known.row):
                 found[identity] = Standing(delivery, row, toloker, status)
-    chosen = list(found.values())
-    if with_tests:
-        chosen += _tests(history)
-    return sorted(chosen, key=_order)
+    return sorted(found.values(), key=_order)
+
+
+def find_tests(history: History) -> list[Standing]:
+    """Find what became of every test, in the same order."""
+    found = (
+        Standing(delivery, row, each, _status_of(delivery, row, history), is_test=True)
+        for delivery, row in history.tests.items()
+        for each in row.people
+    )
+    return sorted(found, key=_order)
 
 
 def _order(standing: Standing) -> tuple[object, ...]:
@@ -126,12 +133,6 @@ def _owners(history: History) -> dict[str, str]:
     }
 
 
-def _tests(history: History) -> Iterator[Standing]:
-    for delivery, row in history.tests.items():
-        status = _status_of(delivery, row, history)
-        yield from (Standing(delivery, row, each, status, is_test=True) for each in row.people)
-
-
 def _weight(row: Row) -> int:
     match row.outcome:
         case str():
@@ -155,6 +156,6 @@ def _status_of(delivery: str, row: Row, history: History) -> State:
         case NotFound():
             return "not_found"
         case Rejected():
-            return "rejected"
+            return "rejected" if row.outcome.is_refusal else "not_tried"
         case _:
             return "sent"

@@ -6,15 +6,18 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 
 from runner import clock
+from runner.lookup.conversation import Activity
+from runner.manifest.attempts import Attempt
 from runner.manifest.contents import find_contents
 from runner.manifest.history import History
-from runner.manifest.standing import Choice, Standing, find_standings
-from runner.model import Content
+from runner.manifest.standing import Choice, Standing, find_standings, find_tests
+from runner.model import Content, compared_as
 from runner.report.filters import describe_filter
 from runner.report.leads import lead_lines, span
 from runner.report.samples import first_few
 from runner.report.status import (
     Activities,
+    Group,
     count_words,
     groups_of,
     held_lines,
@@ -22,7 +25,7 @@ from runner.report.status import (
 )
 from runner.wording import plural, printable
 
-_ORDER = ("being_sent", "rejected", "not_found", "no_recipients", "sent")
+_ORDER = ("being_sent", "rejected", "not_found", "not_tried", "no_recipients", "sent")
 _UNKNOWN = ("unknown", "in_doubt")
 
 
@@ -31,26 +34,50 @@ def told_lines(
 ) -> Iterator[str]:
     """Print what was chosen, or where nothing was a line for each message."""
     if not choice.is_all:
-        yield from chosen_lines(history, choice, verbose=verbose)
+        yield from chosen_lines(history, activity, choice, verbose=verbose)
         return
     *lines, last = overview_lines(history, activity)
     yield from (*lines, *lead_lines(history, history.unknown, verbose=verbose), last)
 
 
-def chosen_lines(history: History, choice: Choice, *, verbose: bool) -> Iterator[str]:
+def chosen_lines(
+    history: History, activity: Activities, choice: Choice, *, verbose: bool
+) -> Iterator[str]:
     """Print what was chosen: of one person in the order of time, else message by message."""
-    standings = find_standings(history, with_tests=choice.toloker is not None)
-    chosen = list(filter(choice.takes, standings))
+    tests = find_tests(history) if choice.toloker is not None else []
+    chosen = list(filter(choice.takes, (*find_standings(history), *tests)))
     if choice.toloker is not None:
         yield from _person_lines(history, chosen, choice.toloker)
     else:
         for group in groups_of(chosen):
-            yield from _message_lines(history, group.standings, choice, verbose=verbose)
-    ids = {each.delivery for each in chosen if each.status in _UNKNOWN}
-    unknown = [each for each in history.open if each.delivery in ids]
-    unknown += [each for each in history.unknown if each.delivery in ids - history.pending.keys()]
-    yield from lead_lines(history, unknown, verbose=verbose)
+            row = group.standings[0].row
+            message, revision = group.identity
+            named = f"{message}, revision {revision} ({row.kind.source})"
+            yield printable(f"{named}: {count_words(group.standings)}")
+            yield f"  tried {span(each.row.at for each in group.standings)}"
+            if choice.only is None:
+                yield from _about_lines(history, group, activity.get(group.identity))
+            yield from _message_lines(group.standings, verbose=verbose)
+            yield ""
+    yield from lead_lines(history, _unknown_of(history, chosen), verbose=verbose)
     yield count_words(chosen) or "no delivery is like that"
+
+
+def _unknown_of(history: History, chosen: Sequence[Standing]) -> list[Attempt]:
+    """Every attempt that has to be settled: there may be several for one Toloker."""
+    wanted = {
+        (each.message, each.revision, compared_as(each.in_thread or each.toloker or ""))
+        for each in chosen
+        if each.status in _UNKNOWN and not each.is_test
+    }
+    found = []
+    for each in history.unknown:
+        whom = map(
+            compared_as, (each.in_thread,) if each.in_thread else each.recipients_ids or ("",)
+        )
+        if any((each.message, each.revision, one) in wanted for one in whom):
+            found.append(each)
+    return found
 
 
 def _person_lines(history: History, standings: Sequence[Standing], toloker: str) -> Iterator[str]:
@@ -71,18 +98,26 @@ def _person_lines(history: History, standings: Sequence[Standing], toloker: str)
         yield printable(f"by filter or ALL, and only Toloka knows whether here: {', '.join(names)}")
 
 
-def _message_lines(
-    history: History, standings: Sequence[Standing], choice: Choice, *, verbose: bool
-) -> Iterator[str]:
-    row = standings[0].row
-    message, revision = row.kind[:2]
-    yield printable(f"{message}, revision {revision} ({row.kind.source}): {count_words(standings)}")
-    yield f"  tried {span(each.row.at for each in standings)}"
-    if choice.only is None:
-        yield from (f"  {line}" for line in held_lines(history, frozenset({message})))
-        if left_out := history.suppressed.get((message, revision)):
-            yield f"  left out, as the suppression list said: {plural(len(left_out), 'Toloker')}"
-        yield from _content_lines(history, dict.fromkeys(each.row.digest for each in standings))
+def _about_lines(history: History, group: Group, activity: Activity | None) -> Iterator[str]:
+    """Tell of a message what its deliveries have in common: who has not got it, and its words."""
+    message, _ = group.identity
+    yield from (f"  {line}" for line in held_lines(history, frozenset({message})))
+    if left_out := history.suppressed.get(group.identity):
+        yield f"  left out, as the suppression list said: {plural(len(left_out), 'Toloker')}"
+    put = {
+        name for each in group.standings for name in history.folders.get(each.thread_id or "", ())
+    }
+    if put:
+        yield printable(f"  put into {', '.join(sorted(put))}")
+    if activity is not None:
+        yield printable(
+            f"  Toloka tells of {plural(activity.answers, 'answer')}, of the folders "
+            f"{', '.join(activity.folders)}"
+        )
+    yield from _content_lines(history, dict.fromkeys(each.row.digest for each in group.standings))
+
+
+def _message_lines(standings: Sequence[Standing], *, verbose: bool) -> Iterator[str]:
     groups: dict[tuple[int, str, str], list[Standing]] = defaultdict(list)
     for each in standings:
         if each.status in _ORDER:
@@ -93,7 +128,6 @@ def _message_lines(
         yield from map(_whom_line, few)
         if len(few) < len(some):
             yield f"… and {len(some) - len(few):,} more (-v shows all)"
-    yield ""
 
 
 def _whom_line(standing: Standing) -> str:

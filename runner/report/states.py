@@ -101,7 +101,7 @@ def _refused_before(planned: PlannedMessage, history: History) -> Iterator[State
     deliveries = history.by_identity.get((message.id, message.revision), ())
     refused: dict[str | None, str] = {}
     for row in map(history.rows.__getitem__, deliveries):
-        if isinstance(row.outcome, Rejected):
+        if isinstance(row.outcome, Rejected) and row.outcome.is_refusal:
             refused.update(dict.fromkeys(row.keys, row.outcome.detail))
     if refused:
         due = {key for each in planned.deliveries for _, _, key in keys_of(each)}

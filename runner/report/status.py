@@ -13,7 +13,15 @@ from runner import clock
 from runner.lookup.conversation import Activity
 from runner.manifest.attempts import Attempt
 from runner.manifest.history import History
-from runner.manifest.standing import ALL, STATES, Choice, Standing, State, find_standings
+from runner.manifest.standing import (
+    ALL,
+    STATES,
+    Choice,
+    Standing,
+    State,
+    find_standings,
+    find_tests,
+)
 from runner.manifest.told import reason, target_option
 from runner.wording import plural, printable
 
@@ -28,6 +36,7 @@ _LOUD: tuple[State, ...] = (
     "in_doubt",
     "being_sent",
     "not_found",
+    "not_tried",
     "no_recipients",
 )
 
@@ -198,13 +207,19 @@ def status_document(
         chosen = tuple(filter(choice.takes, each.standings))
         if chosen:
             told = activity.get(each.identity)
-            entries.append(_entry(each, history, told) | _deliveries(chosen, unknown, history))
+            deliveries = _deliveries(chosen, unknown, history)
+            entries.append({**_entry(each, history, told), "deliveries": deliveries})
+    tests = [each for each in find_tests(history) if choice.takes(each)]
     return {
         "version": VERSION,
         "target": history.target or target,
         "account": history.account,
         "manifest": manifest,
         "messages": entries,
+        "tests": [
+            {"message": each.message, "revision": each.revision, **entry}
+            for each, entry in zip(tests, _deliveries(tests, unknown, history), strict=True)
+        ],
     }
 
 
@@ -231,12 +246,12 @@ def _entry(group: Group, history: History, activity: Activity | None) -> dict[st
 
 def _deliveries(
     standings: Sequence[Standing], unknown: Mapping[str, Attempt], history: History
-) -> dict[str, object]:
+) -> list[dict[str, object]]:
     """Each delivery with those of its Tolokers of whom it says what became."""
     together: dict[str, list[Standing]] = {}
     for each in standings:
         together.setdefault(each.delivery, []).append(each)
-    found = []
+    found: list[dict[str, object]] = []
     for delivery, some in together.items():
         first, attempt = some[0], unknown.get(delivery)
         kind, row = first.row.kind, first.row
@@ -255,4 +270,4 @@ def _deliveries(
                 "error": reason(attempt, history) if attempt else first.error,
             }
         )
-    return {"deliveries": found}
+    return found

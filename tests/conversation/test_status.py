@@ -10,23 +10,36 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from support import Project, Result, control, direct, history_of, reached
+from support import Project, control, direct, history_of, reached
+from support import Result as Done
 
 from runner.emulator import Emulator
 from runner.manifest.attempts import Attempt
 from runner.manifest.standing import Choice
-from runner.model import Rejected, Sent, Thread
+from runner.model import Rejected, Result, Sent, Thread
 from runner.report.deliveries import chosen_lines
 from runner.report.rows import deliveries_csv
 from runner.report.status import overview_lines, status_document
 from runner.report.words import WORDS
+from runner.send.notes import find_unselected
 
-from .talk import QUICK, fail, per_row, reply, sent_ok
+from .talk import QUICK, asked, fail, per_row, reply, sent_ok
 
+RESULT = Result(
+    message="m",
+    revision=1,
+    source="messages/m.yaml",
+    status="unknown",
+    select_type="DIRECT",
+    recipients_ids=("Ann",),
+    digest="sha256:d",
+    headline="",
+    delivery="d2",
+)
 AT = datetime(2026, 11, 22, 21, tzinfo=timezone.utc)
 
 
-def status(project: Project, emulator: Emulator, *args: str) -> Result:
+def status(project: Project, emulator: Emulator, *args: str) -> Done:
     """Run `status`, which has to end well."""
     done = project.run("status", "--target", emulator.url, *args)
     assert done.code == 0, done
@@ -65,6 +78,29 @@ def test_a_batch_that_was_split_is_no_refusal_and_what_was_mended_neither(
     assert "rejected" not in status(project, emulator).out
 
 
+def test_what_was_not_asked_for_is_no_refusal() -> None:
+    stopped = Rejected(status=None, code=None, detail="the run stopped before it was sent")
+    busy = Rejected(status=429, code="TOO_MANY_REQUESTS", detail="HTTP 429")
+    history = history_of(
+        *(
+            Attempt(
+                delivery=f"d{number}",
+                message="m",
+                revision=1,
+                source="messages/m.yaml",
+                select_type="DIRECT",
+                recipients_ids=(f"t{number}",),
+                digest="sha256:d",
+                at=AT,
+                outcome=outcome,
+            )
+            for number, outcome in enumerate((stopped, busy))
+        )
+    )
+    shown = "\n".join(overview_lines(history, {}))
+    assert ("2 not tried" in shown, "rejected" in shown) == (True, False), shown
+
+
 def test_the_order_is_that_of_messages_and_tolokers_whatever_the_threads_did() -> None:
     refused = Rejected(status=400, code="X", detail="HTTP 400 X: no")
     attempts = [
@@ -88,7 +124,7 @@ def test_the_order_is_that_of_messages_and_tolokers_whatever_the_threads_did() -
         document = status_document(history, {}, target="local", manifest="m")
         lines = (
             *overview_lines(history, {}),
-            *chosen_lines(history, Choice(only="sent"), verbose=True),
+            *chosen_lines(history, {}, Choice(only="sent"), verbose=True),
         )
         said.add((json.dumps(document), "\n".join(lines)))
     assert len(said) == 1
@@ -111,6 +147,29 @@ def test_what_is_unknown_is_told_with_the_commands_that_settle_it(
     assert status(project, emulator, "--only", "not_found").out.splitlines()[0].startswith("a, ")
 
 
+def test_of_several_unknown_attempts_for_one_toloker_each_is_to_be_settled() -> None:
+    first = Attempt(
+        delivery="d1",
+        message="m",
+        revision=1,
+        source="messages/m.yaml",
+        select_type="DIRECT",
+        recipients_ids=("ann", "bob"),
+        digest="sha256:d",
+        at=AT,
+    )
+    history = history_of(first, replace(first, delivery="d2", recipients_ids=("Ann",)))
+    lines = [*chosen_lines(history, {}, Choice(toloker="ann"), verbose=False)]
+    assert [line for line in lines if line.startswith("unknown: ")] == [
+        "unknown: m to ann, bob",
+        "unknown: m to Ann",
+    ]
+    (told,) = find_unselected([RESULT], history)
+    assert told.startswith("besides: m to ann, bob: ")
+    (other,) = find_unselected([replace(RESULT, message="other")], history_of(first))
+    assert other.startswith("of a message that was not selected: m to ann, bob: ")
+
+
 def test_very_many_unknown_ones_of_a_message_are_told_together() -> None:
     attempts = [
         Attempt(
@@ -126,12 +185,12 @@ def test_very_many_unknown_ones_of_a_message_are_told_together() -> None:
         for number in range(30)
     ]
     history = replace(history_of(*attempts), target="https://toloka.dev")
-    lines = [*chosen_lines(history, Choice(only="unknown"), verbose=False)]
+    lines = [*chosen_lines(history, {}, Choice(only="unknown"), verbose=False)]
     assert "unknown: m, 30 deliveries (-v shows each)" in lines
     assert "  tried from 2026-11-22T21:00:00Z to 2026-11-22T21:00:29Z" in lines
     command = "message-runner resolve --message m --not-sent --target https://toloka.dev"
     assert any(line.endswith(command) for line in lines)
-    verbose = "\n".join(chosen_lines(history, Choice(only="unknown"), verbose=True))
+    verbose = "\n".join(chosen_lines(history, {}, Choice(only="unknown"), verbose=True))
     assert all(f"resolve d{number} --not-sent" in verbose for number in range(30))
 
 
@@ -163,6 +222,8 @@ def test_one_message_is_told_with_its_words_and_everybody_it_is_for(
     ):
         assert part in told, told
     assert "thanks/b" not in told
+    refreshed = asked(project, "status", emulator, "--refresh", *QUICK, "thanks/a").out
+    assert "  Toloka tells of 0 answers, of the folders OUTBOX" in refreshed
     both = status(project, emulator, "thanks").out
     assert both == status(project, emulator, "messages/thanks").out
     assert "thanks/b, revision 1" in both
@@ -193,6 +254,11 @@ def test_one_person_is_told_with_all_that_they_got_and_when(
     assert said[:2] == [["sent", "a"], ["sent", "b"]]
     assert said[2:] == [["sent", f"r, a reply in thread {ids['A']}"], ["sent", "b, a test"]]
     assert f"  thread {ids['A']}" in lines
+    document = json.loads(status(project, emulator, "--toloker", "Ann", "--format", "json").out)
+    assert [each["message"] for each in document["messages"]] == ["a", "b", "r"]
+    assert [(each["message"], each["recipients_ids"]) for each in document["tests"]] == [
+        ("b", ["ANN"])
+    ]
     assert "left out, as the suppression list said: c, revision 1" in lines
     assert "by filter or ALL, and only Toloka knows whether here: all" in lines
 

@@ -228,8 +228,13 @@ def test_a_folder_that_is_a_link_is_not_walked() -> None:
     write("other/a.yaml")
     write("messages/own.yaml")
     Path("messages/linked").symlink_to(Path("other").absolute(), target_is_directory=True)
-    specs, _ = load()
-    assert [spec.id for spec in specs] == ["own"]
+    told: list[Problem] = []
+    found = paths.find_specs([Path("messages")], told.append)
+    assert [path.name for path in found] == ["own.yaml"]
+    assert [str(each) for each in told] == [
+        "messages/linked:1:1: warning: this is a link to a folder, and is not followed; "
+        "put the folder itself here, or begin its name with _"
+    ]
 
 
 def test_every_id_is_known_whether_or_not_its_file_is_valid() -> None:
