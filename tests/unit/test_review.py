@@ -256,6 +256,19 @@ def test_colours_are_added_and_nothing_else_is_changed() -> None:
     assert [line.replace("\x1b[0m", "") for line in bare] == plain
 
 
+def test_what_decides_how_it_is_sent_is_said_on_every_page() -> None:
+    how = message(folders=("IMPORTANT",), at_most=1_000, not_after=TOMORROW, answerable=False)
+    review = review_of(plan(how), HERE, Detail())
+    said = (
+        "languages: EN; answerable: no; folders: IMPORTANT; at most: 1,000; "
+        "not after: 2026-11-23T12:00:00Z"
+    )
+    assert f"  {said}" in list(plan_lines(review))
+    assert f"messages/m.yaml; {said}" in html.unescape(summary_markdown(review, taken=0))
+    page = build_page(review, at=NOW)
+    assert all(f"<dd>{each}</dd>" in page.replace("\n", "") for each in ("IMPORTANT", "1,000"))
+
+
 def test_that_all_sending_is_stopped_is_said_on_every_page() -> None:
     said = "ann has stopped all sending: a wrong list"
     review = review_of(plan(message()), replace(HERE, stopped=said), Detail())
