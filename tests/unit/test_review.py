@@ -227,6 +227,21 @@ def test_a_long_personal_text_is_cut_with_a_word() -> None:
     ]
 
 
+def test_each_way_that_rows_go_is_shown_once() -> None:
+    ways = (("if a",), ("if a", "if not b"), ("if not a",), ("if a",), ("c", "d", "e", "f", "g"))
+    rows = [
+        message(Direct((f"t{number}",)), row=number, branches=branches, digest=str(number))
+        for number, branches in enumerate(ways, 2)
+    ]
+    (entry,) = review_of(plan(*rows), HERE, Detail()).entries
+    assert [(each.message.row, each.kind) for each in entry.samples] == [
+        (2, "first"),
+        (3, "if not b"),
+        (4, "if not a"),
+        (6, "c, d, e, 2 ways more"),
+    ]
+
+
 def test_a_row_that_was_sent_is_shown_to_whoever_asks_for_it() -> None:
     rows = [message(Direct((f"t{row}",)), row=row, digest=f"sha256:{row}") for row in (2, 3)]
     sent = [
