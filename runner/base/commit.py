@@ -73,10 +73,14 @@ def fetch_tip(config: Config, branch: str) -> Base:
 def find_base(config: Config, environ: Mapping[str, str]) -> Base | None:
     """Find where this checkout left the branch that it is to be merged into.
 
-    None where git knows no such branch. Only the job of a pull request fetches; raises as above.
+    None where there is no repository, or no such branch in it. Only the job of a pull request
+    fetches; raises as above.
     """
+    folder = config.project.absolute()
+    if not any((each / ".git").exists() for each in (folder, *folder.parents)):
+        return None
+    repository = Repository(folder, environ)
     try:
-        repository = Repository(config.project, environ)
         remote = repository.remote(_remote_name(config))
     except SurroundingsError:
         return None
