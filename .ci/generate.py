@@ -17,6 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import click
+
+from runner.cli import group
+from runner.report.words import WORDS
 from runner.toloka.filter_table import (
     EQUALITY,
     INCLUSION,
@@ -204,6 +208,34 @@ def filter_rows(schema: Mapping[str, Any]) -> Iterator[list[str]]:
         yield [f"`{category}`", key, operators, value, f"`{rule.example}`", about]
 
 
+def commands() -> Mapping[str, click.Command]:
+    """Every command, by its name."""
+    context = click.Context(group)
+    named = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    return {name: each for name, each in named.items() if each is not None}
+
+
+def takes(option: click.Option) -> str:
+    """What an option takes, as its help shows it, in the words of whatever release of click."""
+    if option.is_flag:
+        return ""
+    choices = option.type.choices if isinstance(option.type, click.Choice) else ()
+    return " " + (option.metavar or "|".join(map(str, choices)) or "N")
+
+
+def option_rows() -> Iterator[list[str]]:
+    """The rows of the options: one that several commands have stands once."""
+    of: dict[tuple[str, str], list[str]] = {}
+    for name, command in commands().items():
+        for each in command.params:
+            # The emulator has very many, for whoever rehearses trouble.
+            if isinstance(each, click.Option) and each.help and name != "emulator":
+                said = f"`{', '.join(each.opts)}{takes(each)}`"
+                of.setdefault((said, each.help), []).append(f"`{name}`")
+    for (said, about), names in sorted(of.items(), key=lambda row: row[0][0].lstrip("`-")):
+        yield [said.replace("|", "\\|"), ", ".join(names), about.replace("|", "\\|")]
+
+
 def tables(message: Json, config: Json) -> dict[str, str]:
     """Every table of the page, by its name."""
     keys = ("key", "type", "meaning", "example")
@@ -224,6 +256,15 @@ def tables(message: Json, config: Json) -> dict[str, str]:
             ("rule", "about"),
             [[f"`{name}`", each["description"].split(" Say ")[0]] for name, each in lint.items()],
         ),
+        "commands": table(
+            ("command", "does"),
+            [[f"`{name}`", each.get_short_help_str(200)] for name, each in commands().items()],
+        ),
+        "words": table(
+            ("word", "what became of a delivery"),
+            [[f"`{word}`", about] for word, about in WORDS.items()],
+        ),
+        "options": table(("option", "of", "meaning"), list(option_rows())),
         "config": table(keys, [key_row(name, each, config) for name, each in config_keys(config)]),
     }
 

@@ -26,6 +26,11 @@ def written(moment: datetime) -> str:
     return utc.isoformat(timespec="milliseconds") + "Z"
 
 
+def to_second(moment: datetime) -> str:
+    """Write a time for people: `2026-11-22T21:00:00Z`."""
+    return f"{moment.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def read(text: str) -> datetime:
     """Read an RFC 3339 time; UTC where it names no zone, as Toloka writes it.
 

@@ -10,16 +10,16 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
 from runner import masking, paths
-from runner.errors import MessagesError, SurroundingsError
+from runner.errors import MessagesError, Pointer, SurroundingsError
 from runner.files import read_secret
 from runner.spec.schema import find_config_faults
 from runner.spec.yamlfile import YamlFile, read_yaml
+from runner.toloka.address import checked_url
 from runner.wording import shown
 
 BUILT_IN_URLS: Mapping[str, str] = {
@@ -38,8 +38,6 @@ _MAX_TOKEN = 4096
 # Room for the white space around one.
 _MAX_TOKEN_FILE = 2 * _MAX_TOKEN
 _ACCOUNT = re.compile(r"[!-~]{1,200}")
-_NETLOC = re.compile(r"(\[[0-9a-f:.]+\]|[\w-]+(\.[\w-]+)*\.?)(:[0-9]+)?", re.ASCII | re.IGNORECASE)
-_BASE_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +49,7 @@ class Target:
     token_variable: str = TOKEN_VARIABLE
     account_id: str | None = None
     is_named: bool = True
-    """Whether somebody said where to send, as a CI job must."""
+    """Whether somebody said where to send, as a CI job must; an empty word was to say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +76,11 @@ class Config:
     def section(self, name: str) -> Mapping[str, object]:
         return cast("Mapping[str, object]", self.data.get(name, {}))
 
+    def wrong(self, pointer: Pointer, what: str) -> SurroundingsError:
+        """Build a complaint of something at a place in the file."""
+        where = f"{self.file.place(pointer)}: error: " if self.file else ""
+        return SurroundingsError(f"{where}{what}")
+
     @property
     def state(self) -> Path:
         """The folder of the local emulator's store."""
@@ -101,8 +104,7 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
                 f"{shown(path)} is a link that leads to no file: put the file itself there"
             )
         root = project / paths.MESSAGES_NAME
-        _check_root(project, root)
-        return Config(project=project, messages_root=root)
+        return _checked(Config(project=project, messages_root=root), root)
     if flag is None and not paths.real(path).is_relative_to(paths.real(project)):
         # A pull request can hold a link to any file of the machine that checks it out.
         raise SurroundingsError(
@@ -111,26 +113,20 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
     file = _read_config(path)
     data = cast("Mapping[str, object]", file.data or {})
     root = project / str(data.get("messages", paths.MESSAGES_NAME))
-    if not root.is_dir() and "messages" in data:
-        where = file.place(("messages",))
-        raise SurroundingsError(f"{where}: error: there is no folder {shown(root)}")
-    _check_root(project, root)
-    return Config(
-        project=project,
-        messages_root=Path(os.path.normpath(root)) if root.is_dir() else None,
-        file=file,
-        data=data,
-    )
+    found = Path(os.path.normpath(root)) if root.is_dir() else None
+    config = Config(project=project, messages_root=found, file=file, data=data)
+    if found is None and "messages" in data:
+        raise config.wrong(("messages",), f"there is no folder {shown(root)}")
+    return _checked(config, root)
 
 
-def _check_root(project: Path, root: Path) -> None:
+def _checked(config: Config, root: Path) -> Config:
     """A pull request can move the messages folder, and must not move it out of its repository."""
-    there, top = (Path(os.path.normpath(path.absolute())) for path in (root, project))
-    if not there.is_relative_to(top) or paths.has_link(there, top):
-        raise SurroundingsError(
-            f"the messages folder {shown(root)} lies outside the project or behind a link: "
-            "put the folder itself there"
-        )
+    there, top = (Path(os.path.normpath(path.absolute())) for path in (root, config.project))
+    if there.is_relative_to(top) and not paths.has_link(there, top):
+        return config
+    said = f"the messages folder {shown(root)} lies outside the project or behind a link"
+    raise config.wrong(("messages",), f"{said}: put the folder itself there")
 
 
 def _read_config(path: Path) -> YamlFile:
@@ -146,7 +142,7 @@ def _read_config(path: Path) -> YamlFile:
 
 def choose_target(config: Config, flag: str | None, environ: Mapping[str, str]) -> Target:
     """Choose the target: `--target`, else `TOLOKA_TARGET`, else `runner.yaml`, else `local`."""
-    asked = flag or environ.get("TOLOKA_TARGET")
+    asked = flag if flag is not None else environ.get("TOLOKA_TARGET")
     if asked and not asked.isprintable():
         # It is printed in logs that read commands from lines of their own.
         raise SurroundingsError("the target holds a line end or another control character")
@@ -160,73 +156,37 @@ def choose_target(config: Config, flag: str | None, environ: Mapping[str, str]) 
         return Target(name=url, url=url, account_id=account)
     name = asked or cast("str | None", config.data.get("target"))
     if name is None or name == LOCAL:
-        return Target(name=LOCAL, url=None, is_named=name is not None)
+        return Target(name=LOCAL, url=None, is_named=name is not None and asked != "")
     if name in BUILT_IN_URLS:
         return Target(name=name, url=BUILT_IN_URLS[name], account_id=account)
-    return _configured_target(config, name, account)
-
-
-def _configured_target(config: Config, name: str, account: str | None) -> Target:
     targets = config.section("targets")
     entry = targets.get(name)
-    if not isinstance(entry, Mapping):
-        known = ", ".join([LOCAL, *BUILT_IN_URLS, *targets])
-        raise SurroundingsError(
-            f'there is no target "{name}": use one of {known}, or a URL (https://…)'
-        )
-    if name == "file" or name.endswith("-file"):
-        # TOLOKA_TOKEN_FILE already means something else.
-        raise SurroundingsError(f'a target cannot be called "{name}": choose another name')
-    own = cast("str | None", entry.get("act_under_account_id"))
-    return Target(
-        name=name,
-        url=checked_url(str(entry["url"])),
-        token_variable=f"{TOKEN_VARIABLE}_{name.upper().replace('-', '_')}",
-        account_id=account or own,
+    if isinstance(entry, Mapping):
+        return _configured_target(config, name, entry, account)
+    known = ", ".join([LOCAL, *BUILT_IN_URLS, *targets])
+    raise SurroundingsError(
+        f'there is no target "{name}": use one of {known}, or a URL (https://…)'
     )
 
 
-def checked_url(text: str) -> str:
-    """Bring a base URL into one form; raises `SurroundingsError` for one that will not do."""
+def _configured_target(
+    config: Config, name: str, entry: Mapping[str, object], account: str | None
+) -> Target:
+    pointer = ("targets", name)
+    if name == "file" or name.endswith("-file"):
+        # TOLOKA_TOKEN_FILE already means something else.
+        raise config.wrong(pointer, f'a target cannot be called "{name}": choose another name')
     try:
-        parts = urlsplit(text.strip())
-        host, port = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise SurroundingsError("the host or the port of the target URL is wrong") from error
-    if parts.scheme not in ("http", "https") or not host:
-        raise SurroundingsError("a target URL looks like https://toloka.dev")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise SurroundingsError("a target URL holds no user, password, query or fragment")
-    if not _NETLOC.fullmatch(parts.netloc):
-        raise SurroundingsError(
-            "the host of a target URL is plain ASCII that every program reads in the same way, as "
-            "in toloka.dev (a name in another script begins with xn--)"
-        )
-    # A trailing dot leads to the same host, and would make a second manifest for it.
-    host = host.removesuffix(".")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise SurroundingsError(
-            f"plain http to {host} would show the token to the network: use https "
-            "(http is for this machine only)"
-        )
-    path = parts.path.rstrip("/")
-    if path.endswith(("/api", "/api/v1")):
-        raise SurroundingsError("write the target URL without /api: it is added")
-    if not _BASE_PATH.fullmatch(path):
-        raise SurroundingsError("the path of a target URL has letters, digits and -._~ only")
-    shown_host = f"[{host}]" if ":" in host else host
-    is_default = port in (None, 443 if parts.scheme == "https" else 80)
-    return f"{parts.scheme}://{shown_host}{'' if is_default else f':{port}'}{path}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+        url = checked_url(str(entry["url"]))
+    except SurroundingsError as error:
+        raise config.wrong((*pointer, "url"), str(error)) from error
+    own = cast("str | None", entry.get("act_under_account_id"))
+    return Target(
+        name=name,
+        url=url,
+        token_variable=f"{TOKEN_VARIABLE}_{name.upper().replace('-', '_')}",
+        account_id=account or own,
+    )
 
 
 def manifest_path(config: Config, target: Target, flag: Path | None) -> Path:
@@ -246,8 +206,7 @@ def results_branch(config: Config, target: Target, flag: Path | None) -> Results
     if flag is not None or target.url is None or not section:
         return None
     if ("branch" in section) == ("ref" in section):
-        where = config.file.place(("results",)) if config.file else paths.CONFIG_NAME
-        raise SurroundingsError(f"{where}: error: `results` takes one of `branch` and `ref`")
+        raise config.wrong(("results",), "`results` takes one of `branch` and `ref`")
     ref = section.get("ref") or f"{_HEADS}{section['branch']}"
     return ResultsBranch(str(ref), str(section.get("remote", "origin")))
 

@@ -13,7 +13,7 @@ Severity = Literal["error", "warning"]
 
 
 class ExitCode(IntEnum):
-    """What a CI job should do next, one code per decision (the README has the table)."""
+    """What a CI job should do next, one code per decision (schemas/README.md has the table)."""
 
     DONE = 0
     BUG = 1
@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     MESSAGES = 3
     REFUSED = 4
     UNKNOWN = 5
+    FOUND = 6
     LATER = 75
     INTERRUPTED = 130
     TERMINATED = 143
@@ -28,14 +29,17 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """A spot in a file. `path` as printed (forward slashes); line and column count from 1."""
+    """A spot in a file. `path` as printed (forward slashes); line and column count from 1.
+
+    What a program gave has no lines (0): there the path leads to the value, as in `rows[17]["id"]`.
+    """
 
     path: str
     line: int = 1
     column: int = 1
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}:{self.column}"
+        return f"{self.path}:{self.line}:{self.column}" if self.line else self.path
 
 
 Pointer = tuple[str | int, ...]
@@ -75,6 +79,8 @@ class RunnerError(Exception):
     """Root of everything this program raises on purpose; each kind knows its exit code."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.SURROUNDINGS
+    problems: tuple[Problem, ...] = ()
+    """Each with its address, where there are any."""
 
 
 class SurroundingsError(RunnerError):

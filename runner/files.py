@@ -90,6 +90,13 @@ def write_whole(path: Path, chunks: Iterable[bytes], *, is_private: bool = False
             raise
 
 
+def size_of(path: Path) -> int:
+    """How many bytes a file has; none where it is no file, or not there yet."""
+    with suppress(OSError):
+        return path.stat().st_size if path.is_file() else 0
+    return 0
+
+
 def append_text(path: Path, text: str) -> None:
     """Add to the end of a file, a terminal or a pipe; raises `SurroundingsError`.
 

@@ -124,8 +124,9 @@ class Message:
 
     `source` is the spec's path as printed, `row` the line of its data file that made it, and
     `template` what that row was put into. A reply has no topic, and its `answerable` says nothing.
-    `key` tells this letter from others to the same Toloker. `braces_from` names, for a text such as
-    `text.EN`, the value that brought the braces of a template into it.
+    `key` tells this letter from others to the same Toloker. `branches` say which way a row went at
+    each `{% if %}`. `braces_from` names, for a text such as `text.EN`, the value that brought the
+    braces of a template into it.
     """
 
     id: str
@@ -144,6 +145,7 @@ class Message:
     row: int | None = None
     template: Template | None = None
     key: str | None = None
+    branches: tuple[str, ...] = ()
     braces_from: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -241,6 +243,11 @@ class Rejected:
     detail: str
     fields: Mapping[str, str] = field(default_factory=dict)
     is_foreign: bool = False
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether Toloka said no: else it was not asked, or was too busy."""
+        return self.status not in (None, 429)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from runner.errors import MessagesError, Place, Problem, SurroundingsError
+from runner.errors import Place, Problem, SurroundingsError
 from runner.wording import shown, why
 
 CONFIG_NAME = "runner.yaml"
@@ -46,27 +46,55 @@ def find_specs(
 
     In folders, names that start with `_` or `.` are passed over; a file given by name never is.
     `warn` is told of files in the folders that only look like specs, or have a name that not every
-    system can hold. Raises `SurroundingsError` for a path that is not there or when nothing is found.
+    system can hold, and of errors: files that no message can be in. Raises `SurroundingsError` for a
+    path that is not there or when nothing is found.
     """
     found: dict[Path, None] = {}
+    unfit: list[Problem] = []
     names = cache(_names)
     for path in paths:
-        if path.is_symlink() and path.exists():
-            _check(path, path.absolute().parent)
-        if path.is_dir():
-            found.update(dict.fromkeys(_specs_below(path, warn)))
-        elif path.is_file():
-            listed = as_listed(path.absolute(), names)
-            _check(listed, listed.parent)
-            found[listed] = None
-        elif path.exists() or path.is_symlink():
-            raise SurroundingsError(f"{shown(path)}: neither a file nor a folder")
-        else:
-            raise SurroundingsError(f"{shown(path)}: no such file or folder")
-    if not found:
-        where = ", ".join(shown(path) for path in paths)
-        raise SurroundingsError(f"no message found in {where}: a message is a .yaml or .yml file")
+        for each, folder in _named(path, names, warn):
+            what, hint = _why_unfit(each, folder)
+            if what:
+                # Such a name may be no text that can be printed.
+                where = Place(shown(each).encode("utf-8", "backslashreplace").decode())
+                unfit.append(Problem(where, what, hint))
+            else:
+                found[each] = None
+    for problem in unfit:
+        warn(problem)
+    if not found and not unfit:
+        said = ", ".join(shown(path) for path in paths)
+        raise SurroundingsError(f"no message found in {said}: a message is a .yaml or .yml file")
     return list(found)
+
+
+def has_specs(folder: Path) -> bool:
+    """Whether a folder, which need not be there, has a spec file anywhere below."""
+    return any(path.suffix.lower() in SPEC_SUFFIXES for path in folder.rglob("*"))
+
+
+def list_specs(folder: Path) -> list[Path]:
+    """List the spec files of a folder as `find_specs` does; there may be none."""
+    return list(dict.fromkeys(_specs_below(folder, lambda _: None)))
+
+
+def _named(
+    path: Path, names: Callable[[Path], frozenset[str]], warn: Callable[[Problem], object]
+) -> Iterator[tuple[Path, Path]]:
+    """List the files that a path names, each with the folder that it must not lead out of."""
+    parent = path.absolute().parent
+    if path.is_symlink() and path.exists() and _why_unfit(path, parent)[0]:
+        yield path, parent
+    elif path.is_dir():
+        yield from ((each, path) for each in _specs_below(path, warn))
+    elif path.is_file():
+        listed = as_listed(path.absolute(), names)
+        yield listed, listed.parent
+    elif path.exists() or path.is_symlink():
+        raise SurroundingsError(f"{shown(path)}: neither a file nor a folder")
+    else:
+        raise SurroundingsError(f"{shown(path)}: no such file or folder")
 
 
 def _specs_below(folder: Path, warn: Callable[[Problem], object]) -> Iterator[Path]:
@@ -74,13 +102,21 @@ def _specs_below(folder: Path, warn: Callable[[Problem], object]) -> Iterator[Pa
         folders[:] = sorted(name for name in folders if not name.startswith(("_", ".")))
         ours = sorted(name for name in names if not name.startswith(("_", ".")))
         specs = [name for name in ours if name.lower().endswith(SPEC_SUFFIXES)]
-        for name, what, hint in (*_unread(here, ours), *_unportable(specs)):
+        for name, what, hint in (
+            *_unfollowed(here, folders),
+            *_unread(here, ours),
+            *_unportable(specs),
+        ):
             where = Place(shown(Path(here, name)))
             warn(Problem(where, what, hint, rule="name", severity="warning"))
-        for name in specs:
-            path = Path(here, name)
-            _check(path, folder)
-            yield path
+        yield from (Path(here, name) for name in specs)
+
+
+def _unfollowed(folder: str, names: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    for name in names:
+        if Path(folder, name).is_symlink():
+            hint = "put the folder itself here, or begin its name with _"
+            yield name, "this is a link to a folder, and is not followed", hint
 
 
 def _unread(folder: str, names: Sequence[str]) -> Iterator[tuple[str, str, str]]:
@@ -118,22 +154,20 @@ def _refuse(error: OSError) -> None:
     raise SurroundingsError(f"{shown(path)}: cannot be listed: {why(error, path)}") from error
 
 
-def _check(path: Path, folder: Path) -> None:
-    """Refuse a file that a message cannot be in, as a problem of its own."""
-    name = shown(path)
-    safe = name.encode("utf-8", "backslashreplace").decode()
-    what, hint = "", "put the file itself here"
-    if safe != name:
+def _why_unfit(path: Path, folder: Path) -> tuple[str, str]:
+    """Say why a message cannot be in a file, and what helps; nothing if it can."""
+    try:
+        shown(path).encode()
+    except UnicodeEncodeError:
         # Such a name can be written into no results file and no manifest.
-        what, hint = "the name of this file or of its folder is not UTF-8", "rename it"
-    elif path.is_symlink() and not real(path).is_relative_to(real(folder)):
+        return "the name of this file or of its folder is not UTF-8", "rename it"
+    if path.is_symlink() and not real(path).is_relative_to(real(folder)):
         # A pull request can hold a link to any file of the machine that checks it out.
-        what = "is a link to a file outside the folder"
-    elif path.exists() and not (path.is_file() or path.is_dir()):
+        return "this is a link to a file outside the folder", "put the file itself here"
+    if path.exists() and not (path.is_file() or path.is_dir()):
         # Reading a pipe would wait for a writer for ever, and reading a device would never end.
-        what = "is a pipe or a device, not a file"
-    if what:
-        raise MessagesError([Problem(Place(safe), what, hint)])
+        return "this is a pipe or a device, not a file", "put the file itself here"
+    return "", ""
 
 
 def real(path: Path) -> Path:
@@ -188,7 +222,7 @@ def _folded(name: str) -> str:
     return name.casefold().rstrip(". ")
 
 
-def find_data_file(name: str, spec: Path, root: Path | None) -> Path:
+def find_data_file(name: str, spec: Path, root: Path | None, *, must_exist: bool = True) -> Path:
     """Find a data file beside its spec; raises `ValueError` with the reason why it will not do.
 
     It must be a regular file under `root` (the spec's folder where there is none) by its real
@@ -209,7 +243,7 @@ def find_data_file(name: str, spec: Path, root: Path | None) -> Path:
         is_there = path.is_file()
     except OSError as error:
         raise ValueError(f"it cannot be had: {error.strerror}") from error
-    if not is_there:
+    if not is_there and (must_exist or path.exists()):
         raise ValueError("there is no such file")
     return path
 

@@ -107,9 +107,14 @@ def either(words: Sequence[str]) -> str:
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
-def plural(count: int, noun: str) -> str:
-    """Count things: `1 thread`, `2,000 threads`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def listed(words: Sequence[str]) -> str:
+    """Join words: 'A', 'A and B', 'A, B and C'."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def plural(count: int, noun: str, many: str = "") -> str:
+    """Count things: `1 thread`, `2,000 threads`; `many` is a plural with more than an s."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
 
 
 def age_words(age: timedelta) -> str:

@@ -30,6 +30,8 @@ TOLOKA_KIT = (
     *("toloka-kit==1.2.3", "httpx<0.28", "cattrs<25"),
     *("setuptools<81", "attrs<27", "urllib3<3"),
 )
+# What notebooks and data frames are tried with.
+NOTEBOOK = ("ipykernel", "nbclient", "pandas")
 
 # Taken before any fixture changes it: an installation wants pip's own configuration and cache,
 # and nothing that measures or configures this process. `PIP_CONSTRAINT=` in front of pytest tries

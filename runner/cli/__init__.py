@@ -12,6 +12,7 @@ import traceback
 from contextlib import suppress
 from importlib import import_module
 from io import StringIO, TextIOWrapper
+from keyword import iskeyword
 from typing import NoReturn, TextIO, cast
 
 import click
@@ -30,8 +31,32 @@ Exit codes, one for each decision of a CI job:
     3  the messages or the policy say no; nothing was sent
     4  Toloka refused something; nothing is in doubt
     5  an outcome is still unknown: run again, it looks first
+    6  what was asked for is there (replies --unanswered)
    75  stopped by a quota or an outage: run again later
   130, 143  interrupted: run again
+
+\b
+Environment:
+  TOLOKA_TOKEN, TOLOKA_TOKEN_FILE  the token of a remote target, or a file that holds it;
+                                   TOLOKA_TOKEN_<NAME> for a target of runner.yaml
+  TOLOKA_TARGET                    what --target says
+  TOLOKA_ACT_UNDER_ACCOUNT_ID      the shared account that is acted under
+  CI                               send wants a target named
+  NO_COLOR                         no colours
+
+\b
+Files:
+  runner.yaml              targets, defaults, variables, policy; optional
+  messages/                the messages; what begins with _ or . is passed over
+  results/<host>.jsonl     the manifest: what was sent, where it is not on a branch
+  .message-runner/         the emulator's own store
+
+\b
+Examples:
+  message-runner plan
+  message-runner send messages/thank-you.yaml
+  message-runner send --target production --limit 10
+  message-runner status --toloker 1ad097faba0eff85a04fe30bc04d53db
 
 \b
 Shell completion, for example for bash (zsh and fish alike):
@@ -49,6 +74,7 @@ _COMMANDS = {
     "resolve": "Settle what is unknown or in doubt by hand.",
     "unlock": "End a run that is open on the results branch.",
     "stop": "Stop all sending to a target, from whatever machine, until it is lifted.",
+    "import": "Take over an account used by hand: its contents as drafts, its people as reached.",
     "init": "Write a working set-up: configuration, first message, CI workflow.",
     "schema": "Print a JSON Schema: message (the default), config, manifest or results.",
     "emulator": "Serve a local Toloka for rehearsals, on this machine only; prints its URL.",
@@ -73,7 +99,8 @@ class _Commands(click.Group):
             if near and not ctx.resilient_parsing:
                 ctx.fail(f"there is no command {cmd_name!r}; did you mean {' or '.join(near)}?")
             return None
-        command: click.Command = getattr(import_module(f"runner.cli.{cmd_name}"), cmd_name)
+        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(import_module(f"runner.cli.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (likewise)
@@ -109,9 +136,9 @@ def main() -> NoReturn:
     except RunnerError as error:
         _say(_without_token(str(error)))
         code = error.exit_code
-    except SystemExit:
-        # How click ends when whoever read our output has gone.
-        code = ExitCode.SURROUNDINGS
+    except SystemExit as ended:
+        # How click ends when a shell was completed, or whoever read our output has gone.
+        code = ExitCode.SURROUNDINGS if ended.code else ExitCode.DONE
     except Exception as error:  # noqa: BLE001  (the one door)
         code = _report(error)
     if _drop_broken_streams() and not code:
@@ -188,6 +215,6 @@ def _say(text: str, *, is_error: bool = True) -> None:
 def _without_token(text: str) -> str:
     """Take every credential of the environment, and those that were read, out of a text."""
     for name, value in os.environ.items():
-        if name.startswith("TOLOKA_TOKEN") and not name.endswith("_FILE"):
+        if name.startswith(("TOLOKA_TOKEN", "RESULTS_TOKEN")) and not name.endswith("_FILE"):
             text = Mask(value.strip())(text)
     return masked(text)

@@ -1,4 +1,4 @@
-"""The plan that was approved: the options about it, and what is refused because of it."""
+"""The plan that was approved: the options about it, and whether it is the one."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from pathlib import Path
 import click
 
 from runner import clock
+from runner.api.sending import problem_of_plan
 from runner.cli import options
 from runner.cli.options import FILE, Volume
-from runner.cli.origin import origin_of
-from runner.cli.settings import Settings
-from runner.errors import Fault, MessagesError, Place, Problem
-from runner.plan.moved import find_moved, find_unapproved
-from runner.plan.plan import Plan
+from runner.errors import MessagesError
+from runner.plan.moved import find_unapproved
 from runner.plan.planfile import PlanFile, read_plan_file
-from runner.prepare import Checked
 from runner.wording import age_words, printable, shown
 
 
@@ -70,28 +67,10 @@ def load_plan(approved: Approved, volume: Volume) -> PlanFile | None:
     file, now = read_plan_file(approved.plan), clock.now()
     at = f" at commit {file.origin.commit}" if file.origin.commit else ""
     made = f"made {age_words(now - file.made_at)} ago{at} with {file.origin.made_with}"
-    volume.log(printable(f"plan: {shown(file.path)}, {made}"))
+    volume.log(printable(f"plan: {shown(approved.plan)}, {made}"))
     faults = find_unapproved(
         file, digest=approved.plan_digest, max_age=approved.max_plan_age, now=now
     )
     if faults:
-        raise MessagesError([_problem(file, fault) for fault in faults])
+        raise MessagesError([problem_of_plan(file, fault) for fault in faults])
     return file
-
-
-def refuse_moved(file: PlanFile, settings: Settings, prepared: Checked, planned: Plan) -> None:
-    """Raise `MessagesError` with whatever would be sent now and is not in the plan file."""
-    account = planned.history.account
-    origin = origin_of(settings, account=account, babel=prepared.babel)
-    moved = find_moved(file, planned, origin)
-    if moved:
-        raise MessagesError(
-            [
-                prepared.problem(message, fault) if message else _problem(file, fault)
-                for message, fault in moved
-            ]
-        )
-
-
-def _problem(file: PlanFile, fault: Fault) -> Problem:
-    return Problem(Place(shown(file.path)), fault.what, fault.hint, "plan")

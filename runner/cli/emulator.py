@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from sqlite3 import Error
 from typing import Any
 
 import click
 
+from runner.api.local import store_in
 from runner.cli import options
 from runner.cli.options import FILE
 from runner.cli.say import say
@@ -23,11 +23,7 @@ from runner.emulator import (
     parse_skews,
 )
 from runner.errors import ExitCode, SurroundingsError
-from runner.files import make_folder, surroundings
-from runner.wording import shown, why
-
-_STORE = "local.sqlite"
-
+from runner.wording import shown
 
 _Callback = Callable[[click.Context, click.Parameter, str], object]
 
@@ -145,7 +141,7 @@ def emulator(
         parsed = [parse_fault(fault) for fault in faults]
     except ValueError as error:
         raise click.UsageError(f"--fault: {error}") from error
-    path = store or _store_in(load_config(config, Path.cwd()).state)
+    path = store or store_in(load_config(config, Path.cwd()).state)
     try:
         server = Emulator(path, port=port, faults=parsed, **behaviour)
     except ValueError as error:
@@ -159,26 +155,3 @@ def emulator(
         where = f"on port {port}, with its store {shown(path)}"
         raise SurroundingsError(f"the emulator cannot start {where}: {said}") from error
     return ExitCode.DONE
-
-
-def _store_in(state: Path) -> Path:
-    """The store in the folder of this project's state, which has to be a folder of its own."""
-    with surroundings(state):
-        make_folder(state, state.parent)
-    return state / _STORE
-
-
-@contextmanager
-def open_local(state: Path) -> Iterator[tuple[str, str]]:
-    """Run the emulator for a command whose target it is; gives its URL and its store's id."""
-    store = _store_in(state)
-    server = Emulator(store)
-    try:
-        server.start()
-    except (OSError, Error) as error:
-        said = why(error, store) if isinstance(error, OSError) else str(error)
-        raise SurroundingsError(f"the local emulator cannot start: {said}") from error
-    try:
-        yield server.url, server.store_id
-    finally:
-        server.stop()

@@ -1,10 +1,14 @@
-"""How the command ends by a signal where nothing has to be finished first."""
+"""How the command ends by a signal: at once, or in good order where something is on its way."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from runner.api.interrupts import Interrupts
 
 
 def end_at_once(number: int, _frame: object) -> None:
@@ -19,3 +23,20 @@ def end_on_sigterm() -> None:
     is_main = threading.current_thread() is threading.main_thread()
     if is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, end_at_once)
+
+
+@contextmanager
+def signals_caught() -> Iterator[Interrupts]:
+    """Let the first SIGINT or SIGTERM end a run in good order; a second one ends it at once."""
+    interrupts = Interrupts()
+
+    def note(number: int, _frame: object) -> None:
+        interrupts.note(number)
+        signal.signal(number, before[number])
+
+    before = {int(each): signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupts
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

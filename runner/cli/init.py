@@ -14,7 +14,7 @@ from runner.cli.workflow import APPROVALS, BRANCH, PLACES, SETUP, Workflow, find
 from runner.config import load_config
 from runner.errors import ExitCode
 from runner.files import make_folder, surroundings, write_whole
-from runner.paths import CONFIG_NAME, MESSAGES_NAME, SPEC_SUFFIXES
+from runner.paths import CONFIG_NAME, MESSAGES_NAME, has_specs
 from runner.spec.schema import schema_text
 from runner.wording import shown
 
@@ -94,7 +94,7 @@ def _set_up(folder: Path, branch: str, workflow: Workflow | None) -> Iterator[st
     yield from _new(
         folder, folder / CONFIG_NAME, _template("runner.yaml").replace("@BRANCH@", branch)
     )
-    if _has_messages(root):
+    if has_specs(root):
         yield f"kept {shown(root)}/, which has messages"
     else:
         path = Path(os.path.relpath(schema, root)).as_posix()
@@ -137,10 +137,6 @@ def _messages_root(folder: Path) -> Path:
     if config.is_file():
         return load_config(config, Path.cwd()).messages_root or folder / MESSAGES_NAME
     return folder / MESSAGES_NAME
-
-
-def _has_messages(root: Path) -> bool:
-    return any(path.suffix.lower() in SPEC_SUFFIXES for path in root.rglob("*"))
 
 
 def _schemas(top: Path, folder: Path) -> Iterator[str]:

@@ -5,38 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
+from runner import clock
+from runner.api.settings import Speed, Where
+from runner.cli.completion import complete_target
 from runner.cli.say import say
 
 FILE = click.Path(path_type=Path)
 _DURATION = re.compile(
     r"(?=.)(?:(\d{1,4})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?", re.ASCII
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
-    """Which configuration, target and manifest."""
-
-    config: Path | None
-    target: str | None
-    manifest: Path | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
-    """How fast and how patiently to talk to Toloka; None is the configuration's, or ours."""
-
-    rate: float | None = None
-    jobs: int | None = None
-    timeout: float | None = None
-    settle: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +51,8 @@ def bundle(
 
     @wraps(command)
     def bundled(**flags: Any) -> Any:
-        values = {each.name: flags.pop(each.name) for each in fields(kind)}
+        names = [each.name for each in fields(kind) if each.name in flags]
+        values = {name: flags.pop(name) for name in names}
         return command(**flags, **{name: kind(**values)})
 
     for option in reversed(options):
@@ -82,6 +67,18 @@ def duration(text: str) -> timedelta:
         raise click.BadParameter("write a number and d, h, m or s, such as 48h or 1d12h")
     days, hours, minutes, seconds = (int(each or 0) for each in found.groups())
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def since(help_text: str) -> Callable[[Any], Any]:
+    """Give the option that names a time."""
+    return click.option("--since", type=_moment, metavar="TIME", help=help_text)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return clock.read(text if "T" in text else f"{text}T00:00:00Z")
+    except ValueError:
+        raise click.BadParameter("write 2026-11-22 or 2026-11-22T21:00:00Z") from None
 
 
 config = click.option(
@@ -115,6 +112,20 @@ output_format = partial(
     show_default=True,
     help="What to print.",
 )
+colour = click.option(
+    "--color",
+    "colour",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colour on a terminal; NO_COLOR turns it off.",
+)
+row = click.option(
+    "--row",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Of personal messages, show the one of this line of the data file.",
+)
 volume = partial(
     bundle,
     "volume",
@@ -133,6 +144,7 @@ where = partial(
         click.option(
             "--target",
             metavar="TARGET",
+            shell_complete=complete_target,
             help="local (an emulator on this machine, the default), production, yandex-tasks, a name "
             "from runner.yaml, or a base URL. Also TOLOKA_TARGET.",
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,39 +10,42 @@ from pathlib import Path
 import click
 
 from runner import clock
+from runner.api.origin import origin_of
+from runner.api.review import plan_for_review
+from runner.api.settings import Where
 from runner.cli import options
 from runner.cli.annotations import annotate_in_job
-from runner.cli.manifests import read_truth
-from runner.cli.options import FILE, Record, Volume, Where
-from runner.cli.origin import origin_of
+from runner.cli.options import FILE, Record, Volume
 from runner.cli.results import append_failure, results_file, show_warnings
-from runner.cli.say import say
+from runner.cli.say import say, wants_colour
 from runner.cli.selection import selection
 from runner.errors import ExitCode, MessagesError
-from runner.files import append_text
-from runner.model import Result
+from runner.files import append_text, size_of
 from runner.plan.needs import find_needs
-from runner.plan.plan import Plan
-from runner.plan.planfile import plan_document
-from runner.plan.quota import fit
-from runner.prepare import Selection, prepare
+from runner.prepare import Selection
 from runner.report.harmless import json_text
+from runner.report.planjson import review_document
+from runner.report.plantext import closing_lines, plan_lines
 from runner.report.results import write_results
+from runner.report.review import Review
+from runner.report.samples import Detail
 from runner.report.summary import summary_markdown
-from runner.report.text import plan_lines, summary_line
+from runner.report.words import epilog
 from runner.wording import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
-    """Where a dry run writes besides the terminal, and in which format it prints."""
+    """Where a dry run writes besides the terminal, what it prints of rows, and in which format."""
 
     out: Path | None = None
     summary: Path | None = None
+    row: int | None = None
     output_format: str = "text"
+    colour: str = "auto"
 
 
-@click.command()
+@click.command(epilog=epilog())
 @selection
 @options.where
 @options.record
@@ -58,7 +61,9 @@ class Outputs:
             metavar="FILE",
             help="Append Markdown, as for $GITHUB_STEP_SUMMARY.",
         ),
+        options.row,
         options.output_format(type=click.Choice(["text", "json"])),
+        options.colour,
     ),
 )
 @options.volume
@@ -67,9 +72,10 @@ def plan(
 ) -> int:
     """Show what `send` would do, given the manifest: the dry run.
 
-    PATHS are files or folders; the default is the messages folder. For each message: its
-    recipients, its languages, the text itself. No request is made, and nothing is recorded. With
-    --out the plan is kept, and `send --plan` sends it and nothing else.
+    PATHS are files or folders; the default is the messages folder. What changes comes first: the
+    rules, then what would be sent, whole, and what was edited since; the rest is a count. No
+    request is made, and nothing is recorded. With --out the plan is kept, and `send --plan` sends
+    it and nothing else. Of personal messages some rows are shown: -v shows all, --row one.
     """
     return show_plan(selection, where, record, outputs, volume)
 
@@ -79,58 +85,49 @@ def show_plan(
 ) -> int:
     """Show and write what `send` would do; gives the exit code."""
     with results_file(record, where, dry_run=True) as (settings, finish):
+        detail = Detail(all=volume.verbose, row=outputs.row)
         try:
-            prepared = prepare(selection, settings.config)
-            truth = read_truth(settings, settings.target.url, may_lack=True)
-            planned, warnings = prepared.plan(truth.history)
+            prepared, truth, review = plan_for_review(selection, settings, detail)
         except MessagesError as error:
             append_failure(outputs.summary, error.problems)
             annotate_in_job(error.problems)
             raise
-        quota_notes = fit(planned.deliveries, truth.history, clock.now()).quota_notes
         document: dict[str, object] = {}
         if outputs.out is not None or outputs.output_format == "json":
             origin = origin_of(settings, account=truth.history.account, babel=prepared.babel)
-            document = plan_document(planned, origin, manifest=truth.told, quota_notes=quota_notes)
-        results = planned.results
+            document = review_document(review, origin)
         # The files first: whoever reads what is printed may go away, as `head` does.
         if outputs.out is not None:
             write_results(outputs.out, document)
         if outputs.summary is not None:
-            markdown = summary_markdown(
-                planned,
-                results,
-                target=settings.shown_target,
-                quota_notes=quota_notes,
-                warnings=warnings,
-                digest=str(document["digest"]) if outputs.out is not None else None,
-            )
-            append_text(outputs.summary, markdown)
-        needs = find_needs(planned, looks=settings.target.url is not None)
-        code = finish(results, ExitCode.DONE, needs)
+            digest = str(document["digest"]) if outputs.out is not None else None
+            _append_summary(outputs.summary, review, digest)
+        looks = settings.target.url is not None
+        needs = find_needs(review.plan, looks=looks, now=clock.now())
+        code = finish(review.plan.results, ExitCode.DONE, needs)
     if outputs.output_format == "text":
-        _show(planned, results, quota_notes, volume)
-        _show_digest(outputs, document)
-    volume.log(f"target: {settings.shown_target}\nmanifest: {truth.told}")
-    for said in prepared.notes:
-        volume.log(said)
-    show_warnings(warnings)
-    if outputs.output_format == "json":
+        _show(review, outputs, volume)
+        if outputs.out is not None:
+            say(f"The plan {shown(outputs.out)} is {document['digest']}")
+    else:
+        show_warnings(review.about.warnings)
         say(json_text(document))
+    volume.log(f"target: {settings.shown_target}\nmanifest: {truth.told}")
     return code
 
 
-def _show_digest(outputs: Outputs, document: Mapping[str, object]) -> None:
-    if outputs.out is not None:
-        say(f"The plan {shown(outputs.out)} is {document['digest']}")
+def _append_summary(path: Path, review: Review, digest: str | None) -> None:
+    text = summary_markdown(review, taken=size_of(path), digest=digest)
+    append_text(path, text)
+    if not text:
+        say(f"warning: {shown(path)} is full: there is no room for the plan", err=True)
 
 
-def _show(
-    planned: Plan, results: Sequence[Result], quota_notes: Sequence[str], volume: Volume
-) -> None:
-    if not volume.quiet:
-        for line in plan_lines(planned, verbose=volume.verbose):
-            say(line)
-    say(f"{summary_line(results, dry_run=True)}. Nothing was sent.")
-    for said in quota_notes:
-        say(said)
+def _show(review: Review, outputs: Outputs, volume: Volume) -> None:
+    is_coloured = wants_colour(outputs.colour, sys.stdout)
+    for line in () if volume.quiet else plan_lines(review, is_coloured=is_coloured):
+        say(line, colour=is_coloured)
+    show_warnings(review.about.warnings)
+    closing = list(closing_lines(review))
+    for line in closing[-1:] if volume.quiet else closing:
+        say(line)

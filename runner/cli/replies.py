@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from functools import partial
 
 import click
 
-from runner import clock
+from runner.api.answers import AnswerChoice, load_answers
+from runner.api.settings import Speed, Where
 from runner.cli import options
-from runner.cli.connection import load_threads, open_client
-from runner.cli.manifests import read_truth
-from runner.cli.options import Speed, Where
 from runner.cli.say import say
-from runner.cli.settings import load_pacing, load_settings
+from runner.cli.settings import load_settings
 from runner.errors import ExitCode
-from runner.lookup.conversation import find_answers
-from runner.lookup.replies import query_families
-from runner.report.answers import answer_lines, answers_csv, answers_document
+from runner.report.answers import answer_lines, answers_csv, answers_document, count_line
 from runner.report.harmless import json_text
 from runner.wording import plural
 
@@ -24,43 +20,46 @@ from runner.wording import plural
 @click.command()
 @options.where
 @options.speed
-@click.option(
-    "--since",
-    metavar="TIME",
-    help="Only answers since then, as in 2026-11-22 or 2026-11-22T21:00:00Z.",
+@partial(
+    options.bundle,
+    "asked",
+    AnswerChoice,
+    (
+        options.since("Only answers since then, as in 2026-11-22 or 2026-11-22T21:00:00Z."),
+        click.option("--unread", is_flag=True, help="Only threads in Toloka's folder UNREAD."),
+        click.option(
+            "--unanswered",
+            type=click.FloatRange(0, 100_000),
+            metavar="HOURS",
+            help="Only what nobody has answered for so long; ends with 6 if there is any.",
+        ),
+    ),
 )
 @options.output_format(type=click.Choice(["text", "json", "csv"]))
-def replies(where: Where, speed: Speed, since: str | None, output_format: str) -> int:
+@click.option("-v", "--verbose", is_flag=True, help="Show everything, however long.")
+def replies(
+    where: Where, speed: Speed, asked: AnswerChoice, output_format: str, verbose: bool
+) -> int:
     """Show what Tolokers answered to what we sent.
 
     An answer to a message with several recipients makes a thread of its own on Toloka; it is
-    found here all the same. The times are UTC.
+    found here all the same. The times are UTC, and ages go by Toloka's clock. UNREAD is the same
+    folder for everybody who uses the account. A scheduled job with --unanswered 24 is an alarm.
     """
-    begin = _time(since)
     settings = load_settings(where)
-    pacing = load_pacing(speed, settings)
-    with open_client(settings, pacing) as (client, target):
-        truth = read_truth(settings, target)
-        history = truth.history
-        threads = load_threads(client, *query_families(history.by_thread, history.made))
-    answers = find_answers(history, threads, begin)
+    answers, truth, now = load_answers(settings, speed, asked)
     if output_format == "json":
         say(json_text(answers_document(answers, target=settings.target_name)))
     elif output_format == "csv":
         say(answers_csv(answers), nl=False)
     else:
-        for line in answer_lines(answers):
+        for line in answer_lines(answers, now, verbose=verbose):
             say(line)
-        say(plural(len(answers), "answer"), err=True)
+        say(count_line(answers, verbose=verbose), err=True)
         if settings.branch is not None:
             say(f"manifest: {truth.told}", err=True)
-    return ExitCode.DONE
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return clock.read(text if "T" in text else f"{text}T00:00:00Z")
-    except ValueError as error:
-        raise click.UsageError("--since takes 2026-11-22 or 2026-11-22T21:00:00Z") from error
+    if asked.unanswered is None or not answers:
+        return ExitCode.DONE
+    waiting = plural(len({each.thread_id for each in answers}), "thread")
+    say(f"{waiting} without an answer of ours for {asked.unanswered:g} hours or more", err=True)
+    return ExitCode.FOUND

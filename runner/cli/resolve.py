@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 
 import click
 
+from runner.api.connection import has_token, load_threads, open_client
+from runner.api.manifests import Patience, open_manifest
+from runner.api.origin import new_run
+from runner.api.settings import Settings, Speed, Where, load_pacing
 from runner.cli import options
-from runner.cli.connection import has_token, load_threads, open_client
-from runner.cli.manifests import Patience, open_manifest
-from runner.cli.options import Speed, Where
-from runner.cli.origin import new_run
+from runner.cli.completion import complete_message
 from runner.cli.say import say
-from runner.cli.settings import Settings, load_pacing, load_settings
+from runner.cli.settings import load_settings
 from runner.errors import ExitCode, SurroundingsError
 from runner.lookup.claim import Sharing
 from runner.lookup.replies import query_threads
@@ -20,7 +21,7 @@ from runner.manifest.attempts import Attempt, NotFound
 from runner.manifest.history import History
 from runner.manifest.told import describe
 from runner.model import Sent, Thread
-from runner.toloka.responses import is_thread_id
+from runner.toloka.ids import is_thread
 from runner.wording import printable
 
 _ITS_OWN = "its own"
@@ -29,7 +30,12 @@ _ITS_OWN = "its own"
 
 @click.command()
 @click.argument("delivery", required=False)
-@click.option("--message", metavar="ID", help="All that is in doubt of this message.")
+@click.option(
+    "--message",
+    metavar="ID",
+    shell_complete=complete_message,
+    help="All that is in doubt of this message.",
+)
 @click.option(
     "--sent",
     is_flag=False,
@@ -50,7 +56,7 @@ def resolve(
     """
     if (sent is not None) == not_sent or (delivery is None) == (message is None):
         raise click.UsageError("say DELIVERY or --message ID, and --sent THREAD_ID or --not-sent")
-    if sent not in (None, _ITS_OWN) and not is_thread_id(str(sent)):
+    if sent not in (None, _ITS_OWN) and not is_thread(str(sent)):
         raise click.UsageError("--sent takes a thread id, as in 63c15866757a4a1adad1d632")
     if message is not None and sent not in (None, _ITS_OWN):
         raise click.UsageError("--message goes with --sent alone: each delivery has its own thread")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from typing import TextIO
 
 import click
 
@@ -20,6 +22,13 @@ def say(text: str = "", *, err: bool = False, nl: bool = True, colour: bool | No
     """
     lines = [_harmless(line, is_coloured=colour is not None) for line in text.split("\n")]
     click.echo("\n".join(lines), err=err, nl=nl, color=colour)
+
+
+def wants_colour(choice: str, stream: TextIO) -> bool:
+    """Whether to colour a stream (https://no-color.org: NO_COLOR set and not empty means no)."""
+    if choice != "auto":
+        return choice == "always"
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def give_order(line: str, *, err: bool = False) -> None:

@@ -4,44 +4,35 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import TextIO
 
 import click
 
+from runner.api.manifests import LOCK_TIMEOUT_S
+from runner.api.report import last_line
+from runner.api.sending import Order, carry_through
+from runner.api.settings import Settings, Speed, Where, is_ci_job, load_pacing
 from runner.cli import options
-from runner.cli.approved import Approved, approved_plan, load_plan, refuse_moved
-from runner.cli.connection import Connection, open_connection
-from runner.cli.ending import end_at_once
-from runner.cli.manifests import LOCK_TIMEOUT_S
-from runner.cli.options import Record, Speed, Volume, Where
-from runner.cli.origin import new_run
+from runner.cli.approved import Approved, approved_plan, load_plan
+from runner.cli.ending import end_at_once, signals_caught
+from runner.cli.options import Record, Volume
 from runner.cli.plan import Outputs, show_plan
 from runner.cli.results import results_file, show_warnings
 from runner.cli.say import say
 from runner.cli.selection import selection
-from runner.cli.settings import Pacing, Settings, load_pacing
-from runner.errors import (
-    ExitCode,
-    MovedError,
-    SurroundingsError,
-)
-from runner.manifest.times import now_s
+from runner.errors import Problem, SurroundingsError
 from runner.manifest.told import describe
-from runner.plan.needs import find_needs
 from runner.plan.plan import Plan
-from runner.plan.planfile import PlanFile
-from runner.prepare import Checked, Selection, prepare
-from runner.report.progress import Progress
-from runner.report.text import loud_lines, run_lines, summary_line
-from runner.reviewed import check_reviewed
-from runner.send.options import RunOptions
-from runner.send.run import Run
+from runner.prepare import Selection, prepare
+from runner.report.progress import Progress, drawing_on
+from runner.report.text import loud_lines, run_lines
+from runner.report.words import epilog
 from runner.send.tally import RunResult
-from runner.send.trial import carry_out_trial, trial_messages
 from runner.toloka.ids import is_identifier
 from runner.wording import plural, printable
 
@@ -59,7 +50,7 @@ class Scope:
     lock_timeout: float
 
 
-@click.command()
+@click.command(epilog=epilog())
 @selection
 @options.where
 @options.speed
@@ -89,6 +80,7 @@ class Scope:
         ),
     ),
 )
+@options.output_format(type=click.Choice(["text", "json"]))
 @options.volume
 def send(
     selection: Selection,
@@ -98,6 +90,7 @@ def send(
     dry_run: bool,
     approved: Approved,
     scope: Scope,
+    output_format: str,
     volume: Volume,
 ) -> int:
     """Send what is due, and record the thread ids in the manifest.
@@ -105,8 +98,47 @@ def send(
     PATHS are files or folders; the default is the messages folder. What was sent already is not
     sent again: running the same command again finishes what was left. Without a target it goes
     to an emulator on this machine. A remote target takes its token from TOLOKA_TOKEN, or from the
-    file that TOLOKA_TOKEN_FILE names.
+    file that TOLOKA_TOKEN_FILE names. --format json prints what --results writes.
     """
+    _check_usage(scope, approved, dry_run=dry_run)
+    if dry_run:
+        return show_plan(selection, where, record, Outputs(output_format=output_format), volume)
+    is_json = output_format == "json"
+    recorded = results_file(record, where, dry_run=False, test_to=scope.test_to, prints=is_json)
+    with recorded as (settings, finish):
+        settings.refuse_silent_ci()
+        file = load_plan(approved, volume)
+        prepared = prepare(selection, settings.config)
+        for said in chain.from_iterable(prepared.notes.values()):
+            volume.log(said)
+        if file is not None:
+            prepared = replace(prepared, messages=file.worded(prepared.messages))
+        drawing = "nothing" if volume.quiet else drawing_on(sys.stderr, is_ci=is_ci_job())
+        with (
+            signals_caught() as interrupts,
+            closing(Progress(sys.stderr, draws=drawing)) as progress,
+        ):
+            order = Order(
+                settings=settings,
+                pacing=load_pacing(speed, settings),
+                prepared=prepared,
+                file=file,
+                approval=approved.approval,
+                limit=scope.limit,
+                test_to=scope.test_to,
+                lock_timeout_s=scope.lock_timeout,
+                agree=partial(_agree, settings, scope, volume),
+                progress=progress,
+            )
+            report = carry_through(order, interrupts)
+        # The file first: whoever reads what is printed may go away, as `head` does.
+        try:
+            return finish(report.results, report.exit_code, report.needs)
+        finally:
+            _show_report(order, report, volume, is_text=not is_json)
+
+
+def _check_usage(scope: Scope, approved: Approved, *, dry_run: bool) -> None:
     is_test, is_planned = scope.test_to is not None, approved.plan is not None
     if scope.test_to is not None and (is_planned or not is_identifier(scope.test_to)):
         raise click.UsageError("--test-to takes one Toloker id, without spaces, and no --plan")
@@ -114,126 +146,35 @@ def send(
         raise click.UsageError("--dry-run goes without --plan, --limit and --test-to")
     if (approved.plan_digest or approved.max_plan_age) and not is_planned:
         raise click.UsageError("--plan-digest and --max-plan-age are about a --plan")
-    if dry_run:
-        return show_plan(selection, where, record, Outputs(), volume)
-    with results_file(record, where, dry_run=False) as (settings, finish):
-        settings.refuse_silent_ci()
-        file = load_plan(approved, volume)
-        prepared = prepare(selection, settings.config)
-        for said in prepared.notes:
-            volume.log(said)
-        if file is not None:
-            prepared = replace(prepared, messages=file.worded(prepared.messages))
-        order = Order(
-            settings=settings,
-            pacing=load_pacing(speed, settings),
-            prepared=prepared,
-            scope=scope,
-            file=file,
-            volume=volume,
-        )
-        connection, report = _carry_through(order, approved.approval)
-        if report is None:
-            say("nothing was sent", err=True)
-            return finish((), ExitCode.SURROUNDINGS)
-        # The file first: whoever reads what is printed may go away, as `head` does.
-        try:
-            code = connection.exit_code(report.exit_code)
-            return finish(report.results, code, report.needs)
-        finally:
-            _show_report(settings, prepared, report, volume)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What is to be sent where and how; `file` is the plan that was approved."""
+def _agree(
+    settings: Settings, scope: Scope, volume: Volume, planned: Plan, warnings: Sequence[Problem]
+) -> None:
+    """Show what somebody should know before anything is sent, and ask them on a terminal.
 
-    settings: Settings
-    pacing: Pacing
-    prepared: Checked
-    scope: Scope
-    file: PlanFile | None
-    volume: Volume
-
-
-def _carry_through(order: Order, approval: str | None) -> tuple[Connection, RunResult | None]:
-    """Run, anew as often as another machine is quicker and the time to wait is not up."""
-    until_s = now_s() + order.scope.lock_timeout
-    digest = order.file.digest if order.file else None
-    while True:
-        run = new_run(babel=order.prepared.babel, plan=digest, approval=approval)
-        try:
-            with open_connection(order.settings, order.pacing, run, until_s=until_s) as connection:
-                order.volume.log(f"target: {order.settings.shown_target}")
-                return connection, _run(connection, order)
-        except MovedError as error:
-            order.volume.log(f"{error}; reading it again")
-
-
-def _run(connection: Connection, order: Order) -> RunResult | None:
-    """Plan, ask, and send; None where somebody said no."""
-    settings, scope, history = order.settings, order.scope, connection.manifest.history()
-    if history.stopped is not None:
-        raise SurroundingsError(f"{history.stopped}; `message-runner stop --lift` ends that")
-    if settings.target.url is not None and order.prepared.policy.reviewed is not None:
-        # Here, because the wait for this run's turn may have been long.
-        check_reviewed(
-            order.prepared.policy.reviewed,
-            settings.config,
-            order.prepared.sources(),
-            has_variables=order.prepared.has_variables,
-        )
-    planned, warnings = order.prepared.plan(history)
+    Raises `SurroundingsError` where they say no.
+    """
+    volume.log(f"target: {settings.shown_target}")
+    if scope.test_to is not None:
+        volume.log(f"this is a test: each message goes to {scope.test_to} and to nobody else")
     show_warnings(warnings)
-    for each in history.unknown if order.volume.verbose else ():
-        order.volume.log(printable(f"looked for: {describe(each, history)}"))
-    if order.file is not None:
-        refuse_moved(order.file, settings, order.prepared, planned)
+    for each in planned.history.unknown if volume.verbose else ():
+        volume.log(printable(f"looked for: {describe(each, planned.history)}"))
     if not (scope.yes or _agreed(settings, planned, scope.test_to)):
-        return None
-    with closing(Progress(sys.stderr, is_quiet=order.volume.quiet)) as progress:
-        if scope.test_to is not None:
-            report = carry_out_trial(
-                trial_messages(order.prepared.messages, scope.test_to),
-                connection.manifest,
-                connection.client,
-                connection.pace,
-                jobs=order.pacing.jobs,
-                on_progress=progress,
-            )
-            needs = find_needs(planned, looks=settings.target.url is not None)
-            return replace(report, needs=needs)
-        return _carry_out(connection, order, planned, progress)
+        raise SurroundingsError("that was a no: nothing was sent")
 
 
-def _carry_out(
-    connection: Connection, order: Order, planned: Plan, progress: Callable[[int, int], None]
-) -> RunResult:
-    options = RunOptions(
-        messages=order.prepared.messages,
-        policy=order.prepared.policy,
-        jobs=order.pacing.jobs,
-        settle_s=order.pacing.settle_s,
-        catches_up=order.settings.target.url is not None,
-        other_messages=order.prepared.find_others,
-        limit=order.scope.limit,
-        only=frozenset(order.file.digests) if order.file else None,
-        planned=planned,
-        check=order.prepared.permit,
-    )
-    return Run(
-        options, connection.manifest, connection.client, connection.pace, progress
-    ).carry_out()
-
-
-def _show_report(settings: Settings, prepared: Checked, report: RunResult, volume: Volume) -> None:
-    if not volume.quiet:
+def _show_report(order: Order, report: RunResult, volume: Volume, *, is_text: bool) -> None:
+    """Print what a run came to; where JSON is printed, only what people must not miss."""
+    settings = order.settings
+    if is_text and not volume.quiet:
         for line in run_lines(report.results, verbose=volume.verbose):
             say(line)
     refusals = {
         str(problem): None
         for delivery, refused in report.refused
-        for problem in prepared.refusals(delivery.message, refused)
+        for problem in order.prepared.refusals(delivery.message, refused)
     }
     few = list(refusals) if volume.verbose else list(refusals)[:_REFUSALS]
     for said in few:
@@ -242,9 +183,7 @@ def _show_report(settings: Settings, prepared: Checked, report: RunResult, volum
         say(f"{len(refusals) - len(few):,} more refusals (-v shows all)", err=True)
     for line in (*loud_lines(report.results, verbose=volume.verbose), *report.notes):
         say(printable(line), err=True)
-    place = " on the local emulator" if settings.target.url is None else ""
-    said = summary_line(report.results, dry_run=False)
-    say(f"{said}{place}; manifest: {settings.shown_manifest}")
+    say(last_line(settings, report, test_to=order.test_to), err=not is_text)
 
 
 def _agreed(settings: Settings, planned: Plan, test_to: str | None) -> bool:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
-
 import click
 
+from runner.api.manifests import read_truth
+from runner.api.settings import Where
+from runner.api.stopping import stop_sending
 from runner.cli import options
-from runner.cli.manifests import open_shared, read_truth
-from runner.cli.options import Where
-from runner.cli.origin import new_run
 from runner.cli.say import say
-from runner.cli.settings import Settings, load_settings
+from runner.cli.settings import load_settings
 from runner.errors import ExitCode
-from runner.manifest.file import open_file
-from runner.manifest.lines import Event, new_event
 from runner.report.status import gone_lines
 
 
@@ -32,10 +28,7 @@ def stop(reason: str | None, lift: bool, where: Where) -> int:
     if (reason is None) != lift or reason == "":
         raise click.UsageError("say --reason TEXT, or --lift")
     settings = load_settings(where)
-    run = new_run(command="stop")
-    run.setdefault("actor", _user())
-    told = {"reason": reason} if reason else {}
-    _write(settings, run, new_event("lift" if lift else "stop", **told, actor=run["actor"]))
+    stop_sending(settings, reason)
     if lift:
         say(f"sending to {settings.target.name} may go on")
         return ExitCode.DONE
@@ -46,22 +39,3 @@ def stop(reason: str | None, lift: bool, where: Where) -> int:
         for line in gone_lines(history):
             say(line)
     return ExitCode.DONE
-
-
-def _write(settings: Settings, run: dict[str, object], event: Event) -> None:
-    if settings.branch is None:
-        target = settings.target
-        with open_file(settings.manifest, target.url, run, target.account_id) as manifest:
-            manifest.say(event)
-        return
-    # Imported here because a manifest in a file needs no git.
-    from runner.manifest.turn import add_word
-
-    add_word(open_shared(settings), run, event)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "somebody"

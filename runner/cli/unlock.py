@@ -6,10 +6,10 @@ import sys
 
 import click
 
+from runner.api.manifests import open_shared
+from runner.api.origin import new_run
+from runner.api.settings import Where
 from runner.cli import options
-from runner.cli.manifests import open_shared
-from runner.cli.options import Where
-from runner.cli.origin import new_run
 from runner.cli.say import say
 from runner.cli.settings import load_settings
 from runner.errors import ExitCode
@@ -53,8 +53,9 @@ def _accept(shared: Shared, shown: str, *, yes: bool) -> int:
         f"Take {shown} as it is now for the truth? Who is missing there is written to again.",
         yes=yes,
     )
-    if shared.ref.accept() is None:
-        add_word(shared, new_run(command="unlock"))
+    shared.ref.accept()
+    # Also where there is a branch: nobody may have sent there yet.
+    add_word(shared, new_run(command="unlock"))
     say(f"{shown} is taken as it is now")
     return ExitCode.DONE
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from typing import TextIO
 
 import click
 
 from runner.cli import options
 from runner.cli.annotations import annotate, annotate_in_job
 from runner.cli.options import Volume
-from runner.cli.say import say
+from runner.cli.say import say, wants_colour
 from runner.cli.selection import selection
 from runner.config import load_config
 from runner.errors import ExitCode
@@ -30,14 +28,7 @@ from runner.wording import plural
     type=click.Choice(["text", "json", "github", "junit"]),
     help="What to print; default text, with annotations beside it in a GitHub job.",
 )
-@click.option(
-    "--color",
-    "colour",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="Colour on a terminal; NO_COLOR turns it off.",
-)
+@options.colour
 @options.volume
 def validate(
     selection: Selection,
@@ -68,16 +59,9 @@ def validate(
 
 
 def _show(checked: Checked, colour: str) -> None:
-    is_coloured = _wants_colour(colour, sys.stdout)
+    is_coloured = wants_colour(colour, sys.stdout)
     for line in problems.text_lines(checked.problems, checked.files, is_coloured=is_coloured):
         say(line, colour=is_coloured)
-
-
-def _wants_colour(choice: str, stream: TextIO) -> bool:
-    """Whether to colour a stream (https://no-color.org: NO_COLOR set and not empty means no)."""
-    if choice != "auto":
-        return choice == "always"
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _sum_up(checked: Checked, volume: Volume) -> None:

@@ -23,8 +23,6 @@ class NotFound:
 
 Settled = Sent | Rejected | NoRecipients | NotFound
 """An outcome that the manifest can hold."""
-NOT_DONE = (Rejected, NotFound)
-"""The outcomes that keep nobody from being written to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +100,7 @@ class Row(NamedTuple):
     @property
     def counts(self) -> bool:
         """Whether it keeps its recipients from being written to: sent, in doubt, or nobody there."""
-        return not isinstance(self.outcome, NOT_DONE)
+        return not isinstance(self.outcome, (Rejected, NotFound))
 
     @property
     def people(self) -> tuple[str, ...]:

@@ -57,6 +57,13 @@ class Chain:
         return {run: len(self.runs[run].files) for run in self.state.unended}
 
     @property
+    def is_unborn(self) -> bool:
+        """Whether the branch is not there, or holds words of people only, who did not say so."""
+        state = self.state
+        is_begun = state.is_accepted or state.cursor is not None or bool(state.rows)
+        return self.commit is None or (bool(self.runs) and not is_begun)
+
+    @property
     def last(self) -> str | None:
         """The run that the next one names as the one before it."""
         return next(reversed(self.state.runs), None)

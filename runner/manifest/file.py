@@ -99,7 +99,7 @@ def _read(stream: BinaryIO, path: Path, target: str | None) -> tuple[ManifestSta
     except DamageError as error:
         raise SurroundingsError(
             f"{shown(path)}:{error.line}:1: error: the manifest is damaged ({error}); "
-            "restore it from its branch: nothing was sent"
+            "take a copy of it that is whole: nothing was sent"
         ) from error
     check_target(state, target, shown(path))
     return state, end

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
 from runner import clock
-from runner.manifest.attempts import NOT_DONE, Attempt, Identity, Pending, Row
-from runner.model import Content, NoRecipients, SelectType, Sent, Thread, compared_as
+from runner.manifest.attempts import Attempt, Identity, Pending, Row
+from runner.model import Content, NoRecipients, Sent, Thread, compared_as
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.digest import short
 
@@ -55,6 +55,8 @@ class History:
     """The same for the rows of a message: which ones, and what they were put into."""
     target: str | None = None
     account: str | None = None
+    acts_under: str | None = None
+    """The shared account that is acted under."""
     being_sent: frozenset[str] = frozenset()
     """The deliveries that a run on another machine is about to make, or to tell of."""
     stopped: str | None = None
@@ -163,14 +165,16 @@ class History:
         self._reached[identity] = found
         return found
 
-    def tried_since(self, moment: datetime) -> Counter[SelectType | None]:
-        """How many composes there were since then, by select type: sent, or perhaps sent."""
-        recent = (row for row in self.rows.values() if row.at > moment)
-        found: Counter[SelectType | None] = Counter()
-        for (kind, outcome), count in Counter((it.kind, type(it.outcome)) for it in recent).items():
-            if kind.action == "compose" and not issubclass(outcome, NOT_DONE):
-                found[kind.select_type] += count
-        return found
+    def tried_since(self, moment: datetime, *, to_all: bool) -> list[datetime]:
+        """When messages to ALL, or those to others, were sent since then, or perhaps sent."""
+        return sorted(
+            row.at
+            for row in self.rows.values()
+            if row.at > moment
+            and row.counts
+            and row.kind.action == "compose"
+            and (row.kind.select_type == "ALL") == to_all
+        )
 
     def got_since(self, moment: datetime) -> dict[str, list[datetime]]:
         """When each Toloker got a message by id since then, or may have: by our own clock."""
@@ -185,7 +189,8 @@ class History:
         """Find the messages and revisions that went out, or may have, by short digests of content."""
         found: dict[str, set[Identity]] = defaultdict(set)
         for row in self.rows.values():
-            if (digest := short(row.digest)) in digests and row.counts:
+            digest = short(row.digest)
+            if digest in digests and row.counts:
                 found[digest].add(row.kind[:2])
         return found
 
@@ -197,6 +202,14 @@ class History:
             if row.kind.action == "compose" and isinstance(row.outcome, str):
                 found[row.kind.message].append(row.outcome)
         return {message: tuple(ids) for message, ids in found.items()}
+
+    @cached_property
+    def readers(self) -> Mapping[str, Sequence[str]]:
+        """The Tolokers by id to whom each thread was sent."""
+        rows = self.rows.values()
+        return {
+            row.outcome: row.people for row in rows if isinstance(row.outcome, str) and row.people
+        }
 
     @cached_property
     def by_thread(self) -> Mapping[str, Attempt]:

@@ -114,6 +114,7 @@ def _take_run(state: ManifestState, event: Checked) -> None:
     if (event["number"], event.get("after")) != (len(state.runs) + 1, before):
         raise ValueError("the run before it is missing")
     state.runs[event["run"]] = RunLine(event["at"], event.get("actor") or "somebody")
+    state.is_accepted = state.is_accepted or event.get("command") == "unlock"
     state.over.update(event.get("ends") or ())
     state.unlocked.update(event.get("unlocks") or ())
 

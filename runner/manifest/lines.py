@@ -142,9 +142,11 @@ def adoption_events(
     events: list[Event] = []
     for delivery, sent in adopted:
         ids.append(secrets.token_hex(16))
+        outcome = outcome_event(ids[-1], sent, "adopted")
         # Its thread may be of any time, so it has no run, and no anchor.
-        events.append({**intent_event(ids[-1], delivery), "adopted": True})
-        events.append(outcome_event(ids[-1], sent, "adopted"))
+        intent = {**intent_event(ids[-1], delivery), "adopted": True}
+        # What limits count by is when it went out, as far as that is known.
+        events += [{**intent, "at": outcome.get("created", intent["at"])}, outcome]
     return ids, events
 
 

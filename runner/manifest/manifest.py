@@ -219,14 +219,18 @@ class Manifest:
         """Record that threads put an unknown outcome in doubt."""
         self._write(*doubt_events({delivery_id: threads}, self.history()))
 
-    def adopt(self, adopted: Iterable[tuple[Delivery, Sent]]) -> list[str]:
+    def adopt(
+        self, adopted: Iterable[tuple[Delivery, Sent]], *, keeps_words: bool = True
+    ) -> list[str]:
         """Record what we sent though the manifest did not know; gives the ids of the deliveries.
 
-        Each `Delivery` names whom its thread reached.
+        Each `Delivery` names whom its thread reached. The words of a letter to one person are not
+        kept.
         """
         adopted = list(adopted)
         ids, events = adoption_events(adopted)
-        self._write(*events, *content_events((each for each, _ in adopted), self.history()))
+        kept = (each for each, _ in adopted if keeps_words)
+        self._write(*events, *content_events(kept, self.history()))
         return ids
 
     def leave_out(self, message: Message, ids: Sequence[str]) -> None:

@@ -24,7 +24,8 @@ _MOVED = re.compile(
 )
 _CREDENTIALS = re.compile(
     r"could not read (?:Username|Password)|terminal prompts disabled|Authentication failed|"
-    r"Permission (?:to \S+ )?denied|returned error: 40[134]|Repository not found|"
+    r"Permission (?:to \S+ )?denied|returned error: 40[134]|"
+    r"[Rr]epository (?:'.*' )?not found|could not be found or you don't have permission|"
     r"not allowed to (?:push|upload)|Host key verification failed|Access denied"
 )
 _CURES: Mapping[str, str] = {
@@ -148,18 +149,17 @@ class SharedRef:
             raise trouble(answer, self.shown)
         return Pushed.LOST
 
-    def accept(self) -> str | None:
+    def accept(self) -> None:
         """Take the tip as it is now for the truth, whatever was seen before."""
         told = self._ask()
         if told is None:
             self.repository.run("update-ref", "-d", self.private)
-            return None
+            return
         refspec = f"+{self.ref}:{self.private}"
         answer = self.repository.fetch(self.remote, refspec, _FIRST_FETCH_S)
         if answer.code != 0:
             raise trouble(answer, self.shown)
         self.repository.fetch_missing(self.remote, self.private, _FIRST_FETCH_S)
-        return self.seen
 
     @property
     def _stamp(self) -> Path:

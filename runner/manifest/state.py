@@ -58,6 +58,8 @@ class ManifestState:
     """The runs that have ended, or were taken over."""
     unlocked: set[str] = field(default_factory=set)
     """The runs that a person has ended: they send nothing more, as soon as they see it."""
+    is_accepted: bool = False
+    """Whether a person has taken the branch for the truth, or ended a run on it."""
     stopped: str | None = None
     rows: dict[str, Row] = field(default_factory=dict)
     """By delivery id, tests included."""
@@ -129,6 +131,7 @@ class ManifestState:
             "remembered": tuple(self.remembered),
             "target": self.target,
             "account": self.account,
+            "acts_under": self.acts_under,
         }
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from shlex import quote
 
 from runner import clock
 from runner.manifest.attempts import Attempt
@@ -23,21 +24,44 @@ class Truth:
 
 def describe(attempt: Attempt, history: History) -> str:
     """Say whom an unknown delivery concerns, when and by which run it was tried, and what to do."""
-    return f"{attempt.message} to {_whom(attempt)}: {reason(attempt, history)}"
+    return f"{attempt.message} to {whom(attempt)}: {reason(attempt, history)}"
 
 
 def reason(attempt: Attempt, history: History) -> str:
     """Say why an outcome is unknown or in doubt, and both commands that settle it."""
+    sent, not_sent = commands(attempt, history)
+    return f"{lead(attempt, history)}; {tried(attempt)}; say `{sent}` or `{not_sent}`"
+
+
+def lead(attempt: Attempt, history: History) -> str:
+    """Say what is known of an outcome that is not."""
     threads = history.doubts.get(attempt.delivery, ())
-    tried = f"tried at {clock.written(attempt.at)}"
-    tried += f" by run {attempt.run}" if attempt.run else ""
-    why = f"thread {', '.join(threads[:_SHOWN])} may be it" if threads else _UNKNOWN
+    return f"thread {', '.join(threads[:_SHOWN])} may be it" if threads else _UNKNOWN
+
+
+def tried(attempt: Attempt) -> str:
+    """Say when and by which run a delivery was tried."""
+    by = f" by run {attempt.run}" if attempt.run else ""
+    return f"tried at {clock.written(attempt.at)}{by}"
+
+
+def commands(attempt: Attempt, history: History) -> tuple[str, str]:
+    """Give the commands that settle a delivery: it was sent, or it was not."""
+    threads = history.doubts.get(attempt.delivery, ())
+    thread = threads[0] if len(threads) == 1 else "THREAD_ID"
     resolve = f"message-runner resolve {attempt.delivery}"
-    sent = threads[0] if len(threads) == 1 else "THREAD_ID"
-    return f"{why}; {tried}; say `{resolve} --sent {sent}` or `{resolve} --not-sent`"
+    where = target_option(history)
+    return f"{resolve} --sent {thread}{where}", f"{resolve} --not-sent{where}"
 
 
-def _whom(attempt: Attempt) -> str:
+def target_option(history: History) -> str:
+    """Name the target for a command, where one has to: a shared account has a name of its own."""
+    target = history.target or ""
+    return f" --target {quote(target)}" if "://" in target and not history.acts_under else ""
+
+
+def whom(attempt: Attempt) -> str:
+    """Name whom a delivery is for, the first few of many."""
     if attempt.in_thread:
         return f"thread {attempt.in_thread}"
     ids = attempt.recipients_ids

@@ -113,7 +113,7 @@ def _opened(
             chain.state,
             log,
             acts_under=acts_under,
-            is_unborn=chain.commit is None,
+            is_unborn=chain.is_unborn,
         )
         log.take_news = manifest.take_news
         if not at_once:

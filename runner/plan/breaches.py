@@ -19,7 +19,7 @@ from runner.model import (
     ReachedBy,
     compared_as,
 )
-from runner.plan.limits import Sizes
+from runner.plan.limits import size_of
 from runner.plan.plan import Plan, PlannedMessage, Policy
 from runner.toloka.digest import short
 from runner.toloka.filters import is_limited
@@ -109,10 +109,6 @@ class _Counts:
     plan: Plan
 
     @cached_property
-    def _sizes(self) -> Sizes:
-        return Sizes(self.plan.history)
-
-    @cached_property
     def _identities(self) -> Mapping[str, Sequence[Identity]]:
         found: dict[str, list[Identity]] = defaultdict(list)
         for identity in self.plan.history.by_identity:
@@ -158,12 +154,13 @@ class _Counts:
         for delivery in (*planned.deliveries, *planned.possible):
             if delivery.message.action == "reply":
                 thread = str(delivery.keys[0])
-                found[thread] = self._sizes.of(thread)
+                found[thread] = size_of(thread, self.plan.history)
         return found
 
     def _reached(self, identity: Identity) -> dict[str, int]:
+        history = self.plan.history
         return {
-            key.partition(" ")[0]: self._sizes.of(key) if attempt.action == "reply" else 1
-            for key, attempt in self.plan.history.reached(identity).items()
+            key.partition(" ")[0]: size_of(key, history) if attempt.action == "reply" else 1
+            for key, attempt in history.reached(identity).items()
             if key and not isinstance(attempt.outcome, NoRecipients)
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -26,7 +26,7 @@ from runner.model import (
     compared_as,
     reached_as,
 )
-from runner.plan.limits import Reached, Sizes, cut, spread
+from runner.plan.limits import Reached, cut, spread
 from runner.plan.plan import Held, Plan, PlannedMessage, Policy, result_of
 from runner.plan.whom import Answered, Audiences, Whom
 from runner.toloka.digest import short
@@ -82,7 +82,8 @@ def _plan_spec(
     identity = (messages[0].id, messages[0].revision)
     reached = history.reached(identity)
     held = _held_back(messages[0], now)
-    sorted_out = _Sorting(history, policy, audiences, reached, held)
+    left_out = history.suppressed.get(identity, frozenset())
+    sorted_out = _Sorting(history, policy, audiences, reached, held, left_out)
     for message in messages:
         sorted_out.add(message)
     due, over = sorted_out.cut()
@@ -102,19 +103,23 @@ def _plan_spec(
         edited=tuple(sorted_out.edited.items()),
         threadless=tuple(sorted_out.faults),
         late_since=first_at if deliveries and now - first_at > LATE else None,
-        unguarded=len(policy.suppressed) if any(not each.people for each in deliveries) else 0,
+        unguarded=_unguarded(deliveries, policy, audiences) if policy.suppressed else 0,
     )
 
 
 @dataclass
 class _Sorting:
-    """The messages of one spec, sorted into what is due, what may be, and what is not."""
+    """The messages of one spec, sorted into what is due, what may be, and what is not.
+
+    `left_out` are the Tolokers who were left out of this revision before, as suppressed.
+    """
 
     history: History
     policy: Policy
     audiences: Audiences
     reached: Reached
     held: Held | None
+    left_out: Set[str]
     due: list[Delivery] = field(default_factory=list)
     possible: list[Delivery] = field(default_factory=list)
     skipped: list[Result] = field(default_factory=list)
@@ -157,7 +162,7 @@ class _Sorting:
         at_most = self.due[0].message.at_most if self.due else None
         if at_most is None:
             return tuple(self.due), ()
-        kept, over = cut(self.due, at_most, self.reached, Sizes(self.history))
+        kept, over = cut(self.due, at_most, self.reached, self.history)
         return tuple(kept), over
 
     def _whom(self, message: Message) -> Whom:
@@ -177,13 +182,30 @@ class _Sorting:
             if each.key and each.in_thread
         }
 
-    def _guarded(self, due: list[Delivery], left_out: list[Result]) -> list[Delivery]:
-        """Keep those whom nothing suppresses; the others are added to `left_out`."""
-        if not (self.policy.suppressed or self.history.suppressed):
+    def _guarded(self, due: list[Delivery], told: list[Result]) -> list[Delivery]:
+        """Keep those whom nothing suppresses; the others are added to `told`.
+
+        A thread that others read too cannot be kept from one of them.
+        """
+        if not (self.policy.suppressed or self.left_out):
             return due
-        kept, out = _without_suppressed(due, self.history, self.policy)
-        left_out += out
+        kept: list[Delivery] = []
+        for delivery in due:
+            readers = self.audiences.readers(delivery.recipients)
+            out = tuple(filter(self._is_suppressed, readers))
+            if not out or (len(out) < len(readers) and not delivery.people):
+                kept.append(delivery)
+                continue
+            left = result_of(delivery, "suppressed", error="on the suppression list")
+            told.append(replace(left, recipients_ids=out))
+            rest = tuple(each for each in delivery.people if each not in out)
+            kept += [replace(delivery, recipients=Direct(rest))] if rest else []
         return kept
+
+    def _is_suppressed(self, toloker: str) -> bool:
+        """Whether somebody is on the suppression list, or was when the message went out."""
+        asked = compared_as(toloker)
+        return asked in self.policy.suppressed or asked in self.left_out
 
 
 def _held_back(message: Message, now: datetime) -> Held | None:
@@ -212,28 +234,16 @@ def _find_due(message: Message, wanted: Iterable[Recipients], reached: Reached) 
     return [Delivery(message=message, recipients=each) for each in due]
 
 
-def _without_suppressed(
-    due: Sequence[Delivery], history: History, policy: Policy
-) -> tuple[list[Delivery], list[Result]]:
-    """Leave out who is on the suppression list, or was when the message went out."""
-    kept: list[Delivery] = []
-    left_out: list[Result] = []
-    for delivery in due:
-        message = delivery.message
-        before = history.suppressed.get((message.id, message.revision), frozenset())
-        out = tuple(
-            each
-            for each in delivery.people
-            if compared_as(each) in policy.suppressed or compared_as(each) in before
-        )
-        if not out:
-            kept.append(delivery)
-            continue
-        part = replace(delivery, recipients=Direct(out))
-        left_out.append(result_of(part, "suppressed", error="on the suppression list"))
-        rest = tuple(each for each in delivery.people if each not in out)
-        kept += [replace(delivery, recipients=Direct(rest))] if rest else []
-    return kept, left_out
+def _unguarded(deliveries: Iterable[Delivery], policy: Policy, audiences: Audiences) -> int:
+    """How many of the suppression list a filter or a shared thread may reach all the same."""
+    found: set[str] = set()
+    for delivery in deliveries:
+        readers = audiences.readers(delivery.recipients)
+        if not readers:
+            return len(policy.suppressed)
+        if not delivery.people:
+            found.update(map(compared_as, readers))
+    return len(found & policy.suppressed)
 
 
 def _find_done(

@@ -5,43 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cached_property
 
 from runner import clock
 from runner.manifest.attempts import Attempt
 from runner.manifest.history import History
-from runner.model import Delivery, Direct, NoRecipients, compared_as
+from runner.model import Delivery, Direct, InThreads, NoRecipients, compared_as
 from runner.plan.plan import PerToloker, PlannedMessage, result_of
 
 Reached = Mapping[str | None, Attempt]
 """What the manifest knows of one message and revision: the attempt that counts, by key."""
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """How many Tolokers read the threads that a manifest knows."""
+def size_of(thread: str, history: History) -> int:
+    """How many read a thread, as far as is known; one where nothing is known of it."""
+    return len(history.readers.get(thread, ())) or 1
 
-    history: History
 
-    @cached_property
-    def _of_threads(self) -> Mapping[str, int]:
-        rows = self.history.rows.values()
-        return {row.outcome: len(row.people) for row in rows if isinstance(row.outcome, str)}
+def most_of(planned: PlannedMessage, history: History) -> int | None:
+    """How many Tolokers, or replies, it may come to once Toloka has told who answered.
 
-    def of(self, thread: str) -> int:
-        """How many read a thread, as far as is known; one where nothing is known of it."""
-        return self._of_threads.get(thread, 0) or 1
+    None where nobody knows: a thread that went out by a filter.
+    """
+    candidates, recipients = len(planned.candidates), planned.message.recipients
+    if candidates:
+        return min(planned.message.at_most or candidates, candidates)
+    if not isinstance(recipients, InThreads):
+        return len(planned.possible)
+    # Each Toloker of a thread may answer in one of their own.
+    counts = [
+        len(history.readers.get(str(key), ())) for each in planned.possible for key in each.keys
+    ]
+    return sum(counts) if all(counts) else None
 
 
 def cut(
-    due: Iterable[Delivery], at_most: int, reached: Reached, sizes: Sizes
+    due: Iterable[Delivery], at_most: int, reached: Reached, history: History
 ) -> tuple[list[Delivery], list[Delivery]]:
     """Keep the first of what is due until a message reaches so many Tolokers, and give the rest.
 
     Whom it has reached counts, and whom it may have.
     """
     counted = {
-        key.partition(" ")[0]: sizes.of(key) if attempt.action == "reply" else 1
+        key.partition(" ")[0]: size_of(key, history) if attempt.action == "reply" else 1
         for key, attempt in reached.items()
         if key and not isinstance(attempt.outcome, NoRecipients)
     }
@@ -50,7 +55,7 @@ def cut(
     room = at_most - sum(counted.values())
     for delivery in due:
         if not delivery.people:
-            room -= sizes.of(str(delivery.keys[0]))
+            room -= size_of(str(delivery.keys[0]), history)
             (kept if room >= 0 else rest).append(delivery)
             continue
         people = list(dict.fromkeys(map(compared_as, delivery.people)))

@@ -10,6 +10,7 @@ from runner.manifest.attempts import Attempt
 from runner.manifest.history import History
 from runner.model import InOwnThread, InThreads, Message, ReachedBy, asks_for_answers, compared_as
 from runner.plan.plan import Plan, PlannedMessage
+from runner.plan.quota import fit
 
 Unfiled = tuple[Attempt, tuple[str, ...]]
 """A thread that was sent, and the folders that it is not in yet."""
@@ -27,22 +28,25 @@ class Needs:
         return self.is_now or self.due_at is not None
 
 
-def find_needs(plan: Plan, *, looks: bool) -> Needs:
+def find_needs(plan: Plan, *, looks: bool, now: datetime) -> Needs:
     """Say whether `send` would send, look, file or record anything, and when.
 
     `looks` is whether it begins with a look at Toloka's list, as it does for a remote target. That
     look alone is no need, unless the last one may have missed something.
     """
     history = plan.history
+    if history.stopped is not None:
+        return Needs()
     messages = [message for each in plan.messages for message in each.messages]
     may_lack = looks and bool(history.rows) and history.has_gap
-    is_now = bool(plan.deliveries or history.pending or may_lack)
+    fits = fit(plan.deliveries, history, now)
+    is_now = bool(fits.today or history.pending or may_lack)
     is_now = is_now or any(_waits(each, history) for each in plan.messages)
     is_now = is_now or bool(find_unrecorded(plan) or find_unheld(plan))
     if is_now or find_unfiled(messages, history):
         return Needs(is_now=True)
     times = [each.held.opens_at for each in plan.messages if each.held and _will_send(each)]
-    times += [each.due_at for each in plan.messages]
+    times += [fits.due_at, *(each.due_at for each in plan.messages)]
     return Needs(due_at=min(filter(None, times), default=None))
 
 

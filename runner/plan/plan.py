@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from runner.manifest.history import History
 from runner.model import (
@@ -40,7 +40,8 @@ class PerToloker:
 class Policy:
     """What the configuration forbids.
 
-    `suppressed` Tolokers, case folded, are written to by no DIRECT message; `reviewed` is the branch
+    `suppressed` Tolokers, case folded, are not written to, but by a filter or with others in a
+    thread; `reviewed` is the branch
     of the remote that has to have every file. `max_refused` refusals stop a run.
     """
 
@@ -52,6 +53,12 @@ class Policy:
     max_refused: int | None = None
     suppressed: frozenset[str] = frozenset()
     reviewed: str | None = None
+
+
+Change = Literal["send", "perhaps", "later", "edited", "doubt", "stands"]
+"""What `send` would make of a message, in the order in which it is shown; `stands` needs no look."""
+
+_IN_DOUBT = frozenset({"unknown", "in_doubt", "being_sent"})
 
 
 class Held(NamedTuple):
@@ -74,7 +81,7 @@ class PlannedMessage:
     would get more than the policy allows, and `due_at` is when the first goes of whom it holds
     back. `late_since` is when the message was
     first sent, where that is long ago and it has new recipients. `unguarded` is how many Tolokers
-    the suppression list holds, where Toloka alone chooses who gets the message.
+    the suppression list cannot be kept from it: by a filter, or with others in a thread.
     """
 
     messages: tuple[Message, ...]
@@ -94,6 +101,18 @@ class PlannedMessage:
     def message(self) -> Message:
         """The message, or its first row."""
         return self.messages[0]
+
+    @property
+    def change(self) -> Change:
+        """What of it a reviewer has to know first."""
+        statuses = {each.status for each in self.skipped}
+        if self.deliveries or self.possible:
+            return "send" if self.deliveries else "perhaps"
+        if self.later or self.due_at or "waiting" in statuses:
+            return "later"
+        if self.edited:
+            return "edited"
+        return "doubt" if statuses & _IN_DOUBT else "stands"
 
     @property
     def people(self) -> tuple[str, ...]:
@@ -137,6 +156,12 @@ class Plan:
     def skipped(self) -> tuple[Result, ...]:
         """Everything that needs no sending, with its reason."""
         return tuple(result for each in self.messages for result in each.skipped)
+
+    @property
+    def changes_first(self) -> tuple[PlannedMessage, ...]:
+        """The messages as they are shown: what is sent first, and what stands as it is last."""
+        order = get_args(Change)
+        return tuple(sorted(self.messages, key=lambda each: order.index(each.change)))
 
     @property
     def results(self) -> tuple[Result, ...]:

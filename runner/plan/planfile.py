@@ -29,6 +29,7 @@ from runner.model import (
     Texts,
     reached_as,
 )
+from runner.plan.limits import most_of
 from runner.plan.needs import find_unfiled
 from runner.plan.plan import Key, Plan, PlannedMessage
 from runner.toloka.digest import digest_of, digest_of_reply
@@ -62,7 +63,7 @@ class Origin:
 class PlanFile:
     """What a plan file holds; every digest is computed from the content that stands there."""
 
-    path: Path
+    path: Path | None
     origin: Origin
     made_at: datetime
     digest: str
@@ -93,7 +94,7 @@ def plan_document(
         "planned_at": clock.written(clock.now()),
         "has_changes": bool(plan.deliveries),
         "limits": list(quota_notes),
-        "messages": [_entry(planned, plan) for planned in plan.messages],
+        "messages": [_entry(planned, plan) for planned in plan.changes_first],
     }
     return {"digest": plan_digest(document), **document}
 
@@ -107,9 +108,10 @@ def _entry(planned: PlannedMessage, plan: Plan) -> dict[str, object]:
         "revision": message.revision,
         "source": message.source,
         "action": message.action,
+        "change": planned.change,
         "recipients_select_type": message.recipients.select_type,
         "recipients": len(planned.people) or None,
-        "up_to": len(planned.candidates) or None,
+        "up_to": most_of(planned, plan.history) if planned.possible else None,
         "requests": len(planned.deliveries),
         "skipped": {
             status: sum(len(each.recipients_ids or (None,)) for each in results)
@@ -170,7 +172,7 @@ def read_plan_file(path: Path) -> PlanFile:
         data = json.loads(read_bounded(path, MAX_BYTES))
         if data["version"] != VERSION:
             raise SurroundingsError(f"--plan {shown(path)}: written by another version")
-        file, told = _plan_file(path, data), _at(data, "digest", str)
+        file, told = take_plan(data, path), _at(data, "digest", str)
     except OSError as error:
         raise SurroundingsError(f"--plan {shown(path)}: {why(error, path)}") from error
     except (
@@ -193,7 +195,8 @@ def read_plan_file(path: Path) -> PlanFile:
     return file
 
 
-def _plan_file(path: Path, data: Entry) -> PlanFile:
+def take_plan(data: Entry, path: Path | None = None) -> PlanFile:
+    """Take a plan document for one that was approved; `path` is where it stands."""
     origin = Origin(
         target=_at(data, "target", str),
         made_with=_at(data, "made_with", str),

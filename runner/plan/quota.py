@@ -16,47 +16,60 @@ from runner.model import Delivery
 
 DAILY_REQUESTS = 100_000
 DAILY_ALL = 1
+_LIMITS = {True: DAILY_ALL, False: DAILY_REQUESTS}
+"""By whether it goes to ALL."""
 _DAY = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """The deliveries that may go today, those that may not, and the arithmetic."""
+    """The deliveries that may go today, those that may not, and the arithmetic.
+
+    `due_at` is when the first of those may go that may not go today, where nothing may.
+    """
 
     today: tuple[Delivery, ...]
     later: tuple[Delivery, ...]
     quota_notes: tuple[str, ...]
+    due_at: datetime | None = None
 
 
 def fit(deliveries: Sequence[Delivery], history: History, now: datetime) -> Fit:
     """Hold deliveries against the daily limits, with what was tried in the last 24 hours."""
-    tried = history.tried_since(now - _DAY)
-    used_all = tried["ALL"]
-    used = tried.total() - used_all
-    left = {True: max(DAILY_ALL - used_all, 0), False: max(DAILY_REQUESTS - used, 0)}
+    if not deliveries:
+        # A manifest may be long.
+        return Fit(today=(), later=(), quota_notes=())
+    tried = {to_all: history.tried_since(now - _DAY, to_all=to_all) for to_all in _LIMITS}
+    left = {to_all: max(limit - len(tried[to_all]), 0) for to_all, limit in _LIMITS.items()}
     today: list[Delivery] = []
     later: list[Delivery] = []
     for delivery in deliveries:
-        is_all = delivery.recipients.select_type == "ALL"
+        is_all = _is_to_all(delivery)
         (today if left[is_all] > 0 else later).append(delivery)
         left[is_all] -= 1
     notes: list[str] = []
     if later:
-        notes += _note(deliveries, later, is_all=True, used=used_all)
-        notes += _note(deliveries, later, is_all=False, used=used)
-    return Fit(today=tuple(today), later=tuple(later), quota_notes=tuple(notes))
+        for is_all, times in tried.items():
+            notes += _note(deliveries, later, is_all=is_all, used=len(times))
+    moments = {tried[_is_to_all(each)][-_LIMITS[_is_to_all(each)]] for each in later if not today}
+    due_at = min(moments) + _DAY if moments else None
+    return Fit(today=tuple(today), later=tuple(later), quota_notes=tuple(notes), due_at=due_at)
+
+
+def _is_to_all(delivery: Delivery) -> bool:
+    return delivery.recipients.select_type == "ALL"
 
 
 def _note(
     deliveries: Sequence[Delivery], later: Sequence[Delivery], *, is_all: bool, used: int
 ) -> list[str]:
     def count(some: Sequence[Delivery]) -> int:
-        return sum((each.recipients.select_type == "ALL") == is_all for each in some)
+        return sum(_is_to_all(each) == is_all for each in some)
 
     over = count(later)
     if not over:
         return []
-    limit, name = (DAILY_ALL, "ALL messages") if is_all else (DAILY_REQUESTS, "requests")
+    limit, name = _LIMITS[is_all], "ALL messages" if is_all else "requests"
     planned = count(deliveries)
     return [
         f"Toloka's daily limit is {limit:,} {name}: {used:,} in the last 24 hours and "

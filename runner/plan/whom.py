@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import NoneType
 from typing import NamedTuple
 
@@ -54,7 +55,7 @@ class Spot(NamedTuple):
     is_shared: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Audiences:
     """Finds whom messages go to; `answered` is None where Toloka has not been asked."""
 
@@ -72,6 +73,26 @@ class Audiences:
         if isinstance(recipients, InOwnThread):
             return self._in_own_thread(recipients)
         return Whom((recipients,), named=(recipients,))
+
+    def readers(self, recipients: Recipients) -> Sequence[str]:
+        """The Tolokers whom a delivery reaches, as far as is known; none where nothing is."""
+        if isinstance(recipients, Direct):
+            return recipients.ids
+        if isinstance(recipients, InOwnThread):
+            return (recipients.toloker,)
+        if not isinstance(recipients, InThread):
+            return ()
+        thread = recipients.thread_id
+        return self.history.readers.get(thread) or self._children.get(thread, ())
+
+    @cached_property
+    def _children(self) -> Mapping[str, Sequence[str]]:
+        """Of whom the threads are that hold answers."""
+        return {
+            child: tuple(who)
+            for answers in (self.answered or {}).values()
+            for child, who in answers.items()
+        }
 
     def _in_own_thread(self, wanted: InOwnThread) -> Whom:
         reached, toloker = self._reached(wanted.message), compared_as(wanted.toloker)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -12,6 +12,7 @@ from runner.model import Message
 from runner.render.leaves import find_templates
 from runner.render.lint import Level, level_of
 from runner.render.partials import PARTIALS_NAME, conflicts_in_partials, find_conflicts_in_partials
+from runner.render.rendered import Rendered
 from runner.render.rendering import Rendering
 from runner.render.rows import (
     MAX_CHARACTERS,
@@ -24,10 +25,12 @@ from runner.render.rows import (
     told_of,
     values_of,
 )
-from runner.render.templates import MARKER, Cells, Rendered, Source, Templates
+from runner.render.templates import MARKER, Cells, Source, Templates
 from runner.render.variables import typed_variables
+from runner.spec.given import Table
 from runner.spec.specs import MessageSpec
 from runner.spec.table import MAX_ROWS, Row, load_rows
+from runner.wording import plural, shown
 
 # Each costs a look through its template's file.
 _MAX_PROBLEMS = 100
@@ -40,7 +43,8 @@ class Renderer(AbstractContextManager["Renderer"]):
 
     `below` are the variables that a spec's own ones beat, `above` those that beat them, and
     `assigned` is text that beats all, and takes the type of what it beats. `levels` say how
-    strict house rules are. What is to be told beside is gathered in `notes` and `warnings`.
+    strict house rules are. What is to be told beside is gathered in `warnings`, and by message id
+    in `notes`.
     """
 
     def __init__(
@@ -58,7 +62,7 @@ class Renderer(AbstractContextManager["Renderer"]):
         self._shared = {**(below or {}), **self._above}
         self._templates: Templates | None = None
         self._odd_ids = level_of("odd-id", levels or {})
-        self.notes: list[str] = []
+        self.notes: defaultdict[str, list[str]] = defaultdict(list)
         level = level_of("conflict-marker", levels or {})
         self.warnings = [*find_conflicts_in_partials(self._partials, level)] if level else []
         self.conflicts = conflicts_in_partials(self._partials) if self.warnings else frozenset()
@@ -90,22 +94,30 @@ class Renderer(AbstractContextManager["Renderer"]):
         if spec.for_each is not None:
             return tuple(self._rows(spec, sources, spec.for_each))
         (rendered,) = self._rendered(spec, sources, [None]) if sources else ({},)
-        return (self._message(spec, rendered),)
+        rendering = self._rendering(spec, rendered)
+        message = rendering.message()
+        if rendering.repeated:
+            repeated = plural(rendering.repeated, "repeated id")
+            where = f"{shown(spec.recipients_file)}: " if spec.recipients_file else ""
+            self.notes[spec.id].append(f"{where}{repeated} passed over")
+        return (message,)
 
-    def _message(self, spec: MessageSpec, rendered: Rendered, row: Row | None = None) -> Message:
-        return Rendering(spec, rendered, self._odd(spec), self.warnings.append, row).message()
+    def _rendering(
+        self, spec: MessageSpec, rendered: Rendered, row: Row | None = None
+    ) -> Rendering:
+        return Rendering(spec, rendered, self._odd(spec), self.warnings.append, row)
 
     def _odd(self, spec: MessageSpec) -> Severity | None:
         return None if "odd-id" in spec.lint else self._odd_ids
 
-    def _check_size(self, spec: MessageSpec, sources: Sequence[Source], path: Path) -> None:
+    def _check_size(self, spec: MessageSpec, sources: Sequence[Source], table: Table) -> None:
         """Refuse more texts than anybody means before the first of them is made."""
         least = 0 if spec.when or spec.languages else least_characters(spec)
         if len(sources) * MAX_ROWS <= _MAX_TEXTS and least * MAX_ROWS <= MAX_CHARACTERS:
             return
         rows = 0
         with suppress(MessagesError):  # It is told when the rows are read.
-            rows = sum(1 for _ in load_rows(path))
+            rows = sum(1 for _ in load_rows(table))
         if rows * len(sources) > _MAX_TEXTS:
             what = f"{len(sources)} templates for {rows:,} rows make more than {_MAX_TEXTS:,} texts"
             raise MessagesError([_too_much(spec, what)])
@@ -130,28 +142,30 @@ class Renderer(AbstractContextManager["Renderer"]):
         values |= typed_variables(spec, self._assigned, {**self._shared, **values})
         return self._started().render(sources, values, rows)
 
-    def _rows(self, spec: MessageSpec, sources: Sequence[Source], path: Path) -> Iterator[Message]:
-        self._check_size(spec, sources, path)
+    def _rows(
+        self, spec: MessageSpec, sources: Sequence[Source], table: Table
+    ) -> Iterator[Message]:
+        self._check_size(spec, sources, table)
         problems: list[Problem] = []
-        complaints = Complaints(path, {spec.file.path: spec.file.source})
+        complaints = Complaints(table, {spec.file.path: spec.file.source})
         passed: Counter[str] = Counter()
         left_out, total = 0, Total()
         seen: Seen = {}
         # The rows that were read and are not rendered yet.
         rows: deque[Row] = deque()
         for rendered in self._rendered(
-            spec, sources, values_of(spec, path, rows, problems, passed)
+            spec, sources, values_of(spec, table, rows, problems, passed)
         ):
             row = rows.popleft()
             if rendered.get(("when",)) is False:
                 left_out += 1
                 continue
             try:
-                message = self._message(spec, rendered, row)
+                message = self._rendering(spec, rendered, row).message()
             except MessagesError as error:
                 complaints.add(row, error.problems)
             else:
-                problems += find_repeated(spec, path, row, message, seen)
+                problems += find_repeated(spec, table, row, message, seen)
                 total.add(message)
                 yield message
             if too_much := total.too_much(row.number):
@@ -161,11 +175,11 @@ class Renderer(AbstractContextManager["Renderer"]):
                 break
         problems += complaints.problems()
         is_empty = not (seen or problems or left_out)
-        problems += find_faults_of_all(spec, path, seen, is_empty=is_empty, odd=self._odd(spec))
+        problems += find_faults_of_all(spec, table, seen, is_empty=is_empty, odd=self._odd(spec))
         if any(problem.severity == "error" for problem in problems):
             raise MessagesError(problems)
         self.warnings += problems
-        self.notes += told_of(path, passed, left_out)
+        self.notes[spec.id] += told_of(table, passed, left_out)
 
 
 def _too_much(spec: MessageSpec, what: str) -> Problem:

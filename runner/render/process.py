@@ -108,8 +108,8 @@ def _answer(
             if kind in ("value", "list", "when"):
                 return {"value": sandbox.value(template, values, takes_list=kind == "list")}
             text = sandbox.text(template, values, language=kind)
-            braced = sandbox.braces_from
-            return {"value": text} if braced is None else {"value": text, "braces_from": braced}
+            told = {"braces_from": sandbox.braces_from, "branches": sandbox.branches}
+            return {"value": text, **told} if any(told.values()) else {"value": text}
     except Refusal as refusal:
         return {"faults": refusal.faults}
     except NeedsLocale as needs:

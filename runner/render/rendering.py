@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,8 @@ from runner.model import (
     Recipients,
     Texts,
 )
-from runner.render.templates import MARKER, Braced, Refused, Rendered, Source
+from runner.render.rendered import Refused, Rendered, Told
+from runner.render.templates import MARKER, Source
 from runner.render.texts import find_text_problems, template_of
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.idlist import load_ids
@@ -28,11 +28,19 @@ from runner.spec.specs import MessageSpec
 from runner.spec.table import Row
 from runner.toloka.digest import digest_of, digest_of_reply
 from runner.toloka.filters import converted, find_filter_faults, wrapped
-from runner.toloka.ids import ID_HINT, ODD, ODD_HINT, distinct, odd_among, sent_as, why_no_id
+from runner.toloka.ids import (
+    ID_HINT,
+    ODD,
+    ODD_HINT,
+    distinct,
+    is_thread,
+    odd_among,
+    sent_as,
+    why_no_id,
+)
 from runner.wording import kind, quoted
 
 KEY_HINT = "a key has 1 to 64 letters, digits, - and _, as an id has"
-_THREAD_ID = re.compile(r"[0-9a-f]{24}")
 
 
 @dataclass(slots=True)
@@ -46,6 +54,9 @@ class Rendering:
     row: Row | None = None
     problems: list[Problem] = field(default_factory=list)
     braces_from: dict[str, str] = field(default_factory=dict)
+    branches: dict[str, None] = field(default_factory=dict)
+    repeated: int = 0
+    """How many ids of its list were there before."""
 
     def message(self) -> Message:
         """Render everything; raises `MessagesError`."""
@@ -90,6 +101,7 @@ class Rendering:
             row=self.row.number if self.row else None,
             template=template_of(spec, self.row) if self.row else None,
             key=key,
+            branches=tuple(self.branches),
             braces_from=self.braces_from,
         )
 
@@ -116,8 +128,10 @@ class Rendering:
             pointer = (key, language)
             text = self._result(pointer) if MARKER.search(template) else template
             if isinstance(text, str):
-                if isinstance(text, Braced):
-                    self.braces_from[f"{key}.{language}"] = text.came_with
+                if isinstance(text, Told):
+                    self.branches.update(dict.fromkeys(text.branches))
+                    if text.came_with is not None:
+                        self.braces_from[f"{key}.{language}"] = text.came_with
                 text = str(text).removesuffix("\n") if key == "topic" else str(text)
                 rendered[language] = text
                 source = Source(self.spec.file, (key, language), template)
@@ -170,19 +184,22 @@ class Rendering:
         for index in odd_among(ids) if self.odd else ():
             where = self.spec.file.place(("recipients_ids", index))
             self.problems.append(Problem(where, ODD, ODD_HINT, "odd-id", self.odd or "error"))
-        return distinct(ids)
+        found = distinct(ids)
+        self.repeated = len(ids) - len(found)
+        return found
 
     def _loaded_ids(self, path: Path) -> tuple[str, ...]:
         try:
             column = self.spec.recipients_column
-            return load_ids(path, column, odd=self.odd, warn=self.problems.append)
+            ids, self.repeated = load_ids(path, column, odd=self.odd, warn=self.problems.append)
         except MessagesError as error:
             self.problems.extend(error.problems)
             return ()
+        return ids
 
     def _thread_id(self, template: str) -> str:
         value = self._rendered(("thread_id",), template)
-        if not isinstance(value, str) or not _THREAD_ID.fullmatch(value):
+        if not isinstance(value, str) or not is_thread(value):
             hint = "it has 24 hexadecimal digits: copy it from the manifest"
             self._complain(("thread_id",), "this is not a thread id", hint)
         return str(value)

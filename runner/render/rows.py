@@ -9,17 +9,18 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runner.errors import MessagesError, Place, Problem, Severity
+from runner.errors import MessagesError, Problem, Severity
 from runner.files import read_bounded
 from runner.model import Direct, InThread, Message, compared_as
 from runner.render.partials import MAX_PARTIAL_BYTES
 from runner.render.templates import Cells
 from runner.spec.columns import CellError, Column, converted, is_empty, why_empty
 from runner.spec.datafile import DEFAULT_COLUMN
+from runner.spec.given import Table, name_of, place_in, row_name
 from runner.spec.specs import MessageSpec
 from runner.spec.table import Row, load_rows
 from runner.toloka.ids import ODD, ODD_HINT, odd_among
-from runner.wording import plain, plural, shown
+from runner.wording import plain, plural
 
 # A mistake in a template is in every row: of so many nobody counts further.
 _MAX_BAD_ROWS = 2_500
@@ -38,7 +39,7 @@ _NAMED = re.compile(r"\brow(?:\.(\w+)|\[\s*['\"]([^'\"]+)['\"]\s*\])")
 
 def values_of(
     spec: MessageSpec,
-    path: Path,
+    table: Table,
     rows: deque[Row],
     problems: list[Problem],
     passed: Counter[str],
@@ -47,14 +48,14 @@ def values_of(
 
     `passed` counts what is empty throughout.
     """
-    names = {one or other for one, other in _NAMED.findall(spec.file.source)} | {*spec.columns}
+    names = columns_named(spec.file.source) | {*spec.columns}
     if spec.reply_to is not None:
         # It finds the thread.
         names.add(DEFAULT_COLUMN)
     needs = {*spec.columns, *names & {DEFAULT_COLUMN}}
     try:
-        for row in load_rows(path, names, needs=needs, passed=passed):
-            cells = _cells_of(spec, path, row, problems)
+        for row in load_rows(table, names, needs=needs, passed=passed):
+            cells = _cells_of(spec, table, row, problems)
             if len(problems) >= _MAX_BAD_CELLS:
                 return
             if cells is not None:
@@ -64,7 +65,12 @@ def values_of(
         problems += error.problems
 
 
-def _cells_of(spec: MessageSpec, path: Path, row: Row, problems: list[Problem]) -> Cells | None:
+def columns_named(text: str) -> set[str]:
+    """The columns that templates name."""
+    return {one or other for one, other in _NAMED.findall(text)}
+
+
+def _cells_of(spec: MessageSpec, table: Table, row: Row, problems: list[Problem]) -> Cells | None:
     """The values of a row, and why others have none; None if a cell is not what its column says."""
     values = dict(row.values)
     gaps: dict[str, str] = {}
@@ -74,7 +80,7 @@ def _cells_of(spec: MessageSpec, path: Path, row: Row, problems: list[Problem]) 
             values[name] = _typed(values.get(name), column)
         except CellError as error:
             what = f"the cell of {plain(name)} is no {column.type}"
-            problems.append(Problem(Place(shown(path), row.number), what, str(error)))
+            problems.append(Problem(place_in(table, row.number, name), what, str(error)))
     for name, value in values.items():
         if name in spec.columns and value is None:
             gaps[name] = ""
@@ -127,12 +133,13 @@ class Total:
 class Complaints:
     """What is wrong with rows: what many have in common is told once, with the first of them.
 
-    `files` keeps what the templates' files hold, by their paths.
+    `files` keeps what the templates' files hold, by their paths, the message's own first.
     """
 
-    def __init__(self, path: Path, files: dict[str, str]) -> None:
-        self._path = path
+    def __init__(self, table: Table, files: dict[str, str]) -> None:
+        self._table = table
         self._files = files
+        self._own = next(iter(files))
         self._found: dict[Problem, list[int]] = {}
         self.are_enough = False
 
@@ -140,7 +147,9 @@ class Complaints:
         """Note a row's problems, without its values."""
         for problem in problems:
             if problem.rule == "template":
-                what = _without_values(problem.what, problem.where.path, self._files)
+                # Without lines it is an address in a message that has no file.
+                path = problem.where.path if problem.where.line else self._own
+                what = _without_values(problem.what, path, self._files)
                 problem = replace(problem, what=what)
             having = self._found.setdefault(problem, [])
             having.append(row.number)
@@ -152,8 +161,8 @@ class Complaints:
             more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
             if len(rows) >= _MAX_BAD_ROWS:
                 more = f" and at least {len(rows) - 1:,} more"
-            where = f" (row {shown(self._path)}:{rows[0]}{more})"
-            is_there = problem.where.path == shown(self._path)
+            where = f" (row {row_name(self._table, rows[0])}{more})"
+            is_there = problem.where.path == place_in(self._table, rows[0]).path
             yield problem if is_there else replace(problem, what=f"{problem.what}{where}")
 
 
@@ -177,11 +186,11 @@ Seen = dict[tuple[str, str | None], int]
 
 
 def find_repeated(
-    spec: MessageSpec, path: Path, row: Row, message: Message, seen: Seen
+    spec: MessageSpec, table: Table, row: Row, message: Message, seen: Seen
 ) -> Iterator[Problem]:
     """Complain of a Toloker, or a thread, that had such a row before."""
     if message.action == "reply":
-        yield from _find_second_reply(spec, path, row, message, seen)
+        yield from _find_second_reply(spec, table, row, message, seen)
     ids = message.recipients.ids if isinstance(message.recipients, Direct) else ()
     for toloker in map(compared_as, ids):
         first = seen.setdefault((toloker, message.key and compared_as(message.key)), row.number)
@@ -193,25 +202,25 @@ def find_repeated(
                 what = "one Toloker gets the same words by two rows"
                 hint = "no list could tell them apart: say in each what it is about"
         if first != row.number:
-            places = f"{shown(path)}:{first} and {shown(path)}:{row.number}"
+            places = f"{row_name(table, first)} and {row_name(table, row.number)}"
             yield Problem(spec.file.place(("recipients_ids",)), f"{what}: {places}", hint)
 
 
 def _find_second_reply(
-    spec: MessageSpec, path: Path, row: Row, message: Message, seen: Seen
+    spec: MessageSpec, table: Table, row: Row, message: Message, seen: Seen
 ) -> Iterator[Problem]:
     pointer, what, whose = "for_each", "Toloker", compared_as(message.key or "")
     if isinstance(message.recipients, InThread):
         pointer, what, whose = "thread_id", "thread", message.recipients.thread_id
     first = seen.setdefault((whose, None), row.number)
     if first != row.number:
-        places = f"{shown(path)}:{first} and {shown(path)}:{row.number}"
+        places = f"{row_name(table, first)} and {row_name(table, row.number)}"
         where = spec.file.place((pointer,))
         yield Problem(where, f"one {what} is in two rows: {places}", "say all of it in one row")
 
 
 def find_faults_of_all(
-    spec: MessageSpec, path: Path, seen: Seen, *, is_empty: bool, odd: Severity | None
+    spec: MessageSpec, table: Table, seen: Seen, *, is_empty: bool, odd: Severity | None
 ) -> Iterator[Problem]:
     """Complain of no rows at all, and of ids that are unlike those of nearly all other rows."""
     if is_empty:
@@ -220,14 +229,14 @@ def find_faults_of_all(
     first = {toloker: row for (toloker, _), row in reversed(seen.items())}
     ids = [*first]
     for index in odd_among(ids) if odd else ():
-        where = Place(shown(path), first[ids[index]])
+        where = place_in(table, first[ids[index]])
         yield Problem(where, ODD, ODD_HINT, "odd-id", odd or "error")
 
 
-def told_of(path: Path, passed: Counter[str], left_out: int) -> Iterator[str]:
+def told_of(table: Table, passed: Counter[str], left_out: int) -> Iterator[str]:
     """Say what of a file makes no message, though nothing is wrong with it."""
     empty = [plural(count, f"empty {what}") for what, count in passed.items() if count]
     if empty:
-        yield f"{shown(path)}: {' and '.join(empty)} passed over"
+        yield f"{name_of(table)}: {' and '.join(empty)} passed over"
     if left_out:
-        yield f"{shown(path)}: `when` leaves out {plural(left_out, 'row')}"
+        yield f"{name_of(table)}: `when` leaves out {plural(left_out, 'row')}"

@@ -12,7 +12,7 @@ from functools import lru_cache
 from jinja2 import ChainableUndefined, TemplateError, nodes
 from jinja2.environment import TemplateExpression
 
-from runner.render.environment import make_environment
+from runner.render.environment import Way, make_environment
 from runner.render.mistakes import (
     PARTIALS,
     Mistake,
@@ -72,10 +72,17 @@ class Sandbox:
         """Which value brought the braces of a template into the last text; None for none."""
         return self._environment.braces_from
 
+    @property
+    def branches(self) -> list[Way]:
+        """Which ways the last text went; a file is a partial's name."""
+        ways = self._environment.branches
+        return [(way[0] and way[0].removeprefix(PARTIALS), *way[1:]) for way in ways]
+
     def text(self, template: str, values: Mapping[str, object], language: str = "EN") -> str:
         """Render a template to a text in a language; raises `Refusal`."""
         self._environment.language = language
         self._environment.braces_from = None
+        self._environment.branches = {}
         try:
             rendered = self._quick(template, values)
             if rendered is None:

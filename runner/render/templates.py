@@ -21,6 +21,7 @@ from typing import Any, Literal
 from runner.errors import Place, Pointer, Problem
 from runner.render.child import Child, Ended
 from runner.render.partials import read_partial
+from runner.render.rendered import Refused, Rendered, Told, named_way
 from runner.spec.coreschema import Written
 from runner.spec.yamlfile import YamlFile
 from runner.wording import shown
@@ -39,30 +40,6 @@ _MAX_VALUES = 1_000_000
 _MAX_STOPPED = 3
 # Of one message; finding out what was meant takes time.
 _MAX_REFUSED = 100
-
-
-class Refused(Exception):
-    """A template that did not render, with the problems to report.
-
-    `is_final` says that other values need not be tried: it is not they that are wrong.
-    """
-
-    def __init__(self, problems: Sequence[Problem], *, is_final: bool = False) -> None:
-        super().__init__()
-        self.problems = tuple(problems)
-        self.is_final = is_final
-
-
-class Braced(str):
-    """A rendered text in which the braces of a template came with the value that is named."""
-
-    __slots__ = ("came_with",)
-    came_with: str
-
-    def __new__(cls, text: str, came_with: str) -> Braced:
-        made = super().__new__(cls, text)
-        made.came_with = came_with
-        return made
 
 
 class _NeedsLocale(Exception):
@@ -107,10 +84,6 @@ class Source:
         return self.place(start + _column(lines[line - 1], wanted))
 
 
-Rendered = dict[Pointer, object]
-"""What came of each template: its text or value, or the `Refused` that says why there is none."""
-
-
 class Templates(AbstractContextManager["Templates"]):
     """Renders templates in a child process, which is started when it is first wanted.
 
@@ -127,6 +100,7 @@ class Templates(AbstractContextManager["Templates"]):
         self._child: Child | None = None
         self._kept_bytes = 0
         self._stopped = 0
+        self._ways: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._given_up: Refused | None = None
 
     def __exit__(self, *exception: object) -> None:
@@ -263,8 +237,12 @@ class Templates(AbstractContextManager["Templates"]):
         if "value" not in answer:
             return _refused(source, self._partials, answer["faults"])
         value = answer["value"]
-        if answer.get("braces_from"):
-            value = Braced(value, answer["braces_from"])
+        if "branches" in answer:
+            language, branches = source.language_or_kind, map(tuple, answer["branches"])
+            ways = tuple(named_way(source.text, language, each) for each in branches)
+            # Very many rows have few ways.
+            ways = self._ways.setdefault(ways, ways)
+            value = Told(value, answer["braces_from"], ways)
         return self._within_reason(source, value)
 
     def _within_reason(self, source: Source, value: object) -> object:

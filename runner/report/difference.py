@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from difflib import unified_diff
+from itertools import islice
 
 from runner.manifest.contents import find_contents
 from runner.model import Content, Filtered, Message, Template
@@ -42,7 +43,9 @@ def _compared(was: Collection[str], now: Collection[str]) -> Iterator[str]:
     if max(len(was), len(now)) > _MAX_LINES:
         yield "it is too long to be compared"
         return
-    yield from unified_diff([*was], [*now], "sent", "now", lineterm="", n=2)
+    # Its first two lines name the sides, and who begins at the beginning need not say so.
+    lines = islice(unified_diff([*was], [*now], lineterm="", n=2), 2, None)
+    yield from (line for line in lines if not line.startswith(("@@ -1 ", "@@ -1,")))
 
 
 def _lines_now(message: Message) -> Iterator[str]:

@@ -5,10 +5,11 @@ The words hold texts of authors and servers, and each printer makes them harmles
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
+from runner import clock
+from runner.manifest.history import History
 from runner.model import (
     Direct,
     Everyone,
@@ -18,56 +19,14 @@ from runner.model import (
     InThreads,
     Message,
     ReachedBy,
-    Result,
 )
+from runner.plan.limits import most_of
 from runner.plan.plan import Plan, PlannedMessage
-from runner.report.difference import difference, edited_contents
+from runner.report.difference import Contents, difference, edited_contents
 from runner.report.filters import describe_filter
-from runner.wording import plural
-
-SHOWN = 5
-"""Ids and threads of one message that are shown without `-v`."""
-
-_SKIPPED = {
-    "edited": "edited since it was sent",
-    "unknown": "unknown whether it was sent",
-    "draft": "a draft, not sent",
-    "outside_window": "not sent now",
-    "held": "held back",
-    "no_recipients": "a filter that matched nobody",
-    "suppressed": "left out",
-}
-_Item = TypeVar("_Item")
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What `send` would do for some of a message's recipients: in a few words, and in full."""
-
-    status: str
-    brief: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A message to show; of many rows the first, the longest and the shortest, named as such."""
-
-    message: Message
-    kind: str
-
-    @property
-    def to(self) -> tuple[str, ...]:
-        """The Tolokers whom a row is for, or the thread that it goes into."""
-        match self.message.recipients:
-            case Direct(ids):
-                return ids
-            case InThread(thread_id):
-                return (thread_id,)
-            case InOwnThread(_, toloker):
-                return (toloker,)
-            case _:
-                return ()
+from runner.report.samples import Detail, Sample, rows_of, samples_of
+from runner.report.states import State, states_of
+from runner.wording import listed, plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +34,9 @@ class Entry:
     """One planned message.
 
     `to` is whom it is for; `audience` what would go to whom, empty where nothing would; `people`
-    are the Tolokers whom it names, `due` those of them who would get it now.
+    are the Tolokers whom it names, `due` those of them who would get it now, and `whom` those who
+    would, may, or will later. `samples` are those of
+    `rows` rows that are shown, and `notes` say what of its data makes no message.
     """
 
     planned: PlannedMessage
@@ -83,43 +44,92 @@ class Entry:
     audience: str
     people: tuple[str, ...]
     due: tuple[str, ...]
+    whom: tuple[str, ...]
     states: tuple[State, ...]
     samples: tuple[Sample, ...]
+    rows: int
+    languages: tuple[str, ...]
+    notes: tuple[str, ...]
     difference: tuple[str, ...]
     """What has changed since it was sent, line by line."""
+    shows_text: bool
 
     @property
     def message(self) -> Message:
         return self.planned.message
 
+    @property
+    def name(self) -> str:
+        """Its id, and its revision where it is not the first."""
+        revision = self.message.revision
+        return f"{self.message.id} revision {revision}" if revision > 1 else self.message.id
 
-def entries_of(plan: Plan) -> Iterator[Entry]:
-    """Put a plan into words, message by message."""
+    @property
+    def brief(self) -> str:
+        """What `send` would do with it, in a few words."""
+        said = ("planned", "waiting") if self.audience else ()
+        states = dict.fromkeys(each.brief for each in self.states if each.status not in said)
+        return ", ".join(filter(None, [self.audience, *states]))
+
+    @property
+    def facts(self) -> str:
+        """What else decides how it is sent: `languages: EN; answerable: no; folders: IMPORTANT`."""
+        message, facts = self.message, [f"languages: {', '.join(self.languages)}"]
+        if message.action == "compose":
+            facts.append(f"answerable: {'yes' if message.answerable else 'no'}")
+        if message.folders:
+            facts.append(f"folders: {', '.join(message.folders)}")
+        if message.at_most is not None:
+            facts.append(f"at most: {message.at_most:,}")
+        if message.not_after is not None:
+            facts.append(f"not after: {clock.to_second(message.not_after)}")
+        return "; ".join(facts)
+
+    @property
+    def is_personal(self) -> bool:
+        return self.message.row is not None
+
+
+def entries_of(plan: Plan, notes: Mapping[str, Sequence[str]], detail: Detail) -> Iterator[Entry]:
+    """Put a plan into words, message by message, changes first."""
     contents = edited_contents(plan)
-    for planned in plan.messages:
-        to = _addressees(planned.message)
-        audience = _audience(planned, to) if planned.deliveries or planned.possible else ""
-        named = (each.recipients for each in planned.messages)
-        listed = [each.ids for each in named if isinstance(each, Direct)]
-        if isinstance(planned.message.recipients, ReachedBy):
-            done = (each.recipients_ids or () for each in planned.skipped)
-            listed = [planned.people, *done]
-        people = dict.fromkeys(toloker for ids in listed for toloker in ids)
-        yield Entry(
-            planned=planned,
-            to=to,
-            audience=audience,
-            people=tuple(people),
-            due=planned.people,
-            states=tuple(_states(planned, audience)),
-            samples=tuple(_samples(planned)),
-            difference=difference(planned, contents),
-        )
+    for planned in plan.changes_first:
+        yield _entry(planned, plan.history, contents, notes.get(planned.message.id, ()), detail)
 
 
-def first_few(items: Sequence[_Item], *, verbose: bool) -> Sequence[_Item]:
-    """The items that are shown: all of them, or the first where there are more than a few."""
-    return items if verbose or len(items) <= SHOWN + 1 else items[:SHOWN]
+def _entry(
+    planned: PlannedMessage,
+    history: History,
+    contents: Contents,
+    notes: Sequence[str],
+    detail: Detail,
+) -> Entry:
+    to = _addressees(planned.message)
+    goes = planned.deliveries or planned.possible or planned.later
+    sure, perhaps = _sure(planned, to), _perhaps(planned, to, history)
+    named = (each.recipients for each in planned.messages)
+    ids = [each.ids for each in named if isinstance(each, Direct)]
+    if isinstance(planned.message.recipients, ReachedBy):
+        done = (each.recipients_ids or () for each in planned.skipped)
+        ids = [planned.people, *done]
+    rows, changed = rows_of(planned), difference(planned, contents)
+    samples = samples_of(planned, rows, detail)
+    is_new = bool(goes) or planned.change == "later" or (planned.change == "edited" and not changed)
+    return Entry(
+        planned=planned,
+        to=to,
+        audience=listed([*filter(None, [sure, perhaps])]),
+        people=tuple(dict.fromkeys(toloker for some in ids for toloker in some)),
+        due=planned.people,
+        whom=planned.people or tuple(toloker for each in goes for toloker in each.people),
+        states=tuple(states_of(planned, history, (sure, perhaps), detail)),
+        samples=tuple(samples),
+        rows=len(rows),
+        languages=tuple(dict.fromkeys(language for each in rows for language in each.text)),
+        notes=tuple(notes),
+        difference=changed,
+        shows_text=is_new or detail.all or bool(detail.row and planned.message.row and samples),
+    )
 
 
 def _addressees(message: Message) -> str:
@@ -143,75 +153,30 @@ def _addressees(message: Message) -> str:
             return f"the threads of {name}{', where a Toloker answered' if only_answered else ''}"
 
 
-def _audience(planned: PlannedMessage, to: str) -> str:
-    """Say to whom a message would go: `2 threads to 130 Tolokers`."""
-    if not planned.deliveries and planned.message.action == "reply":
-        return f"replies in {to}"
-    if not planned.deliveries:
-        return _up_to(planned).removeprefix("to ")
-    if planned.message.action == "reply":
-        return f"{_requests(planned)} in {to}"
-    if not planned.people:
-        return f"{_requests(planned)} to {to}"
+def _sure(planned: PlannedMessage, to: str) -> str:
+    """Say to whom a message would go, now or later: `2 threads to 130 Tolokers`."""
+    sure = planned.deliveries or planned.later
+    if not sure:
+        return ""
+    is_reply = planned.message.action == "reply"
+    requests = replies(len(sure)) if is_reply else plural(len(sure), "thread")
+    people = sum(len(each.people) for each in sure)
+    if not people:
+        return f"{requests} {'in' if is_reply else 'to'} {to}"
     rows = ", one for each row" if planned.message.row is not None else ""
-    return f"{_requests(planned)} to {plural(len(planned.people), 'Toloker')}{rows}"
+    return f"{requests} to {plural(people, 'Toloker')}{rows}"
 
 
-def _requests(planned: PlannedMessage) -> str:
-    count = len(planned.deliveries)
+def _perhaps(planned: PlannedMessage, to: str, history: History) -> str:
+    """Say to whom it may go once Toloka has told who answered: `up to 3 replies in …`."""
+    if not planned.possible:
+        return ""
+    most = most_of(planned, history)
     if planned.message.action == "compose":
-        return plural(count, "thread")
-    return _replies(count)
+        return f"to up to {plural(most or 0, 'Toloker')}"
+    return f"{'replies' if most is None else f'up to {replies(most)}'} in {to}"
 
 
-def _replies(count: int) -> str:
+def replies(count: int) -> str:
+    """Count replies."""
     return "1 reply" if count == 1 else f"{count:,} replies"
-
-
-def _states(planned: PlannedMessage, audience: str) -> Iterator[State]:
-    if planned.deliveries:
-        yield State("planned", f"would send {_requests(planned)}", f"would send {audience}")
-    if planned.late_since is not None:
-        since = f"{planned.late_since:%Y-%m-%d}"
-        yield State("late", "late", f"late: first sent on {since}, and these get it only now")
-    if planned.unguarded:
-        who = plural(planned.unguarded, "Toloker")
-        cannot = f"the {who} on the suppression list cannot be kept from it"
-        yield State("unguarded", "suppresses nobody", f"suppressed: nobody; {cannot}")
-    for status, results in planned.skipped_by_status.items():
-        brief = status.replace("_", " ")
-        if status == "waiting" and planned.possible:
-            yield State(status, brief, f"would send {_up_to(planned)}: {results[0].error}")
-            continue
-        yield State(status, brief, _skipped_words(_SKIPPED.get(status, brief), results))
-
-
-def _up_to(planned: PlannedMessage) -> str:
-    if planned.message.action == "compose":
-        most = planned.message.at_most or len(planned.candidates)
-        return f"to up to {plural(min(most, len(planned.candidates)), 'Toloker')}"
-    if planned.message.row is None:
-        return "replies"
-    return f"up to {_replies(len(planned.possible))}"
-
-
-def _skipped_words(words: str, results: Sequence[Result]) -> str:
-    people = sum(len(result.recipients_ids or ()) for result in results)
-    who = f" ({plural(people, 'Toloker')})" if people else ""
-    reason = next((result.error for result in results if result.error), None)
-    return f"{words}{who}: {reason}" if reason else f"{words}{who}"
-
-
-def _samples(planned: PlannedMessage) -> Iterator[Sample]:
-    due = [each.message for each in planned.deliveries] or planned.messages
-    longest, shortest = max(due, key=_length), min(due, key=_length)
-    chosen = [("first", due[0])]
-    if longest is not shortest:
-        chosen += [("longest", longest), ("shortest", shortest)]
-    for row in dict.fromkeys(message.row for _, message in chosen):
-        kinds = {kind: message for kind, message in chosen if message.row == row}
-        yield Sample(next(iter(kinds.values())), ", ".join(kinds))
-
-
-def _length(message: Message) -> int:
-    return sum(map(len, message.text.values()))

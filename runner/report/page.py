@@ -10,29 +10,30 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from runner.plan.plan import Plan
-from runner.report.entries import entries_of, first_few
+from runner.report.bars import charts_of
 from runner.report.harmless import runs
-from runner.report.text import summary_line
+from runner.report.review import Review
+from runner.report.samples import first_few
 from runner.wording import plural, printable
 
 _HERE = Path(__file__).parent
 
 
-def build_page(plan: Plan, *, target: str, manifest: str, at: datetime, verbose: bool) -> str:
-    """Build the page. `at` is when the plan was made; `verbose` lists every recipient."""
+def build_page(review: Review, *, at: datetime) -> str:
+    """Build the page. `at` is when the plan was made."""
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     return _template().render(
-        title=f"Preview of {plural(len(plan.messages), 'message')}",
+        title=f"Preview of {plural(len(review.entries), 'message')}",
         # The page's policy lets this style sheet in, and not one request.
         digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         style=style,
-        summary=summary_line(plan.results, dry_run=True),
-        target=target,
-        manifest=manifest,
+        review=review,
+        about=review.about,
         at=at,
-        entries=list(entries_of(plan)),
-        verbose=verbose,
+        entries=review.entries,
+        charts=list(charts_of(each.planned for each in review.entries)),
+        verbose=review.detail.all,
+        signs={"+": "added", "-": "removed"},
     )
 
 

@@ -82,20 +82,22 @@ def problems_document(problems: Sequence[Problem], files: Sequence[str]) -> str:
         "valid": not counts["error"],
         "files": list(files),
         "summary": {"errors": counts["error"], "warnings": counts["warning"]},
-        "problems": [
-            {
-                "path": problem.where.path,
-                "line": problem.where.line,
-                "column": problem.where.column,
-                "severity": problem.severity,
-                "rule": problem.rule,
-                "message": problem.what,
-                "hint": problem.hint,
-            }
-            for problem in problems
-        ],
+        "problems": [problem_entry(problem) for problem in problems],
     }
     return json_text(document)
+
+
+def problem_entry(problem: Problem) -> dict[str, object]:
+    """Write one problem as JSON."""
+    return {
+        "path": problem.where.path,
+        "line": problem.where.line,
+        "column": problem.where.column,
+        "severity": problem.severity,
+        "rule": problem.rule,
+        "message": problem.what,
+        "hint": problem.hint,
+    }
 
 
 def github_lines(problems: Sequence[Problem], top: Path) -> Iterator[str]:

@@ -28,27 +28,30 @@ def results_document(
     dry_run: bool,
     exit_code: int,
     needs: Needs,
+    test_to: str | None = None,
 ) -> dict[str, object]:
     """Build the document; `has_changes` says whether something was sent, or would be.
 
-    `needs` is what the next `send` has to do.
+    `needs` is what the next `send` has to do, and `test_to` who got everything, as a test.
     """
     return {
         "version": VERSION,
         "target": target,
         "manifest": manifest,
         "dry_run": dry_run,
+        "test_to": test_to,
         "has_changes": any(result.status in _CHANGES for result in results),
         "action_needed": needs.action_needed,
         "due_at": clock.written(needs.due_at) if needs.due_at else None,
         "exit_code": exit_code,
         "finished_at": clock.written(clock.now()),
         "summary": dict(sorted(Counter(result.status for result in results).items())),
-        "deliveries": [_entry(result) for result in results],
+        "deliveries": [entry_of(result) for result in results],
     }
 
 
-def _entry(result: Result) -> dict[str, object]:
+def entry_of(result: Result) -> dict[str, object]:
+    """One delivery, as the document has it."""
     entry: dict[str, object] = {
         "message": result.message,
         "revision": result.revision,

@@ -1,148 +1,229 @@
-"""What a manifest knows, as a table and as JSON."""
+"""What a manifest knows: a line for each message, and as JSON every delivery."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from itertools import groupby
 
 from runner import clock
 from runner.lookup.conversation import Activity
-from runner.manifest.attempts import Attempt, Row
+from runner.manifest.attempts import Attempt
 from runner.manifest.history import History
-from runner.manifest.told import describe
-from runner.model import NoRecipients, Rejected, Sent
+from runner.manifest.standing import (
+    ALL,
+    STATES,
+    Choice,
+    Standing,
+    State,
+    find_standings,
+    find_tests,
+)
+from runner.manifest.told import reason, target_option
 from runner.wording import plural, printable
 
 VERSION = 1
 _SHOWN = 20
+_REASONS = 5
 Activities = Mapping[tuple[str, int], Activity]
 """What Toloka told, by message and revision; empty where it was not asked."""
+_LOUD: tuple[State, ...] = (
+    "rejected",
+    "unknown",
+    "in_doubt",
+    "being_sent",
+    "not_found",
+    "not_tried",
+    "no_recipients",
+)
 
-_ASKED_HEADINGS = ("answers", "folders", "last activity")
-_HEADINGS = ("message", "revision", "threads", "Tolokers", "rejected", "unknown", "last attempt")
 
+@dataclass(frozen=True)
+class Group:
+    """One revision of a message, with what became of it for each Toloker, thread or filter."""
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """One revision of a message with its deliveries, oldest first."""
-
-    message: str
-    revision: int
-    rows: Sequence[Row]
-    unknown: int
+    standings: tuple[Standing, ...]
 
     @property
-    def sent(self) -> list[Row]:
-        return [row for row in self.rows if isinstance(row.outcome, str)]
+    def identity(self) -> tuple[str, int]:
+        return self.standings[0].row.kind[:2]
+
+    @cached_property
+    def counts(self) -> Counter[State]:
+        """How many deliveries have each status."""
+        return Counter({each.delivery: each.status for each in self.standings}.values())
 
     @property
-    def last_at(self) -> str:
-        return clock.written(max(row.at for row in self.rows))
+    def threads(self) -> int:
+        """How many threads were made, or replied in."""
+        return len({each.thread_id for each in self.standings if each.thread_id})
 
     @property
     def reached(self) -> int:
         """Tolokers by id; a filter or ALL does not say whom it reached."""
-        return len({toloker for row in self.sent for toloker in row.people})
+        return len({each.toloker for each in self.standings if each.thread_id and each.toloker})
 
     @property
-    def still_rejected(self) -> list[Row]:
-        """Refused deliveries whose Tolokers nothing has reached since."""
-        sent = self.sent
-        reached = {toloker for row in sent for toloker in row.people}
-        if any(row.kind.select_type != "DIRECT" for row in sent):
-            return []
-        refused = [row for row in self.rows if isinstance(row.outcome, Rejected)]
-        return [row for row in refused if not row.people or set(row.people) - reached]
+    def last_at(self) -> datetime:
+        return max(each.row.at for each in self.standings)
+
+    @property
+    def whom(self) -> str:
+        """How many Tolokers have it, or by what they were chosen."""
+        kind = self.standings[0].row.kind
+        if kind.action == "reply":
+            return "replies"
+        return f"{self.reached:,}" if kind.select_type == "DIRECT" else str(kind.select_type)
 
 
-def standings(history: History) -> Iterator[Standing]:
-    """Group a manifest's deliveries by message and revision, in that order: threads have none."""
-    unknown = Counter(history.rows[each.delivery].kind[:2] for each in history.unknown)
-    for identity, deliveries in sorted(history.by_identity.items()):
-        rows = [history.rows[each] for each in deliveries]
-        yield Standing(*identity, rows, unknown[identity])
+def groups_of(standings: Sequence[Standing]) -> list[Group]:
+    """Group what is in order by message and revision."""
+    return [
+        Group(tuple(some)) for _, some in groupby(standings, key=lambda each: each.row.kind[:2])
+    ]
 
 
-def status_lines(history: History, activity: Activities) -> Iterator[str]:
-    """Print a line for each message and revision, with what Toloka told where it was asked."""
-    headings = (*_HEADINGS, *(_ASKED_HEADINGS if activity else ()))
-    rows = [headings]
-    for each in standings(history):
-        told = _asked(activity.get((each.message, each.revision))) if activity else ()
-        rows.append((*_row(each), *told))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(headings))]
+def overview_lines(history: History, activity: Activities) -> Iterator[str]:
+    """Print a line for each message, what was refused and why, and a count of everything.
+
+    What occurs nowhere has no column.
+    """
+    standings = find_standings(history)
+    groups = groups_of(standings)
+    yield from _table(groups, activity)
+    yield from held_lines(history)
+    yield from _refusals(standings, history)
+    yield f"{plural(len(groups), 'message')}: {count_words(standings)}"
+
+
+def count_words(standings: Sequence[Standing]) -> str:
+    """Count deliveries, and their Tolokers where those are more: `5 sent (497 Tolokers by id)`."""
+    deliveries = Counter({each.delivery: each.status for each in standings}.values())
+    people = Counter(each.status for each in standings if each.toloker)
+    named = Counter({each.delivery: each.status for each in standings if each.toloker}.values())
+    return ", ".join(
+        f"{deliveries[status]:,} {status.replace('_', ' ')}"
+        + (f" ({people[status]:,} Tolokers by id)" if people[status] > named[status] else "")
+        for status in STATES
+        if deliveries[status]
+    )
+
+
+def _table(groups: Sequence[Group], activity: Activities) -> Iterator[str]:
+    loud = [word for word in STATES[1:] if any(each.counts[word] for each in groups)]
+    has_revisions = any(each.identity[1] > 1 for each in groups)
+    rows = [
+        (
+            "message",
+            *(("revision",) if has_revisions else ()),
+            *("threads", "Tolokers"),
+            *(word.replace("_", " ") for word in loud),
+            "last attempt",
+            *(("answers", "folders", "last activity") if activity else ()),
+        )
+    ]
+    for each in groups:
+        message, revision = each.identity
+        rows.append(
+            (
+                printable(message),
+                *((str(revision),) if has_revisions else ()),
+                *(f"{each.threads:,}", each.whom),
+                *(f"{each.counts[word]:,}" if each.counts[word] else "-" for word in loud),
+                clock.to_second(each.last_at),
+                *(_asked(activity.get(each.identity)) if activity else ()),
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    numbers = range(1, rows[0].index("last attempt"))
     for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def unknown_lines(history: History) -> Iterator[str]:
-    """Name every delivery that is unknown or in doubt, and what settles it."""
-    for attempt in history.unknown:
-        word = "in doubt" if history.is_in_doubt(attempt.delivery) else "unknown"
-        yield f"{word}: {printable(describe(attempt, history))}"
-
-
-def gone_lines(history: History) -> Iterator[str]:
-    """Name what has gone, the newest first, as `recipients_from` takes it."""
-    gone = [each for each in standings(history) if each.sent or each.unknown]
-    gone.sort(key=lambda each: each.last_at, reverse=True)
-    for each in gone[:_SHOWN]:
-        named = f"{printable(each.message)}, revision: {each.revision}"
-        whom = f"recipients_from: {{message: {named}}}  # {plural(each.reached, 'Toloker')}"
-        kind = each.rows[0].kind.select_type
-        if kind != "DIRECT":
-            whom = f"{named}: {'replies' if kind is None else f'by {kind}'}, without a list"
-        yield whom + (f", and {each.unknown:,} unknown" if each.unknown else "")
-    if len(gone) > _SHOWN:
-        yield f"and {len(gone) - _SHOWN:,} more: `message-runner status` has them"
-
-
-def held_lines(history: History) -> Iterator[str]:
-    """Say which messages have not gone to everybody, because of a limit."""
-    for (message, revision), count in sorted(history.held.items()):
-        which = f" revision {revision}" if revision > 1 else ""
-        yield f"held back: {printable(message)}{which} from {plural(count, 'Toloker')}"
+        cells = [
+            cell.rjust(width) if column in numbers else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
 
 
 def _asked(activity: Activity | None) -> tuple[str, ...]:
     if activity is None:
         return ("0", "", "")
-    last = clock.written(activity.last_at) if activity.last_at else ""
+    last = clock.to_second(activity.last_at) if activity.last_at else ""
     return (f"{activity.answers:,}", ",".join(map(printable, activity.folders)), last)
 
 
-def _row(standing: Standing) -> tuple[str, ...]:
-    first = standing.rows[0].kind
-    named = f"{standing.reached:,}" if first.select_type == "DIRECT" else str(first.select_type)
-    return (
-        printable(standing.message),
-        str(standing.revision),
-        str(len(standing.sent)),
-        "replies" if first.action == "reply" else named,
-        str(len(standing.still_rejected)),
-        str(standing.unknown),
-        standing.last_at,
-    )
+def _refusals(standings: Sequence[Standing], history: History) -> Iterator[str]:
+    """Say what Toloka refused and why, and how to get the rows that are to be mended."""
+    refused = [each for each in standings if each.status == "rejected"]
+    reasons = Counter((each.message, each.error or "") for each in refused)
+    for (message, error), count in reasons.most_common(_REASONS):
+        who = plural(count, "delivery", "deliveries")
+        yield printable(f"rejected: {message}, {who}: {error}")
+    if len(reasons) > _REASONS:
+        yield f"rejected: {len(reasons) - _REASONS:,} more reasons"
+    if refused:
+        rows = f"message-runner status --only rejected --format csv{target_option(history)}"
+        yield printable(f"  the rows to mend:  {rows}")
+
+
+def held_lines(history: History, messages: frozenset[str] | None = None) -> Iterator[str]:
+    """Say which messages have not gone to everybody, because of a limit."""
+    for (message, revision), count in sorted(history.held.items()):
+        if messages is None or message in messages:
+            which = f" revision {revision}" if revision > 1 else ""
+            yield f"held back: {printable(message)}{which} from {plural(count, 'Toloker')}"
+
+
+def gone_lines(history: History) -> Iterator[str]:
+    """Name what has gone, the newest first, as `recipients_from` takes it."""
+    groups = groups_of(find_standings(history))
+    gone = [each for each in groups if each.threads or _open(each)]
+    gone.sort(key=lambda each: each.last_at, reverse=True)
+    for each in gone[:_SHOWN]:
+        kind = each.standings[0].row.kind
+        named = f"{printable(kind.message)}, revision: {kind.revision}"
+        whom = f"recipients_from: {{message: {named}}}  # {plural(each.reached, 'Toloker')}"
+        if kind.select_type != "DIRECT":
+            by = "replies" if kind.action == "reply" else f"by {kind.select_type}"
+            whom = f"{named}: {by}, without a list"
+        yield whom + (f", and {_open(each):,} unknown" if _open(each) else "")
+    if len(gone) > _SHOWN:
+        yield f"and {len(gone) - _SHOWN:,} more: `message-runner status` has them"
+
+
+def _open(group: Group) -> int:
+    return group.counts["unknown"] + group.counts["in_doubt"]
 
 
 def status_document(
-    history: History, activity: Activities, *, target: str, manifest: str
+    history: History, activity: Activities, *, target: str, manifest: str, choice: Choice = ALL
 ) -> dict[str, object]:
-    """Build the same as JSON, with every attempt."""
+    """Build the same as JSON, with every delivery that was chosen."""
+    unknown = {each.delivery: each for each in history.unknown}
+    entries = []
+    for each in groups_of(find_standings(history)):
+        chosen = tuple(filter(choice.takes, each.standings))
+        if chosen:
+            told = activity.get(each.identity)
+            deliveries = _deliveries(chosen, unknown, history)
+            entries.append({**_entry(each, history, told), "deliveries": deliveries})
+    tests = [each for each in find_tests(history) if choice.takes(each)]
     return {
         "version": VERSION,
         "target": history.target or target,
         "account": history.account,
         "manifest": manifest,
-        "messages": [
-            _entry(each, history, activity.get((each.message, each.revision)))
-            for each in standings(history)
+        "messages": entries,
+        "tests": [
+            {"message": each.message, "revision": each.revision, **entry}
+            for each, entry in zip(tests, _deliveries(tests, unknown, history), strict=True)
         ],
     }
 
 
-def _entry(standing: Standing, history: History, activity: Activity | None) -> dict[str, object]:
+def _entry(group: Group, history: History, activity: Activity | None) -> dict[str, object]:
     told: dict[str, object] = {}
     if activity is not None:
         told = {
@@ -150,43 +231,43 @@ def _entry(standing: Standing, history: History, activity: Activity | None) -> d
             "folders": list(activity.folders),
             "last_activity_at": clock.written(activity.last_at) if activity.last_at else None,
         }
+    message, revision = group.identity
     return told | {
-        "message": standing.message,
-        "revision": standing.revision,
-        "threads": len(standing.sent),
-        "tolokers": standing.reached,
-        "held": history.held.get((standing.message, standing.revision), 0),
-        "rejected": len(standing.still_rejected),
-        "unknown": standing.unknown,
-        "last_at": standing.last_at,
-        "deliveries": _deliveries(history.attempts_of((standing.message, standing.revision))),
+        "message": message,
+        "revision": revision,
+        "threads": group.threads,
+        "tolokers": group.reached,
+        "held": history.held.get(group.identity, 0),
+        "rejected": group.counts["rejected"],
+        "unknown": _open(group),
+        "last_at": clock.written(group.last_at),
     }
 
 
-def _deliveries(attempts: Iterable[Attempt]) -> list[dict[str, object]]:
-    return [
-        {
-            "delivery": each.delivery,
-            "status": _status(each),
-            "source": each.source,
-            "recipients_select_type": each.select_type,
-            "recipients_ids": list(each.recipients_ids) if each.select_type == "DIRECT" else None,
-            "thread_id": each.thread_id,
-            "digest": each.digest,
-            "at": clock.written(each.at),
-            "error": each.outcome.detail
-            if isinstance(each.outcome, (Rejected, NoRecipients))
-            else None,
-        }
-        for each in attempts
-    ]
-
-
-def _status(attempt: Attempt) -> str:
-    if attempt.outcome is None:
-        return "being_sent" if attempt.is_being_sent else "unknown"
-    if isinstance(attempt.outcome, Sent):
-        return "sent"
-    if isinstance(attempt.outcome, Rejected):
-        return "rejected"
-    return "no_recipients" if isinstance(attempt.outcome, NoRecipients) else "not_found"
+def _deliveries(
+    standings: Sequence[Standing], unknown: Mapping[str, Attempt], history: History
+) -> list[dict[str, object]]:
+    """Each delivery with those of its Tolokers of whom it says what became."""
+    together: dict[str, list[Standing]] = {}
+    for each in standings:
+        together.setdefault(each.delivery, []).append(each)
+    found: list[dict[str, object]] = []
+    for delivery, some in together.items():
+        first, attempt = some[0], unknown.get(delivery)
+        kind, row = first.row.kind, first.row
+        people = [each.toloker for each in some if each.toloker]
+        found.append(
+            {
+                "delivery": delivery,
+                "status": first.status,
+                "source": kind.source,
+                "recipients_select_type": kind.select_type,
+                "recipients_ids": people if kind.select_type == "DIRECT" else None,
+                "key": row.key,
+                "thread_id": first.thread_id or first.in_thread,
+                "digest": row.digest,
+                "at": clock.written(row.at),
+                "error": reason(attempt, history) if attempt else first.error,
+            }
+        )
+    return found

@@ -1,143 +1,140 @@
-"""A plan as Markdown, for a pull request's job summary."""
+"""A plan as Markdown, for a pull request's job summary: what changes first, never too long."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from runner.errors import Problem
-from runner.model import Direct, Filtered, Message, ReachedBy, Result
-from runner.plan.plan import Plan
-from runner.report.entries import Entry, entries_of
+from runner.model import Message
+from runner.report.entries import Entry
 from runner.report.harmless import fenced, markdown
-from runner.report.text import summary_line
+from runner.report.review import Review
+from runner.report.samples import id_words
+from runner.wording import plural
 
-MAX_BYTES = 900_000
+MAX_BYTES = 1024 * 1024 - 4096
 """GitHub takes 1 MiB of summary from one step, and shows nothing of a longer one."""
 
+_ELSEWHERE = "run `message-runner plan`, or look at the preview."
+_NO_ROOM = f"The plan of the messages does not fit here: {_ELSEWHERE}\n\n"
+_RESERVE = 500
+"""Bytes for what is said of what does not fit."""
 _MAX_TEXT = 20_000
+_OPEN = 5
+"""So many messages are shown at once; of more, each is folded."""
+_PROBLEMS = 100
 
 
-def summary_markdown(
-    plan: Plan,
-    results: Sequence[Result],
-    *,
-    target: str,
-    quota_notes: Sequence[str],
-    warnings: Sequence[Problem] = (),
-    digest: str | None = None,
-) -> str:
-    """Write the plan: a table, then each message folded; cut where GitHub would take no more.
+def summary_markdown(review: Review, *, taken: int, digest: str | None = None) -> str:
+    """Write the plan: rules, changes, warnings, and in a line what stands as it is.
 
+    `taken` bytes of the page are there already. What does not fit is said, and how much it is.
     `digest` is that of the plan file, where one is written.
     """
+    about = review.about
     head = [
-        "## Messages to Tolokers",
-        "",
-        f"{markdown(summary_line(results, dry_run=True))}. Target: {markdown(target)}.",
-        "",
+        *("## Messages to Tolokers", ""),
+        f"**{markdown(review.headline)}.** Target: {markdown(about.target)}.",
+        *(["", f"The plan is `{digest}`."] if digest else []),
+        *("", *_noted([*filter(None, [about.stopped]), *about.quota_notes])),
     ]
-    head += [f"The plan is `{digest}`.", ""] if digest else []
-    head += [f"> ⚠️ {markdown(said)}" for said in quota_notes]
-    head += [f"> ⚠️ {markdown(str(problem))}" for problem in warnings[:20]]
-    if quota_notes or warnings:
-        head.append("")
-    entries = list(entries_of(plan))
-    rows = [
-        "| message | action | recipients | languages | requests |",
-        "| --- | --- | --- | --- | ---: |",
-        *map(_row, entries),
-        "",
-    ]
-    return _cut("\n".join(head), rows, list(map(_details, entries)))
+    if about.rules:
+        head += [f"**{markdown(about.rules_title)}:**", ""]
+        head += [*(f"- {markdown(rule)}" for rule in _some(about.rules, "rules")), ""]
+    tail = list(_noted(_some([*map(str, about.warnings), *review.notes], "warnings")))
+    tail += [f"{markdown(review.standing)}.", ""] if review.standing else []
+    return _fitted("\n".join([*head, ""]), review.shown, "\n".join([*tail, ""]), MAX_BYTES - taken)
 
 
-def failure_markdown(problems: Sequence[Problem]) -> str:
+def failure_markdown(problems: Sequence[Problem], *, taken: int) -> str:
     """Write why there is no plan."""
-    lines = ["## Messages to Tolokers", "", "There is no plan: the messages have problems.", ""]
-    lines += [f"- {markdown(str(problem))}" for problem in problems[:100]]
-    if len(problems) > 100:
-        lines.append(f"- and {len(problems) - 100} more")
-    return "\n".join(lines) + "\n\n"
-
-
-def _cut(head: str, rows: Sequence[str], details: Sequence[str]) -> str:
-    """Keep whole rows and whole messages, and say how many were left out."""
-    room = MAX_BYTES - len(head.encode())
-    kept_rows, room = _fitting(rows, room)
-    if len(kept_rows) < len(rows):
-        left = len(rows) - len(kept_rows)
-        note = f"\n{left:,} more messages do not fit here: run `message-runner plan`.\n"
-        return "\n".join([head, *kept_rows]) + "\n" + note
-    kept, room = _fitting(details, room)
-    body = "\n".join([head, *kept_rows, *kept])
-    if len(kept) < len(details):
-        left = len(details) - len(kept)
-        body += f"\nThe texts of {left:,} more messages do not fit here: run `message-runner plan`."
-    return body + "\n\n"
-
-
-def _fitting(parts: Sequence[str], room: int) -> tuple[list[str], int]:
-    kept = []
-    for part in parts:
-        size = len(part.encode()) + 1
-        if size > room:
+    head = "## Messages to Tolokers\n\nThere is no plan: the messages have problems.\n\n"
+    room = MAX_BYTES - taken - _size(head)
+    if room < _RESERVE:
+        return ""
+    said = ""
+    for number, problem in enumerate(problems):
+        line = f"- {markdown(str(problem))}\n"
+        room -= _size(line)
+        if room < 0 or number == _PROBLEMS:
+            said += f"- and {len(problems) - number:,} more\n"
             break
-        kept.append(part)
-        room -= size
-    return kept, room
+        said += line
+    return f"{head}{said}\n"
 
 
-def _row(entry: Entry) -> str:
+def _some(lines: Sequence[str], what: str) -> list[str]:
+    more = len(lines) - _PROBLEMS
+    return [*lines[:_PROBLEMS], *([f"and {more:,} more {what}"] if more > 0 else [])]
+
+
+def _noted(notes: Sequence[str]) -> Iterator[str]:
+    for note in notes:
+        yield f"> ⚠️ {markdown(note)}"
+    if notes:
+        yield ""
+
+
+def _fitted(head: str, entries: Sequence[Entry], tail: str, room: int) -> str:
+    """Put whole messages in as long as they fit, then one line each, then how many are left."""
+    if room < _size(head) + _size(tail) + _RESERVE:
+        return _NO_ROOM if room > _size(_NO_ROOM) else ""
+    room -= _size(head) + _size(tail) + _RESERVE
+    lines = [_line(entry) for entry in entries]
+    ahead, body, whole, count = sum(map(_size, lines)), "", 0, len(entries)
+    for number, entry in enumerate(entries):
+        ahead -= _size(lines[number])
+        part = _details(entry, is_open=count <= _OPEN) if whole == number else ""
+        if part and _size(part) + ahead <= room:
+            whole += 1
+        else:
+            part = lines[number]
+        if _size(part) > room:
+            body += f"\n{count - number:,} more messages do not fit here.\n"
+            break
+        body += part
+        room -= _size(part)
+    if whole < count:
+        texts = plural(count - whole, "message")
+        body += f"\nThe texts of {texts} do not fit here: {_ELSEWHERE}\n\n"
+    return head + body + tail
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
+
+
+def _line(entry: Entry) -> str:
+    return f"- {markdown(f'{entry.name}: {entry.brief}')}\n"
+
+
+def _details(entry: Entry, *, is_open: bool) -> str:
     message = entry.message
-    cells = [
-        markdown(message.id) + (f" (revision {message.revision})" if message.revision > 1 else ""),
-        markdown(_action(entry)),
-        markdown(_recipients(entry)),
-        markdown(", ".join(message.text)),
-        str(len(entry.planned.deliveries)),
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
-def _action(entry: Entry) -> str:
-    verb = "send" if entry.message.action == "compose" else "reply"
-    skipped = (status.replace("_", " ") for status in entry.planned.skipped_by_status)
-    return ", ".join([*([verb] if entry.audience else ()), *skipped])
-
-
-def _recipients(entry: Entry) -> str:
-    recipients = entry.message.recipients
-    if entry.planned.possible and not entry.due:
-        return entry.audience
-    if isinstance(recipients, (Direct, ReachedBy)):
-        return f"{len(entry.due):,} by id{' (late)' if entry.planned.late_since else ''}"
-    if isinstance(recipients, Filtered):
-        return "by filter"
-    return recipients.select_type or "in threads"
-
-
-def _details(entry: Entry) -> str:
-    message = entry.message
-    audience = f": {entry.audience}" if entry.audience else ""
+    title = f"<b>{markdown(entry.name)}</b> — {markdown(message.headline)}: {markdown(entry.brief)}"
     lines = [
-        f"<details><summary>{markdown(message.id)} — {markdown(message.headline)}</summary>",
+        f"<details{' open' if is_open else ''}><summary>{title}</summary>",
         "",
-        markdown(message.source + audience),
+        markdown(f"{message.source}; {entry.facts}"),
         "",
-        *(f"- {markdown(each.words)}" for each in entry.states if each.status != "planned"),
+        *(f"- {markdown(each.words)}" for each in entry.states),
+        *([f"- {markdown(f'recipients: {id_words(entry.whom)}')}"] if entry.whom else []),
+        *(f"- {markdown(note)}" for note in entry.notes),
     ]
     if entry.difference:
         lines += ["", *fenced("\n".join(entry.difference), "diff")]
-    for sample in entry.samples:
-        lines += ["", *_content(sample.message)]
-    return "\n".join([*lines, "", "</details>", ""])
+    if entry.is_personal:
+        lines += ["", f"{len(entry.samples):,} of {plural(entry.rows, 'row')}:"]
+    for sample in entry.samples if entry.shows_text else ():
+        kind = f", {sample.kind}" if sample.kind else ""
+        row = f" (row {sample.message.row}{kind})" if entry.is_personal else ""
+        lines += ["", *_content(sample.message, row)]
+    return "\n".join([*lines, "", "</details>", "", ""])
 
 
-def _content(message: Message) -> Iterator[str]:
-    row = f" (row {message.row})" if message.row is not None else ""
+def _content(message: Message, row: str) -> Iterator[str]:
     for language, text in message.text.items():
         topic = message.topic.get(language, "")
-        yield f"**{markdown(language)}**{row} {markdown(topic)}"
+        yield f"**{markdown(language)}**{markdown(row)} {markdown(topic)}".rstrip()
         yield ""
         cut = text[:_MAX_TEXT]
         yield from fenced(cut)

@@ -25,6 +25,7 @@ from runner.toloka.listing import LIST_LIMIT
 
 _LONG = 10 * LIST_LIMIT
 """Threads of a look that is worth a push by itself."""
+_ONCE = "looking at what this account has sent, once"
 
 
 @dataclass
@@ -67,17 +68,17 @@ class CatchUp:
         )
         begin = min(begin, history.cursor or BEGINNING)
         look = self._look(history, unknown, begin)
+        if self.manifest.is_unborn and look.shows_ours:
+            # It may have been removed.
+            raise SurroundingsError(
+                f"{self.manifest.where} is not there, and this account has sent messages: bring the "
+                "branch back, or say `message-runner unlock --rewritten` to begin a new one"
+            )
         if self.lister.failed is not None:
             self._remember_part(look, history)
             return
         if history.must_show and not look.count:
             self._check_account(look, history)
-        if self.manifest.is_unborn and look.shows_ours:
-            # It may have been removed.
-            raise SurroundingsError(
-                f"there is no {self.manifest.where}, and this account has sent messages: bring the "
-                "branch back, or say `message-runner unlock --rewritten` to begin a new one"
-            )
         claimed = claim(unknown, look.kept.values()) if unknown else {}
         for delivery_id, thread in claimed.items():
             self.manifest.settle(delivery_id, Sent(thread), "found")
@@ -148,14 +149,14 @@ class CatchUp:
         self.lister.look(look, begin)
         if history.has_gap and self.lister.failed is None:
             # What was asked for just before the lines were lost may be shown only now.
-            self.lister.pace.wait_until(look.begun_s + LOOKS * self.settle_s)
+            self.lister.wait_until(look.begun_s + LOOKS * self.settle_s, _ONCE)
             self.lister.look(look, look.begin_again())
         return look
 
     def _check_account(self, look: Look, history: History) -> None:
         """Refuse a token whose account has no thread at all, where the manifest knows some."""
         # The list may only be late.
-        self.lister.pace.wait_until(look.begun_s + LOOKS * self.settle_s)
+        self.lister.wait_until(look.begun_s + LOOKS * self.settle_s, _ONCE)
         page = self.lister.threads({})
         if self.lister.failed is None and not page:
             raise SurroundingsError(

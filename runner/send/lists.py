@@ -34,17 +34,30 @@ class Lister:
     manifest: Manifest
     lists: Lists
     pace: Pace
+    tell: Callable[[str], object] = lambda _said: None
+    """Is told what is waited for, for whoever looks on."""
     failed: str | None = None
+
+    def wait_until(self, moment_s: float, what: str) -> None:
+        """Wait for the list to show more; `moment_s` is monotonic."""
+        left_s = moment_s - self.pace.now_s()
+        if left_s >= 1:
+            self.tell(f"{what}: {left_s:,.0f} s")
+        self.pace.wait_until(moment_s)
 
     def look(self, look: Look, since: Anchor) -> None:
         """Take in all threads since an anchor. What a list that breaks off showed is taken in."""
+        self.each(since.query, look.take)
 
-        def take() -> None:
-            for thread in self.lists.threads(since.query):
+    def each(self, query: Mapping[str, str], take: Callable[[Thread], object]) -> None:
+        """Take in threads one by one, so that a million need little memory."""
+
+        def take_all() -> None:
+            for thread in self.lists.threads(query):
                 self.manifest.check_account(thread.account)
-                look.take(thread)
+                take(thread)
 
-        self._ask(take)
+        self._ask(take_all)
 
     def threads(self, *queries: Mapping[str, str]) -> list[Thread]:
         """List threads, each once; none where the list cannot be had."""

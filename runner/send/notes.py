@@ -40,6 +40,9 @@ def find_lacks(results: Sequence[Result], adopted: Container[str | None]) -> Ite
 def find_unselected(results: Sequence[Result], history: History) -> Iterator[str]:
     """Say what is unknown of messages that this run was not given."""
     told = {each.delivery for each in results}
+    selected = {each.message for each in results}
     for each in history.unknown:
         if each.delivery not in told:
-            yield f"of a message that was not selected: {describe(each, history)}"
+            # Of one Toloker a plan tells once, and several attempts may be unknown.
+            which = "besides" if each.message in selected else "of a message that was not selected"
+            yield f"{which}: {describe(each, history)}"

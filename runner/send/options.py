@@ -30,6 +30,9 @@ class RunOptions:
     check: Callable[[Plan], object] = lambda _: None
     """Raises if a plan must not be carried out: catching up may have changed what is known."""
 
+    tell: Callable[[str], object] = lambda _said: None
+    """Is told what is waited for."""
+
     def let_pass(self, delivery: Delivery, keys: set[Key], origins: Mapping[str, str]) -> set[Key]:
         """What of a delivery the reviewed plan lets pass.
 

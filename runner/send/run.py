@@ -67,7 +67,7 @@ class Run:
         self._toloka = toloka
         self._pace = pace
         self._on_progress = on_progress
-        self._lister = Lister(manifest, toloka, pace)
+        self._lister = Lister(manifest, toloka, pace, options.tell)
         self._catch_up = CatchUp(
             manifest, self._lister, options.settle_s, options.messages, options.other_messages
         )
@@ -266,7 +266,7 @@ class Run:
         results = [self._told(result) for result in plan.skipped]
         results += [
             result_of(each, "rejected", delivery_id=delivery_id, error=answer.detail)
-            for each, delivery_id, answer in tally.refused
+            for each, delivery_id, answer in tally.refused_in_order
         ]
         left = self._not_refused(plan.deliveries)
         results += [result_of(each, "not_tried", error=self._why_left()) for each in left]
@@ -275,11 +275,12 @@ class Run:
         results += [result_of(each, "waiting", error=why) for each in new if each is not None]
         # Its end line is not there yet, and says nothing of it.
         has_looked = self._lister.failed is None and plan.history.cursor is not None
+        looks = self._options.catches_up and not has_looked
         return RunResult(
             results=tuple(results),
-            refused=tuple((each, answer) for each, _, answer in tally.refused),
+            refused=tuple((each, answer) for each, _, answer in tally.refused_in_order),
             notes=tuple(self._notes(results)),
-            needs=find_needs(plan, looks=self._options.catches_up and not has_looked),
+            needs=find_needs(plan, looks=looks, now=clock.now()),
             exit_code=self._exit_code(bool(left)),
         )
 

@@ -40,6 +40,16 @@ class Tally:
     halt_reason: str = ""
     done: int = 0
 
+    @property
+    def refused_in_order(self) -> list[tuple[Delivery, str, Rejected]]:
+        """By message, row and Toloker, whatever the threads did."""
+
+        def place(each: tuple[Delivery, str, Rejected]) -> tuple[object, ...]:
+            message = each[0].message
+            return message.id, message.row or 0, each[0].people
+
+        return sorted(self.refused, key=place)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:

@@ -80,7 +80,7 @@ def carry_out_trial(
     statuses = {result.status for result in results}
     return RunResult(
         results=results,
-        refused=tuple((delivery, outcome) for delivery, _, outcome in tally.refused),
+        refused=tuple((delivery, outcome) for delivery, _, outcome in tally.refused_in_order),
         notes=(f"stopped: {tally.halt_reason}",) if tally.halt is not None else (),
         exit_code=exit_code(
             tally.halt,

@@ -15,6 +15,7 @@ from runner.manifest.manifest import Manifest
 from runner.model import Sent
 from runner.send.lists import Lister
 from runner.toloka.anchor import BEGINNING
+from runner.wording import plural
 
 
 @dataclass
@@ -50,7 +51,8 @@ class UnknownOutcomes:
             if not moments:
                 return
             # Those that failed last decide: one look does for all.
-            self.lister.pace.wait_until(max(moments))
+            count = plural(len(open_ones), "unknown delivery", "unknown deliveries")
+            self.lister.wait_until(max(moments), f"looking again for {count}")
 
     def _open(self) -> list[Attempt]:
         """What is neither known nor in doubt, tests included."""

@@ -6,14 +6,15 @@ import codecs
 import io
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
-from runner.errors import MessagesError, Place, Problem
+from runner.errors import MessagesError, Problem
 from runner.files import TooLargeError, open_bounded
 from runner.spec.characters import UNFIT, why_unfit
-from runner.wording import shown
+from runner.spec.given import Table, place_in
 
 MAX_BYTES = 64 * 1024 * 1024
 # The text of a JSON list is held in memory whole; the other forms are read line by line.
@@ -43,23 +44,28 @@ def has_suffix(path: Path, *suffixes: str) -> bool:
     return path.suffix.lower() in suffixes
 
 
-def guarded(path: Path, read: Callable[[], _Value]) -> _Value:
+def guarded(table: Table, read: Callable[[], _Value]) -> _Value:
     """Read something of a data file; raises `MessagesError` with the place of what is wrong."""
     try:
         return read()
     except DataError as error:
         fault = error
-    except UnicodeDecodeError:
-        fault = _not_utf_8(path)
-    except TooLargeError:
-        most, hint = MAX_BYTES, "split it up"
-        if has_suffix(path, ".json"):
-            most, hint = MAX_JSON_BYTES, "write one object a line, in a .jsonl file"
-        fault = DataError(1, f"the file is larger than {most // 1024**2} MiB", hint)
-    except OSError as error:
-        fault = DataError(1, f"cannot be read: {error.strerror}")
-    where = Place(shown(path), fault.line, fault.column)
+    except (UnicodeDecodeError, OSError) as error:
+        fault = _unreadable(table, error)
+    where = place_in(table, fault.line)
+    where = replace(where, column=fault.column) if where.line else where
     raise MessagesError([Problem(where, fault.what, fault.hint)])
+
+
+def _unreadable(table: Table, error: UnicodeDecodeError | OSError) -> DataError:
+    if isinstance(table, Path) and isinstance(error, UnicodeDecodeError):
+        return _not_utf_8(table)
+    if isinstance(table, Path) and isinstance(error, TooLargeError):
+        most, hint = MAX_BYTES, "split it up"
+        if has_suffix(table, ".json"):
+            most, hint = MAX_JSON_BYTES, "write one object a line, in a .jsonl file"
+        return DataError(1, f"the file is larger than {most // 1024**2} MiB", hint)
+    return DataError(1, f"cannot be read: {getattr(error, 'strerror', error)}")
 
 
 def lines_of(path: Path) -> Iterator[str]:

@@ -23,8 +23,10 @@ def load_ids(
     *,
     odd: Severity | None = "error",
     warn: Callable[[Problem], object] = lambda _: None,
-) -> tuple[str, ...]:
+) -> tuple[tuple[str, ...], int]:
     """Load ids as they are sent, each once: one a line, or one column of a table.
+
+    Gives also how many were there before.
 
     `odd` says how bad an odd id is; `warn` takes what is no error. Raises `MessagesError`, at the
     lines of the data file.
@@ -37,7 +39,8 @@ def load_ids(
         raise MessagesError(reading.problems)
     for problem in reading.problems:
         warn(problem)
-    return distinct(reading.ids)
+    ids = distinct(reading.ids)
+    return ids, len(reading.ids) - len(ids)
 
 
 @dataclass(slots=True)

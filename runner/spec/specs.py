@@ -17,6 +17,7 @@ from runner.files import read_bounded
 from runner.model import ReachedBy, SelectType, Texts
 from runner.spec.columns import Column, columns_in
 from runner.spec.datafile import DEFAULT_COLUMN
+from runner.spec.given import Given, GivenValues, Table
 from runner.spec.schema import find_message_faults
 from runner.spec.yamlevents import Leaf, Shape
 from runner.spec.yamlfile import MAX_BYTES, YamlFile, read_yaml
@@ -25,7 +26,7 @@ from runner.wording import shown
 _FILTER_SHAPE: dict[str, Shape | Leaf] = {"key": "id"}
 _FILTER_SHAPE.update({"and": _FILTER_SHAPE, "or": _FILTER_SHAPE})
 # An id is the text in the file: 0123 and 1e5 are ids, not numbers.
-_TEXT_SHAPE: Shape = {
+TEXT_SHAPE: Shape = {
     "recipients_ids": "id",
     "thread_id": "id",
     "key": "id",
@@ -59,7 +60,7 @@ class MessageSpec:
     recipients_file: Path | None = None
     recipients_column: str = DEFAULT_COLUMN
     recipients_from: ReachedBy | None = None
-    for_each: Path | None = None
+    for_each: Table | None = None
     columns: Mapping[str, Column] = field(default_factory=dict)
     when: str | None = None
     languages: tuple[str, ...] | str = ()
@@ -82,13 +83,13 @@ class MessageSpec:
 
 
 def load_specs(
-    files: Sequence[Path],
+    files: Sequence[Path | Given],
     messages_root: Path | None,
     notice: Callable[[MessageSpec], object] = lambda _: None,
     *,
     others: Sequence[Path] = (),
 ) -> tuple[tuple[MessageSpec, ...], tuple[Problem, ...]]:
-    """Load and check spec files; gives the good ones and the problems of all the others.
+    """Load and check specs; gives the good ones and the problems of all the others.
 
     `notice` is told of each good one as soon as it is there. `others` are files that are not loaded,
     and may not have an id that these have.
@@ -96,9 +97,9 @@ def load_specs(
     problems: list[Problem] = []
     specs: list[MessageSpec] = []
     first: dict[str, MessageSpec] = {}
-    for path in files:
+    for each in files:
         try:
-            spec = _load(path, messages_root)
+            spec = _load(each if isinstance(each, Given) else Given(each), messages_root)
         except MessagesError as error:
             problems.extend(error.problems)
             continue
@@ -109,7 +110,7 @@ def load_specs(
             what = f'the id "{spec.id}" is already that of {other.source}'
             problems.append(Problem(spec.file.place(("id",)), what, "two messages need two ids"))
     for path in others:
-        message_id = _id_in(path, messages_root) if first else ""
+        message_id = id_in(path, messages_root) if first else ""
         if message_id in first:
             what = f'the id "{message_id}" is also that of {shown(path)}'
             where = first[message_id].file.place(("id",))
@@ -117,41 +118,54 @@ def load_specs(
     return tuple(specs), tuple(problems)
 
 
-def find_ids(messages_root: Path) -> frozenset[str]:
-    """Every id that some file below the messages root has, whether or not the file is valid."""
-    return frozenset(_id_in(path, messages_root) for path in paths.find_specs([messages_root]))
+def find_ids(messages_root: Path) -> dict[str, Path]:
+    """Every id that some file below the messages root has, with its file, valid or not."""
+    return {id_in(path, messages_root): path for path in paths.list_specs(messages_root)}
 
 
-def _id_in(path: Path, messages_root: Path | None) -> str:
+def id_in(path: Path, messages_root: Path | None) -> str:
     """The id that a file gives its message, valid or not."""
     with suppress(MessagesError, OSError):
         # Reading YAML takes its time, and few files say their id.
         if _HAS_ID.search(read_bounded(path, MAX_BYTES)):
-            data = read_yaml(path, "", _TEXT_SHAPE).data
+            data = read_yaml(path, "", TEXT_SHAPE).data
             if isinstance(data, dict) and isinstance(data.get("id"), str):
                 return str(data["id"])
     return _default_id(path, "", messages_root)[0]
 
 
-def _load(path: Path, messages_root: Path | None) -> MessageSpec:
-    file = read_yaml(path, shown(path), _TEXT_SHAPE)
+def _load(given: Given, messages_root: Path | None) -> MessageSpec:
+    source = given.source
+    file = read_yaml(source, shown(source), TEXT_SHAPE) if isinstance(source, Path) else source
     problems = [file.problem(fault) for fault in find_message_faults(file.data)]
     data = cast("Mapping[str, object]", file.data if isinstance(file.data, dict) else {})
-    files = {}
+    tables: dict[str, Table] = {}
     for key in ("for_each", "recipients_file"):
         if isinstance(data.get(key), str) and not problems:
+            if key == "for_each" and given.rows is not None:
+                tables[key] = given.rows
+                continue
             try:
-                files[key] = paths.find_data_file(str(data[key]), path, messages_root)
+                tables[key] = _data_file(str(data[key]), source, messages_root)
             except ValueError as error:
                 what = f"`{key}` names no file that can be used"
                 problems.append(Problem(file.place((key,)), what, str(error)))
+    if given.rows is not None and not problems and "for_each" not in tables:
+        what = "this message has no `for_each`, and so no rows"
+        problems.append(Problem(file.place(), what, "name there the file that they stand for"))
     message_id = data.get("id")
-    if message_id is None:
-        message_id, problem = _default_id(path, file.path, messages_root)
+    if message_id is None and isinstance(source, Path):
+        message_id, problem = _default_id(source, file.path, messages_root)
         problems += [problem] if problem else []
     if problems:
         raise MessagesError(problems)
-    return _narrowed(file, data, str(message_id), files)
+    return _narrowed(file, data, str(message_id), tables)
+
+
+def _data_file(name: str, source: Path | GivenValues, messages_root: Path | None) -> Path:
+    if not isinstance(source, Path):
+        raise ValueError("a message without a file takes none: give what it holds")
+    return paths.find_data_file(name, source, messages_root)
 
 
 def _default_id(path: Path, source: str, root: Path | None) -> tuple[str, Problem | None]:
@@ -171,7 +185,7 @@ def _default_id(path: Path, source: str, root: Path | None) -> tuple[str, Proble
 
 
 def _narrowed(
-    file: YamlFile, data: Mapping[str, object], message_id: str, files: Mapping[str, Path]
+    file: YamlFile, data: Mapping[str, object], message_id: str, tables: Mapping[str, Table]
 ) -> MessageSpec:
     # The casts hold because the schema has just been checked.
     ids = data.get("recipients_ids")
@@ -189,10 +203,10 @@ def _narrowed(
         answerable=cast("bool", data.get("answerable", True)),
         recipients_ids=tuple(ids) if isinstance(ids, list) else cast("str | None", ids),
         recipients_filter=cast("Mapping[str, object] | None", data.get("recipients_filter")),
-        recipients_file=files.get("recipients_file"),
+        recipients_file=cast("Path | None", tables.get("recipients_file")),
         recipients_column=cast("str", data.get("recipients_column", DEFAULT_COLUMN)),
         recipients_from=ReachedBy(**reached_by) if reached_by else None,
-        for_each=files.get("for_each"),
+        for_each=tables.get("for_each"),
         columns=columns_in(cast("Mapping[str, object]", data.get("columns", {}))),
         when=cast("str | None", data.get("when")),
         key=cast("str | None", data.get("key")),

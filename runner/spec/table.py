@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from runner.errors import MessagesError, Place, Problem
+from runner.errors import MessagesError, Problem
 from runner.files import read_bounded
 from runner.spec.characters import UNFIT, why_unfit
 from runner.spec.columns import is_empty
@@ -26,8 +26,9 @@ from runner.spec.datafile import (
     has_suffix,
     lines_of,
 )
+from runner.spec.given import Table, place_in
 from runner.toloka.ids import why_no_id
-from runner.wording import either, nearest, plain, plural, shown
+from runner.wording import either, nearest, plain, plural
 
 # Each row is a request of its own, and Toloka takes no more of them in a day.
 MAX_ROWS = 100_000
@@ -50,7 +51,7 @@ class Row:
 
 
 def load_rows(
-    path: Path,
+    table: Table,
     names: Set[str] = frozenset(),
     *,
     needs: Set[str] = frozenset(),
@@ -60,20 +61,19 @@ def load_rows(
 
     `names` are the columns that the message names: they are found without case. Those that it
     `needs` must be there. `passed` counts the rows and columns that are empty throughout. Raises
-    `MessagesError`, at the line of the data file.
+    `MessagesError`, at the line of the data file or the index of a row that was given.
     """
     passed = Counter() if passed is None else passed
-    if has_suffix(path, ".json", ".jsonl"):
-        form = _json_rows if has_suffix(path, ".json") else _jsonl_rows
-        asked = {folded(name): name for name in names}
-        rows: Iterator[Row] = (_renamed(row, asked) for row in form(path))
+    if isinstance(table, Path) and not has_suffix(table, ".json", ".jsonl"):
+        rows = _csv_rows(table, names, needs, passed)
     else:
-        rows = _csv_rows(path, names, needs, passed)
+        asked = {folded(name): name for name in names}
+        rows = (_renamed(row, asked) for row in _objects(table))
     total = 0
-    while (row := guarded(path, lambda: next(rows, None))) is not None:
+    while (row := guarded(table, lambda: next(rows, None))) is not None:
         total += 1
         if total > MAX_ROWS:
-            where, hint = Place(shown(path), row.number), "split the file"
+            where, hint = place_in(table, row.number), "split the file"
             hint += ", or delete its empty rows" if passed["row"] else ""
             raise MessagesError([Problem(where, f"more than {MAX_ROWS:,} rows", hint)])
         if all(map(is_empty, row.values.values())):
@@ -246,8 +246,16 @@ def _is_deep(item: dict[str, object]) -> bool:
     return True
 
 
-def _jsonl_rows(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(lines_of(path), start=1):
+def _objects(table: Table) -> Iterator[Row]:
+    if not isinstance(table, Path):
+        return _jsonl_rows(enumerate(table.lines))
+    if has_suffix(table, ".json"):
+        return _json_rows(table)
+    return _jsonl_rows(enumerate(lines_of(table), start=1))
+
+
+def _jsonl_rows(lines: Iterable[tuple[int, str]]) -> Iterator[Row]:
+    for number, line in lines:
         if line.strip():
             yield Row(
                 number,

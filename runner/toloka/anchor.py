@@ -24,12 +24,8 @@ class Anchor:
 
     @property
     def query(self) -> dict[str, str]:
-        """The list query for what may have been made since, in Toloka's form: UTC, no zone."""
-        begin = self.begin
-        if begin is None:
-            return {}
-        plain = begin.astimezone(timezone.utc).replace(tzinfo=None)
-        return {"created_gte": plain.isoformat(timespec="milliseconds")}
+        """The list query for what may have been made since."""
+        return made_since(self.begin)
 
     @property
     def begin(self) -> datetime | None:
@@ -40,6 +36,14 @@ class Anchor:
         """Whether what was made at a time of Toloka's may have been made since. Unreadable: yes."""
         begin = self.begin
         return begin is None or created is None or created >= begin
+
+
+def made_since(begin: datetime | None) -> dict[str, str]:
+    """Give the list query for a time of Toloka's, in its form: UTC, no zone. None is everything."""
+    if begin is None:
+        return {}
+    plain = begin.astimezone(timezone.utc).replace(tzinfo=None)
+    return {"created_gte": plain.isoformat(timespec="milliseconds")}
 
 
 BEGINNING = Anchor(datetime.min.replace(tzinfo=timezone.utc))

@@ -13,6 +13,7 @@ ODD = "this id is unlike nine in ten of its list: did a spreadsheet touch it?"
 ODD_HINT = "mend it, or write `lint: {odd-id: why}`"
 
 _NOT_IN_AN_ID = re.compile("[^A-Za-z0-9_-]")
+_THREAD = re.compile("[0-9a-f]{24}")
 _HEX_32 = re.compile("[0-9A-Fa-f]{32}")
 # What spreadsheets and programs write where nothing is, and titles of columns.
 _NO_IDS = frozenset(
@@ -53,6 +54,11 @@ def why_no_id(text: str, column: str = "") -> str:
         return f"it has more than {MAX_ID} characters"
     word = text.casefold()
     return "it is a word" if word in _NO_IDS or word == column.casefold() else ""
+
+
+def is_thread(text: str) -> bool:
+    """Tell whether a text can be the id of a thread as Toloka makes them."""
+    return _THREAD.fullmatch(text) is not None
 
 
 def is_identifier(text: str) -> bool:

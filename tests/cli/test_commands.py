@@ -75,6 +75,8 @@ def test_the_help_names_the_commands_and_the_exit_codes(run_cli: RunCli) -> None
     for code in (0, 1, 2, 3, 4, 5, 75):
         assert re.search(rf"^ +{code}  ", shown.out, re.MULTILINE), code
     assert "130, 143  interrupted" in shown.out
+    for part in ("Environment:", "Files:", "Examples:", "Shell completion,"):
+        assert f"\n  {part}" in shown.out
 
 
 COMMANDS = [
@@ -85,6 +87,7 @@ COMMANDS = [
     "status",
     "replies",
     "resolve",
+    "import",
     "init",
     "schema",
     "emulator",
@@ -228,7 +231,7 @@ def test_a_plan_makes_no_request_and_writes_nothing(project: Project, emulator: 
             assert "would send 3 threads to 250 Tolokers" in shown.out
             assert "Dear friend" in shown.out
             assert "Nothing was sent" in shown.out
-            said = shown.out.replace("Nothing was sent", "").replace("a draft, not sent", "")
+            said = shown.out.replace("Nothing was sent", "")
             assert not re.search(r"\bsent\b", said)
             assert ("nothing leaves this machine" in shown.err) == (target == "local")
     assert project.files() == before
@@ -244,7 +247,7 @@ def test_a_plan_tells_what_the_manifest_knows(project: Project, emulator: Emulat
     assert shown.code == 0
     assert "would send 1 thread to 1 Toloker" in shown.out
     assert (
-        "edited since it was sent (2 Tolokers): who has it is not written to again; `revision: 2` would do so"
+        "edited: 2 Tolokers have the old text; `revision: 2` would send it again, to all 3"
         in shown.out
     )
     assert check_results(project) == {"planned": ["a"], "edited": ["a"]}
@@ -448,10 +451,12 @@ def test_status_tells_what_the_manifest_knows(project: Project) -> None:
     before = project.files()
     shown = project.run("status")
     assert shown.code == 0
-    heading, one, two, where = shown.out.splitlines()
-    assert heading.split()[:4] == ["message", "revision", "threads", "Tolokers"]
-    assert one.split()[:6] == ["a", "1", "1", "2", "0", "0"]
-    assert two.split()[:6] == ["b", "1", "1", "ALL", "0", "0"]
+    heading, one, two, total, where = shown.out.splitlines()
+    # What occurs nowhere has no column.
+    assert heading.split() == ["message", "threads", "Tolokers", "last", "attempt"]
+    assert one.split()[:3] == ["a", "1", "2"]
+    assert two.split()[:3] == ["b", "1", "ALL"]
+    assert total == "2 messages: 2 sent (2 Tolokers by id)"
     assert where == "manifest: results/local.jsonl"
     document = json.loads(project.run("status", "--format", "json").out)
     assert [each["message"] for each in document["messages"]] == ["a", "b"]

@@ -275,7 +275,7 @@ def test_an_edited_row_is_told_and_not_sent_again(project: Project, emulator: Em
     sent_ok(project, emulator)
     project.write("messages/a.csv", "toloker_id,name,amount\nann,Ann,5\nbob,Bob,60\n")
     dry = planned(project, emulator)
-    edited = "edited since it was sent (1 Toloker): who has it is not written to again; `revision: 2` would do so"
+    edited = "edited: 1 Toloker has the old text; `revision: 2` would send it again, to all 2"
     assert (dry.code, dry.out.splitlines()[:3]) == (
         0,
         ["a (messages/a.yaml)", "  already sent (1 Toloker)", f"  {edited}"],
@@ -306,10 +306,10 @@ def test_the_plan_shows_the_first_the_longest_and_the_shortest_row(project: Proj
         "a (messages/a.yaml)\n"
         "  would send 4 threads to 4 Tolokers, one for each row\n"
         "  recipients: a, b, c, d\n"
-        "  languages: EN; answerable: yes\n"
-        "  row 2:\n  EN: Your bonus\n      | Hi Ann\n"
-        "  row 3:\n  EN: Your bonus\n      | Hi Bartholomew\n"
-        "  row 4:\n  EN: Your bonus\n      | Hi Cy\n"
+        "  languages: EN; answerable: yes; 3 of 4 rows (-v all, --row N one)\n"
+        "  row 2, first, to a:\n  EN: Your bonus\n      | Hi Ann\n"
+        "  row 3, longest, to b, where it is not as row 2:\n      | Hi Bartholomew\n"
+        "  row 4, shortest, to c, where it is not as row 2:\n      | Hi Cy\n"
         "\nWould send 4 threads. Nothing was sent.\n"
     )
 

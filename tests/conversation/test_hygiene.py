@@ -62,7 +62,7 @@ def test_who_is_suppressed_is_left_out_of_every_direct_message(
         "  recipients: ann, bob",
         "  left out (1 Toloker): on the suppression list",
     ]
-    assert "only (messages/only.yaml)\n  left out (1 Toloker): on the suppression list\n" in dry.out
+    assert "1 message stands as it is: 1 suppressed (-v shows them).\n" in dry.out
     assert sent_ok(project, emulator) == {"sent": 3, "suppressed": 4}
     assert reached(emulator) == ["ann", "bob", "dan", "eve"]
     assert entries(project, "ids") == {"sent": ["ann", "bob"], "suppressed": ["cyd"]}
@@ -133,14 +133,18 @@ def test_the_plan_says_where_the_list_cannot_be_kept(project: Project, emulator:
     assert "suppress" not in planned(project, emulator).out
 
 
-def test_a_reply_too_cannot_choose_its_reader(project: Project, emulator: Emulator) -> None:
+def test_a_reply_is_kept_from_who_is_alone_in_its_thread(
+    project: Project, emulator: Emulator
+) -> None:
     project.write("messages/a.yaml", direct("ann"))
     sent_ok(project, emulator)
     project.write("messages/r.yaml", reply("a"))
     project.write("runner.yaml", LIST)
     project.write("never.txt", "ann\n")
-    said = "the 1 Toloker on the suppression list cannot be kept from it"
-    assert said in planned(project, emulator).out
+    dry = planned(project, emulator)
+    assert (dry.code, "1 suppressed" in dry.out) == (0, True), dry
+    assert project.send(emulator).code == 0
+    assert [len(each["messages"]) for each in threads(emulator)] == [1]
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_a_row_goes_into_its_toloker_s_own_thread_once(
     dry = planned(project, emulator, "messages/thanks.yaml", "--out", "plan.json")
     would = {
         "rows": "  would send 2 replies in the Tolokers' own threads of bonus",
-        "batch": "  would send up to 2 replies: only Toloka can tell who answered bonus",
+        "batch": "  would send up to 2 replies in the Tolokers' own threads of bonus: only Toloka can tell who answered bonus",
     }
     assert dry.out.splitlines()[1] == would.get(shape, would["batch"])
     assert "      | Dear Cyd, hello" in dry.out.splitlines()
@@ -146,7 +146,7 @@ def test_answers_are_exported_a_column_is_written_and_each_is_answered_by_name(
     told = [(row[:3], row[3].replace("\r\n", "\n")) for row in found]
     assert told == [
         (["ann", own["ann"], "bonus"], "I am ann"),
-        (["bob", own["bob"], "bonus"], "I am bob\n=and\nmore"),
+        (["bob", own["bob"], "bonus"], "I am bob\n'=and\nmore"),
     ]
     stream = io.StringIO(newline="")
     csv.writer(stream).writerows([[*header, "words"], *([*row, f"{row[0]}!"] for row in found)])

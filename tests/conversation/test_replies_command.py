@@ -3,15 +3,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
-from support import Project, direct, threads
+from support import Project, control, direct, threads
 
 from runner.emulator import Emulator
 
 from .talk import answer, asked, fail, per_row, posts, reply, sent_ok
 
-COLUMNS = ["message", "revision", "toloker", "thread_id", "at", "language", "text"]
+COLUMNS = [
+    "message", "revision", "topic", "answers_to", "toloker", "thread_id", "at", "language", "text",
+    "unread", "answered",
+]  # fmt: skip
 
 
 def thread_ids(emulator: Emulator) -> dict[str, str]:
@@ -51,11 +55,13 @@ def test_answers_are_told_as_text_json_and_csv_and_nothing_is_sent(
     assert first <= second
     assert second.endswith("Z")
     text = asked(project, "replies", emulator)
+    waits = "  unread, not answered for 0 minutes\n"
     assert (text.code, text.out, text.err) == (
         0,
-        f"{first} one, Toloker ann, thread {ids['one']}, EN:\n  | Which photos?\n  | Those?\n"
-        f"{second} many revision 2, Toloker cyd, thread {child}, EN:\n"
-        "  | Thanks, “all” of you, é\n",
+        f"one: one\n{first[:19]}Z  ann  {ids['one']}\n{waits}"
+        "  EN | Which photos?\n     | Those?\n"
+        f"many revision 2: many\n{second[:19]}Z  cyd  {child}\n{waits}"
+        "  EN | Thanks, “all” of you, é\n",
         "2 answers\n",
     )
     table = asked(project, "replies", emulator, "--format", "csv").out
@@ -81,8 +87,9 @@ def test_our_own_follow_up_does_not_take_the_answers_from_the_message(
     project.write("messages/r2.yaml", reply("many", only_answered=True))
     sent_ok(project, emulator)
     answer(emulator, ids["many"], "bob", "And again")
-    found = [(each["message"], each["text"]) for each in answers(project, emulator)]
-    assert found == [("one", "Hello"), ("many", "Hello"), ("many", "And again")]
+    found = [(e["message"], e["answers_to"], e["text"]) for e in answers(project, emulator)]
+    assert found[:2] == [("one", "one", "Hello"), ("many", "many", "Hello")]
+    assert found[2:] == [("many", "r2", "And again")]
     shown = json.loads(asked(project, "status", emulator, "--refresh", "--format", "json").out)
     counts = {each["message"]: each.get("answers", 0) for each in shown["messages"]}
     assert counts == {"one": 1, "many": 2, "r1": 0, "r2": 0}
@@ -90,6 +97,7 @@ def test_our_own_follow_up_does_not_take_the_answers_from_the_message(
 
 HOSTILE = [
     "=HYPERLINK(\"http://x\")", "+1", "-1+2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1+1",
+    "a;=1+1", "a;\"=1\"", "see\n- this", "\uff1dSUM(1)", "|@x", " \uff0d1", "a,+1",
     "\x1b[2J\x1b]0;owned\x07", "a\u202eb", "a\u2028b\x85c", "::error::x\n::warning::y", "\r\nz",
 ]  # fmt: skip
 
@@ -105,18 +113,20 @@ def test_what_a_toloker_writes_is_harmless_to_terminals_and_spreadsheets(
         answer(emulator, thread, toloker, text)
     found = [str(each["text"]) for each in answers(project, emulator)]
     assert sorted(found) == sorted(HOSTILE)
-    shown = asked(project, "replies", emulator).out
+    shown = asked(project, "replies", emulator, "-v").out
     assert all(char == "\n" or char.isprintable() for char in shown)
     lines = shown.split("\n")
-    assert "  | \\x1b[2J\\x1b]0;owned\\x07" in lines
-    assert "  | a\\u202eb" in lines
+    assert "  EN | \\x1b[2J\\x1b]0;owned\\x07" in lines
+    assert "  EN | a\\u202eb" in lines
     # A CI system takes commands from the beginnings of lines.
     assert not any(line.startswith("::") for line in lines)
     table = asked(project, "replies", emulator, "--format", "csv").out
     cells = [row[3] for row in csv.reader(io.StringIO(table, newline=""))][1:]
     assert len(cells) == len(HOSTILE)
     for cell in cells:
-        assert cell.strip(" ")[:1] not in tuple("=+-@\t\r\n")
+        # Whatever a spreadsheet takes for the end of a cell.
+        for part in re.split(r"[,;|\t\n]", cell):
+            assert part.strip(' "\u200d')[:1] not in tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
     assert '\'=HYPERLINK("http://x")' in cells
 
 
@@ -133,7 +143,47 @@ def test_since_leaves_out_what_is_older(project: Project, emulator: Emulator) ->
     assert [e["text"] for e in answers(project, emulator, "--since", later)] == []
     wrong = asked(project, "replies", emulator, "--since", "yesterday")
     assert wrong.code == 2
-    assert "--since takes 2026-11-22 or 2026-11-22T21:00:00Z" in wrong.err
+    assert "write 2026-11-22 or 2026-11-22T21:00:00Z" in wrong.err
+
+
+def test_what_nobody_has_answered_or_read_is_found_and_ends_with_6(
+    project: Project, emulator: Emulator
+) -> None:
+    project.write("messages/one.yaml", direct("ann", topic="one"))
+    project.write("messages/two.yaml", direct("bob", topic="two"))
+    sent_ok(project, emulator)
+    ids = thread_ids(emulator)
+    for name, toloker in (("one", "ann"), ("two", "bob")):
+        answer(emulator, ids[name], toloker)
+    assert asked(project, "replies", emulator, "--unanswered", "0").code == 6
+    project.write("messages/r.yaml", reply("one"))
+    sent_ok(project, emulator)
+    alarm = asked(project, "replies", emulator, "--unanswered", "0", "--format", "json")
+    assert (alarm.code, [e["message"] for e in json.loads(alarm.out)["replies"]]) == (6, ["two"])
+    assert "1 thread without an answer of ours for 0 hours or more" in alarm.err
+    assert asked(project, "replies", emulator, "--unanswered", "0.5").code == 0
+    # Ages are told by Toloka's clock: by ours, half an hour has passed.
+    control(emulator, "behaviour", {"date_skew_ms": 31 * 60_000})
+    assert asked(project, "replies", emulator, "--unanswered", "0.5").code == 6
+    unread = {str(each["thread_id"]) for each in answers(project, emulator, "--unread")}
+    assert unread == {e["id"] for e in threads(emulator) if "UNREAD" in e["folders"]}
+
+
+def test_the_text_is_one_screen_and_says_what_it_leaves_out(
+    project: Project, emulator: Emulator
+) -> None:
+    project.write("messages/one.yaml", direct("ann", topic="one"))
+    sent_ok(project, emulator)
+    thread = thread_ids(emulator)["one"]
+    for number in range(14):
+        answer(emulator, thread, "ann", f"{number}: " + "x" * 3000 + "\nline" * 20)
+    shown = asked(project, "replies", emulator)
+    assert max(map(len, shown.out.splitlines())) < 1300
+    assert len(shown.out.splitlines()) < 80
+    assert shown.err == "14 answers, the newest 12 of them here (-v shows all)\n"
+    assert "| 13: " in shown.out
+    whole = asked(project, "replies", emulator, "-v")
+    assert (whole.out.count("| line"), "shows all" in whole.out) == (14 * 20, False)
 
 
 @pytest.mark.dear

@@ -108,7 +108,9 @@ def test_only_answered_goes_where_somebody_answered_child_threads_included(
     child = answer(emulator, many, "cyd")
     assert child != many
     dry = planned(project, emulator, "--out", "plan.json")
-    assert "  would send replies: only Toloka can tell who answered one" in dry.out.splitlines()
+    up_to = "  would send up to {} in the threads of {}, where a Toloker answered: only Toloka can tell who answered {}"
+    assert up_to.format("1 reply", "one", "one") in dry.out.splitlines()
+    assert up_to.format("3 replies", "many", "many") in dry.out.splitlines()
     assert "      | And again, thank you." in dry.out.splitlines()
     # The kept plan approves its words to whoever answered in these threads.
     kept = sent_ok(project, emulator, "--plan", "plan.json")

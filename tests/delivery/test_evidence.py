@@ -681,7 +681,7 @@ def test_what_is_unknown_is_told_with_all_that_settles_it(tmp_path: Path) -> Non
             f"thread {thread} may be it",
             f"tried at {line['at']} by run {line['run']}",
             f"message-runner resolve {unknown} --sent {thread}",
-            f"message-runner resolve {unknown} --not-sent",
+            f"message-runner resolve {unknown} --not-sent --target {it.emulator.url}`",
         ):
             assert said_too in result.err
         status = it.command("status")

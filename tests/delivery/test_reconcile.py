@@ -321,7 +321,7 @@ def test_resolve_refuses_what_it_cannot_know(tmp_path: Path) -> None:
         refused = {
             ("zz", "--not-sent"): "no delivery in doubt is called zz",
             (unknown, "--sent", claimed): "belongs to another delivery",
-            (unknown, "--sent", "not a thread"): "--sent takes a thread id",
+            (unknown, "--sent", "63c15866"): "--sent takes a thread id",
             (unknown, "--sent", "63c15866757a4a1adad1d632"): "Toloka's list has no thread 63c1",
             (unknown, "--sent", others): "went to others",
             (unknown, "--sent"): "say which thread it is: a to t1",

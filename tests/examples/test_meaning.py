@@ -327,7 +327,7 @@ def test_rows_become_what_their_columns_say(project: Project) -> None:
     project.write(ME, message.replace("  EN: ", "  RU: 'слово {{ row.amount }}'\n  EN: "))
     project.write(DATA, files[DATA])
     with Emulator(project.root / "toloka.sqlite") as emulator:
-        assert f"{DATA}: `when` leaves out 1 row\n" in project.run("plan").err
+        assert f"{DATA}: `when` leaves out 1 row\n" in project.run("plan").out
         sent = project.send(emulator)
         assert (sent.code, f"{DATA}: `when` leaves out 1 row\n" in sent.err) == (0, True)
         texts = [each["messages"][0]["text"] for each in threads(emulator)]
@@ -338,7 +338,7 @@ def test_what_is_empty_throughout_is_passed_over_and_counted(project: Project) -
     for path, content in each("toloker_id,name,,\n,,,\na,Ann,,\n,,,\n").items():
         project.write(path, content)
     said = f"{DATA}: 2 empty columns and 2 empty rows passed over\n"
-    assert said in project.run("plan").err
+    assert said in project.run("plan").out
 
 
 def test_a_project_says_how_bad_the_same_words_are(project: Project) -> None:
@@ -432,6 +432,8 @@ def test_ids_are_compared_without_case_and_sent_in_small_letters(project: Projec
     assert project.run("send", "--results", "results.json").code == 0
     found = {each["status"]: each["recipients_ids"] for each in project.results()["deliveries"]}
     assert found == {"sent": [TOLOKER, "Ann"], "suppressed": ["bob"]}
+    tested = project.run("send", "--test-to", "BOB")
+    assert (tested.code, "--test-to BOB: on the suppression list" in tested.err) == (2, True)
 
 
 def test_a_bad_line_in_a_suppression_list_stops_everything(project: Project) -> None:

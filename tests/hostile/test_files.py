@@ -579,7 +579,7 @@ def test_a_message_that_is_a_pipe_is_not_waited_for(project: Project) -> None:
     os.mkfifo(project.root / "messages" / "pipe.yaml")
     result = project.run("plan")
     assert result.code == 3
-    assert "messages/pipe.yaml:1:1: error: is a pipe or a device, not a file" in result.err
+    assert "messages/pipe.yaml:1:1: error: this is a pipe or a device, not a file" in result.err
 
 
 # --- what a manifest may hold ---------------------------------------------------------------------

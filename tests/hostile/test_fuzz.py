@@ -28,8 +28,9 @@ from runner.model import Busy, NotConnected, Outcome, Rejected, Sent, Thread, Un
 from runner.plan.plan import Plan
 from runner.plan.planfile import Origin, plan_document, read_plan_file
 from runner.render.messages import Renderer
+from runner.render.rendered import Refused
 from runner.render.sandbox import Refusal, Sandbox
-from runner.render.templates import Refused, Source, Templates
+from runner.render.templates import Source, Templates
 from runner.spec.idlist import load_ids
 from runner.spec.specs import load_specs
 from runner.spec.table import load_rows
@@ -134,7 +135,7 @@ def test_any_bytes_are_ids_or_problems(folder: Path, raw: bytes, ending: str) ->
     path = folder / "messages" / f"data.{ending}"
     path.write_bytes(raw)
     try:
-        ids = load_ids(path, "toloker_id")
+        ids, _ = load_ids(path, "toloker_id")
     except MessagesError as error:
         check_problems(error.problems, raw)
     else:

@@ -24,11 +24,12 @@ from conftest import StartScripted
 from scripted import Raw, Request, answer
 from support import COMMAND, THANKS, TIMEOUT_S, TOKEN, TOLOKER, Project, Result, direct
 
-from runner.config import Target, checked_url, choose_target, load_config, load_token
+from runner.config import Target, choose_target, load_config, load_token
 from runner.emulator import Emulator
 from runner.errors import ListError, SurroundingsError
 from runner.masking import Mask, Secret
 from runner.model import Delivery, Direct, Message
+from runner.toloka.address import checked_url
 from runner.toloka.client import Client
 from runner.toloka.pace import Pace
 
@@ -572,9 +573,10 @@ def test_a_complaint_does_not_repeat_a_token_that_stands_on_the_command_line(
     args: tuple[str, ...], project: Project
 ) -> None:
     project.write("messages/a.yaml", THANKS)
-    shown = project.run(*args, TOLOKA_TOKEN=TOKEN)
-    assert shown.code == 2
-    check_unseen(project, shown)
+    for name in ("TOLOKA_TOKEN", "RESULTS_TOKEN"):
+        shown = project.run(*args, **{name: TOKEN})
+        assert shown.code == 2
+        check_unseen(project, shown)
 
 
 def tracebacks(error: BaseException) -> str:

@@ -6,13 +6,14 @@ import json
 import os
 import re
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from installing import PINS, ROOT, TOLOKA_KIT, TOOLS, Done, run, tools_of
+from installing import NOTEBOOK, PINS, ROOT, TOLOKA_KIT, TOOLS, Done, run, tools_of
 from scripted import Raw, Request, answer
 
 if sys.version_info >= (3, 11):
@@ -23,7 +24,7 @@ else:
 from conftest import StartScripted  # isort: skip  (the fixtures' own types)
 
 FOLDER = ROOT / ".github"
-WORKFLOWS = [FOLDER / "workflows" / name for name in ("ci.yml", "nightly.yml")]
+WORKFLOWS = [FOLDER / "workflows" / name for name in ("ci.yml", "nightly.yml", "release.yml")]
 
 pytestmark = pytest.mark.skipif(
     not FOLDER.exists(), reason="an sdist has neither the workflows nor .ci"
@@ -44,6 +45,11 @@ def workflow() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def nightly() -> dict[str, Any]:
     return load(WORKFLOWS[1])
+
+
+@pytest.fixture(scope="module")
+def release() -> dict[str, Any]:
+    return load(WORKFLOWS[2])
 
 
 @pytest.fixture(scope="session")
@@ -138,19 +144,26 @@ def test_a_night_that_fails_is_an_issue(nightly: dict[str, Any], tmp_path: Path)
     assert not (tmp_path / "pwned").exists()
 
 
-def test_no_job_may_write_or_keeps_a_credential() -> None:
+# These run nothing of ours, and nothing that was installed.
+MAY = {
+    "report": {"issues": "write"},
+    "publish": {"id-token": "write"},
+    "tag": {"contents": "write"},
+}
+
+
+def test_no_job_of_ours_may_write_or_keeps_a_credential() -> None:
     for path in WORKFLOWS:
         document = load(path)
         assert document["permissions"] == {"contents": "read"}
         assert "secrets." not in path.read_text(encoding="utf-8")
         for name, job in document["jobs"].items():
             assert int(job["timeout-minutes"]) <= 60
-            if name == "report":
-                continue
-            assert "permissions" not in job
-            checkout = job["steps"][0]
-            assert checkout["uses"].startswith("actions/checkout@")
-            assert checkout["with"]["persist-credentials"] == "false"
+            assert job.get("permissions") == MAY.get(name), name
+            checkouts = [step for step in job["steps"] if "checkout@" in step.get("uses", "")]
+            assert (job["steps"][:1] == checkouts) == (name not in MAY), name
+            for checkout in checkouts:
+                assert checkout["with"]["persist-credentials"] == "false"
 
 
 def test_every_action_is_pinned_by_its_commit() -> None:
@@ -158,7 +171,53 @@ def test_every_action_is_pinned_by_its_commit() -> None:
         used = re.findall(r"uses: *(.+)", path.read_text(encoding="utf-8"))
         assert used
         for each in used:
-            assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each), each
+            assert re.fullmatch(r"(actions|pypa)/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each), each
+
+
+# --- a release ------------------------------------------------------------------------------------
+
+
+def test_a_release_is_one_click_on_the_default_branch(release: dict[str, Any]) -> None:
+    assert release["on"] == {"workflow_dispatch": ""}
+    jobs = release["jobs"]
+    assert jobs["build"]["if"] == "github.ref_name == github.event.repository.default_branch"
+    assert [jobs[name]["needs"] for name in ("publish", "tag")] == ["build", ["build", "publish"]]
+    publish = jobs["publish"]
+    assert publish["environment"]["name"] == "pypi"
+    # Trusted publishing: the action gets no password, and makes the attestations.
+    assert publish["steps"][-1]["with"] == {"attestations": "true"}
+    assert not any("run" in step for step in publish["steps"])
+    assert "${{" not in jobs["tag"]["steps"][-1]["run"]
+
+
+CHANGES = "# Changelog\n\n## [Unreleased]\n\n## [1.2.0] - 2026-11-26\n\n- One.\n\n## [1.1.0] - 2026-01-01\n"
+HOME = "Project-URL: Repository, https://github.com/them/message-runner\n"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "changes", "said"),
+    [
+        (f"Version: 1.2.0\n{HOME}", CHANGES, "version=1.2.0"),
+        ("Version: 1.2.0\n", CHANGES, 'Repository = "https://github.com/them/message-runner"'),
+        (f"Version: 1.3.0\n{HOME}", CHANGES, "## [1.3.0] - YYYY-MM-DD"),
+    ],
+)
+def test_what_is_released_says_where_it_is_from_and_what_is_new(
+    tmp_path: Path, metadata: str, changes: str, said: str
+) -> None:
+    with zipfile.ZipFile(tmp_path / "it-1.whl", "w") as wheel:
+        wheel.writestr("it-1.dist-info/METADATA", metadata)
+    (tmp_path / "CHANGELOG.md").write_text(changes)
+    env = {
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_REPOSITORY": "them/message-runner",
+        "PATH": os.environ["PATH"],
+    }
+    done = run(sys.executable, ROOT / ".ci" / "release.py", tmp_path, cwd=tmp_path, env=env)
+    assert said in done.said
+    assert (done.code == 0) == said.startswith("version=")
+    if done.code == 0:
+        assert (tmp_path / "notes.md").read_text() == "- One.\n"
 
 
 def test_updates_are_looked_for_every_week() -> None:
@@ -183,7 +242,9 @@ def test_what_the_tests_need_is_pinned_exactly_and_from_no_index_of_ours() -> No
     dev = project["optional-dependencies"]["dev"]
 
     assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
-    needed = {named(each) for each in (*project["dependencies"], *dev, *TOOLS, *TOLOKA_KIT)}
+    needed = {
+        named(each) for each in (*project["dependencies"], *dev, *NOTEBOOK, *TOOLS, *TOLOKA_KIT)
+    }
     # pip leaves its own kind out of what it lists.
     assert needed - {named(line) for line in lines} <= {"setuptools"}
 

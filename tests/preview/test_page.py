@@ -18,6 +18,8 @@ from preview.pages import HOSTILE, Node, as_seen, everyone, letters, parse
 from runner.model import Everyone, InThread, Message
 from runner.plan.plan import Plan, PlannedMessage
 from runner.report.page import build_page
+from runner.report.review import Surroundings, review_of
+from runner.report.samples import Detail
 from runner.wording import printable
 
 PAGE = "message-preview.html"
@@ -25,11 +27,15 @@ NOW = datetime(2026, 11, 23, 1, 2, 3, tzinfo=timezone.utc)
 TAGS = {
     *("html", "head", "meta", "title", "style", "body", "header", "nav", "main", "article"),
     *("section", "div", "h1", "h2", "h3", "h4", "p", "ul", "ol", "li", "dl", "dt", "dd"),
+    *("details", "summary"),
     *("a", "bdi", "code", "small", "span", "time"),
+    *("table", "caption", "tr", "th", "td", "svg", "rect"),
 }
 ATTRIBUTES = {
     *("lang", "dir", "class", "id", "href", "role", "aria-label", "aria-labelledby", "datetime"),
     *("charset", "name", "content", "http-equiv"),
+    *("scope", "colspan", "viewBox".lower(), "preserveAspectRatio".lower(), "aria-hidden"),
+    *("width", "height"),
 }
 
 
@@ -48,7 +54,12 @@ def article(project: Project, *args: str) -> Node:
 
 def built(message: Message) -> str:
     plan = Plan(messages=(PlannedMessage(messages=(message,)),))
-    return build_page(plan, target="here", manifest="m.jsonl", at=NOW, verbose=False)
+    return shown(plan)
+
+
+def shown(plan: Plan) -> str:
+    about = Surroundings(target="here", manifest="m.jsonl")
+    return build_page(review_of(plan, about, Detail()), at=NOW)
 
 
 def message(topic: str, text: str, source: str = "messages/a.yaml") -> Message:
@@ -62,6 +73,41 @@ def message(topic: str, text: str, source: str = "messages/a.yaml") -> Message:
         recipients=Everyone(),
         digest="",
     )
+
+
+# What it shows at a glance.
+
+
+def test_bars_show_who_would_get_what_by_message_and_language(project: Project) -> None:
+    project.write("messages/few.yaml", direct("a", "b", topic="Few"))
+    project.write("messages/many.yaml", direct(*tolokers(250), topic="Many"))
+    project.write("messages/all.yaml", letters({"EN": ("A", "A"), "TR": ("B", "B")}))
+    both = {"EN": ("E", "E"), "DE": ("D", "D")}
+    project.write(
+        "messages/both.yaml", letters(both, recipients_select_type="DIRECT", recipients_ids=["c"])
+    )
+    page = previewed(project)
+    rows = [
+        [cell.text.strip() for cell in row.all() if cell.tag in ("th", "td")]
+        for row in page.all("tr")
+    ]
+    assert rows == [
+        ["many", "", "250 Tolokers"],
+        ["few", "", "2 Tolokers"],
+        ["both", "", "1 Toloker"],
+        ["all", "", "ALL"],
+        ["EN", "", "ALL, 253 Tolokers"],
+        ["DE", "", "1 Toloker"],
+        ["TR", "", "ALL"],
+    ]
+    widths = [each.attributes["width"] for each in page.all("rect")]
+    assert widths == ["100.0", "1.0", "1.0", "100.0", "1.0"]
+
+
+def test_bars_of_one_length_are_none(project: Project) -> None:
+    project.write("messages/a.yaml", direct("a", topic="A"))
+    project.write("messages/b.yaml", direct("b", topic="B"))
+    assert previewed(project).all("svg") == []
 
 
 # What the command says and leaves.
@@ -269,7 +315,7 @@ def test_replies_have_no_topic_and_name_their_threads(project: Project) -> None:
     project.write("messages/a.yaml", direct("t1"))
     project.write("messages/b.yaml", "reply_to: a\nonly_answered: true\ntext: {EN: Thanks}\n")
     project.write("messages/c.yaml", "thread_id: '63c15866757a4a1adad1d632'\ntext: {EN: Thanks}\n")
-    _, waiting, reply = previewed(project).all("article")
+    _, reply, waiting = previewed(project).all("article")
     assert waiting.facts() == {
         "To": "the threads of a, where a Toloker answered",
         "Languages": "EN",
@@ -290,7 +336,7 @@ def test_a_window_is_shown_with_its_ends(project: Project) -> None:
         "2099-02-01T00:00:00Z",
     )
     assert one.texts("li", "status") == [
-        "not sent now (1 Toloker): not before 2098-12-31T22:00:00Z"
+        "would send 1 thread to 1 Toloker, not before 2098-12-31T22:00:00Z"
     ]
 
 
@@ -311,9 +357,7 @@ def test_every_state_is_told_in_the_words_of_the_plan(project: Project) -> None:
     }
     assert said == {
         "draft": ["a draft, not sent (1 Toloker): it is marked as a draft"],
-        "edited": [
-            "edited since it was sent (1 Toloker): who has it is not written to again; `revision: 2` would do so"
-        ],
+        "edited": ["edited: 1 Toloker has the old text; `revision: 2` would send it again"],
         "left": [
             "would send 1 thread to 1 Toloker",
             "left out (1 Toloker): on the suppression list",
@@ -321,7 +365,9 @@ def test_every_state_is_told_in_the_words_of_the_plan(project: Project) -> None:
         "sent": ["would send 1 thread to 1 Toloker", "already sent (2 Tolokers)"],
     }
     plan = project.run("plan").out
+    del said["draft"]
     assert all(line in plan for lines in said.values() for line in lines if isinstance(line, str))
+    assert "1 message stands as it is: 1 kept as a draft" in plan
     assert page.texts("span", "only") == ["to t1", "to t3"]
 
 
@@ -339,9 +385,9 @@ def test_of_many_rows_the_first_the_longest_and_the_shortest_are_shown(project: 
     one = article(project)
     assert one.texts("li", "status") == ["would send 4 threads to 4 Tolokers, one for each row"]
     assert one.texts("p", "rows") == ["3 of 4 rows shown: one message for each row"]
-    assert one.texts("h3") == ["Row 2 first", "Row 4 longest", "Row 3 shortest"]
-    assert one.texts("p", "to") == ["to t1", "to t3", "to t2"]
-    assert one.texts("h4", "topic") == ["Hello, Ana", "Hello, Maximiliana", "Hello, Bo"]
+    assert one.texts("h3") == ["Row 2 first", "Row 3 shortest", "Row 4 longest"]
+    assert one.texts("p", "to") == ["to t1", "to t2", "to t3"]
+    assert one.texts("h4", "topic") == ["Hello, Ana", "Hello, Bo", "Hello, Maximiliana"]
     assert one.facts()["To"] == "4 Tolokers: t1, t2, t3, t4"
 
 
@@ -381,7 +427,7 @@ def test_a_reply_is_listed_by_its_first_words_in_their_language() -> None:
 def test_a_message_that_some_get_late_says_so() -> None:
     late = PlannedMessage(messages=(message("Hello", "x"),), late_since=NOW)
     plan = Plan(messages=(late,))
-    page = parse(build_page(plan, target="here", manifest="m.jsonl", at=NOW, verbose=False))
+    page = parse(shown(plan))
     (said,) = page.texts("li", "late")
     assert said == "late: first sent on 2026-11-23, and these get it only now"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from runner import clock
 from runner.emulator import Emulator
 from runner.emulator.faults import parse_fault
 
-from .world import BRANCH, clone, files_on, git, new_remote
+from .world import BEFORE, BRANCH, clone, files_on, git, new_remote, write_before
 
 RESULTS = f"defaults: {{settle: 0}}\nresults: {{branch: {BRANCH}}}\n"
 
@@ -38,31 +39,40 @@ def lines(bare: Path) -> list[dict[str, object]]:
     return [json.loads(line) for text in files_on(bare).values() for line in text.splitlines()]
 
 
-def test_what_one_machine_sends_every_other_one_knows(bare: Path, emulator: Emulator) -> None:
-    one, other = machine(bare, "one"), machine(bare, "other", options=["--depth=1"])
+# Git names objects by either hash; a remote and its clones have the same one.
+@pytest.mark.parametrize("form", ["sha1", "sha256"])
+def test_what_one_machine_sends_every_other_one_knows(
+    tmp_path: Path, emulator: Emulator, form: str
+) -> None:
+    bare = new_remote(tmp_path, f"--object-format={form}")
+    sender, laptop = machine(bare, "sender"), machine(bare, "laptop")
+    # The job of a pull request: a shallow checkout of one commit, and no token.
+    job = machine(bare, "job", options=["--depth=1"])
+    git(job.root, "checkout", "--quiet", "--detach")
     # A manifest that somebody seeds in the project has no part in it.
-    seeded = one.manifest(emulator)
-    one.write(seeded.relative_to(one.root).as_posix(), "not a manifest\n")
-    first = one.send(emulator)
+    seeded = sender.manifest(emulator)
+    sender.write(seeded.relative_to(sender.root).as_posix(), "not a manifest\n")
+    first = sender.send(emulator)
     assert first.code == 0, first.err
     assert reached(emulator) == tolokers(3)
     told = set()
-    for project in (one, other):
-        status = project.run("status", "--target", emulator.url, "--format", "json")
-        assert status.code == 0, status.err
-        told.add(status.out)
-        document = json.loads(status.out)
-        tip = git(bare, "rev-parse", BRANCH)[:10]
-        assert document["manifest"] == f"{BRANCH} of origin, at {tip}"
-        plan = project.run("plan", "--target", emulator.url)
-        assert "Nothing was sent" in plan.out
-        assert "already sent" in plan.out
+    for project, env in ((sender, {}), (laptop, {}), (job, {"CI": "true"})):
+        status, plan = (
+            project.run(command, "--target", emulator.url, "--format", "json", **env)
+            for command in ("status", "plan")
+        )
+        assert (status.code, plan.code) == (0, 0), plan.err
+        told.add((status.out, re.sub(r'"planned_at": ".*",', "", plan.out)))
     assert len(told) == 1
-    again = other.send(emulator)
+    status_document, plan_document = map(json.loads, told.pop())
+    tip = git(bare, "rev-parse", BRANCH)[:10]
+    assert status_document["manifest"] == f"{BRANCH} of origin, at {tip}"
+    assert [each["skipped"] for each in plan_document["messages"]] == [{"already_sent": 3}]
+    again = laptop.send(emulator)
     assert again.code == 0, again.err
     assert reached(emulator) == tolokers(3)
     assert seeded.read_text() == "not a manifest\n"
-    assert git(other.root, "status", "--porcelain") == "?? messages/\n?? runner.yaml"
+    assert git(laptop.root, "status", "--porcelain") == "?? messages/\n?? runner.yaml"
 
 
 @pytest.mark.parametrize("year", one_in(2, ["2017", "2090"]))
@@ -169,6 +179,8 @@ def test_stop_works_on_a_file_too(bare: Path, emulator: Emulator) -> None:
     one.write("runner.yaml", "")
     target = ("--target", emulator.url)
     assert one.run("stop", "--reason", "wrong", *target).code == 0
+    assert one.run("plan", "--results", "r.json", *target).code == 0
+    assert json.loads((one.root / "r.json").read_text())["action_needed"] is False
     refused = one.send(emulator)
     assert refused.code == 2
     assert "wrong" in refused.err
@@ -192,3 +204,20 @@ def test_a_person_settles_what_is_unknown_for_everybody(
     (entry,) = json.loads(status.out)["messages"]
     assert entry["threads"] == 1
     assert reached(emulator) == ["t1"]
+
+
+def test_an_account_that_was_taken_over_is_known_everywhere(bare: Path, emulator: Emulator) -> None:
+    one, other = machine(bare, "one"), machine(bare, "other")
+    write_before(emulator)
+    where = ("--target", emulator.url)
+    # The branch may have been lost, and then what it knew of edits and revisions is.
+    assert one.run("import", *where, TOLOKA_TOKEN=TOKEN).code == 2
+    assert one.run("unlock", "--rewritten", "--yes", *where).code == 0
+
+    done = one.run("import", *where, TOLOKA_TOKEN=TOKEN)
+
+    assert (done.code, reached(emulator)) == (0, [BEFORE]), done
+    told = other.run("status", *where)
+    assert (told.code, f"imported/personal/{BEFORE}" in told.out) == (0, True), told
+    assert other.send(emulator).code == 0
+    assert reached(emulator) == [BEFORE, *tolokers(3)]

@@ -61,10 +61,17 @@ def test_stop_ends_every_run_until_it_is_lifted(fleet: Fleet) -> None:
 
 def test_no_branch_for_an_account_that_has_sent_is_refused(fleet: Fleet) -> None:
     git(fleet.bare, "update-ref", "-d", REF)
-    result = fleet.machine("new").send(fleet.emulator)
+    new, target = fleet.machine("new"), ("--target", fleet.emulator.url)
+    # What people say in between begins no manifest.
+    assert new.run("stop", "--reason", "wait", *target).code == 0
+    assert new.run("stop", "--lift", *target).code == 0
+    assert new.run("resolve", "0", "--not-sent", *target).code == 2
+    result = new.send(fleet.emulator)
     assert result.code == 2
     assert "unlock --rewritten" in result.err
     assert reached(fleet.emulator) == [BEFORE]
+    assert new.run("unlock", "--rewritten", "--yes", *target).code == 0
+    assert new.send(fleet.emulator).code == 0
 
 
 def test_a_branch_that_was_rewritten_is_refused_until_somebody_says_so(fleet: Fleet) -> None:

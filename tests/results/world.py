@@ -40,11 +40,12 @@ def git(folder: Path, *args: str, stdin: bytes | None = None) -> str:
     return done.stdout.decode().strip()
 
 
-def new_remote(folder: Path) -> Path:
+def new_remote(folder: Path, *options: str) -> Path:
     """Make a bare repository whose default branch has one commit."""
     bare, seed = folder / "remote.git", folder / "seed"
-    git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(bare))
-    git(folder, "init", "--quiet", "--initial-branch=main", str(seed))
+    init = ("init", "--quiet", "--initial-branch=main", *options)
+    git(folder, *init, "--bare", str(bare))
+    git(folder, *init, str(seed))
     (seed / "README").write_text("Messages.\n")
     git(seed, "add", ".")
     git(seed, "commit", "--quiet", "-m", "Begin")

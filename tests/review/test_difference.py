@@ -114,7 +114,6 @@ def test_of_rows_the_template_is_kept_and_nobodys_values(
     assert difference(project, emulator) == "2 rows with other values"
     project.write("messages/rows.yaml", ROWS % " dollars")
     assert difference(project, emulator) == (
-        "--- sent\n+++ now\n@@ -1,4 +1,4 @@\n"
         " EN topic: Your bonus\n EN: Hello {{ row.name }},\n"
         "-EN: you get {{ row.amount }}.\n+EN: you get {{ row.amount }} dollars.\n"
         " answerable: yes\n2 rows with other values"
@@ -130,7 +129,6 @@ def test_an_edited_message_is_shown_as_a_difference(project: Project, emulator: 
         "messages/a.yaml", direct("t1", topic="Thanks", text="One\n2\nThree\nFour", extra=extra)
     )
     assert difference(project, emulator) == (
-        "--- sent\n+++ now\n@@ -1,6 +1,6 @@\n"
         "-EN topic: Thank you!\n+EN topic: Thanks\n EN: One\n-EN: Two\n+EN: 2\n EN: Three\n"
         " EN: Four\n-answerable: yes\n+answerable: no"
     )
@@ -138,7 +136,7 @@ def test_an_edited_message_is_shown_as_a_difference(project: Project, emulator: 
     project.write("messages/a.yaml", direct("t1", text="One\n```\n::error::x\u202ey"))
     shown = project.run("plan", "--target", emulator.url, "--summary", "s.md")
     assert "    +EN: ::error::x\\u202ey" in shown.out
-    assert "````diff\n--- sent" in (project.root / "s.md").read_text()
+    assert "````diff\n EN topic: " in (project.root / "s.md").read_text()
     project.write("messages/a.yaml", direct("t1", text="x\n" * 2_000))
     assert difference(project, emulator) == "it is too long to be compared"
 

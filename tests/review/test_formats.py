@@ -239,7 +239,8 @@ def test_a_plan_as_json_holds_what_would_be_sent(project: Project) -> None:
         "folders": [],
         "to_file": [],
     }
-    nothing: dict[str, object] = {"action": "compose", **empty}
+    told: dict[str, object] = {"difference": [], "notes": []}
+    nothing: dict[str, object] = {"action": "compose", "change": "send", **empty, **told}
     assert document == {
         "version": 1,
         "target": "local",
@@ -258,6 +259,7 @@ def test_a_plan_as_json_holds_what_would_be_sent(project: Project) -> None:
                 "recipients": 2,
                 "requests": 1,
                 "skipped": {},
+                "states": ["would send 1 thread to 2 Tolokers"],
                 "deliveries": [
                     {
                         "topic": {"EN": "Thank you!"},
@@ -277,6 +279,7 @@ def test_a_plan_as_json_holds_what_would_be_sent(project: Project) -> None:
                 "recipients": None,
                 "requests": 1,
                 "skipped": {},
+                "states": ["would send 1 thread to every Toloker with skill 224 ≥ 80"],
                 "deliveries": [
                     {
                         "topic": {"EN": "Hi"},
@@ -296,9 +299,15 @@ def test_a_plan_as_json_holds_what_would_be_sent(project: Project) -> None:
                 "recipients": None,
                 "requests": 0,
                 "skipped": {"draft": 1},
+                "change": "stands",
+                "states": ["a draft, not sent (1 Toloker): it is marked as a draft"],
                 "deliveries": [],
             },
         ],
+        "headline": "Would send 2 threads; 1 kept as a draft",
+        "standing": "1 message stands as it is: 1 kept as a draft",
+        "rules_title": None,
+        **{name: [] for name in ("rules", "notes", "warnings")},
     }
     assert not (project.root / "results").exists()
 

@@ -211,6 +211,7 @@ class OnGitHub(Run):
                 "GITHUB_ACTIONS": "true",
                 "GITHUB_SHA": self.commit,
                 "GITHUB_STEP_SUMMARY": str(self.summary),
+                **({"GITHUB_BASE_REF": "main"} if self.event == "pull_request" else {}),
             }
         )
         runner.context = dict(self.context)
@@ -258,7 +259,9 @@ class OnGitLab(Run):
         found = {"CI_COMMIT_SHA": self.commit, "CI_PIPELINE_SOURCE": self.event}
         if self.digest:
             found["DIGEST"] = self.digest
-        return found if self.event == "pull_request" else {**found, "CI_COMMIT_BRANCH": "main"}
+        is_request = self.event == "pull_request"
+        target = "CI_MERGE_REQUEST_TARGET_BRANCH_NAME" if is_request else "CI_COMMIT_BRANCH"
+        return {**found, target: "main"}
 
     def _machine(self, name: str) -> tuple[Runner, str]:
         runner = self.machine(self._variables())

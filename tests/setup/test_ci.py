@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -64,11 +65,16 @@ def done(run: Run) -> Runner:
 def test_a_pull_request_is_planned_and_what_is_merged_is_sent_once(
     remote: Remote, system: System
 ) -> None:
-    remote.write("messages/second.yaml", direct("bob"))
+    waiver = "lint: {contact-details: a public address}\n"
+    remote.write("messages/second.yaml", direct("bob", extra=waiver))
     topic = remote.merge("Second", to="topic")
     asked = system(remote, "pull_request", topic)
     planned = asked.plan()
     assert planned.code == 0, planned.output
+    (plan,) = asked.artifacts.rglob("plan.json")
+    told = json.loads(plan.read_text())
+    assert told["rules_title"].startswith("Rules that differ from main of origin, ")
+    assert told["rules"] == ['messages/second.yaml:6: waives contact-details: "a public address"']
     assert {"plan.json", "preview.html"} <= {path.name for path in asked.artifacts.rglob("*")}
     assert asked.send() is None
     assert calls(remote.emulator) == []

@@ -24,7 +24,8 @@ SHELVES: tuple[tuple[str, ...], ...] = (
     ("toloka",),
     ("spec", "manifest"),
     ("config", "render", "plan", "lookup"),
-    ("prepare", "reviewed", "send", "report"),
+    ("prepare", "base", "send", "report"),
+    ("api",),
     ("cli",),
     ("__main__",),
 )
@@ -75,13 +76,14 @@ def test_each_module_imports_from_shelves_before_its_own(name: str) -> None:
     assert room in ROOMS, f"{name} has no place in the house yet: give its folder a shelf"
     others = {room_of(each) for each in imports_of(modules()[name]) - FREE - OUTSIDE} - {room}
     allowed = {each for each, shelf in ROOMS.items() if shelf < ROOMS[room]}
-    if room == "cli":
+    if room in ("api", "cli"):
         allowed |= {"emulator"}
     assert others <= allowed
 
 
 def test_no_two_modules_import_each_other_in_a_circle() -> None:
-    files = modules()
+    # What the package lets one import, it loads when it is asked for.
+    files = {name: path for name, path in modules().items() if name not in FREE}
     left = {name: imports_of(path) & set(files) - {name} for name, path in files.items()}
     while done := {name for name, below in left.items() if not below}:
         left = {name: below - done for name, below in left.items() if name not in done}
@@ -104,7 +106,7 @@ def test_no_module_is_longer_than_one_can_read(name: str) -> None:
         ("babel", {"render"}),
         ("jsonschema", {"spec"}),
         ("cli", {"__main__", "cli"}),
-        ("emulator", {"cli", "emulator"}),
+        ("emulator", {"api", "cli", "emulator"}),
     ],
 )
 def test_each_of_these_has_one_door(outside: str, users: set[str]) -> None:

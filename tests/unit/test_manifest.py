@@ -374,7 +374,7 @@ def test_any_other_damage_is_refused_with_its_line(
     path.write_bytes(b"".join(whole))
     said = (
         f"results/toloka.example.jsonl:{number}:1: error: the manifest is damaged ({reason}); "
-        "restore it from its branch: nothing was sent"
+        "take a copy of it that is whole: nothing was sent"
     )
     with pytest.raises(SurroundingsError) as caught:
         read_history(path, TARGET)

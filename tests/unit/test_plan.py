@@ -246,6 +246,24 @@ def test_who_is_suppressed_is_left_out() -> None:
     assert (due(planned), settled(planned)) == ([], [("suppressed", ("a",))])
 
 
+def test_no_reply_goes_to_the_suppressed_but_in_a_thread_of_others() -> None:
+    attempts = [
+        attempt("a", outcome=sent("t1"), message="first"),
+        attempt("b", "c", outcome=sent("t2"), message="first"),
+        attempt("d", outcome=sent("t3"), message="first"),
+    ]
+    policy = Policy(suppressed=frozenset("ab"))
+    reply = message(InThreads("first", only_answered=False))
+    (planned,) = plan(reply, attempts=attempts, policy=policy).messages
+    assert [each.recipients for each in planned.deliveries] == [InThread("t2"), InThread("t3")]
+    assert [(each.status, each.recipients_ids, each.thread_id) for each in planned.skipped] == [
+        ("suppressed", ("a",), "t1")
+    ]
+    assert planned.unguarded == 1
+    unknown = message(InThread("t9"), id="n")
+    assert plan(unknown, attempts=attempts, policy=policy).messages[0].unguarded == 2
+
+
 # --- replies --------------------------------------------------------------------------------------
 
 

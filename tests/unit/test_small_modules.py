@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from dataclasses import replace
@@ -20,7 +21,10 @@ from runner.manifest.history import History
 from runner.model import Delivery, Direct, Everyone, Message, Rejected, Result
 from runner.plan.plan import result_of
 from runner.plan.quota import DAILY_REQUESTS, fit
+from runner.render.rendered import named_way
 from runner.report.filters import describe_filter
+from runner.report.progress import Progress, drawing_on
+from runner.report.sheet import defused, is_number
 from runner.report.text import loud_lines
 from runner.toloka.pace import Pace, Stopped
 from runner.wording import plural, printable
@@ -72,6 +76,22 @@ def test_our_times_and_those_of_toloka_are_read(text: str, moment: datetime) -> 
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^"):
         clock.read(text)
+
+
+@pytest.mark.parametrize(
+    ("template", "way", "named"),
+    [
+        ("Hi\n{% if row.n > 1 %}a{% endif %}", (None, 2, 1, True), "if row.n > 1"),
+        ("{%- elif x -%}", (None, 1, 2, False), "if not x"),
+        ("{% if a %}{% if b %}", (None, 1, 2, True), "if (2 of EN)"),
+        ("{% include 'p.j2' %}", ("p.j2", 3, 1, False), "if not (1 of p.j2)"),
+        (f"{{% if {'a' * 100} %}}", (None, 1, 1, True), f"if {'a' * 60}…"),
+    ],
+)
+def test_a_way_is_named_by_its_condition(
+    template: str, way: tuple[str | None, int, int, bool], named: str
+) -> None:
+    assert named_way(template, "EN", way) == named
 
 
 def test_a_time_in_another_zone_is_written_in_utc() -> None:
@@ -181,7 +201,8 @@ def test_one_message_to_all_goes_out_a_day() -> None:
         == "Toloka's daily limit is 1 ALL messages: 0 in the last 24 hours and 2 planned leave 1 for later"
     )
     second = fit([to_all, direct], history(1, to_all=True), NOW)
-    assert (second.today, second.later) == ((direct,), (to_all,))
+    assert (second.today, second.later, second.due_at) == ((direct,), (to_all,), None)
+    assert fit([to_all], history(2, hours=3, to_all=True), NOW).due_at == NOW + timedelta(hours=21)
     assert fit([to_all], history(1, hours=24.1, to_all=True), NOW).later == ()
 
 
@@ -287,3 +308,83 @@ def test_what_a_run_that_died_left_is_told_by_its_number_where_it_is_much() -> N
     assert lines[0] == "unknown: 2,000 deliveries of run dead (-v shows each)"
     assert len(lines) == 34
     assert len(list(loud_lines(results, verbose=True))) == 2_033
+    adopted = [replace(each, status="adopted", error=f"{n}") for n, each in enumerate(results)]
+    (line,) = loud_lines(adopted, verbose=False)
+    assert line == (
+        "adopted: m, 2,033 deliveries, sent before and recorded only now "
+        "(-v shows each with its date)"
+    )
+    assert len(list(loud_lines(adopted, verbose=True))) == 2_033
+
+
+# --- cells of a spreadsheet -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cell", "harmless"),
+    [
+        ("plain, with 2-3 signs = none", "plain, with 2-3 signs = none"),
+        ("=1", "'=1"),
+        (" =1", " '=1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("\uff0b1;\uff0d1|\uff201", "'\uff0b1;'\uff0d1|'\uff201"),
+        ("a;=1", "a;'=1"),
+        ('a;"=1"', 'a;"\'=1"'),
+        ("a,\u200d+1", "a,\u200d'+1"),
+        ("a\n- b", "a\n'- b"),
+        ("\t=1", "'\\t'=1"),
+        ("\n1", "'\n1"),
+        ("::add-mask::x", "'::add-mask::x"),
+    ],
+)
+def test_no_cell_is_a_formula_whatever_ends_it(cell: str, harmless: str) -> None:
+    assert defused(cell) == harmless
+    assert defused(harmless) == harmless
+
+
+def test_a_number_stays_one() -> None:
+    numbers = ("-5", "+1 234.50", "-1,5 %", "0", "12%")
+    assert all(map(is_number, numbers))
+    assert not any(map(is_number, ("-5+3", "=1", "-", "+49 (30) 1", "1e5", "-a")))
+
+
+# --- how far a run is -----------------------------------------------------------------------------
+
+
+def test_the_log_of_a_job_says_how_far_it_is_now_and_then() -> None:
+    stream, moments = io.StringIO(), iter(range(100))
+    progress = Progress(stream, draws="lines", now_s=lambda: float(next(moments)))
+    for done in range(32):
+        progress(10 * done, 10_000)
+    progress.note("looking again for 3 unknown deliveries: 30 s")
+    progress.close()
+    assert stream.getvalue().splitlines() == [
+        "150 of 10,000, 10 a second, 16 min 25 s left",
+        "300 of 10,000, 10 a second, 16 min 10 s left",
+        "looking again for 3 unknown deliveries: 30 s",
+    ]
+
+
+def test_a_bar_fits_the_line_and_is_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    stream, moments = io.StringIO(), iter(range(100))
+    progress = Progress(stream, draws="bar", now_s=lambda: float(next(moments)))
+    for done in (0, 60, 130):
+        progress(done, 120)
+    progress.note("short")
+    progress.close()
+    _, half, whole, short, blank, after = stream.getvalue().split("\r")
+    assert half == "████████████░░░░░░░░░░░░ 60 of 120, 60 "
+    # A batch that was split has more parts than were counted.
+    assert whole == "████████████████████████ 130 of 130, 65"
+    assert (short.rstrip(), len(short)) == ("short", len(whole))
+    assert (blank.strip(), after) == ("", "")
+
+
+def test_nothing_is_drawn_where_nobody_looks() -> None:
+    stream = io.StringIO()
+    assert [drawing_on(stream, is_ci=each) for each in (False, True)] == ["nothing", "lines"]
+    progress = Progress(stream, draws="nothing", now_s=time.monotonic)
+    progress(1, 2)
+    progress.note("waits")
+    assert stream.getvalue() == ""

@@ -10,7 +10,7 @@ import pytest
 from support import THANKS, TOLOKER, direct
 
 from runner import paths
-from runner.errors import MessagesError, SurroundingsError
+from runner.errors import Problem, SurroundingsError
 from runner.spec.specs import MessageSpec, find_ids, load_specs
 from runner.wording import shown
 
@@ -35,9 +35,11 @@ def root() -> Path:
 
 def load(*given: str) -> tuple[list[MessageSpec], list[str]]:
     """Load what these paths name; the good specs, and the complaints on all the others."""
-    found = paths.find_specs([Path(path) for path in given or ("messages",)])
+    told: list[Problem] = []
+    found = paths.find_specs([Path(path) for path in given or ("messages",)], told.append)
     specs, problems = load_specs(found, root())
-    return list(specs), [str(problem) for problem in problems]
+    unfit = [each for each in told if each.severity == "error"]
+    return list(specs), [str(problem) for problem in (*unfit, *problems)]
 
 
 def test_a_message_is_what_its_file_says() -> None:
@@ -211,11 +213,14 @@ def test_a_link_out_of_the_folder_is_refused() -> None:
     specs, _ = load("messages")
     assert [spec.id for spec in specs] == ["a", "inside"]
     Path("messages/b.yaml").symlink_to(secret.absolute())
-    with pytest.raises(MessagesError) as caught:
-        load("messages")
-    assert str(caught.value) == (
-        "messages/b.yaml:1:1: error: is a link to a file outside the folder; put the file itself here"
-    )
+    said = "error: this is a link to a file outside the folder; put the file itself here"
+    # Nothing is read there, and what else is wrong is told beside.
+    write("messages/c.yaml", "[")
+    specs, complaints = load("messages")
+    assert [spec.id for spec in specs] == ["a", "inside"]
+    assert complaints[0] == f"messages/b.yaml:1:1: {said}"
+    assert complaints[1].startswith("messages/c.yaml:1:1: error: ")
+    assert load("messages/b.yaml") == ([], [f"messages/b.yaml:1:1: {said}"])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no free links")
@@ -223,8 +228,13 @@ def test_a_folder_that_is_a_link_is_not_walked() -> None:
     write("other/a.yaml")
     write("messages/own.yaml")
     Path("messages/linked").symlink_to(Path("other").absolute(), target_is_directory=True)
-    specs, _ = load()
-    assert [spec.id for spec in specs] == ["own"]
+    told: list[Problem] = []
+    found = paths.find_specs([Path("messages")], told.append)
+    assert [path.name for path in found] == ["own.yaml"]
+    assert [str(each) for each in told] == [
+        "messages/linked:1:1: warning: this is a link to a folder, and is not followed; "
+        "put the folder itself here, or begin its name with _"
+    ]
 
 
 def test_every_id_is_known_whether_or_not_its_file_is_valid() -> None:
@@ -232,8 +242,8 @@ def test_every_id_is_known_whether_or_not_its_file_is_valid() -> None:
     write("messages/b.yaml", "[")
     write("messages/c d.yaml", "id: [1]\n")
     write("messages/_hidden.yaml")
-    assert find_ids(root()) >= {"renamed", "b"}
-    assert find_ids(root()).isdisjoint({"a", "_hidden"})
+    assert find_ids(root()).keys() >= {"renamed", "b"}
+    assert find_ids(root()).keys().isdisjoint({"a", "_hidden"})
 
 
 # --- paths as they are printed --------------------------------------------------------------------

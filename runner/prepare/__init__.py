@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Any, cast
 
 from runner import clock, paths
 from runner.config import Config, load_variables
@@ -33,28 +33,38 @@ from runner.plan.objections import (
     find_same_words,
     find_unknown_messages,
 )
-from runner.plan.plan import PerToloker, Plan, Policy
-from runner.render.lint import Level, find_lint, level_of
+from runner.plan.plan import Plan, Policy
+from runner.prepare.policy import levels_in, load_policy, suppress_lists
+from runner.render.lint import find_lint, level_of
 from runner.render.messages import Renderer
 from runner.render.partials import PARTIALS_NAME, partial_files, partial_texts
 from runner.render.variables import unused_names
-from runner.spec.datafile import DEFAULT_COLUMN
-from runner.spec.idlist import load_ids
+from runner.spec.given import Given, GivenRows, is_given
 from runner.spec.specs import MessageSpec, find_ids, load_specs
 from runner.wording import nearest, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which messages, and with which variables; no path means the messages folder.
+    """Which messages, and with which variables; no path and none given is the messages folder.
 
-    `strict` makes warnings errors.
+    `given` are those of a program, with rows instead of a file's or without a file. `strict` makes warnings errors.
     """
 
     paths: tuple[Path, ...] = ()
+    given: tuple[Given, ...] = ()
     assignments: tuple[str, ...] = ()
     var_files: tuple[Path, ...] = ()
     strict: bool = False
+
+    @property
+    def is_part(self) -> bool:
+        """Whether some messages were chosen out of all."""
+        return bool(self.paths or self.given)
+
+    @property
+    def given_files(self) -> tuple[Path, ...]:
+        return tuple(each.source for each in self.given if isinstance(each.source, Path))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,23 +84,16 @@ class Checked:
     warnings: tuple[Problem, ...]
     lint: Mapping[str, tuple[Problem, ...]]
     policy: Policy
-    notes: tuple[str, ...]
-    """What is told of rows that make no message."""
+    notes: Mapping[str, Sequence[str]]
+    """What is told of rows and ids that make no delivery, by message id."""
     babel: str | None
     """The version of Babel, where it words something."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Every problem and warning, in the order of the files."""
-        return tuple(
-            sorted(
-                {
-                    *self.faults,
-                    *self.warnings,
-                    *(each for some in self.lint.values() for each in some),
-                }
-            )
-        )
+        lint = chain.from_iterable(self.lint.values())
+        return tuple(sorted({*self.faults, *self.warnings, *lint}))
 
     @property
     def errors(self) -> list[Problem]:
@@ -100,20 +103,33 @@ class Checked:
     def _all_ids(self) -> frozenset[str]:
         """The ids of all files below the messages root."""
         root = self.config.messages_root
-        return find_ids(root) if root is not None else frozenset()
+        return frozenset(find_ids(root) if root is not None else ())
 
     def is_gone(self, message_id: str) -> bool:
         """Whether no file has an id of the manifest any more."""
         is_here = any(spec.id == message_id for spec in self.specs)
         return not is_here and message_id not in self._all_ids
 
+    def _gone_from(self, history: History) -> Callable[[str], bool]:
+        """Tell of ids whose file is gone; what a program sent without one never had any."""
+
+        def is_gone(message_id: str) -> bool:
+            sent = (rows for each, rows in history.by_identity.items() if each[0] == message_id)
+            sources = (history.rows[row].kind.source for rows in sent for row in rows)
+            return self.is_gone(message_id) and not any(map(is_given, sources))
+
+        return is_gone
+
     def find_others(self) -> tuple[Message, ...]:
         """The messages below the messages root that were not selected, as far as they are valid."""
         root = self.config.messages_root
-        if not self.selection.paths or root is None or not root.is_dir():
+        if not self.selection.is_part or root is None or not root.is_dir():
+            return ()
+        files = tuple(paths.list_specs(root))
+        if not files:
             return ()
         known = {spec.id for spec in self.specs}
-        every = check(replace(self.selection, paths=(root,)), self.config)
+        every = check(replace(self.selection, paths=files, given=()), self.config)
         return tuple(message for message in every.messages if message.id not in known)
 
     @property
@@ -121,14 +137,26 @@ class Checked:
         """Whether the command line gave any."""
         return bool(self.selection.assignments or self.selection.var_files)
 
+    @property
+    def given_places(self) -> tuple[Place, ...]:
+        """Where in the messages is what a program gave, and no file holds."""
+        specs = [spec for spec in self.specs if isinstance(spec.for_each, GivenRows)]
+        without = [spec for spec in self.specs if is_given(spec.source)]
+        return (
+            *(spec.file.place(("for_each",)) for spec in specs),
+            *(spec.file.place() for spec in without),
+        )
+
     def sources(self) -> Iterator[Path]:
         """Every file that the messages came from, and those that templates can include."""
         yield from map(Path, self.files)
+        yield from self.selection.given_files
         if self.config.file is not None:
             yield Path(self.config.file.path)
         for spec in self.specs:
-            yield from filter(None, (spec.for_each, spec.recipients_file))
-        for name in _suppress_lists(self.config):
+            tables = (spec.for_each, spec.recipients_file)
+            yield from (each for each in tables if isinstance(each, Path))
+        for name in suppress_lists(self.config):
             yield self.config.project / name
         if self.config.messages_root is not None:
             yield from partial_files(self.config.messages_root / PARTIALS_NAME)
@@ -147,7 +175,7 @@ class Checked:
         problems += self._problems(find_unknown_messages(plan, self.is_gone))
         to_warn_of = find_missed(plan)
         if not problems and plan.history.topics:
-            to_warn_of += find_renamed(plan, self.is_gone)
+            to_warn_of += find_renamed(plan, self._gone_from(plan.history))
         problems += [replace(each, severity="warning") for each in self._problems(to_warn_of)]
         problems += self.warnings
         for planned in plan.messages:
@@ -174,7 +202,7 @@ class Checked:
         level = level_of("same-words", levels_in(self.config), strict=self.selection.strict)
         if level is not None:
             may_repeat = {spec.id for spec in self.specs if "same-words" in spec.lint}
-            found = find_same_words(plan, self.is_gone)
+            found = find_same_words(plan, self._gone_from(plan.history))
             same = self._problems(each for each in found if each[0].id not in may_repeat)
             problems += [replace(each, rule="same-words", severity=level) for each in same]
         return problems
@@ -222,9 +250,15 @@ def check(selection: Selection, config: Config) -> Checked:
         assigned=assigned,
         levels=levels,
     ) as renderer:
-        others = _find_unselected(files, config) if selection.paths else []
-        specs, problems = load_specs(files, config.messages_root, renderer.expect, others=others)
-        faults = list(problems)
+        chosen: list[Path | Given] = [*files, *selection.given]
+        others = _find_unselected((*files, *selection.given_files), config)
+        specs, problems = load_specs(
+            chosen,
+            config.messages_root,
+            renderer.expect,
+            others=others if selection.is_part else (),
+        )
+        faults = [*problems, *(each for each in warnings if each.severity == "error")]
         if assigned and not problems:
             warnings += _find_unused(assigned, specs, selection, config)
         for spec in specs:
@@ -249,14 +283,9 @@ def check(selection: Selection, config: Config) -> Checked:
         ),
         lint=lint,
         policy=policy,
-        notes=tuple(renderer.notes),
+        notes=renderer.notes,
         babel=renderer.babel,
     )
-
-
-def levels_in(config: Config) -> Mapping[str, Level]:
-    """How strict the configuration wants each house rule."""
-    return cast("Mapping[str, Level]", config.section("lint"))
 
 
 def _find_unused(
@@ -271,7 +300,7 @@ def _find_unused(
         guess = nearest(name, known)
         hint = f"did you mean {guess}?" if guess else "remove it"
         what = f"no message uses --var {name}"
-        if not selection.paths:
+        if not selection.is_part:
             raise SurroundingsError(f"{what}: {hint}")
         for spec in specs[:1]:
             yield Problem(Place(spec.source), what, hint, severity="warning")
@@ -288,43 +317,11 @@ def prepare(selection: Selection, config: Config) -> Checked:
     return checked
 
 
-def load_policy(config: Config, warn: Callable[[Problem], object]) -> Policy:
-    """Load the policy and the suppression list; raises `SurroundingsError`."""
-    policy = cast("dict[str, Any]", {**config.section("policy")})
-    if "max_per_toloker" in policy:
-        policy["max_per_toloker"] = PerToloker(**policy["max_per_toloker"])
-    is_one = isinstance(config.data.get("suppress"), str)
-    suppressed: list[str] = []
-    for index, name in enumerate(_suppress_lists(config)):
-        pointer: Pointer = ("suppress",) if is_one else ("suppress", index)
-        suppressed += _load_suppressed(config, name, pointer, warn)
-    return Policy(**policy, suppressed=frozenset(map(str.casefold, suppressed)))
-
-
-def _suppress_lists(config: Config) -> list[str]:
-    given = config.data.get("suppress", [])
-    return [given] if isinstance(given, str) else cast("list[str]", given)
-
-
-def _load_suppressed(
-    config: Config, name: str, pointer: Pointer, warn: Callable[[Problem], object]
-) -> tuple[str, ...]:
-    column = str(config.data.get("suppress_column", DEFAULT_COLUMN))
-    try:
-        path = paths.find_data_file(name, config.project / paths.CONFIG_NAME, config.project)
-        return load_ids(path, column, odd=level_of("odd-id", levels_in(config)), warn=warn)
-    except MessagesError as error:
-        raise SurroundingsError(str(error)) from error
-    except ValueError as error:
-        where = config.file.place(pointer) if config.file else paths.CONFIG_NAME
-        raise SurroundingsError(f"{where}: error: `suppress`: {error}") from error
-
-
 def _find_unselected(files: Iterable[Path], config: Config) -> list[Path]:
     """The files below the messages root that were not selected, as far as they can be listed."""
     try:
         every = paths.find_specs([config.messages_root] if config.messages_root else [])
-    except (MessagesError, SurroundingsError):
+    except SurroundingsError:
         return []
     return [path for path in every if path not in set(files)]
 
@@ -332,8 +329,8 @@ def _find_unselected(files: Iterable[Path], config: Config) -> list[Path]:
 def _find_files(
     selection: Selection, config: Config, warn: Callable[[Problem], object]
 ) -> list[Path]:
-    if selection.paths:
-        return paths.find_specs(selection.paths, warn)
+    if selection.is_part:
+        return paths.find_specs(selection.paths, warn) if selection.paths else []
     if config.messages_root is None or not config.messages_root.is_dir():
         raise SurroundingsError(
             f"there is no {paths.MESSAGES_NAME}/ folder here or above, and no file was named: "

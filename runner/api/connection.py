@@ -1,17 +1,16 @@
-"""The way to the target: the token, the client, the manifest, and the signals that stop a run."""
+"""The way to the target: the token, the client, and the open manifest."""
 
 from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from runner.cli.manifests import Patience, open_manifest
-from runner.cli.say import say
-from runner.cli.settings import Pacing, Settings, is_ci_job
+from runner.api.interrupts import Interrupts
+from runner.api.manifests import Patience, open_manifest
+from runner.api.settings import Pacing, Settings, is_ci_job
 from runner.config import load_token
 from runner.errors import ExitCode, LaterError, ListError, StoppedError, SurroundingsError
 from runner.manifest.lease import Lease
@@ -32,12 +31,12 @@ class Connection:
     client: Client
     pace: Pace
     manifest: Manifest
-    signals: list[int]
+    interrupts: Interrupts
 
     def exit_code(self, code: ExitCode) -> ExitCode:
         """A signal comes before every other reason to end."""
-        if self.signals:
-            return ExitCode(128 + self.signals[0])
+        if self.interrupts.caught:
+            return self.interrupts.exit_code
         lost = self.manifest.log.lost
         if lost is None or code == ExitCode.SURROUNDINGS:
             return code
@@ -51,48 +50,54 @@ def open_connection(
     settings: Settings,
     pacing: Pacing,
     run: Mapping[str, object],
+    interrupts: Interrupts,
     *,
     until_s: float | None = None,
     at_once: bool = False,
 ) -> Iterator[Connection]:
     """Open the target, its emulator before it where it is local, and lock the manifest.
 
-    `run` says who does, as `new_run` does.
+    `run` says who does, as `new_run` does. Raises `StoppedError` where an interrupt ends a wait for
+    the turn.
     `until_s` is until when to wait for the turn on a results branch, which is taken `at_once` or by
     the first line that is written.
     """
-    stop = threading.Event()
+    stop = interrupts.stop
     pace = Pace(pacing.rate, stop)
     patience = Patience(stop=stop, until_s=until_s, at_once=at_once)
-    lease = Lease(TIMES, stop, kills=True) if settings.branch else None
+    lease = Lease(TIMES, stop, kills=_may_kill()) if settings.branch else None
     parent = os.getppid()
-    with (
-        _signals(stop) as caught,
-        open_client(settings, pacing, pace, lease) as (client, target),
-        open_manifest(settings, target, run, patience, lease) as (manifest, beat),
-    ):
+    try:
+        with (
+            open_client(settings, pacing, pace, lease) as (client, target),
+            open_manifest(settings, target, run, patience, lease) as (manifest, beat),
+        ):
 
-        def beat_and_look() -> None:
-            beat()
-            # Some CI systems signal the shell of a cancelled job alone: then it is gone.
-            if is_ci_job() and os.getppid() != parent:
-                caught.append(signal.SIGTERM)
-            if caught or manifest.log.lost is not None:
-                stop.set()
+            def beat_and_look() -> None:
+                beat()
+                # Some CI systems signal the shell of a cancelled job alone: then it is gone.
+                if is_ci_job() and os.getppid() != parent:
+                    interrupts.note(signal.SIGTERM)
+                if manifest.log.lost is not None:
+                    stop.set()
 
-        pace.beat = beat_and_look
-        yield Connection(
-            settings=settings,
-            client=client,
-            pacing=pacing,
-            pace=pace,
-            manifest=manifest,
-            signals=caught,
-        )
+            pace.beat = beat_and_look
+            yield Connection(
+                settings=settings,
+                client=client,
+                pacing=pacing,
+                pace=pace,
+                manifest=manifest,
+                interrupts=interrupts,
+            )
+    except Stopped:
+        raise StoppedError(interrupts.exit_code) from None
 
 
-def _warn(said: str) -> None:
-    say(f"warning: {said}", err=True)
+def _may_kill() -> bool:
+    """Whether the system's alarm is nobody else's, and so would end this process."""
+    alarm = getattr(signal, "SIGALRM", None)
+    return alarm is not None and signal.getsignal(alarm) is signal.SIG_DFL
 
 
 def has_token(settings: Settings) -> bool:
@@ -100,7 +105,7 @@ def has_token(settings: Settings) -> bool:
     if settings.target.url is None:
         return True
     try:
-        load_token(settings.target, os.environ, _warn)
+        load_token(settings.target, os.environ)
     except SurroundingsError:
         return False
     return True
@@ -118,7 +123,7 @@ def open_client(
     target = settings.target
     if target.url is None:
         # Imported here because a remote target needs neither a server nor SQLite.
-        from runner.cli.emulator import open_local
+        from runner.api.local import open_local
 
         with open_local(settings.config.state) as (url, store_id):
             client = Client(url, "local", timeout_s=pacing.timeout_s, pace=pace)
@@ -127,7 +132,7 @@ def open_client(
         return
     client = Client(
         target.url,
-        load_token(target, os.environ, _warn),
+        load_token(target, os.environ, lambda said: settings.tell(f"warning: {said}")),
         timeout_s=pacing.timeout_s,
         account_id=target.account_id,
         pace=pace,
@@ -143,28 +148,3 @@ def load_threads(client: Client, *queries: Mapping[str, str]) -> list[Thread]:
         return list({each.id: each for query in queries for each in client.threads(query)}.values())
     except ListError as error:
         raise LaterError(f"Toloka's list of threads could not be had: {error}") from error
-
-
-@contextmanager
-def _signals(stop: threading.Event) -> Iterator[list[int]]:
-    """Let the first SIGINT or SIGTERM end the run in good order; a second one ends it at once.
-
-    Raises `StoppedError` where that ends a wait for the turn.
-    """
-    caught: list[int] = []
-
-    def note(number: int, _frame: object) -> None:
-        caught.append(number)
-        stop.set()
-        signal.signal(number, before[number])
-
-    before = {int(each): signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    except Stopped:
-        # Where no signal was, another run ended this one.
-        code = ExitCode(128 + caught[0]) if caught else ExitCode.LATER
-        raise StoppedError(code) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

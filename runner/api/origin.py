@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 
 from runner import __version__
-from runner.cli.settings import Settings
+from runner.api.settings import Settings
 from runner.errors import SurroundingsError
 from runner.git import Repository
 from runner.plan.planfile import Origin

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runner.cli.say import say
-from runner.cli.settings import Settings
+from runner.api.settings import Settings
 from runner.config import host_of
 from runner.errors import SurroundingsError
 from runner.manifest.file import open_file, read_history
@@ -56,9 +55,9 @@ def read_truth(settings: Settings, target: str | None, *, may_lack: bool = False
         if not truth.is_known and not may_lack:
             raise SurroundingsError(truth.told)
         if not truth.is_known:
-            say(f"warning: {printable(truth.told)}", err=True)
+            settings.tell(f"warning: {printable(truth.told)}")
     if truth.history.stopped is not None:
-        say(f"warning: {truth.history.stopped}", err=True)
+        settings.tell(f"warning: {truth.history.stopped}")
     return truth
 
 
@@ -104,6 +103,6 @@ def open_shared(settings: Settings, patience: Patience | None = None) -> Shared:
         host=host_of(settings.target),
         target=target,
         pause=patience.pause,
-        tell=lambda said: say(printable(said), err=True),
+        tell=lambda said: settings.tell(printable(said)),
         deadline_s=until_s,
     )
