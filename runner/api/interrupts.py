@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from runner.errors import ExitCode, StoppedError
 
@@ -39,32 +39,53 @@ def interruptible(work: Callable[[], _Value], interrupts: Interrupts) -> _Value:
     that is noted, and raised only where the work had not begun. Needs no signal handler, and so any
     thread may call it.
     """
-    done: list[_Value] = []
-    failed: list[BaseException] = []
-    # Of a thread whose `join` was interrupted Python 3.11 says that it has ended.
-    has_ended = threading.Event()
+    it = _Work(work, interrupts)
+    it.wait()
+    if isinstance(it.failed, StoppedError) and interrupts.caught:
+        raise KeyboardInterrupt(str(it.failed))
+    if it.failed is not None:
+        raise it.failed
+    return it.done[0]
 
-    def run() -> None:
+
+class _Work(Generic[_Value]):
+    """Work in a thread, and the wait for it."""
+
+    def __init__(self, work: Callable[[], _Value], interrupts: Interrupts) -> None:
+        self.done: list[_Value] = []
+        self.failed: BaseException | None = None
+        self._work = work
+        self._interrupts = interrupts
+        self._may_begin = threading.Event()
+        # Of a thread whose `join` was interrupted Python 3.11 says that it has ended.
+        self._has_ended = threading.Event()
+
+    def _run(self) -> None:
+        self._may_begin.wait()
         try:
-            done.append(work())
+            if self._interrupts.caught:
+                raise StoppedError(self._interrupts.exit_code)
+            self.done.append(self._work())
         except BaseException as error:  # noqa: BLE001  (it is raised where the work was asked for)
-            failed.append(error)
+            self.failed = error
         finally:
-            has_ended.set()
+            self._has_ended.set()
 
-    threading.Thread(target=run, name="message-runner").start()
-    try:
-        while not has_ended.is_set():
-            try:
-                has_ended.wait(_POLL_S)
-            except KeyboardInterrupt:
-                interrupts.note(signal.SIGINT)
-    finally:
-        # Whatever ends the wait, the work ends too, and gives back what it holds.
-        if not has_ended.is_set():
-            interrupts.note(signal.SIGINT)
-    if failed and isinstance(failed[0], StoppedError) and interrupts.caught:
-        raise KeyboardInterrupt(str(failed[0]))
-    if failed:
-        raise failed[0]
-    return done[0]
+    def wait(self) -> None:
+        """Begin, and wait for the end; an interrupt is noted, and the wait goes on."""
+        thread = threading.Thread(target=self._run, name="message-runner")
+        try:
+            # An interrupt in here is raised, and the work does not begin.
+            thread.start()
+            while not self._has_ended.is_set():
+                try:
+                    self._may_begin.set()
+                    while not self._has_ended.wait(_POLL_S):
+                        pass
+                except KeyboardInterrupt:
+                    self._interrupts.note(signal.SIGINT)
+        finally:
+            # Whatever ends the wait, the work ends too, and gives back what it holds.
+            if not self._has_ended.is_set():
+                self._interrupts.note(signal.SIGINT)
+                self._may_begin.set()

@@ -37,8 +37,10 @@ _REACHED = frozenset({"already_sent", "adopted", "edited", "unknown", "in_doubt"
 
 
 class Plan(Shown[Result]):
-    """What `send` would do, delivery by delivery; what was sent already is in it too.
+    """What `send` would do, a `Result` for each delivery; what was sent already is in it too.
 
+    A result has `message`, `revision`, `source`, `status`, `recipients_ids`, `topic`, `headline`,
+    `thread_id`, `error` and others; `to_dicts` gives it for a data frame.
     It holds the messages as they were when it was made, and no lock. `warnings` and `notes` say
     what to know besides; `commit` is the one that was read, None outside of a repository.
     """
@@ -151,7 +153,7 @@ class Plan(Shown[Result]):
         how = "whom these messages reach only Toloka knows"
         if now != "unknown":
             how = f"these messages reach {plural(now, 'Toloker')}"
-        asked = "nothing is expected" if expect is None else f"{expect} expected"
+        asked = "nothing is expected" if expect is None else f"{expect} is what was expected"
         raise SurroundingsError(f"{how}, and {asked}: say send(expect={now!r}) if that is meant")
 
 

@@ -47,7 +47,7 @@ def project(
     """
     where = Where(target=target, manifest=Path(manifest) if manifest else None)
     opened = Project(where, Path(folder).absolute())
-    opened.settings([])
+    opened._settings([])
     return opened
 
 
@@ -63,11 +63,11 @@ class Project:
     folder: Path
 
     def __repr__(self) -> str:
-        settings = self.settings([])
+        settings = self._settings([])
         named = f"target: {settings.shown_target}\nmanifest: {settings.shown_manifest}"
         return f"project: {shown(settings.config.project)}\n{named}"
 
-    def settings(self, told: list[str]) -> Settings:
+    def _settings(self, told: list[str]) -> Settings:
         """Where this reads and writes; what is to be told beside goes into a list."""
         if not self.where.target:
             raise SurroundingsError('name a target, such as "local" or "production"')
@@ -92,7 +92,7 @@ class Project:
         `strict` makes warnings errors. Raises `MessagesError` with the problems of them all.
         """
         told: list[str] = []
-        settings = self.settings(told)
+        settings = self._settings(told)
         chosen = [given(each) if isinstance(each, Message) else each for each in messages]
         selection = Selection(given=tuple(_named(chosen)), strict=strict)
         prepared, truth, review = plan_for_review(selection, settings, Detail())
@@ -105,7 +105,7 @@ class Project:
         """
         chosen = self.message(message_id, rows)
         path, root = self._find(message_id)
-        prepare(Selection(given=(chosen,)), self.settings([]).config)
+        prepare(Selection(given=(chosen,)), self._settings([]).config)
         name = _file_of_rows(_load(chosen, root))
         try:
             file = find_data_file(name, path, root, must_exist=False)
@@ -146,7 +146,7 @@ class Project:
 
         `since` is an aware time, `unread` Toloka's folder, and `unanswered` a number of hours.
         """
-        settings = self.settings([])
+        settings = self._settings([])
         choice = AnswerChoice(to=to, since=since, unread=unread, unanswered=unanswered)
         answers, truth, now = load_answers(settings, Speed(), choice)
         document = answers_document(answers, target=settings.target_name)
@@ -161,15 +161,15 @@ class Project:
         """
         if not reason:
             raise SurroundingsError("say why: everybody who wants to send is told")
-        stop_sending(self.settings([]), reason)
+        stop_sending(self._settings([]), reason)
 
     def _history(self) -> tuple[Settings, History]:
-        settings = self.settings([])
+        settings = self._settings([])
         return settings, read_truth(settings, settings.target.url).history
 
     def _find(self, message_id: str) -> tuple[Path, Path]:
         """The file of a message, and the messages folder."""
-        root = self.settings([]).config.messages_root
+        root = self._settings([]).config.messages_root
         if root is None or not root.is_dir():
             raise SurroundingsError(
                 f"there is no messages/ folder in {shown(self.folder)} or above"

@@ -28,7 +28,11 @@ class Unfinished(RunnerError):
 
 
 class Report(Shown[Result]):
-    """What became of each delivery; `notes` says what besides, and `problems` what was refused."""
+    """What became of each delivery, a `Result` each.
+
+    `status` is "sent", "already_sent", "adopted", "edited", "rejected", "unknown", "not_tried" or
+    another; `exit_code` is the command's. `problems` say what was refused, `notes` what besides.
+    """
 
     def __init__(
         self,

@@ -24,19 +24,26 @@ def plain(value: Any) -> object:
 
     `nan`, `NaT` and `<NA>` are None. Raises `CellError` for what no file can hold.
     """
+    # Nearly all cells of very many rows are of these.
+    if type(value) in (str, int, bool):
+        return value
     if _is_missing(value):
         return None
     if type(value).__module__.partition(".")[0] == "numpy":
         return plain(_of_numpy(value))
     if isinstance(value, (Mapping, list, tuple)):
         return _container(value)
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> object:
     if isinstance(value, float):
         return _number(value)
     # A scalar of pandas or an enumeration is a kind of these.
     for kind in (str, int):
-        if isinstance(value, kind) and not isinstance(value, bool):
+        if isinstance(value, kind):
             return kind(value)
-    if isinstance(value, (bool, Decimal, date)):
+    if isinstance(value, (Decimal, date)):
         return value
     raise CellError(f"a {type(value).__name__} is nothing that a file can hold")
 

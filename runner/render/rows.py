@@ -133,12 +133,13 @@ class Total:
 class Complaints:
     """What is wrong with rows: what many have in common is told once, with the first of them.
 
-    `files` keeps what the templates' files hold, by their paths.
+    `files` keeps what the templates' files hold, by their paths, the message's own first.
     """
 
     def __init__(self, table: Table, files: dict[str, str]) -> None:
         self._table = table
         self._files = files
+        self._own = next(iter(files))
         self._found: dict[Problem, list[int]] = {}
         self.are_enough = False
 
@@ -146,7 +147,9 @@ class Complaints:
         """Note a row's problems, without its values."""
         for problem in problems:
             if problem.rule == "template":
-                what = _without_values(problem.what, problem.where.path, self._files)
+                # Without lines it is an address in a message that has no file.
+                path = problem.where.path if problem.where.line else self._own
+                what = _without_values(problem.what, path, self._files)
                 problem = replace(problem, what=what)
             having = self._found.setdefault(problem, [])
             having.append(row.number)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runner.manifest.history import History
-from runner.model import Message, Rejected, Result
+from runner.model import Direct, Rejected, Result
 from runner.plan.needs import find_unfiled
 from runner.plan.plan import PlannedMessage, keys_of
 from runner.report.samples import Detail, first_few, id_words
@@ -52,7 +52,7 @@ def states_of(
         elif status == "outside_window" and planned.later:
             yield State(status, "later", f"would send {sure}, {results[0].error}")
         elif status == "edited":
-            yield State(status, brief, _edited(planned.message, results))
+            yield State(status, brief, _edited(planned, results))
         elif status in ("unknown", "in_doubt"):
             yield from _doubts(status, brief, results, detail)
         else:
@@ -74,12 +74,15 @@ def _warned_of(planned: PlannedMessage, history: History) -> Iterator[State]:
         yield State("unfiled", "to be filed", words)
 
 
-def _edited(message: Message, results: Sequence[Result]) -> str:
+def _edited(planned: PlannedMessage, results: Sequence[Result]) -> str:
     people = count_people(each.recipients_ids for each in results)
     who = plural(people, "Toloker") if people else plural(len(results), "thread")
     have = "has" if max(people, len(results)) == 1 else "have"
-    again = f"`revision: {message.revision + 1}` would send it again"
-    return f"edited: {who} {have} the old text; {again}"
+    again = f"`revision: {planned.message.revision + 1}` would send it again"
+    named = (each.recipients for each in planned.messages)
+    everybody = count_people(each.ids for each in named if isinstance(each, Direct))
+    rest = f", to all {everybody:,}" if everybody > people else ""
+    return f"edited: {who} {have} the old text; {again}{rest}"
 
 
 def _doubts(status: str, brief: str, results: Sequence[Result], detail: Detail) -> Iterator[State]:

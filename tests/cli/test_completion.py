@@ -14,6 +14,7 @@ def completed(project: Project, line: str) -> list[str]:
     return done.out.split()
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(
     ("line", "found"),
     [

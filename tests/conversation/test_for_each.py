@@ -280,7 +280,7 @@ def test_an_edited_row_is_told_and_not_sent_again(project: Project, emulator: Em
     sent_ok(project, emulator)
     project.write("messages/a.csv", "toloker_id,name,amount\nann,Ann,5\nbob,Bob,60\n")
     dry = planned(project, emulator)
-    edited = "edited: 1 Toloker has the old text; `revision: 2` would send it again"
+    edited = "edited: 1 Toloker has the old text; `revision: 2` would send it again, to all 2"
     assert (dry.code, dry.out.splitlines()[:3]) == (
         0,
         ["a (messages/a.yaml)", "  already sent (1 Toloker)", f"  {edited}"],

@@ -277,10 +277,24 @@ def test_the_metadata_name_licence_python_and_readme(built: Built) -> None:
     assert about["License-Expression"] == "MIT"
     assert about["License-File"] == "LICENSE"
     assert about["Requires-Python"] == ">=3.10"
-    assert "Typing :: Typed" in about.get_all("Classifier", [])
+    known = set(about.get_all("Classifier", []))
+    assert known >= {"Typing :: Typed", "Framework :: Jupyter", "Environment :: Console"}
     assert about["Description-Content-Type"] == "text/markdown"
     assert about["Summary"] == PROJECT["project"]["description"]
     assert str(about.get_payload()).startswith("# message-runner")
+
+
+SCRIPT = """\
+import runner
+message = runner.Message(id="a", topic={"EN": "b"}, text={"EN": "c"}, recipients_ids=["d"])
+print(runner.project("local").plan(message).send(expect=1)[0].status)
+"""
+
+
+def test_a_script_sends_from_the_wheel(built: Built, tmp_path: Path) -> None:
+    done = run(built.installed.python, "-W", "error", "-c", SCRIPT, cwd=tmp_path)
+
+    assert (done.code, done.said) == (0, "sent\n")
 
 
 def test_an_index_would_take_both_and_show_the_readme(built: Built) -> None:
@@ -296,6 +310,7 @@ from pathlib import Path
 
 from typing_extensions import assert_type
 
+import runner
 from runner import __version__
 from runner.emulator import Emulator, parse_fault
 from runner.emulator.faults import Fault
@@ -307,12 +322,21 @@ def url_of(store: Path) -> str:
 version: str = __version__
 assert_type(parse_fault("kind=500"), Fault)
 assert_type(Emulator(Path("store")).url, str)
+
+def send(project: runner.Project) -> str | None:
+    message = runner.Message(id="a", text={"EN": "b"}, recipients_ids=["c"], rows=[{"d": 1}])
+    report = project.plan(message).send(expect=1)
+    report.check()
+    assert_type(report, runner.Report)
+    return report[0].thread_id
+
+assert_type(runner.project("local"), runner.Project)
 """
 
 
 def test_who_imports_it_sees_its_types(built: Built, tmp_path: Path) -> None:
     (tmp_path / "consumer.py").write_text(CONSUMER, encoding="utf-8")
-    (tmp_path / "wrong.py").write_text("from runner.emulator import parse_fault\nparse_fault(1)\n")
+    (tmp_path / "wrong.py").write_text("import runner\nrunner.project(1)\n")
     mypy = (sys.executable, "-m", "mypy", "--strict", "--python-executable", built.installed.python)
     # Nothing of this project's own checks: neither their cache nor their settings.
     cache = ("--cache-dir", tmp_path / "cache", "--config-file=")

@@ -155,6 +155,7 @@ def test_what_is_planned_with_rows_is_what_the_written_file_sends(project: Proje
     assert project.run("send").out.startswith("Nothing new was sent: 2 already sent")
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(
     ("rows", "where", "words"),
     [

@@ -15,7 +15,9 @@ from conftest import StartEmulator
 from support import TIMEOUT_S, TOKEN, Project, calls, control, ended, reached, tolokers
 
 import runner
+from runner.api.interrupts import Interrupts, interruptible
 from runner.emulator import Emulator
+from runner.errors import ExitCode, StoppedError
 
 PEOPLE = tolokers(24)
 SCRIPT = """\
@@ -65,6 +67,23 @@ def sending(
 
 
 @not_on_windows
+def test_an_interrupt_ends_the_work_and_a_wait_that_it_ends_is_an_interrupt() -> None:
+    def work() -> str:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupts.stop.wait(TIMEOUT_S)
+        if has_begun:
+            return "what was done"
+        raise StoppedError(ExitCode.INTERRUPTED)
+
+    has_begun, interrupts = True, Interrupts()
+    assert interruptible(work, interrupts) == "what was done"
+    assert interrupts.exit_code == ExitCode.INTERRUPTED
+    has_begun, interrupts = False, Interrupts()
+    with pytest.raises(KeyboardInterrupt, match="before anything was sent"):
+        interruptible(work, interrupts)
+
+
+@not_on_windows
 def test_an_interrupted_send_records_everything_and_the_same_call_goes_on(
     project: Project, start_emulator: StartEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +99,7 @@ def test_an_interrupted_send_records_everything_and_the_same_call_goes_on(
         assert "Traceback" not in result.err
 
 
+@pytest.mark.dear
 @not_on_windows
 def test_after_a_kernel_was_killed_the_next_call_settles_it(
     project: Project, start_emulator: StartEmulator, monkeypatch: pytest.MonkeyPatch
@@ -92,3 +112,32 @@ def test_after_a_kernel_was_killed_the_next_call_settles_it(
         while again.plan().send(expect=24).exit_code:
             pass
         assert reached(emulator) == PEOPLE
+
+
+TWO_RUNS = """\
+import signal
+import threading
+from runner.manifest.lease import Lease
+from runner.manifest.times import TIMES, now_s
+
+one, two = (Lease(TIMES, threading.Event(), kills=True) for _ in range(2))
+one.renew(now_s())
+two.renew(now_s() - 10)
+both = signal.getitimer(signal.ITIMER_REAL)[0]
+two.end()
+first = signal.getitimer(signal.ITIMER_REAL)[0]
+one.end()
+print(79 < both <= 80, 89 < first <= 90, signal.getitimer(signal.ITIMER_REAL)[0])
+"""
+
+
+@not_on_windows
+def test_two_runs_in_one_process_share_its_timer() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_RUNS],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=True,
+    )
+    assert done.stdout == "True True 0.0\n"

@@ -44,6 +44,8 @@ def python(it: Environment, *args: str | Path, cwd: Path) -> subprocess.Complete
 def test_the_notebook_runs_and_all_its_cells_again_write_to_nobody(
     notebook: Environment, project: Project
 ) -> None:
+    cells = json.loads((ROOT / "messages" / "send-messages.ipynb").read_text())["cells"]
+    assert not any(cell.get("outputs") for cell in cells), "what it gave here is no part of it"
     shutil.copy(ROOT / "messages" / "send-messages.ipynb", project.root / "messages")
     done = python(
         notebook, HERE / "kernels.py", "notebook", "messages/send-messages.ipynb", cwd=project.root
