@@ -45,6 +45,7 @@ def _review(
     about = Surroundings(
         target=settings.shown_target,
         manifest=truth.told,
+        is_known=truth.is_known,
         stopped=truth.history.stopped,
         warnings=warnings,
         quota_notes=fit(plan.deliveries, truth.history, clock.now()).quota_notes,

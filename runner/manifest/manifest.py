@@ -83,7 +83,7 @@ class Manifest:
         self.where = where
         """What people know it by."""
         self.is_unborn = is_unborn
-        """Whether there is no such branch yet, or no more."""
+        """Whether a branch knows nothing of this target, and nobody has said that it is new."""
         self._target = target
         self._run = run
         self._state = state

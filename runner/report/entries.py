@@ -26,6 +26,7 @@ from runner.report.difference import Contents, difference, edited_contents
 from runner.report.filters import describe_filter
 from runner.report.samples import Detail, Sample, rows_of, samples_of
 from runner.report.states import State, states_of
+from runner.toloka.ids import count_people
 from runner.wording import listed, plural
 
 
@@ -160,7 +161,7 @@ def _sure(planned: PlannedMessage, to: str) -> str:
         return ""
     is_reply = planned.message.action == "reply"
     requests = replies(len(sure)) if is_reply else plural(len(sure), "thread")
-    people = sum(len(each.people) for each in sure)
+    people = count_people(each.people for each in sure)
     if not people:
         return f"{requests} {'in' if is_reply else 'to'} {to}"
     rows = ", one for each row" if planned.message.row is not None else ""

@@ -40,7 +40,7 @@ def closing_lines(review: Review) -> Iterator[str]:
     if review.standing:
         more = "" if review.detail.all else " (-v shows them)"
         yield f"{review.standing}{more}."
-    yield f"{review.headline}. Nothing was sent."
+    yield f"{review.headline}. {review.closing}."
 
 
 class _Paint:

@@ -1,4 +1,4 @@
-"""The clock, the pace, the daily limits, and text made harmless."""
+"""The clock, the pace, the daily limits, text made harmless, and exit codes."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from runner.report.filters import describe_filter
 from runner.report.progress import Progress, drawing_on
 from runner.report.sheet import defused, is_number
 from runner.report.text import loud_lines
+from runner.send.tally import Halt, exit_code
 from runner.toloka.pace import Pace, Stopped
 from runner.wording import plural, printable
 
@@ -388,3 +389,23 @@ def test_nothing_is_drawn_where_nobody_looks() -> None:
     progress(1, 2)
     progress.note("waits")
     assert stream.getvalue() == ""
+
+
+# --- exit codes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("halt", "unknown", "later", "code"),
+    [
+        (Halt.SURROUNDINGS, True, True, 2),
+        (Halt.QUOTA, True, True, 5),
+        (Halt.REFUSED, False, True, 75),
+        (Halt.OUTAGE, False, False, 75),
+        (Halt.REFUSED, False, False, 4),
+        (None, False, False, 4),
+    ],
+)
+def test_of_several_reasons_the_first_is_the_exit_code(
+    halt: Halt | None, unknown: bool, later: bool, code: int
+) -> None:
+    assert exit_code(halt, unknown=unknown, later=later, refused=True) == code
