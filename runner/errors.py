@@ -79,6 +79,8 @@ class RunnerError(Exception):
     """Root of everything this program raises on purpose; each kind knows its exit code."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.SURROUNDINGS
+    problems: tuple[Problem, ...] = ()
+    """Each with its address, where there are any."""
 
 
 class SurroundingsError(RunnerError):

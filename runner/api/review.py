@@ -47,6 +47,7 @@ def _review(
     about = Surroundings(
         target=settings.shown_target,
         manifest=truth.told,
+        is_known=truth.is_known,
         stopped=truth.history.stopped,
         warnings=warnings,
         quota_notes=fit(plan.deliveries, truth.history, clock.now()).quota_notes,
@@ -58,13 +59,13 @@ def _review(
 
 
 def _changed_rules(prepared: Checked) -> tuple[str, list[str]]:
-    """Say which rules are not as on the branch that this is to be merged into."""
+    """Say which rules differ from the branch that this is to be merged into."""
     try:
         base = find_base(prepared.config, os.environ)
         if base is None:
             return "", []
         suppressed = prepared.policy.suppressed
         rules = find_changed_rules(base, prepared.config, prepared.specs, suppressed)
-        return f"Rules that are not as on {base}", list(rules)
+        return f"Rules that differ from {base}", list(rules)
     except RunnerError as error:
         return "Nobody knows which rules have changed", [str(error)]

@@ -22,6 +22,7 @@ from runner.spec.specs import MessageSpec
 Rows = Iterable[Mapping[str, Any]]
 """What a data frame gives by `to_dict("records")`, or any other mappings of column to value."""
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 _MAX_PROBLEMS = 20
 _AN_ID = "an id is text: keep it text where the table is read, as by dtype=str"
 _FRAME = 'rows are mappings: those of a data frame are frame.to_dict("records")'
@@ -86,9 +87,9 @@ def _line(cells: Mapping[str, object]) -> str:
 
 def _json(value: object) -> Iterator[str]:
     """Write JSON with each number as it was given; Python's own would make floats of them."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for number, (name, each) in enumerate(value.items()):
-            yield f"{', ' if number else '{'}{json.dumps(name, ensure_ascii=False)}: "
+            yield f"{', ' if number else '{'}{_ENCODE(name)}: "
             yield from _json(each)
         yield "}" if value else "{}"
     elif isinstance(value, list):
@@ -97,8 +98,7 @@ def _json(value: object) -> Iterator[str]:
             yield from _json(each)
         yield "]" if value else "[]"
     else:
-        is_number = isinstance(value, Decimal)
-        yield f"{value:f}" if is_number else json.dumps(value, ensure_ascii=False)
+        yield f"{value:f}" if isinstance(value, Decimal) else _ENCODE(value)
 
 
 def file_text(rows: GivenRows, path: Path) -> str:

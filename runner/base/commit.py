@@ -16,7 +16,8 @@ from runner.manifest.shared import trouble
 from runner.paths import real
 from runner.spec.datafile import MAX_BYTES
 
-_TIMEOUT_S = 600.0
+_ASK_S = 60.0
+_FETCH_S = 600.0
 _PLAIN_FILES = ("100644", "100755")
 # What the job of a pull request says of the branch that it is to be merged into: GitHub, GitLab.
 _TARGETS = ("GITHUB_BASE_REF", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME")
@@ -72,10 +73,14 @@ def fetch_tip(config: Config, branch: str) -> Base:
 def find_base(config: Config, environ: Mapping[str, str]) -> Base | None:
     """Find where this checkout left the branch that it is to be merged into.
 
-    None where git knows no such branch. Only the job of a pull request fetches; raises as above.
+    None where there is no repository, or no such branch in it. Only the job of a pull request
+    fetches; raises as above.
     """
+    folder = config.project.absolute()
+    if not any((each / ".git").exists() for each in (folder, *folder.parents)):
+        return None
+    repository = Repository(folder, environ)
     try:
-        repository = Repository(config.project, environ)
         remote = repository.remote(_remote_name(config))
     except SurroundingsError:
         return None
@@ -110,7 +115,7 @@ def _fetched(repository: Repository, remote: Remote, branch: str) -> str:
     """Fetch a branch; gives the commit at its tip."""
     ref, said = f"refs/heads/{branch}", f"{branch} of {remote.name}"
     repository.check_ref(ref)
-    told = repository.list_remote(remote, ref, _TIMEOUT_S)
+    told = repository.list_remote(remote, ref, _ASK_S)
     if told.code != 0:
         raise trouble(told, said)
     named = (line.partition("\t") for line in told.text.splitlines())
@@ -120,7 +125,7 @@ def _fetched(repository: Repository, remote: Remote, branch: str) -> str:
             f"`policy: reviewed` or the job's branch is {said}, and there is no such branch"
         )
     depth = 1 if repository.is_shallow else None
-    fetched = repository.fetch(remote, ref, _TIMEOUT_S, depth=depth)
+    fetched = repository.fetch(remote, ref, _FETCH_S, depth=depth)
     if fetched.code != 0:
         raise trouble(fetched, said)
     if repository.tip(tip) is None:

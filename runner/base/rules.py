@@ -76,8 +76,9 @@ def _changed_in(spec: MessageSpec, stored: bytes | None) -> Iterator[str]:
 def _changed_suppression(
     base: Base, project: Path, was: _Values, suppressed: Collection[str]
 ) -> Iterator[str]:
-    given = was.get("suppress", [])
-    names = [given] if isinstance(given, str) else cast("list[str]", given)
+    given = was.get("suppress")
+    listed = given if isinstance(given, list) else [given]
+    names = [each for each in listed if isinstance(each, str)]
     column = str(was.get("suppress_column", DEFAULT_COLUMN))
     before: set[str] = set()
     for path, content in base.read([project / name for name in names]).items():

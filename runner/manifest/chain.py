@@ -58,10 +58,12 @@ class Chain:
 
     @property
     def is_unborn(self) -> bool:
-        """Whether the branch is not there, or holds words of people only, who did not say so."""
+        """Whether nothing has been sent to this target by it, and nobody has said that it is so.
+
+        The branch may be missing, made anew, or hold words of people and other targets only.
+        """
         state = self.state
-        is_begun = state.is_accepted or state.cursor is not None or bool(state.rows)
-        return self.commit is None or (bool(self.runs) and not is_begun)
+        return not (state.is_accepted or state.cursor is not None or state.rows)
 
     @property
     def last(self) -> str | None:

@@ -31,11 +31,20 @@ if sys.platform == "win32":
         os.lseek(handle, _LOCKED_AT, os.SEEK_SET)
         msvcrt.locking(handle, msvcrt.LK_NBLCK if on else msvcrt.LK_UNLCK, 1)
 
+    def _keep_private(_handle: int) -> None:
+        """Who may read a file there is said by its folder."""
+
 else:
     import fcntl
 
     def _set_lock(handle: int, *, on: bool) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB if on else fcntl.LOCK_UN)
+
+    def _keep_private(handle: int) -> None:
+        """Take back what a copy or a checkout gave to others."""
+        # It may be somebody else's, and some file systems know no owners.
+        with suppress(OSError):
+            os.fchmod(handle, 0o600)
 
 
 _TRIES = 10
@@ -117,6 +126,7 @@ def _open_locked(file: Path) -> FileIO | None:
         try:
             _set_lock(stream.fileno(), on=True)
             if is_in_place(stream):
+                _keep_private(stream.fileno())
                 return stream
             # A run that had nothing to record has just removed it.
         except (BlockingIOError, PermissionError):

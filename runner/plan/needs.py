@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from runner.manifest.attempts import Attempt
 from runner.manifest.history import History
-from runner.model import InOwnThread, InThreads, Message, ReachedBy, asks_for_answers, compared_as
+from runner.model import (
+    InOwnThread,
+    InThreads,
+    Message,
+    ReachedBy,
+    Result,
+    asks_for_answers,
+    compared_as,
+)
 from runner.plan.plan import Plan, PlannedMessage
 from runner.plan.quota import fit
+from runner.toloka.ids import count_people
 
 Unfiled = tuple[Attempt, tuple[str, ...]]
 """A thread that was sent, and the folders that it is not in yet."""
@@ -71,13 +80,19 @@ def find_unrecorded(plan: Plan) -> list[tuple[Message, tuple[str, ...]]]:
 def find_unheld(plan: Plan) -> list[tuple[Message, int]]:
     """Find how many Tolokers limits hold back now, where the manifest says another number."""
     counts = [
-        (planned.message, sum(len(each.recipients_ids or (None,)) for each in held))
+        (planned.message, _count_held(held))
         for planned in plan.messages
         if planned.held is None
         for held in [planned.skipped_by_status.get("held", ())]
     ]
     known = plan.history.held
     return [each for each in counts if each[1] != known.get((each[0].id, each[0].revision), 0)]
+
+
+def _count_held(held: Sequence[Result]) -> int:
+    """How many Tolokers, or threads of whose readers nothing is known."""
+    named = [each.recipients_ids for each in held]
+    return count_people(named) + sum(not ids for ids in named)
 
 
 def find_unfiled(messages: Iterable[Message], history: History) -> list[Unfiled]:

@@ -13,6 +13,7 @@ from runner.model import Delivery, InOwnThread, InThreads, Message, ReachedBy, c
 from runner.plan.breaches import find_breaches
 from runner.plan.plan import Plan, PlannedMessage, Policy
 from runner.toloka.digest import short, topic_mark
+from runner.toloka.ids import count_people
 from runner.wording import plural
 
 Objection = tuple[Message, Fault]
@@ -196,7 +197,7 @@ def find_missed(plan: Plan) -> list[Objection]:
     found: list[Objection] = []
     for planned in plan.messages:
         missed = [each for each in planned.skipped if each.status == "missed"]
-        people = sum(len(each.recipients_ids or ()) for each in missed)
+        people = count_people(each.recipients_ids for each in missed)
         done = f"reached {plural(people, 'Toloker')}" if people else "was sent"
         if missed:
             what = f"the window closed before this {done}"

@@ -33,6 +33,7 @@ from runner.plan.limits import most_of
 from runner.plan.needs import find_unfiled
 from runner.plan.plan import Key, Plan, PlannedMessage
 from runner.toloka.digest import digest_of, digest_of_reply
+from runner.toloka.ids import count_people
 from runner.wording import shown, why
 
 VERSION = 1
@@ -110,7 +111,7 @@ def _entry(planned: PlannedMessage, plan: Plan) -> dict[str, object]:
         "action": message.action,
         "change": planned.change,
         "recipients_select_type": message.recipients.select_type,
-        "recipients": len(planned.people) or None,
+        "recipients": count_people([planned.people]) or None,
         "up_to": most_of(planned, plan.history) if planned.possible else None,
         "requests": len(planned.deliveries),
         "skipped": {

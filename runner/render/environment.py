@@ -103,6 +103,10 @@ class _Template(jinja2.Template):
         return super()._get_default_module(ctx)
 
 
+Way = tuple[str | None, int, int, bool]
+"""An `if` by its file, None for the text's own, its line and its number there; and whether it is so."""
+
+
 class Environment(ImmutableSandboxedEnvironment):
     """Gives the same text in every run, and looks at what a template does with its values.
 
@@ -119,8 +123,8 @@ class Environment(ImmutableSandboxedEnvironment):
     """The language of the text that is rendered; of what is not a text, EN."""
     rounds = 0
     """How often the loops of all templates went round, so far."""
-    branches: dict[tuple[str | None, int, bool], None]
-    """Which way the text went at each `if`, by file, None for its own, and line."""
+    branches: dict[Way, None]
+    """Which ways the text went."""
     braces_from: str | None = None
     """Which value has brought the braces of a template into the text that was rendered last."""
 
@@ -148,8 +152,8 @@ class Environment(ImmutableSandboxedEnvironment):
         check_condition(value, name or "this")
         return value
 
-    def branch(self, value: object, file: str | None, line: int) -> bool:
-        self.branches[file, line, bool(value)] = None
+    def branch(self, value: object, file: str | None, line: int, number: int) -> bool:
+        self.branches[file, line, number, bool(value)] = None
         return bool(value)
 
     def items(self, value: object, name: str | None) -> object:

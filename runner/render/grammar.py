@@ -108,6 +108,7 @@ class Checks(NodeTransformer):
         filename: str | None,
     ) -> None:
         self._filename = filename
+        self._branches = 0
         self._filters = filters
         self._tests = tests
         # The filters that make text of what they are given.
@@ -146,7 +147,8 @@ class Checks(NodeTransformer):
         return _call(node, "compare", signs, *values)
 
     def visit_If(self, node: nodes.If) -> nodes.Node:
-        where = (nodes.Const(self._filename), nodes.Const(node.lineno))
+        self._branches += 1
+        where = map(nodes.Const, (self._filename, node.lineno, self._branches))
         self._condition(node)
         node.test = _call(node, "branch", node.test, *where)
         return node

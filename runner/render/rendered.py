@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from runner.errors import Pointer, Problem
+from runner.wording import plain
 
 _IF = re.compile(r"\{%[-+]?\s*(?:el)?if\b(.+?)[-+]?%\}")
 
@@ -41,8 +42,11 @@ Rendered = dict[Pointer, object]
 
 
 @lru_cache(1_000)
-def named_way(template: str, partial: str | None, line: int, went: bool) -> str:  # from JSON
-    """Name a branch of a template by its condition, or by its line where a line has several."""
+def named_way(template: str, language: str, way: tuple[str | None, int, int, bool]) -> str:
+    """Name a way by its condition, or by the number of its `if` where a line has several."""
+    partial, line, number, is_so = way
     found = [] if partial else _IF.findall(template.split("\n")[line - 1])
-    condition = found[0].strip() if len(found) == 1 else f"the one of {partial or 'line'} {line}"
-    return f"if {condition}" if went else f"if not {condition}"
+    condition = (
+        plain(found[0].strip()) if len(found) == 1 else f"({number} of {partial or language})"
+    )
+    return f"if {condition}" if is_so else f"if not {condition}"

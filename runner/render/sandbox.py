@@ -12,7 +12,7 @@ from functools import lru_cache
 from jinja2 import ChainableUndefined, TemplateError, nodes
 from jinja2.environment import TemplateExpression
 
-from runner.render.environment import make_environment
+from runner.render.environment import Way, make_environment
 from runner.render.mistakes import (
     PARTIALS,
     Mistake,
@@ -73,10 +73,10 @@ class Sandbox:
         return self._environment.braces_from
 
     @property
-    def branches(self) -> list[tuple[str | None, int, bool]]:
-        """Which way the last text went at each `if`: the partial, None for none, line, and answer."""
+    def branches(self) -> list[Way]:
+        """Which ways the last text went; a file is a partial's name."""
         ways = self._environment.branches
-        return [(file and file.removeprefix(PARTIALS), line, went) for file, line, went in ways]
+        return [(way[0] and way[0].removeprefix(PARTIALS), *way[1:]) for way in ways]
 
     def text(self, template: str, values: Mapping[str, object], language: str = "EN") -> str:
         """Render a template to a text in a language; raises `Refusal`."""

@@ -238,7 +238,8 @@ class Templates(AbstractContextManager["Templates"]):
             return _refused(source, self._partials, answer["faults"])
         value = answer["value"]
         if "branches" in answer:
-            ways = tuple(named_way(source.text, *each) for each in answer["branches"])
+            language, branches = source.language_or_kind, map(tuple, answer["branches"])
+            ways = tuple(named_way(source.text, language, each) for each in branches)
             # Very many rows have few ways.
             ways = self._ways.setdefault(ways, ways)
             value = Told(value, answer["braces_from"], ways)

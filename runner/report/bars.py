@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from runner.model import Delivery
+from runner.model import Delivery, compared_as
 from runner.plan.plan import PlannedMessage
 from runner.wording import plural
 
@@ -40,9 +40,11 @@ def charts_of(messages: Iterable[PlannedMessage]) -> Iterator[Chart]:
 
 
 def _chart(title: str, named: Sequence[tuple[str, Delivery]]) -> Iterator[Chart]:
-    parts: dict[str, Counter[str]] = {name: Counter() for name, _ in named}
+    whom: dict[str, set[tuple[str, str | None]]] = {name: set() for name, _ in named}
     for name, delivery in named:
-        parts[name] += Counter({_unit(delivery): len(delivery.keys)})
+        unit, people = _unit(delivery), map(compared_as, delivery.people)
+        whom[name].update((unit, each) for each in tuple(people) or delivery.keys)
+    parts = {name: Counter(unit for unit, _ in some) for name, some in whom.items()}
     counts = {name: part["Toloker"] + part["thread"] for name, part in parts.items()}
     if len({*counts.values()}) < 2:
         return

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from runner import clock
 from runner.manifest.history import History
 from runner.model import (
     Direct,
@@ -25,6 +26,7 @@ from runner.report.difference import Contents, difference, edited_contents
 from runner.report.filters import describe_filter
 from runner.report.samples import Detail, Sample, rows_of, samples_of
 from runner.report.states import State, states_of
+from runner.toloka.ids import count_people
 from runner.wording import listed, plural
 
 
@@ -69,6 +71,20 @@ class Entry:
         said = ("planned", "waiting") if self.audience else ()
         states = dict.fromkeys(each.brief for each in self.states if each.status not in said)
         return ", ".join(filter(None, [self.audience, *states]))
+
+    @property
+    def facts(self) -> str:
+        """What else decides how it is sent: `languages: EN; answerable: no; folders: IMPORTANT`."""
+        message, facts = self.message, [f"languages: {', '.join(self.languages)}"]
+        if message.action == "compose":
+            facts.append(f"answerable: {'yes' if message.answerable else 'no'}")
+        if message.folders:
+            facts.append(f"folders: {', '.join(message.folders)}")
+        if message.at_most is not None:
+            facts.append(f"at most: {message.at_most:,}")
+        if message.not_after is not None:
+            facts.append(f"not after: {clock.to_second(message.not_after)}")
+        return "; ".join(facts)
 
     @property
     def is_personal(self) -> bool:
@@ -145,7 +161,7 @@ def _sure(planned: PlannedMessage, to: str) -> str:
         return ""
     is_reply = planned.message.action == "reply"
     requests = replies(len(sure)) if is_reply else plural(len(sure), "thread")
-    people = sum(len(each.people) for each in sure)
+    people = count_people(each.people for each in sure)
     if not people:
         return f"{requests} {'in' if is_reply else 'to'} {to}"
     rows = ", one for each row" if planned.message.row is not None else ""

@@ -40,7 +40,7 @@ def closing_lines(review: Review) -> Iterator[str]:
     if review.standing:
         more = "" if review.detail.all else " (-v shows them)"
         yield f"{review.standing}{more}."
-    yield f"{review.headline}. Nothing was sent."
+    yield f"{review.headline}. {review.closing}."
 
 
 class _Paint:
@@ -68,15 +68,13 @@ def _entry_lines(entry: Entry, review: Review, paint: _Paint) -> Iterator[str]:
 
 
 def _content_lines(entry: Entry, review: Review) -> Iterator[str]:
-    message = entry.message
-    answerable = f"; answerable: {_yes(message.answerable)}" if message.action == "compose" else ""
     rows = ""
     if len(entry.samples) < entry.rows:
         how = "" if review.detail.row else " (-v all, --row N one)"
         rows = f"; {len(entry.samples):,} of {plural(entry.rows, 'row')}{how}"
-    yield f"  languages: {', '.join(entry.languages)}{answerable}{rows}"
+    yield f"  {printable(entry.facts)}{rows}"
     if not entry.is_personal:
-        yield from _text_lines(message)
+        yield from _text_lines(entry.message)
         return
     is_whole = review.detail.all or review.detail.row is not None
     for sample in entry.samples:
@@ -116,7 +114,3 @@ def _text_lines(message: Message) -> Iterator[str]:
         # Split at line feeds only: whatever else breaks lines is shown as an escape.
         for line in text.rstrip("\n").split("\n"):
             yield f"      | {printable(line)}".rstrip()
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"

@@ -17,6 +17,8 @@ from runner.report.samples import Detail
 from runner.report.text import counted, status_words
 from runner.wording import listed, plural
 
+_NOT_KNOWN = "what was sent before is not known"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
@@ -28,6 +30,8 @@ class Surroundings:
 
     target: str
     manifest: str
+    is_known: bool = True
+    """Whether the manifest could be read at all."""
     stopped: str | None = None
     warnings: Sequence[Problem] = ()
     quota_notes: Sequence[str] = ()
@@ -58,6 +62,11 @@ class Review:
         return (*self.changes, *self.others)
 
     @property
+    def closing(self) -> str:
+        """What a dry run did itself, which is not what was done before."""
+        return "Nothing was sent" if self.about.is_known else "This command sent nothing"
+
+    @property
     def notes(self) -> Iterator[str]:
         """What is told of messages none of whose rows is left."""
         known = {each.message.id for each in self.entries}
@@ -72,7 +81,7 @@ def review_of(plan: Plan, about: Surroundings, detail: Detail) -> Review:
     return Review(
         plan=plan,
         about=about,
-        headline=headline(plan),
+        headline="; ".join([headline(plan), *([] if about.is_known else [_NOT_KNOWN])]),
         changes=entries[: len(entries) - len(stand)],
         others=stand,
         standing=_standing(stand),

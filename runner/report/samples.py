@@ -12,6 +12,8 @@ from runner.plan.plan import PlannedMessage
 
 SHOWN = 5
 """Ids and threads of one message that are shown without `-v`."""
+_WAYS = 3
+"""Of the ways that only this row goes, so many are named."""
 _Item = TypeVar("_Item")
 
 
@@ -86,7 +88,8 @@ def _chosen(rows: Sequence[Message]) -> Iterator[Sample]:
         new = [trait for trait in _traits(each) if trait not in seen]
         if new or each.row in kinds:
             # The others are held against what the first row does.
-            yield Sample(each, ", ".join([*kinds.get(each.row, ()), *(new if seen else ())]))
+            ways = new if len(new) <= _WAYS else [*new[:_WAYS], f"{len(new) - _WAYS} ways more"]
+            yield Sample(each, ", ".join([*kinds.get(each.row, ()), *(ways if seen else ())]))
             seen.update(new)
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runner.manifest.history import History
-from runner.model import Message, Rejected, Result
+from runner.model import Direct, Rejected, Result
 from runner.plan.needs import find_unfiled
 from runner.plan.plan import PlannedMessage, keys_of
 from runner.report.samples import Detail, first_few, id_words
+from runner.toloka.ids import count_people
 from runner.wording import plural
 
 _SKIPPED = {
@@ -51,7 +52,7 @@ def states_of(
         elif status == "outside_window" and planned.later:
             yield State(status, "later", f"would send {sure}, {results[0].error}")
         elif status == "edited":
-            yield State(status, brief, _edited(planned.message, results))
+            yield State(status, brief, _edited(planned, results))
         elif status in ("unknown", "in_doubt"):
             yield from _doubts(status, brief, results, detail)
         else:
@@ -73,12 +74,15 @@ def _warned_of(planned: PlannedMessage, history: History) -> Iterator[State]:
         yield State("unfiled", "to be filed", words)
 
 
-def _edited(message: Message, results: Sequence[Result]) -> str:
-    people = sum(len(each.recipients_ids or ()) for each in results)
+def _edited(planned: PlannedMessage, results: Sequence[Result]) -> str:
+    people = count_people(each.recipients_ids for each in results)
     who = plural(people, "Toloker") if people else plural(len(results), "thread")
     have = "has" if max(people, len(results)) == 1 else "have"
-    again = f"`revision: {message.revision + 1}` would send it again"
-    return f"edited: {who} {have} the old text; {again}"
+    again = f"`revision: {planned.message.revision + 1}` would send it again"
+    named = (each.recipients for each in planned.messages)
+    everybody = count_people(each.ids for each in named if isinstance(each, Direct))
+    rest = f", to all {everybody:,}" if everybody > people else ""
+    return f"edited: {who} {have} the old text; {again}{rest}"
 
 
 def _doubts(status: str, brief: str, results: Sequence[Result], detail: Detail) -> Iterator[State]:
@@ -103,13 +107,14 @@ def _refused_before(planned: PlannedMessage, history: History) -> Iterator[State
         due = {key for each in planned.deliveries for _, _, key in keys_of(each)}
         refused = {key: why for key, why in refused.items() if key in due}
     if refused:
-        who = plural(len(refused), "Toloker" if planned.people else "request")
+        whom = {(key or "").partition(" ")[0] for key in refused}
+        who = plural(len(whom), "Toloker" if planned.people else "request")
         why = next(reversed(refused.values()))
         yield State("rejected", "refused before", f"refused before ({who}), and tried again: {why}")
 
 
 def _skipped_words(words: str, results: Sequence[Result]) -> str:
-    people = sum(len(result.recipients_ids or ()) for result in results)
+    people = count_people(each.recipients_ids for each in results)
     who = f" ({plural(people, 'Toloker')})" if people else ""
     reason = next((result.error for result in results if result.error), None)
     return f"{words}{who}: {reason}" if reason else f"{words}{who}"

@@ -23,6 +23,8 @@ from runner.manifest.standing import (
     find_tests,
 )
 from runner.manifest.told import reason, target_option
+from runner.model import compared_as
+from runner.toloka.ids import count_people
 from runner.wording import plural, printable
 
 VERSION = 1
@@ -64,7 +66,8 @@ class Group:
     @property
     def reached(self) -> int:
         """Tolokers by id; a filter or ALL does not say whom it reached."""
-        return len({each.toloker for each in self.standings if each.thread_id and each.toloker})
+        named = (each.toloker for each in self.standings if each.thread_id)
+        return count_people([filter(None, named)])
 
     @property
     def last_at(self) -> datetime:
@@ -102,7 +105,8 @@ def overview_lines(history: History, activity: Activities) -> Iterator[str]:
 def count_words(standings: Sequence[Standing]) -> str:
     """Count deliveries, and their Tolokers where those are more: `5 sent (497 Tolokers by id)`."""
     deliveries = Counter({each.delivery: each.status for each in standings}.values())
-    people = Counter(each.status for each in standings if each.toloker)
+    whom = {(each.status, compared_as(each.toloker)) for each in standings if each.toloker}
+    people = Counter(status for status, _ in whom)
     named = Counter({each.delivery: each.status for each in standings if each.toloker}.values())
     return ", ".join(
         f"{deliveries[status]:,} {status.replace('_', ' ')}"

@@ -50,6 +50,8 @@ def failure_markdown(problems: Sequence[Problem], *, taken: int) -> str:
     """Write why there is no plan."""
     head = "## Messages to Tolokers\n\nThere is no plan: the messages have problems.\n\n"
     room = MAX_BYTES - taken - _size(head)
+    if room < _RESERVE:
+        return ""
     said = ""
     for number, problem in enumerate(problems):
         line = f"- {markdown(str(problem))}\n"
@@ -109,12 +111,10 @@ def _line(entry: Entry) -> str:
 def _details(entry: Entry, *, is_open: bool) -> str:
     message = entry.message
     title = f"<b>{markdown(entry.name)}</b> — {markdown(message.headline)}: {markdown(entry.brief)}"
-    answerable = "" if message.answerable or message.action == "reply" else ", not answerable"
-    facts = f"{message.source}; {', '.join(entry.languages)}{answerable}"
     lines = [
         f"<details{' open' if is_open else ''}><summary>{title}</summary>",
         "",
-        markdown(facts),
+        markdown(f"{message.source}; {entry.facts}"),
         "",
         *(f"- {markdown(each.words)}" for each in entry.states),
         *([f"- {markdown(f'recipients: {id_words(entry.whom)}')}"] if entry.whom else []),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from runner.model import Result, Status
 from runner.report.samples import SHOWN, first_few
+from runner.toloka.ids import count_people, distinct
 from runner.wording import plural, printable
 
 _WORDS: Mapping[Status, str] = {
@@ -30,7 +31,7 @@ def run_lines(results: Sequence[Result], *, verbose: bool) -> Iterator[str]:
         indent = ""
         if len(sent) > 1:
             indent = "  "
-            people = sum(len(each.recipients_ids or ()) for each in threads)
+            people = count_people(each.recipients_ids for each in threads)
             to = f" to {plural(people, 'Toloker')}" if people else ""
             yield f"{printable(message)}: {plural(len(threads), 'thread')}{to}"
         few = first_few(threads, verbose=verbose)
@@ -71,7 +72,7 @@ def loud_lines(results: Sequence[Result], *, verbose: bool) -> Iterator[str]:
 
 
 def _whom(results: Sequence[Result], *, verbose: bool) -> str:
-    people = [toloker for result in results for toloker in result.recipients_ids or ()]
+    people = distinct(toloker for result in results for toloker in result.recipients_ids or ())
     if not people:
         return ""
     if len(people) <= SHOWN or verbose:

@@ -71,8 +71,9 @@ class CatchUp:
         if self.manifest.is_unborn and look.shows_ours:
             # It may have been removed.
             raise SurroundingsError(
-                f"{self.manifest.where} is not there, and this account has sent messages: bring the "
-                "branch back, or say `message-runner unlock --rewritten` to begin a new one"
+                f"{self.manifest.where} knows nothing of this target, and its account has sent "
+                "messages: bring the branch back, or say `message-runner unlock --rewritten` to "
+                "begin a new one"
             )
         if self.lister.failed is not None:
             self._remember_part(look, history)

@@ -330,12 +330,13 @@ class Run:
 
     def _exit_code(self, is_left: bool) -> ExitCode:
         tally = self._tally
-        other_reasons = self._left_by_quota or self._lister.failed or tally.postponed
-        only_limit = self._left_by_limit and not other_reasons
+        # What a limit or too many refusals leave over waits for nothing.
+        by_choice = self._left_by_limit or tally.halt is Halt.REFUSED
+        waits = self._left_by_quota or tally.postponed or (is_left and not by_choice)
         unfiled_for_now = any(not isinstance(each, Rejected) for each in tally.unfiled)
         return exit_code(
             tally.halt,
             unknown=bool(self._manifest.history().unknown),
-            later=unfiled_for_now or (is_left and not only_limit),
+            later=bool(unfiled_for_now or waits or self._lister.failed),
             refused=bool(tally.refused or self._unfiled),
         )

@@ -69,8 +69,6 @@ def exit_code(halt: Halt | None, *, unknown: bool, later: bool, refused: bool) -
         return ExitCode.SURROUNDINGS
     if unknown:
         return ExitCode.UNKNOWN
-    if halt is Halt.REFUSED:
-        return ExitCode.REFUSED
-    if halt is not None or later:
+    if halt in (Halt.QUOTA, Halt.OUTAGE) or later:
         return ExitCode.LATER
     return ExitCode.REFUSED if refused else ExitCode.DONE

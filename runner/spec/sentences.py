@@ -42,6 +42,7 @@ _WHEN_MISSING = {
     "days": "write in how many days, such as days: 7",
     "message": "write the id of the message whose Tolokers get this one",
 }
+_OF_ROWS = 'recipients_ids: ["{{ row.toloker_id }}"]'
 _FOR_REPLIES = ("topic", "recipients_select_type")
 _RECIPIENTS = ("recipients_ids", "recipients_file", "recipients_from", "recipients_filter")
 
@@ -131,6 +132,8 @@ def _missing(breach: Breach, data: Data, meant: set[str]) -> Iterator[Fault]:
         at, hint = breach.at, _WHEN_MISSING[key]
         if key in ("recipients_ids", "recipients_filter"):
             at = ("recipients_select_type",)
+        if key == "recipients_ids" and "for_each" in data:
+            hint = f"the rows have the ids: write {_OF_ROWS}"
         if key == "recipients_select_type" and "recipients_ids" in data:
             hint = "write recipients_select_type: DIRECT"
         where = f" in {breach.name}" if at == breach.at and at else ""
@@ -190,7 +193,7 @@ _WITH_DIRECT = {
     ),
     "for_each": (
         "`recipients_file`",
-        'the rows have the ids: write recipients_ids: ["{{ row.toloker_id }}"] instead of the file',
+        f"the rows have the ids: write {_OF_ROWS} instead of the file",
     ),
 }
 

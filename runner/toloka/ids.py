@@ -79,6 +79,11 @@ def distinct(ids: Iterable[str]) -> tuple[str, ...]:
     return tuple(found.values())
 
 
+def count_people(named: Iterable[Iterable[str] | None]) -> int:
+    """How many people deliveries are for: several letters may be for one."""
+    return len(distinct(each for ids in named for each in ids or ()))
+
+
 def odd_among(ids: Sequence[str]) -> Iterator[int]:
     """Find the ids that are unlike at least nine in ten of their list, which are 32 digits."""
     likes = [len(each) == _USUAL and _HEX_32.fullmatch(each) is not None for each in ids]

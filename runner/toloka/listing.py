@@ -37,6 +37,7 @@ _NO_API = (
     "HTTP {} with a page, and not with a list of threads: the target's URL is not that of Toloka's "
     "API, or a proxy on the way wants a login"
 )
+_NO_LIST = "Toloka does not take the question for its list of threads, and waiting does not help"
 _ENDLESS = (
     "the list of threads has no end after {:,.0f} minutes; put the manifest from its branch into "
     "its place: then only newer ones are listed"
@@ -167,10 +168,10 @@ def page_in(answer: Answer, mask: Mask = lambda text: text, max_weight: int = MA
         raise SurroundingsError(_NO_API.format(status))
     outcome = classify(status, content, answer.headers, mask)
     if isinstance(outcome, Rejected):
-        why = reason_to_stop(outcome)
-        if not why and status in (404, 405):
+        why = reason_to_stop(outcome) or f"{_NO_LIST}: {outcome.detail}"
+        if status in (404, 405) and not outcome.is_foreign:
             why = f"the target's URL is not that of Toloka's API: {outcome.detail}"
-        raise SurroundingsError(why) if why else ListError(outcome.detail)
+        raise SurroundingsError(why)
     raise PassingError(f"HTTP {status} where a list of threads was asked for")
 
 

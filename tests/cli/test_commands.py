@@ -246,7 +246,10 @@ def test_a_plan_tells_what_the_manifest_knows(project: Project, emulator: Emulat
     shown = project.run("plan", "--target", emulator.url, "--results", "results.json")
     assert shown.code == 0
     assert "would send 1 thread to 1 Toloker" in shown.out
-    assert "edited: 2 Tolokers have the old text; `revision: 2` would send it again" in shown.out
+    assert (
+        "edited: 2 Tolokers have the old text; `revision: 2` would send it again, to all 3"
+        in shown.out
+    )
     assert check_results(project) == {"planned": ["a"], "edited": ["a"]}
     document = project.results()
     assert (document["dry_run"], document["has_changes"], document["target"]) == (

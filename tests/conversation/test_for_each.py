@@ -13,7 +13,7 @@ from runner.errors import MessagesError
 from runner.spec.datafile import MAX_BYTES, MAX_JSON_BYTES
 from runner.spec.table import MAX_ROWS, load_rows
 
-from .talk import SECRET, complaints, per_row, planned, sent_ok, spec, texts
+from .talk import SECRET, asked, complaints, per_row, planned, sent_ok, spec, texts
 
 PEOPLE = [
     {"toloker_id": "ann", "name": "Ann", "amount": "5"},
@@ -221,8 +221,12 @@ def test_a_key_tells_several_letters_to_one_toloker_apart(
     project.write("messages/a.yaml", per_row("a.csv", key="{{ row.task }}"))
     rows = "toloker_id,name,amount,task\nann,Ann,5,t-1\nANN,Ann,6,t-2\nbob,Bob,5,t-1\n"
     project.write("messages/a.csv", rows)
-    assert project.run("plan", "--out", "plan.json").code == 0
+    shown = project.run("plan", "--out", "plan.json")
+    assert "3 threads to 2 Tolokers, one for each row" in shown.out
     assert sent_ok(project, emulator) == {"sent": 3}
+    listed = asked(project, "status", emulator).out
+    assert listed.splitlines()[1].split()[:3] == ["a", "3", "2"]
+    assert "by id" not in listed
     claimed = [
         row
         for each in project.events(emulator)
@@ -231,6 +235,7 @@ def test_a_key_tells_several_letters_to_one_toloker_apart(
     ]
     assert sorted(row.split(" ")[-1] for row in claimed) == ["t-1", "t-1", "t-2"]
     plan = json.loads((project.root / "plan.json").read_text())
+    assert plan["messages"][0]["recipients"] == 2
     keys = [each["key"] for each in plan["messages"][0]["deliveries"]]
     assert keys == ["t-1", "t-2", "t-1"]
     # One more letter is sent alone, whatever case the id and the key have.
@@ -275,7 +280,7 @@ def test_an_edited_row_is_told_and_not_sent_again(project: Project, emulator: Em
     sent_ok(project, emulator)
     project.write("messages/a.csv", "toloker_id,name,amount\nann,Ann,5\nbob,Bob,60\n")
     dry = planned(project, emulator)
-    edited = "edited: 1 Toloker has the old text; `revision: 2` would send it again"
+    edited = "edited: 1 Toloker has the old text; `revision: 2` would send it again, to all 2"
     assert (dry.code, dry.out.splitlines()[:3]) == (
         0,
         ["a (messages/a.yaml)", "  already sent (1 Toloker)", f"  {edited}"],
@@ -356,7 +361,10 @@ def _out_of_reach(project: Project) -> dict[str, str]:
 
 @pytest.mark.parametrize("key", ["for_each", "recipients_file"])
 def test_a_file_out_of_reach_is_refused_and_not_read(project: Project, key: str) -> None:
-    wanted = []
+    wanted = [
+        "messages/deep/linked:1:1: warning: this is a link to a folder, and is not followed; "
+        "put the folder itself here, or begin its name with _"
+    ]
     for number, (name, reason) in enumerate(_out_of_reach(project).items()):
         form = {
             "topic": {"EN": "Hi"},

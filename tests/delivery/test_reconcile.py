@@ -97,6 +97,9 @@ def test_without_the_list_nothing_is_sent_and_nothing_concluded(tmp_path: Path, 
         # The second message shows that the list has what this account composes.
         assert it.send_until_done() == [0]
         it.check_all_reached()
+        # Also where nothing is left to send: what somebody else has sent has not been looked for.
+        it.faults(f"on=list,kind={kind}")
+        assert it.send().code == ExitCode.LATER
 
 
 def test_a_token_refused_while_looking_does_not_hide_what_was_sent(tmp_path: Path) -> None:

@@ -486,6 +486,7 @@ LISTS_THAT_STAY = [
         for status, page in [(403, "<h1>Blocked"), (404, ""), (405, '{"message": "no"}')]
     ),
     (answer(301), "HTTP 301, a redirect, which is not followed: correct the target's URL"),
+    (answer(400, {"code": "VALIDATION_ERROR"}), "Toloka does not take the question for its list"),
     (answer(404, {"code": "DOES_NOT_EXIST"}), "the target's URL is not that of Toloka's API: HTTP"),
     (answer(200, "\ufeff<html>Sign in"), "HTTP 200 with a page, and not with a list of threads"),
     (answer(200, {"version": 7}), "HTTP 200 with a page, and not with a list of threads"),

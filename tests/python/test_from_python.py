@@ -13,6 +13,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from conftest import StartEmulator
 from jsonschema import Draft7Validator
 from support import TOKEN, TOLOKER, Project, calls, control, direct, reached, threads, tolokers
 
@@ -277,6 +278,7 @@ def test_reviewed_holds_for_what_a_program_gives(project: Project, emulator: Emu
 def test_what_stands_in_the_way_is_raised(project: Project, tmp_path: Path) -> None:
     with pytest.raises(runner.SurroundingsError, match="there is no target"):
         runner.project("prodution", project.root)
+    assert runner.RunnerError("any").problems == ()
     with pytest.raises(runner.SurroundingsError, match="name a target"):
         runner.project("", project.root)
     with pytest.raises(runner.SurroundingsError, match="no messages"):
@@ -309,8 +311,11 @@ def test_any_thread_may_call_it_and_nothing_of_the_process_changes(
     it = runner.project(emulator.url, project.root)
 
     def state() -> object:
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
-        return [*map(signal.getsignal, numbers)], Path.cwd(), logging.root.handlers[:]
+        return (
+            [*map(signal.getsignal, signal.valid_signals())],
+            Path.cwd(),
+            logging.root.handlers[:],
+        )
 
     before = state()
     in_a_thread(lambda: it.plan().send(expect=1).check())
@@ -319,3 +324,24 @@ def test_any_thread_may_call_it_and_nothing_of_the_process_changes(
     assert reached(emulator) == ["t1", "t2"]
     assert state() == before
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_was_refused_is_data_with_an_address_until_it_is_checked(
+    project: Project, start_emulator: StartEmulator
+) -> None:
+    emulator = start_emulator(refuse=["t2"])
+    message = runner.Message(
+        id="m",
+        topic={"EN": "Hi"},
+        text={"EN": "Hello"},
+        recipients_ids=["{{ row.toloker_id }}"],
+        rows=[{"toloker_id": "t1"}, {"toloker_id": "t2"}],
+    )
+    report = runner.project(emulator.url, project.root).plan(message).send(expect=2)
+    assert sorted(each.status for each in report) == ["rejected", "sent"]
+    with pytest.raises(runner.Unfinished, match="rejected: m to t2") as unfinished:
+        report.check()
+    assert unfinished.value.exit_code == ExitCode.REFUSED
+    assert unfinished.value.report is report
+    [problem] = report.problems
+    assert str(problem).startswith('Message("m").recipients_ids: error: Toloka refused')

@@ -60,8 +60,13 @@ def test_stop_ends_every_run_until_it_is_lifted(fleet: Fleet) -> None:
 
 
 def test_no_branch_for_an_account_that_has_sent_is_refused(fleet: Fleet) -> None:
+    target = ("--target", fleet.emulator.url)
+    tree = git(fleet.bare, "mktree")
+    git(fleet.bare, "update-ref", REF, git(fleet.bare, "commit-tree", "-m", "empty", tree))
+    result = fleet.machine("empty").send(fleet.emulator)
+    assert (result.code, "unlock --rewritten" in result.err) == (2, True), result
     git(fleet.bare, "update-ref", "-d", REF)
-    new, target = fleet.machine("new"), ("--target", fleet.emulator.url)
+    new = fleet.machine("new")
     # What people say in between begins no manifest.
     assert new.run("stop", "--reason", "wait", *target).code == 0
     assert new.run("stop", "--lift", *target).code == 0

@@ -141,7 +141,7 @@ SAMPLES = [
 
 def test_rules_come_before_the_messages_in_every_form(scene: Scene) -> None:
     title, *rules = scene.plan.out.splitlines()[:6]
-    assert title.startswith("Rules that are not as on main of origin, ")
+    assert title.startswith("Rules that differ from main of origin, ")
     assert [rule.strip() for rule in rules] == RULES
     assert scene.document["rules"] == RULES
     told, _ = scene.page.all("section", "told")
@@ -261,9 +261,18 @@ def test_the_job_of_a_pull_request_holds_the_rules_against_its_target(tmp_path: 
     ]
     for project, env in ((author, {}), (job, {"GITHUB_BASE_REF": "main"})):
         shown = project.run("plan", **env).out.splitlines()
-        assert shown[0].startswith("Rules that are not as on main of origin, ")
+        assert shown[0].startswith("Rules that differ from main of origin, ")
         assert [line.replace('"', "") for line in shown[1:3]] == rules
     bare.rename(tmp_path / "gone")
     shown = job.run("plan", GITHUB_BASE_REF="main").out.splitlines()
     assert shown[0] == "Nobody knows which rules have changed:"
     assert shown[1].startswith("  main of origin cannot be reached: ")
+
+
+def test_without_a_repository_there_are_no_rules_and_one_that_is_broken_is_told(
+    project: Project,
+) -> None:
+    project.write("messages/a.yaml", direct("t1"))
+    assert project.run("plan").out.startswith("a (messages/a.yaml)\n")
+    project.write(".git/HEAD", "")
+    assert project.run("plan").out.startswith("Nobody knows which rules have changed:\n  ")

@@ -120,7 +120,9 @@ def test_what_was_edited_or_comes_late_is_said(project: Project) -> None:
         "late — Thank you!: 1 thread to 1 Toloker, late, already sent",
     ]
     said = shown(markdown)
-    assert "- edited: 1 Toloker has the old text; `revision: 2` would send it again" in said
+    assert (
+        "- edited: 1 Toloker has the old text; `revision: 2` would send it again, to all 2" in said
+    )
     assert f"- late: first sent on {long_ago[:10]}" in said
 
 

@@ -73,7 +73,7 @@ def test_a_pull_request_is_planned_and_what_is_merged_is_sent_once(
     assert planned.code == 0, planned.output
     (plan,) = asked.artifacts.rglob("plan.json")
     told = json.loads(plan.read_text())
-    assert told["rules_title"].startswith("Rules that are not as on main of origin, ")
+    assert told["rules_title"].startswith("Rules that differ from main of origin, ")
     assert told["rules"] == ['messages/second.yaml:6: waives contact-details: "a public address"']
     assert {"plan.json", "preview.html"} <= {path.name for path in asked.artifacts.rglob("*")}
     assert asked.send() is None

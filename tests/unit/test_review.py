@@ -189,6 +189,7 @@ def test_a_summary_leaves_the_file_below_its_limit_and_says_what_it_left_out(
 
 def test_what_is_wrong_is_cut_below_the_limit_too() -> None:
     problems = [Problem(Place("a.yaml", line), "w" * 1_000) for line in range(1, 500)]
+    assert failure_markdown(problems, taken=LIMIT - 100) == ""
     for taken, shown in ((0, 100), (LIMIT - 50_000, 45)):
         said = failure_markdown(problems, taken=taken)
         assert taken + len(said.encode()) < LIMIT
@@ -226,6 +227,21 @@ def test_a_long_personal_text_is_cut_with_a_word() -> None:
     ]
 
 
+def test_each_way_that_rows_go_is_shown_once() -> None:
+    ways = (("if a",), ("if a", "if not b"), ("if not a",), ("if a",), ("c", "d", "e", "f", "g"))
+    rows = [
+        message(Direct((f"t{number}",)), row=number, branches=branches, digest=str(number))
+        for number, branches in enumerate(ways, 2)
+    ]
+    (entry,) = review_of(plan(*rows), HERE, Detail()).entries
+    assert [(each.message.row, each.kind) for each in entry.samples] == [
+        (2, "first"),
+        (3, "if not b"),
+        (4, "if not a"),
+        (6, "c, d, e, 2 ways more"),
+    ]
+
+
 def test_a_row_that_was_sent_is_shown_to_whoever_asks_for_it() -> None:
     rows = [message(Direct((f"t{row}",)), row=row, digest=f"sha256:{row}") for row in (2, 3)]
     sent = [
@@ -253,6 +269,19 @@ def test_colours_are_added_and_nothing_else_is_changed() -> None:
     ]
     bare = [line.replace("\x1b[1m", "").replace("\x1b[32m", "") for line in coloured]
     assert [line.replace("\x1b[0m", "") for line in bare] == plain
+
+
+def test_what_decides_how_it_is_sent_is_said_on_every_page() -> None:
+    how = message(folders=("IMPORTANT",), at_most=1_000, not_after=TOMORROW, answerable=False)
+    review = review_of(plan(how), HERE, Detail())
+    said = (
+        "languages: EN; answerable: no; folders: IMPORTANT; at most: 1,000; "
+        "not after: 2026-11-23T12:00:00Z"
+    )
+    assert f"  {said}" in list(plan_lines(review))
+    assert f"messages/m.yaml; {said}" in html.unescape(summary_markdown(review, taken=0))
+    page = build_page(review, at=NOW)
+    assert all(f"<dd>{each}</dd>" in page.replace("\n", "") for each in ("IMPORTANT", "1,000"))
 
 
 def test_that_all_sending_is_stopped_is_said_on_every_page() -> None:

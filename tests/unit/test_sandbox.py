@@ -131,6 +131,21 @@ def test_names_that_are_not_there_are_all_named() -> None:
     ]
 
 
+def test_which_ways_a_text_went_is_known() -> None:
+    partials = {"p.j2": "{% if a %}x{% endif %}"}
+    sandbox = Sandbox(lambda name: partials.get(name, []))
+    text = "{% if a %}1{% elif b %}2{% endif %}{% if c %}3{% endif %}\n{% include 'p.j2' %}"
+    assert sandbox.text(text, {"a": False, "b": True, "c": False}) == "2\n"
+    assert sandbox.branches == [
+        (None, 1, 1, False), (None, 1, 2, True), (None, 1, 3, False), ("p.j2", 1, 1, False),
+    ]  # fmt: skip
+    assert (
+        sandbox.text("{% for n in [1, 2] %}{% if n > 1 %}{{ n }}{% endif %}{% endfor %}", {}) == "2"
+    )
+    assert sandbox.branches == [(None, 1, 1, False), (None, 1, 1, True)]
+    assert (sandbox.text("plain {{ 1 }}", {}), sandbox.branches) == ("plain 1", [])
+
+
 def test_a_number_comes_as_it_was_written() -> None:
     values = json.loads('{"n": {"\\u0000number": ["10.5", "10.50"]}}', object_hook=decoded)
     assert SANDBOX.text("{{ n }} {{ n + 0 }}", values) == "10.50 10.5"

@@ -1,4 +1,4 @@
-"""The clock, the pace, the daily limits, and text made harmless."""
+"""The clock, the pace, the daily limits, text made harmless, and exit codes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ from runner.manifest.history import History
 from runner.model import Delivery, Direct, Everyone, Message, Rejected, Result
 from runner.plan.plan import result_of
 from runner.plan.quota import DAILY_REQUESTS, fit
+from runner.render.rendered import named_way
 from runner.report.filters import describe_filter
 from runner.report.progress import Progress, drawing_on
 from runner.report.sheet import defused, is_number
 from runner.report.text import loud_lines
+from runner.send.tally import Halt, exit_code
 from runner.toloka.pace import Pace, Stopped
 from runner.wording import plural, printable
 
@@ -75,6 +77,22 @@ def test_our_times_and_those_of_toloka_are_read(text: str, moment: datetime) -> 
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^"):
         clock.read(text)
+
+
+@pytest.mark.parametrize(
+    ("template", "way", "named"),
+    [
+        ("Hi\n{% if row.n > 1 %}a{% endif %}", (None, 2, 1, True), "if row.n > 1"),
+        ("{%- elif x -%}", (None, 1, 2, False), "if not x"),
+        ("{% if a %}{% if b %}", (None, 1, 2, True), "if (2 of EN)"),
+        ("{% include 'p.j2' %}", ("p.j2", 3, 1, False), "if not (1 of p.j2)"),
+        (f"{{% if {'a' * 100} %}}", (None, 1, 1, True), f"if {'a' * 60}…"),
+    ],
+)
+def test_a_way_is_named_by_its_condition(
+    template: str, way: tuple[str | None, int, int, bool], named: str
+) -> None:
+    assert named_way(template, "EN", way) == named
 
 
 def test_a_time_in_another_zone_is_written_in_utc() -> None:
@@ -371,3 +389,23 @@ def test_nothing_is_drawn_where_nobody_looks() -> None:
     progress(1, 2)
     progress.note("waits")
     assert stream.getvalue() == ""
+
+
+# --- exit codes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("halt", "unknown", "later", "code"),
+    [
+        (Halt.SURROUNDINGS, True, True, 2),
+        (Halt.QUOTA, True, True, 5),
+        (Halt.REFUSED, False, True, 75),
+        (Halt.OUTAGE, False, False, 75),
+        (Halt.REFUSED, False, False, 4),
+        (None, False, False, 4),
+    ],
+)
+def test_of_several_reasons_the_first_is_the_exit_code(
+    halt: Halt | None, unknown: bool, later: bool, code: int
+) -> None:
+    assert exit_code(halt, unknown=unknown, later=later, refused=True) == code
