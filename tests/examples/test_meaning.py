@@ -274,6 +274,7 @@ TABLES: list[Row] = [
     ("empty cell that may be, printed", each("toloker_id,name\na,\n", "Hi {{ row.name }}", "columns: {name: {required: false}}\n"), (f"{ME}:3:11: error: template: the cell of name is empty: test it with `if`, in `when` with `is defined` (row {DATA}:2)",)),
     ("empty cell with a default", each("toloker_id,n\na,\n", "{{ row.n + 1 }}", "columns: {n: {type: integer, default: 0}}\n"), ()),
     ("empty cell of a type", typed("", "integer"), (f"{DATA}:2:1: error: the cell of n is no integer; it is empty: fill it, or say `required: false` or a `default`",)),
+    ("cells of no type, of which five are shown", each("toloker_id,n\n" + "".join(f"{one},x\n" for one in "abcdefg"), extra="columns: {n: number}\n"), (*(f"{DATA}:{line}:1: error: the cell of n is no number; there is no digit in it" for line in range(2, 6)), f"{DATA}:6:1: error: the cell of n is no number, and so in 2 more rows; there is no digit in it")),
     ("column that is missing", each("toloker_id,name\na,Ann\n", extra="columns: {amount: number}\n"), (f"{DATA}:1:1: error: the header has no column amount",)),
     ("German", each(GERMAN.format("Ann;a;1.234,50;WAHR"), "{{ row.amount + 1 }}{{ 'x' if row.paid else 'y' }}", GERMAN_COLUMNS), ()),
     ("Russian", each("toloker_id;n\na;1\xa0234,5\n", "{{ row.n }}", 'columns: {n: {type: number, decimal: ",", group: " "}}\n'), ()),
