@@ -94,7 +94,9 @@ def _named(
     elif path.exists() or path.is_symlink():
         raise SurroundingsError(f"{shown(path)}: neither a file nor a folder")
     else:
-        raise SurroundingsError(f"{shown(path)}: no such file or folder")
+        guess = nearest(path.name, names(path.parent))
+        hint = f": did you mean {shown(path.with_name(guess))}?" if guess else ""
+        raise SurroundingsError(f"{shown(path)}: no such file or folder{hint}")
 
 
 def _specs_below(folder: Path, warn: Callable[[Problem], object]) -> Iterator[Path]:

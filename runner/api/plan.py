@@ -153,7 +153,7 @@ class Plan(Shown[Result]):
         how = "whom these messages reach only Toloka knows"
         if now != "unknown":
             how = f"these messages reach {plural(now, 'Toloker')}"
-        asked = "nothing is expected" if expect is None else f"{expect} is what was expected"
+        asked = "nothing is expected" if expect is None else f"{expect!r} is what was expected"
         raise SurroundingsError(f"{how}, and {asked}: say send(expect={now!r}) if that is meant")
 
 

@@ -33,7 +33,7 @@ from runner.report.samples import Detail
 from runner.report.status import Activities, status_document
 from runner.spec.given import Given, GivenRows
 from runner.spec.specs import MessageSpec, find_ids, load_specs
-from runner.wording import nearest, shown
+from runner.wording import nearest, quoted, shown
 
 
 def project(
@@ -93,8 +93,7 @@ class Project:
         """
         told: list[str] = []
         settings = self._settings(told)
-        chosen = [given(each) if isinstance(each, Message) else each for each in messages]
-        selection = Selection(given=tuple(_named(chosen)), strict=strict)
+        selection = Selection(given=tuple(_named([*map(_chosen, messages)])), strict=strict)
         prepared, truth, review = plan_for_review(selection, settings, Detail())
         return Plan(settings, prepared, truth, review, told)
 
@@ -176,10 +175,19 @@ class Project:
             )
         known = find_ids(root)
         if message_id not in known:
-            guess = nearest(message_id, known)
+            guess = nearest(message_id, known) or nearest(Path(message_id).stem, known)
             hint = f": did you mean {guess}?" if guess else ""
             raise SurroundingsError(f"no file in {shown(root)} is the message {message_id}{hint}")
         return known[message_id], root
+
+
+def _chosen(message: object) -> Given:
+    if isinstance(message, Message):
+        return given(message)
+    if isinstance(message, Given):
+        return message
+    hint = "give project.message(id) or a runner.Message"
+    raise SurroundingsError(f"{quoted(message)} is no message: {hint}")
 
 
 def _load(given: Given, root: Path) -> MessageSpec:

@@ -90,7 +90,7 @@ def test_what_a_result_turns_into_is_in_the_results_schema(
 
 
 @pytest.mark.some(2)
-@pytest.mark.parametrize("expect", [None, 1, 3, "unknown"])
+@pytest.mark.parametrize("expect", [None, 1, 3, "2", "unknown"])
 def test_nobody_is_written_to_by_surprise(
     project: Project, emulator: Emulator, expect: Expected | None
 ) -> None:
@@ -279,6 +279,8 @@ def test_what_stands_in_the_way_is_raised(project: Project, tmp_path: Path) -> N
     with pytest.raises(runner.SurroundingsError, match="there is no target"):
         runner.project("prodution", project.root)
     assert runner.RunnerError("any").problems == ()
+    with pytest.raises(runner.SurroundingsError, match=r'"bonus" is no message: give project\.'):
+        runner.project("local", project.root).plan("bonus")  # type: ignore[arg-type]
     with pytest.raises(runner.SurroundingsError, match="name a target"):
         runner.project("", project.root)
     with pytest.raises(runner.SurroundingsError, match="no messages"):

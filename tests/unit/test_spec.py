@@ -189,7 +189,9 @@ def test_a_file_named_twice_is_loaded_once() -> None:
 
 
 def test_nothing_found_is_said() -> None:
+    write("runner.yml", "")
     for given, said in (
+        (["runner.yaml"], "runner.yaml: no such file or folder: did you mean runner.yml?"),
         (["messages"], "no message found in messages: a message is a .yaml or .yml file"),
         (["gone"], "gone: no such file or folder"),
         (["messages", "gone/a.yaml"], "gone/a.yaml: no such file or folder"),
