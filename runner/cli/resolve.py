@@ -114,7 +114,8 @@ def _by_their_threads(
     """
     # No two deliveries made one thread.
     count = Counter(history.doubts.get(each.delivery, ()) for each in chosen)
-    clear, unclear = [], []
+    clear: list[Attempt] = []
+    unclear: list[Attempt] = []
     for each in chosen:
         own = history.doubts.get(each.delivery, ())
         is_known = len(own) == count[own] == 1 and own[0] not in history.thread_ids
