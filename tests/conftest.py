@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from scripted import Answers, Scripted
 from support import INSTALLS, IS_NIGHTLY, IS_THOROUGH, Project, Result, call_command
 
@@ -35,7 +35,11 @@ _UNMEASURED = (
 # No machine is too slow, and the usual run tries the same examples each time: nobody's pull request
 # fails by chance.
 settings.register_profile(
-    "ours", deadline=None, derandomize=not IS_THOROUGH, max_examples=100 if IS_NIGHTLY else 30
+    "ours",
+    deadline=None,
+    derandomize=not IS_THOROUGH,
+    max_examples=100 if IS_NIGHTLY else 30,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("ours")
 

@@ -21,7 +21,7 @@ from runner.cli import main
 from runner.emulator import Emulator
 from runner.manifest.attempts import Attempt
 from runner.manifest.history import History
-from runner.manifest.kinds import LINES
+from runner.manifest.kinds import take_events
 from runner.manifest.lines import Event, outcome_event
 from runner.manifest.state import ManifestState
 
@@ -69,8 +69,7 @@ def history_of(*attempts: Attempt) -> History:
             "at": clock.written(each.at),
         }
         outcome = [outcome_event(each.delivery, each.outcome, "answer")] if each.outcome else []
-        for event in (intent, *outcome):
-            LINES[str(event["event"])].take(state, event)
+        take_events((intent, *outcome), state)
     return state.history()
 
 

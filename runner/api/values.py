@@ -1,6 +1,6 @@
 """Python's values, and those of NumPy and pandas, as the plain values that files hold.
 
-Neither of the two is imported: what is theirs is known by its type's name.
+Neither of the two is imported: what is theirs is known by what it can do.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def plain(value: Any) -> object:
         return value
     if _is_missing(value):
         return None
-    if type(value).__module__.partition(".")[0] == "numpy":
-        return plain(_of_numpy(value))
+    if hasattr(value, "tolist"):
+        return plain(_without_numpy(value))
     if isinstance(value, (Mapping, list, tuple)):
         return _container(value)
     return _scalar(value)
@@ -62,12 +62,11 @@ def _is_missing(value: Any) -> bool:
     return isinstance(value, (float, Decimal)) and math.isnan(value)
 
 
-def _of_numpy(value: Any) -> object:
-    if type(value).__name__ == "datetime64":
-        # Of nanoseconds it gives a bare number.
-        return value.astype("datetime64[us]").item()
-    # An array of one has an `item` too, and is a list all the same.
-    return value.item() if getattr(value, "shape", None) == () else value.tolist()
+def _without_numpy(value: Any) -> object:
+    """Give a scalar or an array of NumPy, or a series of pandas, as Python's own."""
+    # Of nanoseconds it gives a bare number.
+    is_time = type(value).__name__ == "datetime64"
+    return (value.astype("datetime64[us]") if is_time else value).tolist()
 
 
 def _number(value: float) -> Decimal:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, cast
 
 from runner import model
 from runner.model import Action, NoRecipients, Place, Rejected, SelectType, Sent
@@ -113,3 +115,8 @@ class Row(NamedTuple):
         if self.kind.select_type == "DIRECT":
             return tuple(model.reached_as(each, self.key) for each in self.people)
         return (self.whom if isinstance(self.whom, str) else None,)
+
+
+row_of = cast(Callable[[tuple[object, ...]], Row], partial(tuple.__new__, Row))
+pending_of = cast(Callable[[tuple[object, ...]], Pending], partial(tuple.__new__, Pending))
+"""Build values of which there are very many, twice as quickly as `Row(...)`."""

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from itertools import repeat
 from operator import itemgetter
+from typing import Any
 
-from runner import clock
-from runner.manifest.attempts import Kind, NotFound, Pending, Row
+from runner.manifest.attempts import NotFound, Settled
+from runner.manifest.columns import Columns
 from runner.manifest.contents import content_of
-from runner.manifest.lines import numbered
-from runner.manifest.state import INTENT, VERSION, Checked, ManifestState, RunLine
-from runner.manifest.wanted import NUMBERS, TEXTS, Wanted, complaint, hold
-from runner.model import Action, NoRecipients, Place, Rejected, SelectType, compared_as
+from runner.manifest.lines import Event
+from runner.manifest.rows import (
+    moments,
+    read_claims,
+    read_intents,
+    read_rows,
+    read_sent,
+    take_claim,
+    take_intent,
+    take_sent,
+)
+from runner.manifest.state import OUTCOME, VERSION, Checked, ManifestState, RunLine, sums
+from runner.manifest.wanted import NUMBERS, TEXTS, Wanted
+from runner.model import NoRecipients, Rejected, compared_as
 from runner.toloka.anchor import BEGINNING, Anchor
-from runner.toloka.digest import KIND, short
+from runner.toloka.digest import short
 from runner.wording import printable
 
 _SELECT_TYPES = ("DIRECT", "FILTER", "ALL")
@@ -24,27 +34,42 @@ _CHOICE: Mapping[str, Wanted] = {"recipients_select_type": _SELECT_TYPES, "recip
 _WHOM: Mapping[str, Wanted] = {**_CHOICE, "recipients_ids": TEXTS, "key": str}
 
 
-def check_events(events: Iterable[Checked]) -> None:
-    """Hold events against their kinds, those of one kind together, key by key.
+Taking = tuple[Callable[[ManifestState, Any], None], Any]
+"""How an event is taken in, and what it says."""
 
-    Raises `ValueError`, `KeyError` or `TypeError` for one that does not hold what it must.
+
+def read_events(
+    events: Sequence[Checked], state: ManifestState, *, are_ours: bool = False
+) -> Iterator[Taking]:
+    """Check and read events, those of one shape together; gives how each is taken in, in order.
+
+    Those that are ours, just written, are not checked. Raises `ValueError`, `KeyError` or
+    `TypeError` for one that does not hold what it must.
     """
-    kinds: dict[str, list[Checked]] = defaultdict(list)
-    for event in events:
-        kinds[event["event"]].append(event)
-    for name, alike in kinds.items():
-        kind = LINES.get(name)
-        if kind is None:
-            raise ValueError(f"unknown event {ascii(name)[:40]}: written by a later version?")
-        for key, wanted in kind.needed.items():
-            values = [*map(itemgetter(key), alike)]
-            is_held = hold(values, wanted) and "" not in values
-            if not is_held or (wanted is int and max(map(int.bit_length, values)) > 63):
-                raise ValueError(complaint(key, wanted))
-        for key, wanted in kind.optional.items():
-            # What is empty says nothing.
-            if not hold([value for event in alike if (value := event.get(key))], wanted):
-                raise ValueError(complaint(key, wanted))
+    shapes = [*zip(map(itemgetter("event"), events), map(tuple, events), strict=True)]
+    numbers = {shape: number for number, shape in enumerate(dict.fromkeys(shapes))}
+    order = [*map(numbers.__getitem__, shapes)]
+    alike: list[list[Checked]] = [[] for _ in numbers]
+    for number, event in zip(order, events, strict=True):
+        alike[number].append(event)
+    read = [iter(_read(some, state, are_ours=are_ours)) for some in alike]
+    return (next(read[number]) for number in order)
+
+
+def _read(events: Sequence[Checked], state: ManifestState, *, are_ours: bool) -> Iterable[Taking]:
+    name, columns = events[0]["event"], Columns(events)
+    kind = LINES.get(name)
+    if kind is None:
+        raise ValueError(f"unknown event {ascii(name)[:40]}: written by a later version?")
+    if not are_ours:
+        columns.check(kind.needed, kind.optional)
+    return zip(repeat(kind.take), kind.read(columns, state), strict=False)
+
+
+def take_events(events: Iterable[Event], state: ManifestState) -> None:
+    """Take in events that were just written."""
+    for take, said in read_events([*events], state, are_ours=True):
+        take(state, said)
 
 
 def _take_about(state: ManifestState, event: Checked) -> None:
@@ -58,42 +83,6 @@ def _take_about(state: ManifestState, event: Checked) -> None:
         raise ValueError("it names two accounts")
     state.target, state.account = target, account
     state.acts_under = event.get("acts_under", state.acts_under)
-
-
-def _take_intent(state: ManifestState, event: Checked) -> None:
-    delivery, row = event["delivery"], _row_of(state, event)
-    state.add_up(INTENT, delivery)
-    if "topic" in event:
-        state.topics.setdefault(row.kind, event["topic"])
-    known = state.rows.setdefault(delivery, row)
-    if known is not row:
-        if (known.kind, known.digest, known.at) != (row.kind, row.digest, row.at):
-            raise ValueError("two intents with one delivery id")
-        return
-    if event.get("test") is True:
-        state.tests.add(delivery)
-    if delivery in state.orphans:
-        orphan = state.orphans.pop(delivery)
-        state.rows[delivery] = row._replace(outcome=orphan.outcome, created=orphan.created)
-        state.narrow(delivery)
-    else:
-        run, place = event.get("run") or None, event.get("place")
-        # Without its anchor, it may have been at any time.
-        anchor = state.anchors.get(run or "", BEGINNING)
-        state.pending[delivery] = Pending(run, anchor, _place_of(place) if place else None)
-
-
-def _take_claim(state: ManifestState, event: Checked) -> None:
-    for number, row in enumerate(event["rows"]):
-        toloker, digest, key = (f"{row} " if row.count(" ") == 1 else row).split(" ")
-        own = {"delivery": numbered(event["delivery"], number), "recipients_ids": [toloker]}
-        _take_intent(state, {**event, **own, "key": key, "digest": KIND + digest})
-
-
-def _place_of(numbers: Sequence[int]) -> Place:
-    if len(numbers) != 2:
-        raise ValueError("no two numbers under 'place'")
-    return Place(ours=numbers[0], alike=numbers[1])
 
 
 def _take_anchor(state: ManifestState, event: Checked) -> None:
@@ -150,15 +139,15 @@ def _take_nothing(_state: ManifestState, _event: Checked) -> None:
 
 def _take_not_tried(state: ManifestState, event: Checked) -> None:
     for delivery in event["deliveries"]:
-        state.settle(delivery, NotFound())
+        _settle(state, delivery, NotFound())
 
 
 def _take_doubt(state: ManifestState, event: Checked) -> None:
     """A thread that may be a delivery's: of an intent, or of a message that has none for it."""
     delivery, threads = event["delivery"], tuple(event["threads"])
     state.doubts[delivery] = tuple(dict.fromkeys((*state.doubts.get(delivery, ()), *threads)))
-    if "message" in event:
-        state.rows.setdefault(delivery, _row_of(state, event))
+    if event.get("message"):
+        state.rows.setdefault(delivery, *read_rows(Columns([event]), state))
         state.adoptable.add(delivery)
         identity = (event["message"], event["revision"])
         state.doubted.update((thread, identity) for thread in threads)
@@ -174,47 +163,27 @@ def _take_left_out(state: ManifestState, event: Checked) -> None:
 
 
 def _anchor(event: Checked) -> Anchor:
-    return Anchor(_moment(event, "created")) if event.get("created") else BEGINNING
-
-
-def _row_of(state: ManifestState, event: Checked) -> Row:
-    action: Action = event.get("action") or "compose"
-    select_type: SelectType | None = event.get("recipients_select_type") or None
-    whom: object
-    if action == "reply":
-        select_type, whom = None, event.get("thread_id") or None
-    elif select_type == "DIRECT":
-        ids = event.get("recipients_ids") or []
-        whom = ids[0] if len(ids) == 1 else tuple(ids)
-    else:
-        whom = event.get("recipients_filter") or None
-    # What many rows have in common is kept once, the digest too unless each has its own.
-    common = (event["message"], event["revision"], event["source"], action, select_type)
-    digest = event["digest"]
-    kind, known = state.kinds.get(common) or state.kinds.setdefault(common, (Kind(*common), digest))
-    digest = known if known == digest else digest
-    return Row(kind, whom, digest, _moment(event, "at"), None, None, event.get("key") or None)
-
-
-def _take_sent(state: ManifestState, event: Checked) -> None:
-    created = _moment(event, "created") if event.get("created") else None
-    if event.get("how") == "resolved":
-        state.resolved.add(event["delivery"])
-    state.settle(event["delivery"], event["thread_id"], created)
+    times = moments(filter(None, [event.get("created")]), "created")
+    return Anchor(*times.values()) if times else BEGINNING
 
 
 def _take_rejected(state: ManifestState, event: Checked) -> None:
     status, code = event.get("status") or None, event.get("code") or None
     outcome = Rejected(status=status, code=code, detail=event.get("detail") or "")
-    state.settle(event["delivery"], outcome)
+    _settle(state, event["delivery"], outcome)
 
 
 def _take_no_recipients(state: ManifestState, event: Checked) -> None:
-    state.settle(event["delivery"], NoRecipients(event.get("detail") or ""))
+    _settle(state, event["delivery"], NoRecipients(event.get("detail") or ""))
 
 
 def _take_not_found(state: ManifestState, event: Checked) -> None:
-    state.settle(event["delivery"], NotFound())
+    _settle(state, event["delivery"], NotFound())
+
+
+def _settle(state: ManifestState, delivery: str, outcome: Settled) -> None:
+    state.add_up(*sums(OUTCOME, [f"{delivery} "]))
+    state.settle(delivery, outcome)
 
 
 def _take_suppressed(state: ManifestState, event: Checked) -> None:
@@ -238,22 +207,21 @@ def _take_content(state: ManifestState, event: Checked) -> None:
         state.contents[short(event["digest"])] = content_of(event)
 
 
-def _moment(event: Checked, key: str) -> datetime:
-    try:
-        return clock.read(event[key])
-    except (ValueError, TypeError, OverflowError):
-        raise ValueError(f"no time under {key!r}") from None
+def _events(columns: Columns, _state: ManifestState) -> Sequence[Checked]:
+    return columns.events
 
 
 @dataclass(frozen=True, slots=True)
 class LineKind:
     """What one kind of line holds, and how it is taken in. Times are read as they are taken."""
 
-    take: Callable[[ManifestState, Checked], None]
+    take: Callable[[ManifestState, Any], None]
     needed: Mapping[str, Wanted] = field(default_factory=dict)
     optional: Mapping[str, Wanted] = field(default_factory=dict)
     is_of_run: bool = False
     """Whether it tells of a run or a look alone: no plan comes out otherwise for it."""
+    read: Callable[[Columns, ManifestState], Iterable[Any]] = _events
+    """What is taken in, for events of one shape."""
 
 
 LINES: Mapping[str, LineKind] = {
@@ -290,7 +258,7 @@ LINES: Mapping[str, LineKind] = {
     ),
     "shown": LineKind(_take_shown, is_of_run=True),
     "intent": LineKind(
-        _take_intent,
+        take_intent,
         {
             "delivery": str,
             "message": str,
@@ -306,13 +274,15 @@ LINES: Mapping[str, LineKind] = {
             "topic": str,
             "place": NUMBERS,
         },
+        read=read_intents,
     ),
     "claim": LineKind(
-        _take_claim,
+        take_claim,
         {"delivery": str, "message": str, "revision": int, "source": str, "rows": TEXTS},
         {"action": ("compose",), "recipients_select_type": ("DIRECT",), "run": str},
+        read=read_claims,
     ),
-    "sent": LineKind(_take_sent, {"delivery": str, "thread_id": str}),
+    "sent": LineKind(take_sent, {"delivery": str, "thread_id": str}, read=read_sent),
     "rejected": LineKind(
         _take_rejected,
         {"delivery": str},

@@ -13,7 +13,7 @@ from runner.errors import RunnerError, SurroundingsError
 from runner.manifest.attempts import Attempt, Settled
 from runner.manifest.contents import content_events
 from runner.manifest.history import History
-from runner.manifest.kinds import LINES
+from runner.manifest.kinds import LINES, take_events
 from runner.manifest.lines import (
     Event,
     adoption_events,
@@ -329,14 +329,13 @@ class Manifest:
             self._take(events)
             self._has_begun = True
 
-    def _take(self, events: Iterable[Event]) -> None:
-        for event in events:
-            kind = LINES[str(event["event"])]
-            kind.take(self._state, event)
-            self._is_dated = True
-            # A look changes also from where on what is unknown is looked for.
-            if not kind.is_of_run or self._state.pending:
-                self.facts += 1
+    def _take(self, events: Sequence[Event]) -> None:
+        names = {str(event["event"]) for event in events}
+        take_events(events, self._state)
+        self._is_dated = True
+        # A look changes also from where on what is unknown is looked for.
+        if self._state.pending or not all(LINES[name].is_of_run for name in names):
+            self.facts += 1
 
     def _is_reached(self, delivery: Delivery) -> bool:
         reached = self.history().reached((delivery.message.id, delivery.message.revision))

@@ -5,19 +5,24 @@ from __future__ import annotations
 import codecs
 import gc
 import json
-from collections.abc import Iterator, Sequence
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import BinaryIO
 
 from runner.files import MANIFEST_START
-from runner.manifest.kinds import LINES, check_events
+from runner.manifest.kinds import Taking, read_events
 from runner.manifest.state import Checked, ManifestState
 
-_BLOCK = 64 * 1024
+_BLOCK = 128 * 1024
 _LINE_END = ord("\n")
 _LONGEST = 16 * 1024 * 1024
 """No line of ours has so many bytes."""
+_MARK = secrets.token_hex(8)
+"""What no line holds."""
+_BETWEEN = f',"{_MARK}",'.encode()
+_BLANK: Taking = (lambda *_: None, None)
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -39,11 +44,10 @@ def read_state(stream: BinaryIO, state: ManifestState | None = None) -> tuple[Ma
     state, end, above = state or ManifestState(), 0, 0
     with _without_collector():
         while block := stream.read(_BLOCK) + stream.readline(_LONGEST):
-            ends = block.count(b"\n")
             if len(block) > _LONGEST and not block.endswith(b"\n"):
-                raise DamageError(above + ends + 1, "the line is too long")
+                raise DamageError(above + block.count(b"\n") + 1, "the line is too long")
             if block.endswith(b"\n") and not block.strip():
-                above, end = above + ends, end + len(block)
+                above, end = above + block.count(b"\n"), end + len(block)
                 continue
             lines = BytesIO(block).readlines()
             count = _take_lines(lines, state, above, is_first=not end)
@@ -65,47 +69,50 @@ def _without_collector() -> Iterator[None]:
 
 def _take_lines(lines: Sequence[bytes], state: ManifestState, above: int, *, is_first: bool) -> int:
     """Take in lines that have so many above them; gives how many they are without a torn one."""
-    number = above
+    count = 0
+    read = _read_together(lines, state) or _read_each(lines, state, above, is_first=is_first)
     try:
-        for event in _parse(lines, above, is_first=is_first):
-            number += 1
-            if event is not None:
-                if state.target is None and event["event"] != "manifest":
-                    raise ValueError("the first line does not name the target")
-                LINES[event["event"]].take(state, event)
+        for take, said in read:
+            count += 1
+            take(state, said)
     except DamageError:
         raise
     except _DAMAGE as error:
-        raise DamageError(number, _reason(error)) from error
-    return number - above
+        raise DamageError(above + count, _reason(error)) from error
+    return count
 
 
-def _parse(lines: Sequence[bytes], above: int, *, is_first: bool) -> Iterator[Checked | None]:
-    """Parse and check lines: together, which is quicker, or each by itself; a blank one is None.
-
-    Ends before a torn one. Raises `DamageError` where it comes to one that is damaged. `is_first`
-    says whether these are the first lines.
-    """
-    events: list[Checked] = []
+def _read_together(lines: Sequence[bytes], state: ManifestState) -> Iterator[Taking] | None:
+    """Read lines in one go, which is quicker; None where one may be damaged, blank or torn."""
     if lines[-1][-1] == _LINE_END:
         with suppress(*_DAMAGE):
-            together = json.loads(f"[{b','.join(lines).decode()}]")
-            check_events(together)
-            events = together
-    if len(events) == len(lines):
-        yield from events
-        return
+            events = json.loads(f"[{_BETWEEN.join(lines).decode()}]")
+            # Two lines that are whole only together would have the mark between them inside.
+            if events[1::2] == [_MARK] * (len(lines) - 1) and len(events) == 2 * len(lines) - 1:
+                _check_first(events[0], state)
+                return read_events(events[::2], state)
+    return None
+
+
+def _read_each(
+    lines: Iterable[bytes], state: ManifestState, above: int, *, is_first: bool
+) -> Iterator[Taking]:
+    """Read each line by itself; a blank one says nothing, and a torn one is left out.
+
+    Raises `DamageError` where it comes to one that is damaged. `is_first` says whether these are
+    the first lines.
+    """
     for number, line in enumerate(lines, 1):
         try:
             if line[-1] != _LINE_END and _is_torn(line, is_first=is_first and number == 1):
                 return
-            event = _read(line, is_first=is_first and number == 1) if line.strip() else None
+            read = _read(line, state, is_first=is_first and number == 1) if line.strip() else _BLANK
         except _DAMAGE as error:
             raise DamageError(above + number, _reason(error)) from error
-        yield event
+        yield read
 
 
-def _read(line: bytes, *, is_first: bool) -> Checked:
+def _read(line: bytes, state: ManifestState, *, is_first: bool) -> Taking:
     if is_first and line.startswith(_UTF_16):
         raise ValueError("it is UTF-16, and has to be UTF-8")
     # A byte order mark stands before the first line only, and `loads` would take UTF-16, too.
@@ -115,8 +122,14 @@ def _read(line: bytes, *, is_first: bool) -> Checked:
     except ValueError as error:
         # What Python says of a number that is too long is for programmers.
         raise json.JSONDecodeError("no JSON", "", 0) from error
-    check_events([event])
-    return event
+    (read,) = read_events([event], state)
+    _check_first(event, state)
+    return read
+
+
+def _check_first(event: Checked, state: ManifestState) -> None:
+    if state.target is None and event["event"] != "manifest":
+        raise ValueError("the first line does not name the target")
 
 
 def _reason(error: Exception) -> str:

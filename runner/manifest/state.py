@@ -6,14 +6,15 @@ copies of a manifest are merged. No line becomes a value of its own: there may b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import repeat
 from typing import Any, NamedTuple
 from zlib import crc32
 
 from runner.errors import SurroundingsError
-from runner.manifest.attempts import Identity, Kind, NotFound, Pending, Row, Settled
+from runner.manifest.attempts import Identity, Kind, NotFound, Pending, Row, Settled, row_of
 from runner.manifest.history import History
 from runner.model import Content, NoRecipients, Rejected
 from runner.toloka.anchor import Anchor
@@ -24,7 +25,7 @@ VERSION = 1
 _STRENGTH: Mapping[type, int] = {NotFound: 0, Rejected: 1, NoRecipients: 2, str: 3}
 # What the checksums of these lines begin with.
 INTENT = crc32(b"intent ")
-_OUTCOME = crc32(b"outcome ")
+OUTCOME = crc32(b"outcome ")
 Checked = Mapping[str, Any]
 """An event whose keys hold what `LINES` says."""
 
@@ -142,7 +143,6 @@ class ManifestState:
         self, delivery: str, outcome: str | Settled, created: datetime | None = None
     ) -> None:
         """Take in what became of a delivery; what is sent is given by its thread."""
-        self.add_up(_OUTCOME, f"{delivery} {outcome if isinstance(outcome, str) else ''}")
         row = self.rows.get(delivery)
         known = row or self.orphans.get(delivery)
         if known and known.outcome and _STRENGTH[type(outcome)] < _STRENGTH[type(known.outcome)]:
@@ -152,15 +152,14 @@ class ManifestState:
             self.orphans[delivery] = Orphan(outcome, created)
             self.cursor = None
         else:
-            self.rows[delivery] = Row(
-                row.kind, row.whom, row.digest, row.at, outcome, created, row.key
-            )
+            kind, whom, digest, at, _, _, key = row
+            self.rows[delivery] = row_of((kind, whom, digest, at, outcome, created, key))
             self.pending.pop(delivery, None)
 
-    def add_up(self, kind: int, said: str) -> None:
+    def add_up(self, checksum: int) -> None:
         """Count a line about a delivery, whatever its place."""
         self.count += 1
-        self.checksum += crc32(said.encode(), kind)
+        self.checksum += checksum
 
     def knows(self, event: Checked) -> bool:
         """Whether an event was written with the same deliveries before it."""
@@ -189,6 +188,11 @@ class ManifestState:
         open_ones = [each for each in self.adoptable if self.rows[each].outcome is None]
         claimed = {row.outcome for row in self.rows.values() if isinstance(row.outcome, str)}
         return [each for each in open_ones if claimed.issuperset(self.doubts[each])]
+
+
+def sums(kind: int, told: Iterable[str]) -> Iterable[int]:
+    """The checksums of lines about deliveries."""
+    return map(crc32, map(str.encode, told), repeat(kind))
 
 
 def check_target(state: ManifestState, target: str | None, where: str) -> None:

@@ -5,7 +5,7 @@ Whatever plans takes it: `plan`, `send` and `preview`. `validate` takes its firs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -251,13 +251,9 @@ def check(selection: Selection, config: Config) -> Checked:
         levels=levels,
     ) as renderer:
         chosen: list[Path | Given] = [*files, *selection.given]
-        others = _find_unselected((*files, *selection.given_files), config)
-        specs, problems = load_specs(
-            chosen,
-            config.messages_root,
-            renderer.expect,
-            others=others if selection.is_part else (),
-        )
+        known = {*files, *selection.given_files}
+        others = _find_unselected(known, config) if selection.is_part else ()
+        specs, problems = load_specs(chosen, config.messages_root, renderer.expect, others=others)
         faults = [*problems, *(each for each in warnings if each.severity == "error")]
         if assigned and not problems:
             warnings += _find_unused(assigned, specs, selection, config)
@@ -317,13 +313,13 @@ def prepare(selection: Selection, config: Config) -> Checked:
     return checked
 
 
-def _find_unselected(files: Iterable[Path], config: Config) -> list[Path]:
+def _find_unselected(files: Set[Path], config: Config) -> list[Path]:
     """The files below the messages root that were not selected, as far as they can be listed."""
     try:
         every = paths.find_specs([config.messages_root] if config.messages_root else [])
     except SurroundingsError:
         return []
-    return [path for path in every if path not in set(files)]
+    return [path for path in every if path not in files]
 
 
 def _find_files(

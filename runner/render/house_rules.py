@@ -11,19 +11,20 @@ from urllib.parse import urlsplit
 
 from runner.errors import Severity
 from runner.model import Message, Texts
-from runner.render.parity import URL
+from runner.render.parity import links, without_links
 from runner.toloka.languages import BETTER_KNOWN_AS_COUNTRY
 from runner.wording import quoted
 
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+# What a match begins with comes first in these patterns: it is nowhere in most of a text.
 _PHONE = re.compile(
-    r"(?<![\w/=.-])(?:\+|00)[1-9](?:[ ().-]{0,2}\d){7,14}(?!\w)"
-    r"|\(\d{3}\)\s?\d{3}[ -](?:\d{4}|\d\d[ -]\d\d)(?!\w)|(?<![\w.-])\d{3}-\d{3}-\d{4}(?![\w-])"
+    r"(?=[+(\d])(?:(?<![\w/=.-])(?:\+|00)[1-9](?:[ ().-]{0,2}\d){7,14}(?!\w)"
+    r"|\(\d{3}\)\s?\d{3}[ -](?:\d{4}|\d\d[ -]\d\d)(?!\w)|(?<![\w.-])\d{3}-\d{3}-\d{4}(?![\w-]))"
 )
 _MESSENGER = re.compile(
-    r"(?<![\w-])(?:t\.me|telegram\.me|wa\.me|m\.me|discord\.gg|vk\.com|join\.skype\.com)/\S{1,80}"
+    r"(?=[tmwdvjfixc@])(?:(?<![\w-])(?:t\.me|telegram\.me|wa\.me|m\.me|discord\.gg|vk\.com|join\.skype\.com)/\S{1,80}"
     r"|(?<![\w-])(?:facebook|instagram|twitter|x|chat\.whatsapp|discord)\.com/\S{1,80}"
-    r"|(?<![\w@./])@[A-Za-z]\w{4,31}\b",
+    r"|(?<![\w@./])@[A-Za-z]\w{4,31}\b)",
     re.IGNORECASE,
 )
 CONTACTS = (
@@ -41,7 +42,7 @@ TAG = re.compile(
 )
 # Asking not to answer is no question, in Russian (\u043d\u0435) too.
 _ASKS = re.compile(
-    r"(?<!\bno )(?<!not )(?<!n['\u2019]t )(?<!\b\u043d\u0435 )\b"
+    r"\b(?=[rawlte\u043e\u043d])(?<!\bno )(?<!not )(?<!n['\u2019]t )(?<!\b\u043d\u0435 )"
     r"(?:(?:repl(?:y|ies)|answer this|write (?:back|to us|us)|let us know|tell us)\b"
     r"|(?:responde|escr[ií]benos|отвеч|ответь|напишите)\w*)",
     re.IGNORECASE,
@@ -113,7 +114,7 @@ def find_words(
 def find_project_links(read: Reading) -> Iterator[Finding]:
     """Find addresses copied from the requester's browser."""
     for key, text in read.texts.items():
-        for url in URL.findall(text):
+        for url in links(text):
             if _is_requesters(url):
                 yield Finding(key, "links to a page that only the requester can open", url)
 
@@ -139,7 +140,7 @@ def find_questions(read: Reading) -> Iterator[Finding]:
 
 
 def _question(text: str) -> re.Match[str] | None:
-    plain = URL.sub("", text)
+    plain = without_links(text, "")
     mark = _QUESTION.search(plain)
     return mark and _LAST_WORD.search(plain, max(mark.end() - 41, 0), mark.end())
 
@@ -197,7 +198,7 @@ def find_mojibake(read: Reading) -> Iterator[Finding]:
             yield Finding(key, "holds U+FFFD, where a letter was lost", "\ufffd")
         elif run := next((each[0] for each in _ODD_RUN.finditer(text) if _is_garbled(each[0])), ""):
             yield Finding(key, f"holds {quoted(run)}: letters read by the wrong table", run)
-        for found in _ENTITY.finditer(URL.sub(" ", text)):
+        for found in _ENTITY.finditer(without_links(text)):
             if html.unescape(found[0]) != found[0]:
                 yield Finding(
                     key, f"holds {quoted(found[0])}, which is shown as it stands", found[0]

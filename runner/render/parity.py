@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from runner.render.months import may_name_months, months_in
 
-URL = re.compile(r"https?://[^\s<>\"'()]{1,2000}", re.IGNORECASE)
+_URL = re.compile(r"https?://[^\s<>\"'()]{1,2000}", re.IGNORECASE)
 _NAME = re.compile(r"\{[{%][^{}%]{0,500}[}%]\}")
 _WORD = re.compile(r"[^\W\d]\w*(?:\.\w+)*")
 _NO_VARIABLES = re.compile(r"'[^']*'|\"[^\"]*\"|\|\s*\w+|\bis\s+(?:not\s+)?\w+|\b\w+\s*=(?!=)")
@@ -35,14 +35,15 @@ Meanings = frozenset[tuple[str, Decimal]]
 _SIGNS = str.maketrans({"\u066b": ".", "\u066c": ","})
 _SEPARATORS = re.compile(r"[., '\u2019\u00a0\u2009\u202f]")
 _TOKEN = re.compile(
-    r"(?P<cjk>(?:(?P<cy>\d{4})\s?[\u5e74\ub144]\s?)?(?P<cm>\d{1,2})\s?[\u6708\uc6d4]\s?"
+    # Most of a text is no digit, which is seen at once.
+    r"(?=\d)(?:(?P<cjk>(?:(?P<cy>\d{4})\s?[\u5e74\ub144]\s?)?(?P<cm>\d{1,2})\s?[\u6708\uc6d4]\s?"
     r"(?P<cd>\d{1,2})\s?[\u65e5\uc77c])"
     r"|(?P<iso>(?P<iy>\d{4})-(?P<im>\d\d)-(?P<id>\d\d)(?!\d))"
     r"|(?P<day>(?P<da>\d{1,2})(?P<ds>[./-])(?P<db>\d{1,2})(?P=ds)(?P<dy>\d{4})(?!\d))"
     r"|(?P<half>(?P<hh>\d{1,2})(?:[:.](?P<hm>\d\d))?\s?(?P<hp>[ap])\.?m\b)"
     r"|(?P<time>(?P<th>\d{1,2}):(?P<tm>\d\d)(?!\d))"
     r"|(?P<number>\d{1,3}(?:(?P<gs>[., '\u2019\u00a0\u2009\u202f])\d{3}(?!\d))(?:(?P=gs)\d{3}(?!\d)){0,12}"
-    r"(?:[.,]\d{1,30}(?!\d))?|\d{1,2}(?:,\d\d){1,9},\d{3}(?!\d)|\d+(?:[.,]\d+)?)"
+    r"(?:[.,]\d{1,30}(?!\d))?|\d{1,2}(?:,\d\d){1,9},\d{3}(?!\d)|\d+(?:[.,]\d+)?))"
 )
 _MAX_DIGITS = 60
 
@@ -68,8 +69,18 @@ def differing(here: Said, there: Said, *, templates: bool) -> tuple[str, list[st
     return None
 
 
+def links(text: str) -> list[str]:
+    """Find the links in a text."""
+    return _URL.findall(text) if "://" in text else []
+
+
+def without_links(text: str, instead: str = " ") -> str:
+    """Take the links out of a text."""
+    return _URL.sub(instead, text) if "://" in text else text
+
+
 def _links(text: str) -> frozenset[str]:
-    return frozenset(url.rstrip(".,;:!?") for url in URL.findall(text))
+    return frozenset(url.rstrip(".,;:!?") for url in links(text))
 
 
 def _odd_numbers(here: Said, there: Said) -> tuple[frozenset[str], frozenset[str]]:
@@ -84,7 +95,7 @@ def _odd_numbers(here: Said, there: Said) -> tuple[frozenset[str], frozenset[str
 
 
 def _named_months(said: Said) -> Iterator[tuple[str, Meanings]]:
-    for name, number in months_in(URL.sub(" ", said[1]), said[0]):
+    for name, number in months_in(without_links(said[1]), said[0]):
         yield name, frozenset({("month", Decimal(number))})
 
 
@@ -105,7 +116,7 @@ def _missing(ours: Mapping[str, Meanings], theirs: Mapping[str, Meanings]) -> fr
 
 
 def _numbers(text: str) -> Iterator[tuple[str, Meanings]]:
-    for found in _TOKEN.finditer(URL.sub(" ", text).translate(_SIGNS)):
+    for found in _TOKEN.finditer(without_links(text).translate(_SIGNS)):
         written = found[0]
         if found["cjk"]:
             yield from _date(written, found["cy"], (found["cm"],), (found["cd"],))

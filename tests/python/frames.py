@@ -57,6 +57,8 @@ ODD = [
 ]  # fmt: skip
 if __name__ == "__main__":
     # The second line is of single cells, which stay NumPy's own.
-    own = [{name: frame()[name].array[0] for name in frame().columns} | {"l": np.array([1, 2])}]
+    own = [{name: frame()[name].array[0] for name in frame().columns}]
+    own[0] |= {"l": np.array([1, 2]), "s": frame()["toloker_id"]}
+    own[0] |= {"day": np.datetime64("2026-05-01T00:00:00.000000000")}
     print(*taken(frame().to_dict("records")), *taken(own), sep="\n")
     print(json.dumps([refused(column, value) for column, value in ODD]))

@@ -101,7 +101,7 @@ def test_whatever_pandas_puts_into_a_frame_is_a_cell(
         "at": "2026-05-01T10:00:00+00:00",
     }
     second = {**dict.fromkeys(first), "toloker_id": "0002", "i": 2, "x": 0.1, "ok": False}
-    assert rows == [first, second, {**first, "l": [1, 2]}]
+    assert rows == [first, second, {**first, "l": [1, 2], "s": ["0001", "0002"]}]
     words = [
         "15 digits",
         "15 digits",

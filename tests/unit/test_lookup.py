@@ -16,7 +16,7 @@ from runner.lookup.adopt import Messages, find_adoptions
 from runner.lookup.claim import claim, find_doubts
 from runner.lookup.look import Look
 from runner.manifest.attempts import Attempt
-from runner.manifest.kinds import LINES
+from runner.manifest.kinds import take_events
 from runner.manifest.lines import Event, intent_event, line_of, new_event, outcome_event
 from runner.manifest.reading import read_state
 from runner.manifest.state import ManifestState
@@ -223,8 +223,7 @@ def lines_with_a_look() -> list[Event]:
         delivery = Delivery(message=M, recipients=Direct((name,)))
         events.append(intent_event(name, delivery))
         events.append(outcome_event(name, Sent(thread(f"t-{name}", name)), "answer"))
-    for event in events:
-        LINES[str(event["event"])].take(state, event)
+    take_events(events, state)
     sums = {"deliveries": state.count, "checksum": state.checksum}
     events.append(new_event("looked", **sums, created="2026-11-22T12:00:00.000Z"))
     events.append(intent_event("d3", Delivery(message=M, recipients=Direct(("d3",)))))

@@ -413,6 +413,45 @@ def test_damage_far_down_is_refused_with_its_line() -> None:
     assert caught.value.line == 1_801
 
 
+STOP = '{"event":"stop","reason":"r","at":"2026-11-22T21:00:00.402Z"'
+OPEN = '{"event":"alive","x":[{}'
+
+
+@pytest.mark.parametrize(
+    ("lines", "damaged"),
+    [
+        (['{"event":"alive"', '"x":1}'], 2),
+        ([STOP, '"x":1}', '{"event":"alive"},{"event":"alive"}'], 2),
+        (['{"event":"alive"},{"event":"alive"}', OPEN, "{}]}"], 2),
+        ([OPEN, "{}]}", '{"event":"alive"},{"event":"alive"}'], 2),
+        (['{"event":"alive","x":"', '"}', '{"event":"alive"},{"event":"alive"}'], 2),
+        (['{"event":"alive"}', '{"event":"alive"},'], 3),
+        (['{"event":"alive"}],[{"event":"alive"}', OPEN, "{}]}"], 2),
+    ],
+)
+def test_lines_that_are_whole_only_together_are_damage(lines: list[str], damaged: int) -> None:
+    raw = line_of(HEADER) + "".join(f"{line}\n" for line in lines).encode()
+    with pytest.raises(DamageError) as caught:
+        read_state(BytesIO(raw))
+    assert caught.value.line == damaged
+
+
+ALIVE = '{"event":"alive"}'
+
+
+@given(st.lists(st.sampled_from(["{", "}", ALIVE, ",", "[", "]", '"', '"x":', "\n"]), max_size=16))
+def test_lines_are_read_together_as_each_by_itself(pieces: list[str]) -> None:
+    raw = line_of(HEADER) + f"{''.join(pieces)}\n{ALIVE}\n".encode()
+    lines = raw.decode().splitlines()
+    bad = [at for at, line in enumerate(lines[1:], 2) if line not in ("", ALIVE)]
+    found = []
+    try:
+        read_state(BytesIO(raw))
+    except DamageError as error:
+        found.append(error.line)
+    assert found == bad[:1]
+
+
 def test_every_kind_of_line_is_in_the_schema() -> None:
     schema = load_schema("manifest")
     assert set(schema["properties"]["event"]["enum"]) == set(LINES)
