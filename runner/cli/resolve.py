@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import click
@@ -112,13 +111,11 @@ def _by_their_threads(
 
     Raises `SurroundingsError` where that is all of them.
     """
-    # No two deliveries made one thread.
-    count = Counter(history.doubts.get(each.delivery, ()) for each in chosen)
     clear: list[Attempt] = []
     unclear: list[Attempt] = []
     for each in chosen:
         own = history.doubts.get(each.delivery, ())
-        is_known = len(own) == count[own] == 1 and own[0] not in history.thread_ids
+        is_known = len(own) == 1 and own[0] not in history.thread_ids
         (clear if each.in_thread or is_known else unclear).append(each)
     if not clear:
         raise SurroundingsError(f"say which thread it is: {describe(chosen[0], history)}")
