@@ -28,7 +28,7 @@ def plan_for_review(
     prepared = prepare(selection, settings.config)
     rows = {message.row for message in prepared.messages}
     if detail.row is not None and detail.row not in rows:
-        raise SurroundingsError(f"--row {detail.row}: no message has such a row, by its line")
+        raise SurroundingsError(f"--row {detail.row}: no message is made of this line of the file")
     truth = read_truth(settings, settings.target.url, may_lack=True)
     _check_store(settings, truth.history)
     plan, warnings = prepared.plan(truth.history)

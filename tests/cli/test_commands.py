@@ -117,7 +117,7 @@ def test_the_installed_script_and_the_module_are_one_command(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("sedn",), "there is no command 'sedn'; did you mean send"),
+        (("sned",), "there is no command 'sned'; did you mean send"),
         (("zzz",), "zzz"),
         (("send", "--nope"), "--nope"),
         (("send", "--limit", "0"), "--limit"),
