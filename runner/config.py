@@ -92,7 +92,8 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
 
     Raises `SurroundingsError` with every problem in it.
     """
-    if flag is not None and not flag.is_file():
+    # Unlike `Path.is_file` it takes what is too long for a name.
+    if flag is not None and not os.path.isfile(flag):  # noqa: PTH113
         raise SurroundingsError(f"--config {shown(flag)}: no such file")
     project = (cwd / flag).parent if flag else paths.find_project(cwd)
     if project is None:
