@@ -82,9 +82,9 @@ class Config:
         return SurroundingsError(f"{where}{what}")
 
     @property
-    def state(self) -> Path:
-        """The folder of the local emulator's store."""
-        return self.project / STATE_FOLDER
+    def store(self) -> Path:
+        """The local emulator's store, in a folder of its own."""
+        return self.project / STATE_FOLDER / "local.sqlite"
 
 
 def load_config(flag: Path | None, cwd: Path) -> Config:
@@ -92,7 +92,8 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
 
     Raises `SurroundingsError` with every problem in it.
     """
-    if flag is not None and not flag.is_file():
+    # Unlike `Path.is_file` it takes what is too long for a name.
+    if flag is not None and not os.path.isfile(flag):  # noqa: PTH113
         raise SurroundingsError(f"--config {shown(flag)}: no such file")
     project = (cwd / flag).parent if flag else paths.find_project(cwd)
     if project is None:

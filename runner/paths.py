@@ -53,7 +53,12 @@ def find_specs(
     unfit: list[Problem] = []
     names = cache(_names)
     for path in paths:
-        for each, folder in _named(path, names, warn):
+        try:
+            named = list(_named(path, names, warn))
+        except OSError as error:
+            # Its name is too long, say, or a folder on the way to it is closed.
+            raise SurroundingsError(f"{shown(path)}: {why(error, path)}") from error
+        for each, folder in named:
             what, hint = _why_unfit(each, folder)
             if what:
                 # Such a name may be no text that can be printed.

@@ -121,7 +121,11 @@ def call_command(*args: str | Path, cwd: Path, env: Mapping[str, str] | None = N
     with ExitStack() as stack:
         stack.enter_context(_surroundings(cwd, env or {}))
         streams = [stack.enter_context(TemporaryFile()) for _ in range(3)]
-        stdin, stdout, stderr = (TextIOWrapper(stream, write_through=True) for stream in streams)
+        stdin = TextIOWrapper(streams[0])
+        # As Windows has them: what that does to line ends must not be seen.
+        stdout, stderr = (
+            TextIOWrapper(stream, newline="\r\n", write_through=True) for stream in streams[1:]
+        )
         before = sys.argv, sys.stdin, sys.stdout, sys.stderr
         sys.argv = ["message-runner", *map(str, args)]
         sys.stdin, sys.stdout, sys.stderr = stdin, stdout, stderr

@@ -224,7 +224,7 @@ def _standing(
         for delivery in each["deliveries"]
     ]
     lines = [f"nothing was sent to {settings.target.name} yet"]
-    if history.attempts:
+    if history.rows:
         lines = [*told_lines(history, activity, choice, verbose=False)]
     return Listing(entries, (*lines, *_origin(settings, manifest)))
 

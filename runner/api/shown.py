@@ -9,6 +9,8 @@ from typing import TypeVar, overload
 from runner.wording import printable
 
 Item = TypeVar("Item")
+_ROWS = 100
+"""Of a table in a notebook: a browser stands still over very many."""
 _FRAME = "width: 100%; height: 30em; border: 1px solid #8888"
 
 
@@ -45,7 +47,9 @@ class Listing(Shown[Mapping[str, object]]):
 
     def _repr_html_(self) -> str:
         # The last lines say how many, and where from.
-        table = "".join(_table(self.to_dicts())) if self else ""
+        table = "".join(_table(self[:_ROWS])) if self else ""
+        if len(self) > _ROWS:
+            table += f"<p>… and {len(self) - _ROWS:,} more: to_dicts() has all</p>"
         return f"{table}<pre>{escape(chr(10).join(self._lines[-3:]))}</pre>"
 
 

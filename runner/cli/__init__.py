@@ -161,8 +161,9 @@ def _settle_in() -> None:
         )
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and not stream.isatty():
-            # Windows gives a pipe an encoding that lacks most letters of most languages.
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+            # Windows gives a pipe an encoding that lacks most letters of most languages, and makes
+            # two line ends of that of a row of CSV.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
     try:
         os.getcwd()  # noqa: PTH109  (only whether there is one)
     except OSError as error:

@@ -10,13 +10,17 @@ from pathlib import Path
 from runner.config import Config
 from runner.files import make_folder, surroundings, write_whole
 from runner.lookup.names import FOLDER, Named
+from runner.manifest.lines import parts
 from runner.model import Direct
 from runner.prepare import Selection, check
 from runner.render.lint import RULES
 from runner.spec.draft import LISTED, draft_text
+from runner.toloka.pace import Pace
 from runner.wording import plural, shown
 
 _WAIVABLE = {"odd-id", *(rule.id for rule in RULES)}
+_AT_ONCE = 100
+"""Drafts that are checked and written in one piece: very many take minutes."""
 _ROUNDS = 4
 """Only what waives one rule may be read far enough to break another."""
 
@@ -48,20 +52,25 @@ class Draft:
         return f"Imported: {plural(len(letters), 'thread')} of {' to '.join(days)}."
 
 
-def write_drafts(named: Sequence[Named], config: Config, root: Path) -> list[Draft]:
-    """Write what can be a message; what cannot gets no file, and says why."""
+def write_drafts(named: Sequence[Named], config: Config, root: Path, pace: Pace) -> list[Draft]:
+    """Write what can be a message; what cannot gets no file, and says why. Raises `Stopped`."""
     drafts = [Draft(each) for each in named]
-    rounds = _ROUNDS if drafts else 0
-    while rounds and _check(drafts, config):
-        rounds -= 1
-    for draft in drafts:
-        if not draft.why_not:
-            for name, text in draft.files():
-                path = root / name
-                with surroundings(path):
-                    make_folder(path.parent, root)
-                write_whole(path, [text.encode()])
+    for some in parts(drafts, _AT_ONCE):
+        pace.live()
+        rounds = _ROUNDS
+        while rounds and _check(some, config):
+            rounds -= 1
+        for draft in some:
+            _write(draft, root)
     return drafts
+
+
+def _write(draft: Draft, root: Path) -> None:
+    for name, text in () if draft.why_not else draft.files():
+        path = root / name
+        with surroundings(path):
+            make_folder(path.parent, root)
+        write_whole(path, [text.encode()])
 
 
 def _check(drafts: Sequence[Draft], config: Config) -> bool:

@@ -115,7 +115,8 @@ def _take_over(
     past, count = importer.look(*wanted)
     files = [path.stem for path in (root / FOLDER).glob("*")]
     named = Names(messages, manifest.history(), files, shown(root)).name(past.contents.values())
-    drafts = write_drafts([each for each in named if each.is_new], config, root)
+    new = [each for each in named if each.is_new]
+    drafts = write_drafts(new, config, root, connection.pace)
     # The files first: what is cut off here is found in them the next time.
     importer.record(named)
     is_unknown = bool(past.open or manifest.history().unknown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def _named(name: str, sent: set[str], config: Config) -> Iterator[str]:
     root = config.messages_root
     folder = name.rstrip("/") + "/"
     found = {each for each in sent if each == name or each.startswith(folder)}
-    if not found and Path(name).exists():
+    # Unlike `Path.exists` it takes what is too long for a name.
+    if not found and os.path.exists(name):  # noqa: PTH110
         found = {id_in(path, root) for path in find_specs([Path(name)])}
     if not found:
         known = {*sent, *(find_ids(root) if root is not None and root.is_dir() else ())}

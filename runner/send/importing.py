@@ -15,7 +15,7 @@ from runner.model import Message
 from runner.send.catch_up import CatchUp
 from runner.send.lists import Lister, Lists
 from runner.toloka.anchor import made_since
-from runner.toloka.pace import Pace, Stopped
+from runner.toloka.pace import Pace
 
 _AT_ONCE = 1_000
 """Threads that are recorded in one piece."""
@@ -54,6 +54,4 @@ class Importer:
             threads = (it for each in some for it in each.deliveries())
             while chunk := list(islice(threads, _AT_ONCE)):
                 self.manifest.adopt(chunk, keeps_words=not is_personal)
-                self.pace.beat()
-                if self.pace.stop.is_set():
-                    raise Stopped
+                self.pace.live()

@@ -94,6 +94,12 @@ class Pace:
             if self.stop.wait(min(left_s, _STEP_S)):
                 raise Stopped
 
+    def live(self) -> None:
+        """Give a sign of life between two pieces of work; raises `Stopped`."""
+        self.beat()
+        if self.stop.is_set():
+            raise Stopped
+
     def pause(self, seconds: float) -> None:
         """Let nothing leave for so long; a longer pause that is already on stays."""
         self._paused_until_s = max(self._paused_until_s, time.monotonic() + seconds)

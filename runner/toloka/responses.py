@@ -235,8 +235,12 @@ def _name(value: object, mask: Mask) -> str | None:
 
 
 def _names(values: object, mask: Mask) -> tuple[str, ...]:
-    texts = (str(each) if type(each) is int else each for each in _typed(values, list))
-    found = (_name(each, mask) for each in texts)
+    texts = [str(each) if type(each) is int else _typed(each, str) for each in _typed(values, list)]
+    # Of very many ids it is found out at once that none of them holds the token.
+    together = " ".join(texts)
+    if mask(together) == together:
+        return tuple(text for text in texts if _NAME.fullmatch(text))
+    found = (_name(text, mask) for text in texts)
     return tuple(name for name in found if name is not None)
 
 

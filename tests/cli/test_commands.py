@@ -134,6 +134,9 @@ def test_the_installed_script_and_the_module_are_one_command(tmp_path: Path) -> 
         (("plan", "--config", "gone.yaml"), "error: --config gone.yaml: no such file"),
         (("plan",), "error: there is no messages/ folder here or above, and no file was named"),
         (("plan", "gone"), "error: gone: no such file or folder"),
+        (("plan", "x" * 300), "xxx: "),
+        (("plan", "--config", "x" * 300), "xxx: no such file"),
+        (("status", "x" * 300), "xxx… is no message that was sent, no file and no folder"),
         (("validate", "--var", "x"), "--var takes NAME=VALUE"),
         (("status", "--target", "prod"), 'there is no target "prod"'),
     ],
@@ -542,9 +545,10 @@ def test_a_manifest_of_another_store_is_refused(project: Project) -> None:
     project.write("messages/a.yaml", THANKS)
     assert project.run("send").code == 0
     (project.root / ".message-runner" / "local.sqlite").unlink()
-    shown = project.run("send")
-    assert shown.code == 2
-    assert "results/local.jsonl is the manifest of local:" in shown.err
+    for command in ("plan", "send"):
+        shown = project.run(command)
+        assert shown.code == 2, command
+        assert "results/local.jsonl is the manifest of local:" in shown.err
 
 
 def test_a_damaged_manifest_stops_every_command_that_reads_it(project: Project) -> None:

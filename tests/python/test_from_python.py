@@ -19,6 +19,7 @@ from support import TOKEN, TOLOKER, Project, calls, control, direct, reached, th
 
 import runner
 from runner.api.plan import Expected
+from runner.api.shown import Listing
 from runner.emulator import Emulator
 from runner.errors import ExitCode
 from runner.spec.schema import load_schema
@@ -72,6 +73,14 @@ def test_a_result_says_what_the_command_says(
         assert "1 < 2" not in html
     assert '<iframe sandbox="" srcdoc="' in plan._repr_html_()
     assert repr(it).endswith(f"manifest: {manifest}")
+
+
+def test_a_table_of_very_many_is_cut_with_a_word() -> None:
+    many = Listing([{"toloker": f"<t{number}>"} for number in range(102)], ["102 sent"])
+    assert many._repr_html_().count("<tr>") == 101
+    assert "&lt;t99&gt;</td></tr></table><p>… and 2 more: to_dicts() has all</p>" in (
+        many._repr_html_()
+    )
 
 
 def test_what_a_result_turns_into_is_in_the_results_schema(
