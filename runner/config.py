@@ -100,9 +100,9 @@ def load_config(flag: Path | None, cwd: Path) -> Config:
         return Config(project=cwd, messages_root=None)
     path = cwd / flag if flag else project / paths.CONFIG_NAME
     if not path.is_file():
-        if path.is_symlink():
+        if os.path.lexists(path):
             raise SurroundingsError(
-                f"{shown(path)} is a link that leads to no file: put the file itself there"
+                f"{shown(path)} is a folder, or a link that leads to no file: put the file itself there"
             )
         root = project / paths.MESSAGES_NAME
         return _checked(Config(project=project, messages_root=root), root)

@@ -33,8 +33,8 @@ def find_project(start: Path) -> Path | None:
                 where = shown(folder / name)
                 raise SurroundingsError(f"{where} is not read: call it {CONFIG_NAME}, or otherwise")
         config = folder / CONFIG_NAME
-        # A link that leads nowhere counts too: whoever broke it must not switch the policy off.
-        if config.is_file() or config.is_symlink() or (folder / MESSAGES_NAME).is_dir():
+        # A folder counts too, and a link that leads nowhere: neither may switch the policy off.
+        if os.path.lexists(config) or (folder / MESSAGES_NAME).is_dir():
             return folder
     return None
 

@@ -104,6 +104,7 @@ HINT = "rename it; an `id:` keeps the name that it was sent under"
 FILES: list[Row] = [
     ("runner.yml", {"runner.yml": "target: local\n"}, ("runner.yml is not read: call it runner.yaml, or otherwise",)),
     ("Runner.yaml", {"Runner.yaml": "target: local\n", "runner.yaml": ""}, ("Runner.yaml is not read",)),
+    ("runner.yaml as a folder", {"runner.yaml/x": ""}, ("runner.yaml is a folder, or a link that leads to no file",)),
     ("runner.yaml.txt", {"runner.yaml.txt": "target: local\n"}, ("runner.yaml.txt is not read",)),
     ("runner.toml of somebody else", {"runner.toml": "", "runner.yaml": "target: local\n"}, ()),
     ("message saved as text", renamed("messages/a.yaml.txt"), ("messages/a.yaml.txt:1:1: error: this file is not read: a message is a .yaml or .yml file; call it .yaml, which takes JSON too, or begin its name with _",)),

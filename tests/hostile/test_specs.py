@@ -504,7 +504,7 @@ def test_a_configuration_that_is_a_broken_link_is_not_passed_over(
     (project.root / "runner.yaml").symlink_to(leads_to)
     done, _ = call_limited("validate", cwd=project.root / here)
     assert (done.code, done.out) == (2, "")
-    assert "runner.yaml is a link that leads to no file" in done.err
+    assert "runner.yaml is a folder, or a link that leads to no file" in done.err
 
 
 def test_a_messages_folder_that_is_its_own_link_is_refused(project: Project) -> None:
