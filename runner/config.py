@@ -82,9 +82,9 @@ class Config:
         return SurroundingsError(f"{where}{what}")
 
     @property
-    def state(self) -> Path:
-        """The folder of the local emulator's store."""
-        return self.project / STATE_FOLDER
+    def store(self) -> Path:
+        """The local emulator's store, in a folder of its own."""
+        return self.project / STATE_FOLDER / "local.sqlite"
 
 
 def load_config(flag: Path | None, cwd: Path) -> Config:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from runner.errors import Place, Problem, SurroundingsError
-from runner.wording import shown, why
+from runner.wording import nearest, shown, why
 
 CONFIG_NAME = "runner.yaml"
 MESSAGES_NAME = "messages"
@@ -249,7 +249,8 @@ def find_data_file(name: str, spec: Path, root: Path | None, *, must_exist: bool
     except OSError as error:
         raise ValueError(f"it cannot be had: {error.strerror}") from error
     if not is_there and (must_exist or path.exists()):
-        raise ValueError("there is no such file")
+        guess = None if path.exists() else nearest(path.name, _names(path.parent))
+        raise ValueError("there is no such file" + (f": did you mean {guess}?" if guess else ""))
     return path
 
 

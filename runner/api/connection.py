@@ -125,7 +125,7 @@ def open_client(
         # Imported here because a remote target needs neither a server nor SQLite.
         from runner.api.local import open_local
 
-        with open_local(settings.config.state) as (url, store_id):
+        with open_local(settings.config.store) as (url, store_id):
             client = Client(url, "local", timeout_s=pacing.timeout_s, pace=pace)
             yield client, f"local:{store_id}"
             client.close()

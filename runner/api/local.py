@@ -12,20 +12,18 @@ from runner.errors import SurroundingsError
 from runner.files import make_folder, surroundings
 from runner.wording import why
 
-_STORE = "local.sqlite"
 
-
-def store_in(state: Path) -> Path:
-    """The store in the folder of this project's state, which has to be a folder of its own."""
-    with surroundings(state):
-        make_folder(state, state.parent)
-    return state / _STORE
+def make_room(store: Path) -> Path:
+    """Make the folder of a store, which has to be one of its own; gives the store."""
+    with surroundings(store.parent):
+        make_folder(store.parent, store.parent.parent)
+    return store
 
 
 @contextmanager
-def open_local(state: Path) -> Iterator[tuple[str, str]]:
-    """Run the emulator whose store is in this folder; gives its URL and its store's id."""
-    store = store_in(state)
+def open_local(store: Path) -> Iterator[tuple[str, str]]:
+    """Run the emulator with this store; gives its URL and its store's id."""
+    make_room(store)
     server = Emulator(store)
     try:
         server.start()

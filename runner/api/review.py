@@ -11,12 +11,14 @@ from runner.api.settings import Settings
 from runner.base.commit import find_base
 from runner.base.rules import find_changed_rules
 from runner.errors import Problem, RunnerError, SurroundingsError
+from runner.manifest.history import History
 from runner.manifest.told import Truth
 from runner.plan.plan import Plan
 from runner.plan.quota import fit
 from runner.prepare import Checked, Selection, prepare
 from runner.report.review import Review, Surroundings, review_of
 from runner.report.samples import Detail
+from runner.wording import printable, shown
 
 
 def plan_for_review(
@@ -26,10 +28,21 @@ def plan_for_review(
     prepared = prepare(selection, settings.config)
     rows = {message.row for message in prepared.messages}
     if detail.row is not None and detail.row not in rows:
-        raise SurroundingsError(f"--row {detail.row}: no message has such a row, by its line")
+        raise SurroundingsError(f"--row {detail.row}: no message is made of this line of the file")
     truth = read_truth(settings, settings.target.url, may_lack=True)
+    _check_store(settings, truth.history)
     plan, warnings = prepared.plan(truth.history)
     return prepared, truth, _review(settings, prepared, truth, plan, warnings, detail)
+
+
+def _check_store(settings: Settings, history: History) -> None:
+    """Refuse what `send` would refuse: what was sent to an emulator is gone with its store."""
+    store = settings.config.store
+    if settings.target.url is None and history.target is not None and not store.exists():
+        raise SurroundingsError(
+            f"{settings.shown_manifest} is the manifest of {printable(history.target)}, whose store "
+            f"{shown(store)} is not there: bring it back, or move the manifest away"
+        )
 
 
 def _review(

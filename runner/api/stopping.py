@@ -7,8 +7,9 @@ import getpass
 from runner.api.manifests import open_shared
 from runner.api.origin import new_run
 from runner.api.settings import Settings
-from runner.manifest.file import open_file
+from runner.manifest.file import add_word, open_file
 from runner.manifest.lines import new_event
+from runner.manifest.lock import InUseError
 
 
 def stop_sending(settings: Settings, reason: str | None) -> None:
@@ -19,13 +20,17 @@ def stop_sending(settings: Settings, reason: str | None) -> None:
     event = new_event("stop" if reason else "lift", **told, actor=run["actor"])
     if settings.branch is None:
         target = settings.target
-        with open_file(settings.manifest, target.url, run, target.account_id) as manifest:
-            manifest.say(event)
+        try:
+            with open_file(settings.manifest, target.url, run, target.account_id) as manifest:
+                manifest.say(event)
+        except InUseError:
+            if not add_word(settings.manifest, target.url, event):
+                raise
         return
     # Imported here because a manifest in a file needs no git.
-    from runner.manifest.turn import add_word
+    from runner.manifest import turn
 
-    add_word(open_shared(settings), run, event)
+    turn.add_word(open_shared(settings), run, event)
 
 
 def _user() -> str:

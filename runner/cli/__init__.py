@@ -22,6 +22,7 @@ from runner.cli.ending import end_on_sigterm
 from runner.cli.say import say
 from runner.errors import ExitCode, RunnerError, SurroundingsError
 from runner.masking import Mask, forget, masked
+from runner.wording import nearest
 
 _EPILOG = """\b
 Exit codes, one for each decision of a CI job:
@@ -95,9 +96,9 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
-            near = [name for name in _COMMANDS if name.startswith(cmd_name[:2])]
+            near = nearest(cmd_name, _COMMANDS)
             if near and not ctx.resilient_parsing:
-                ctx.fail(f"there is no command {cmd_name!r}; did you mean {' or '.join(near)}?")
+                ctx.fail(f"there is no command {cmd_name!r}; did you mean {near}?")
             return None
         name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
         command: click.Command = getattr(import_module(f"runner.cli.{name}"), name)

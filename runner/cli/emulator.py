@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from runner.api.local import store_in
+from runner.api.local import make_room
 from runner.cli import options
 from runner.cli.options import FILE
 from runner.cli.say import say
@@ -141,7 +141,7 @@ def emulator(
         parsed = [parse_fault(fault) for fault in faults]
     except ValueError as error:
         raise click.UsageError(f"--fault: {error}") from error
-    path = store or store_in(load_config(config, Path.cwd()).state)
+    path = store or make_room(load_config(config, Path.cwd()).store)
     try:
         server = Emulator(path, port=port, faults=parsed, **behaviour)
     except ValueError as error:

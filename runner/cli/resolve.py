@@ -52,7 +52,8 @@ def resolve(
 
     DELIVERY is the id that `status` shows, or its first characters. Look at Toloka's own list of
     messages first: with --not-sent, what was sent after all is sent again. Where there is a token,
-    thread ids are looked up in Toloka.
+    thread ids are looked up in Toloka. --message ID --sent settles every delivery whose thread is
+    known, and names the others (exit 5).
     """
     if (sent is not None) == not_sent or (delivery is None) == (message is None):
         raise click.UsageError("say DELIVERY or --message ID, and --sent THREAD_ID or --not-sent")
@@ -64,7 +65,7 @@ def resolve(
     run, patience = new_run(command="resolve"), Patience(at_once=True)
     with open_manifest(settings, settings.target.url, run, patience) as (manifest, beat):
         history = manifest.history()
-        chosen = _chosen(history, delivery, message)
+        chosen, unclear = _chosen(history, delivery, message, is_sent=sent is not None)
         ids = {each.delivery: _thread_id(each, sent, history) for each in chosen if sent}
         found = _found_in_toloka(settings, chosen, ids, beat)
         for each in chosen:
@@ -75,17 +76,22 @@ def resolve(
     for each in chosen:
         word = "sent" if sent else "not sent"
         say(printable(f"{each.message}: {word}, by your word"))
-    return ExitCode.DONE
+    for each in unclear:
+        say(printable(f"say which thread it is: {describe(each, history)}"), err=True)
+    return ExitCode.UNKNOWN if unclear else ExitCode.DONE
 
 
-def _chosen(history: History, delivery: str | None, message: str | None) -> Sequence[Attempt]:
+def _chosen(
+    history: History, delivery: str | None, message: str | None, *, is_sent: bool
+) -> tuple[Sequence[Attempt], Sequence[Attempt]]:
+    """Give what a person's word settles, and what of the message needs one of its own."""
     if delivery is None:
         found = [each for each in history.unknown if each.message == message]
         if not found:
             raise SurroundingsError(
                 f"nothing of {message} is in doubt: see `message-runner status`"
             )
-        return found
+        return _by_their_threads(found, history) if is_sent else (found, ())
     found = [each for each in history.unknown if each.delivery.startswith(delivery)]
     if len(found) > 1:
         raise SurroundingsError(
@@ -95,7 +101,25 @@ def _chosen(history: History, delivery: str | None, message: str | None) -> Sequ
         raise SurroundingsError(
             f"no delivery in doubt is called {delivery[:40]}: `message-runner status` lists them"
         )
-    return found
+    return found, ()
+
+
+def _by_their_threads(
+    chosen: Sequence[Attempt], history: History
+) -> tuple[Sequence[Attempt], Sequence[Attempt]]:
+    """Give those whose thread is known, and those of which a person has to name it one by one.
+
+    Raises `SurroundingsError` where that is all of them.
+    """
+    clear: list[Attempt] = []
+    unclear: list[Attempt] = []
+    for each in chosen:
+        own = history.doubts.get(each.delivery, ())
+        is_known = len(own) == 1 and own[0] not in history.thread_ids
+        (clear if each.in_thread or is_known else unclear).append(each)
+    if not clear:
+        raise SurroundingsError(f"say which thread it is: {describe(chosen[0], history)}")
+    return clear, unclear
 
 
 def _thread_id(attempt: Attempt, sent: str | None, history: History) -> str:

@@ -21,7 +21,7 @@ from runner.report.status import gone_lines
 def stop(reason: str | None, lift: bool, where: Where) -> int:
     """Stop all sending to a target, until --lift.
 
-    On a results branch a run that is sending sees it at its next push, within seconds, and ends.
+    A run that is sending sees it as it writes next, on a results branch within seconds, and ends.
     Every later `send` refuses, and says who stopped it and why. What has gone cannot be called back;
     it is listed, the newest first, as `recipients_from` takes it.
     """

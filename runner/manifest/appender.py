@@ -19,12 +19,19 @@ class Appender:
     While one thread waits for the disk, the lines of the others gather, and the next flush takes
     all of them: at hundreds of lines a second that is a few flushes. After a failed flush the file
     is cut back to what is known to be on disk, and every further call raises the same `OSError`.
-    `sync` puts an open file on disk.
+    `sync` puts an open file on disk, and `hear` is given what somebody else has appended.
     """
 
-    def __init__(self, stream: FileIO, sync: Callable[[int], object] = os.fsync) -> None:
+    def __init__(
+        self,
+        stream: FileIO,
+        sync: Callable[[int], object] = os.fsync,
+        hear: Callable[[bytes], object] = lambda _lines: None,
+    ) -> None:
         self._stream = stream
         self._sync = sync
+        self._hear = hear
+        self._end = os.fstat(stream.fileno()).st_size
         self._gathering = threading.Lock()
         self._flushing = threading.Lock()
         self._waiting: list[bytes] = []
@@ -65,12 +72,20 @@ class Appender:
             while view:
                 view = view[self._stream.write(view) :]
             self._sync(self._stream.fileno())
+            self._listen(len(lines))
         except OSError as error:
             self._failure = error
             with suppress(OSError):
                 if good is not None:
                     self._stream.truncate(good)
             raise
+
+    def _listen(self, written: int) -> None:
+        """Hear what stands there besides what was written: before it, or behind."""
+        begin, self._end = self._end, os.fstat(self._stream.fileno()).st_size
+        if self._end != begin + written:
+            self._stream.seek(begin)
+            self._hear(self._stream.read(self._end - begin))
 
 
 def sync_folder(folder: Path) -> None:

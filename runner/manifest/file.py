@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from io import FileIO
+from contextlib import contextmanager, suppress
+from io import BytesIO, FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from runner.errors import RunnerError, SurroundingsError
+from runner.errors import LaterError, RunnerError, SurroundingsError
 from runner.files import surroundings
 from runner.manifest.appender import Appender, sync_folder
 from runner.manifest.history import History
+from runner.manifest.lines import Event, line_of
 from runner.manifest.lock import MANIFEST, find_file, locked
 from runner.manifest.manifest import Manifest
 from runner.manifest.reading import DamageError, read_state
@@ -65,7 +65,7 @@ def open_file(
         target = target or state.target
         if target is None:
             raise SurroundingsError(f"there is no manifest at {shown(path)}")
-        log = _FileLog(path, Appender(stream))
+        log = _FileLog(path, stream)
         manifest = Manifest(shown(path), target, run, state, log, acts_under=acts_under)
         try:
             yield manifest
@@ -74,14 +74,39 @@ def open_file(
             log.appender.close()
 
 
-@dataclass(frozen=True, slots=True)
+def add_word(path: Path, target: str | None, event: Event) -> bool:
+    """Append a person's word beside the run that has the lock, which hears it as it writes next.
+
+    Gives whether that could be done: not before the first line is there.
+    """
+    # On Windows, two who append at once may overwrite each other.
+    if os.name == "nt" or read_history(path, target).target is None:
+        return False
+    with surroundings(path, MANIFEST):
+        handle = os.open(find_file(path), os.O_WRONLY | os.O_APPEND)
+        with FileIO(handle, "a") as stream:
+            stream.write(line_of(event))
+            os.fsync(handle)
+    return True
+
+
 class _FileLog:
     """Lines in a file: each is on disk when the call returns."""
 
-    path: Path
-    appender: Appender
     is_shared = False
-    lost: RunnerError | None = None
+
+    def __init__(self, path: Path, stream: FileIO) -> None:
+        self.path = path
+        self.appender = Appender(stream, hear=self._hear)
+        self.lost: RunnerError | None = None
+
+    def _hear(self, lines: bytes) -> None:
+        state = ManifestState(target="")
+        # Whoever reads it next says what is wrong with it.
+        with suppress(DamageError):
+            read_state(BytesIO(lines), state)
+        if state.stopped is not None:
+            self.lost = LaterError(state.stopped)
 
     def append(self, lines: bytes) -> None:
         with surroundings(self.path, MANIFEST):

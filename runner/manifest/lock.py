@@ -53,9 +53,13 @@ MANIFEST = "manifest"
 _for_its_owner = partial(os.open, mode=0o600)
 
 
+class InUseError(SurroundingsError):
+    """Another run has the lock."""
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[FileIO]:
-    """Open a manifest for appending, made if need be; raises `SurroundingsError` at once if in use.
+    """Open a manifest for appending, made if need be; raises `InUseError` at once if in use.
 
     Beside it lies a note of who holds the lock, because a lock itself cannot say. What is still
     empty at the end is removed.
@@ -67,7 +71,7 @@ def locked(path: Path) -> Iterator[FileIO]:
         stream = _open_locked(file)
     note = file.with_name(f"{file.name}.holder")
     if stream is None:
-        raise SurroundingsError(
+        raise InUseError(
             f"{shown(path)} is in use by another run ({_holder(note)}): wait until it ends"
         )
     try:

@@ -148,6 +148,8 @@ class Manifest:
             self._claimed[id(delivery)] = (delivery_id, delivery)
             event = intent_event(delivery_id, delivery, run=run, place=place, is_test=is_test)
             self._write(event, at_once=True)
+            if self.log.lost is not None:
+                raise self.log.lost
         return self._claimed.pop(id(delivery))[0]
 
     def release(self) -> None:

@@ -171,6 +171,9 @@ class _Sorting:
             thread = self.replied.get(compared_as(recipients.toloker))
             if thread is not None:
                 return Whom(named=(InThread(thread),))
+            if self._is_suppressed(recipients.toloker):
+                # Whatever thread Toloka may tell of: nobody has to ask.
+                return Whom((recipients,))
         return self.audiences.find(message)
 
     @cached_property
@@ -229,6 +232,9 @@ def _find_due(message: Message, wanted: Iterable[Recipients], reached: Reached) 
             due += [Direct(tuple(ids[start : start + MAX_RECIPIENTS])) for start in starts]
         elif isinstance(recipients, InThread):
             due += [] if recipients.thread_id in reached else [recipients]
+        elif isinstance(recipients, InOwnThread):
+            # Whoever was answered by name has a thread by now.
+            due.append(recipients)
         else:
             due += [] if reached else [recipients]
     return [Delivery(message=message, recipients=each) for each in due]

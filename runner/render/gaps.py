@@ -51,6 +51,6 @@ def with_gaps(values: Mapping[str, object], gaps: Mapping[str, str]) -> dict[str
         if why:
             row[name] = Gap(str(row[name]), why)
         else:
-            hint = f"the cell of {name} is empty: test it with `if`"
+            hint = f"the cell of {name} is empty: test it with `if`, in `when` with `is defined`"
             row[name] = _Missing(hint=hint, exc=Unusable)
     return row

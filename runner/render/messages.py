@@ -154,7 +154,7 @@ class Renderer(AbstractContextManager["Renderer"]):
         # The rows that were read and are not rendered yet.
         rows: deque[Row] = deque()
         for rendered in self._rendered(
-            spec, sources, values_of(spec, table, rows, problems, passed)
+            spec, sources, values_of(spec, table, rows, complaints, passed)
         ):
             row = rows.popleft()
             if rendered.get(("when",)) is False:

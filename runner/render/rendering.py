@@ -62,7 +62,7 @@ class Rendering:
         """Render everything; raises `MessagesError`."""
         spec = self.spec
         if spec.when is not None and not isinstance(self._result(("when",)), (bool, NoneType)):
-            hint = "compare something, as in row.tasks > 100"
+            hint = "compare something, as in row.tasks > 100, or row.tasks is defined"
             self._complain(("when",), "this is neither true nor false", hint)
         chosen = self._languages() if spec.languages else spec.text
         topic = self._texts("topic", {key: spec.topic[key] for key in spec.topic if key in chosen})

@@ -27,7 +27,8 @@ _MAX_BAD_ROWS = 2_500
 _MAX_KINDS = 100
 # Words of the template are in quotes, and numbers as they are.
 _QUOTED_IN_ERRORS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?""")
-_MAX_BAD_CELLS = 20
+# Of bad cells of one kind so many are shown, and the others counted.
+_SHOWN_CELLS = 5
 # Of all rows of a message together.
 MAX_CHARACTERS = 200_000_000
 _MAX_PEOPLE = 500_000
@@ -41,7 +42,7 @@ def values_of(
     spec: MessageSpec,
     table: Table,
     rows: deque[Row],
-    problems: list[Problem],
+    complaints: Complaints,
     passed: Counter[str],
 ) -> Iterator[Cells]:
     """Read rows for their values; where the file is wrong, its rows end and the problem is noted.
@@ -55,14 +56,12 @@ def values_of(
     needs = {*spec.columns, *names & {DEFAULT_COLUMN}}
     try:
         for row in load_rows(table, names, needs=needs, passed=passed):
-            cells = _cells_of(spec, table, row, problems)
-            if len(problems) >= _MAX_BAD_CELLS:
-                return
+            cells = _cells_of(spec, table, row, complaints)
             if cells is not None:
                 rows.append(row)
                 yield cells
     except MessagesError as error:
-        problems += error.problems
+        complaints.of_cells += error.problems
 
 
 def columns_named(text: str) -> set[str]:
@@ -70,24 +69,25 @@ def columns_named(text: str) -> set[str]:
     return {one or other for one, other in _NAMED.findall(text)}
 
 
-def _cells_of(spec: MessageSpec, table: Table, row: Row, problems: list[Problem]) -> Cells | None:
+def _cells_of(spec: MessageSpec, table: Table, row: Row, complaints: Complaints) -> Cells | None:
     """The values of a row, and why others have none; None if a cell is not what its column says."""
     values = dict(row.values)
     gaps: dict[str, str] = {}
-    before = len(problems)
+    is_whole = True
     for name, column in spec.columns.items():
         try:
             values[name] = _typed(values.get(name), column)
         except CellError as error:
             what = f"the cell of {plain(name)} is no {column.type}"
-            problems.append(Problem(place_in(table, row.number, name), what, str(error)))
+            complaints.add_cell(Problem(place_in(table, row.number, name), what, str(error)))
+            is_whole = False
     for name, value in values.items():
         if name in spec.columns and value is None:
             gaps[name] = ""
         elif (why := why_empty(value)) and not (value == "" and name in spec.columns):
             # An empty default is meant.
             gaps[name] = f"the cell of {plain(name)} {why}"
-    return (values, gaps) if len(problems) == before else None
+    return (values, gaps) if is_whole else None
 
 
 def _typed(value: object, column: Column) -> object:
@@ -141,7 +141,15 @@ class Complaints:
         self._files = files
         self._own = next(iter(files))
         self._found: dict[Problem, list[int]] = {}
+        self._cells: Counter[tuple[str, str]] = Counter()
+        self.of_cells: list[Problem] = []
         self.are_enough = False
+
+    def add_cell(self, problem: Problem) -> None:
+        """Note a cell that is not what its column says."""
+        self._cells[problem.what, problem.hint] += 1
+        if self._cells[problem.what, problem.hint] <= _SHOWN_CELLS:
+            self.of_cells.append(problem)
 
     def add(self, row: Row, problems: Iterable[Problem]) -> None:
         """Note a row's problems, without its values."""
@@ -157,6 +165,15 @@ class Complaints:
 
     def problems(self) -> Iterator[Problem]:
         """Say in which row each problem is, and in how many more."""
+        last = {(each.what, each.hint): each for each in self.of_cells}
+        for problem in self.of_cells:
+            rest = self._cells[key := (problem.what, problem.hint)] - _SHOWN_CELLS
+            more = (
+                f", and so in {plural(rest, 'more row')}"
+                if rest > 0 and problem is last[key]
+                else ""
+            )
+            yield replace(problem, what=f"{problem.what}{more}")
         for problem, rows in self._found.items():
             more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
             if len(rows) >= _MAX_BAD_ROWS:

@@ -117,7 +117,7 @@ def test_the_installed_script_and_the_module_are_one_command(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("sedn",), "there is no command 'sedn'; did you mean send"),
+        (("sned",), "there is no command 'sned'; did you mean send"),
         (("zzz",), "zzz"),
         (("send", "--nope"), "--nope"),
         (("send", "--limit", "0"), "--limit"),
@@ -545,9 +545,10 @@ def test_a_manifest_of_another_store_is_refused(project: Project) -> None:
     project.write("messages/a.yaml", THANKS)
     assert project.run("send").code == 0
     (project.root / ".message-runner" / "local.sqlite").unlink()
-    shown = project.run("send")
-    assert shown.code == 2
-    assert "results/local.jsonl is the manifest of local:" in shown.err
+    for command in ("plan", "send"):
+        shown = project.run(command)
+        assert shown.code == 2, command
+        assert "results/local.jsonl is the manifest of local:" in shown.err
 
 
 def test_a_damaged_manifest_stops_every_command_that_reads_it(project: Project) -> None:

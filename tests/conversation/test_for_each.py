@@ -354,8 +354,8 @@ def _out_of_reach(project: Project) -> dict[str, str]:
         "lost.csv": link,
         "linked/rows.csv": link,
         "folder.csv": "there is no such file",
-        "none.csv": "there is no such file",
-        "REAL/../none.csv": "there is no such file",
+        "zzzzzzzzzz.csv": "there is no such file",
+        "REAL/../zzzzzzzzzz.csv": "there is no such file",
     }
 
 

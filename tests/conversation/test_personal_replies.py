@@ -122,6 +122,28 @@ def test_who_shares_a_thread_and_has_not_answered_has_none(
     assert replies_in(emulator) == {}
 
 
+def test_who_is_suppressed_needs_no_thread_and_one_reply_does_not_hide_another(
+    project: Project, emulator: Emulator
+) -> None:
+    where = bonus(project, emulator, "batch")
+    project.write("stop.txt", "bob\n")
+    project.write("runner.yaml", "suppress: stop.txt\n")
+    project.write("messages/thanks.yaml", by_name())
+    project.write("messages/a.csv", rows("bob"))
+    for wanted in (True, False):
+        dry = planned(project, emulator, "messages/thanks.yaml", "--results", "results.json")
+        assert (dry.code, project.results()["summary"]) == (0, {"suppressed": 1}), dry
+        assert project.results()["action_needed"] is wanted
+        assert sent_ok(project, emulator, "messages/thanks.yaml") == {"suppressed": 1}
+    answer(emulator, where["ann"], "ann")
+    project.write("messages/a.csv", rows("ann"))
+    sent_ok(project, emulator)
+    answer(emulator, where["cyd"], "cyd")
+    project.write("messages/a.csv", rows("ann", "bob", "cyd"))
+    assert "would send up to 1 reply" in planned(project, emulator).out
+    assert sent_ok(project, emulator)["sent"] == 1
+
+
 def test_two_threads_of_one_toloker_are_told_apart_by_the_thread(
     project: Project, emulator: Emulator
 ) -> None:

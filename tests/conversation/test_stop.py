@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from support import Project, direct
+import os
+import time
+
+import pytest
+from support import TIMEOUT_S, TOKEN, Project, calls, direct, ended, reached
 
 from runner.emulator import Emulator
 
@@ -48,3 +52,26 @@ def test_what_has_gone_is_listed_ready_to_be_written_to(
     assert "the bonus is wrong" in planned(project, emulator).err
     stopped(project, emulator, "--lift")
     sent_ok(project, emulator)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps two writers apart")
+def test_a_run_that_is_sending_sees_it_as_it_writes_next(
+    project: Project, emulator: Emulator
+) -> None:
+    project.write("messages/a.yaml", direct("ann"))
+    sent_ok(project, emulator)
+    project.write("messages/rows.yaml", per_row("a.csv", "Hi"))
+    project.write("messages/a.csv", "toloker_id\n" + "".join(f"t{n}\n" for n in range(20)))
+    slowly = ("--rate", "4", "--jobs", "1", *QUICK)
+    sender = project.start("send", "--target", emulator.url, *slowly, TOLOKA_TOKEN=TOKEN)
+    until_s = time.monotonic() + TIMEOUT_S
+    while len(calls(emulator, "/compose")) < 2:
+        assert time.monotonic() < until_s
+    stopped(project, emulator, "--reason", "it is wrong")
+    done = ended(sender)
+    assert (done.code, "stopped all sending" in done.err) == (75, True), done
+    assert len(reached(emulator)) < 10
+    assert project.send(emulator, *QUICK).code == 2
+    stopped(project, emulator, "--lift")
+    sent_ok(project, emulator)
+    assert len(reached(emulator)) == 21

@@ -341,6 +341,25 @@ def test_resolve_refuses_what_it_cannot_know(tmp_path: Path) -> None:
         assert it.manifest.read_bytes() == before
 
 
+def test_what_has_a_thread_is_settled_together_and_the_rest_is_named(tmp_path: Path) -> None:
+    with world(tmp_path) as it:
+        it.jobs = 1
+        it.write("a", *people(150))
+        it.faults(FAILED)
+        assert it.send().code == ExitCode.UNKNOWN
+        it.faults()
+        thread = it.compose("other", people(150)[0])
+        it.faults(FAILED)
+        assert it.send().code == ExitCode.UNKNOWN
+        first, second = it.unknown()
+        result = it.command("resolve", "--message", "a", "--sent")
+        assert result.code == ExitCode.UNKNOWN, result
+        assert f"resolve {second} --sent THREAD_ID" in result.err
+        assert (it.unknown(), thread in it.claimed()) == ([second], True)
+        result = it.command("resolve", "--message", "a", "--sent")
+        assert (result.code, it.unknown()) == (ExitCode.SURROUNDINGS, [second]), first
+
+
 def test_resolve_wants_a_prefix_that_means_one(tmp_path: Path) -> None:
     with world(tmp_path) as it:
         leave_in_doubt(it, FAILED, "t1")

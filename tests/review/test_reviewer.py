@@ -238,7 +238,7 @@ def test_one_row_is_shown_whole_and_one_that_is_not_there_is_refused(scene: Scen
     assert "\x1b[32m  would send 99 threads" in shown.out
     assert re.findall(r"^  row .*", shown.out, re.MULTILINE) == ["  row 93, to w0091:"]
     shown = scene.again("messages/welcome.yaml", "--row", "93")
-    assert (shown.code, "--row 93: no message has such a row" in shown.err) == (2, True)
+    assert (shown.code, "--row 93: no message is made of this line" in shown.err) == (2, True)
 
 
 def test_the_job_of_a_pull_request_holds_the_rules_against_its_target(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_folder_of_messages_makes_a_project(folder: Path) -> None:
     for start in (folder, deep):
         found = load_config(None, start)
         assert (found.project, found.messages_root) == (folder, folder / "messages")
-        assert found.state == folder / ".message-runner"
+        assert found.store == folder / ".message-runner" / "local.sqlite"
 
 
 def test_the_configuration_is_found_upwards_and_names_the_messages(folder: Path) -> None:

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 from support import tolokers
 
-from runner.errors import SurroundingsError
+from runner.errors import LaterError, SurroundingsError
 from runner.manifest.appender import Appender
 from runner.manifest.attempts import NotFound, Settled
-from runner.manifest.file import open_file, read_history
+from runner.manifest.file import add_word, open_file, read_history
 from runner.manifest.history import History
 from runner.manifest.kinds import LINES
 from runner.manifest.lines import Event, intent_event, line_of, new_event, outcome_event
@@ -245,6 +245,24 @@ def test_the_history_is_one_value_until_more_is_recorded(path: Path) -> None:
         name = manifest.intend(delivery(["a"]))
         after = manifest.history()
         assert (before.unknown, [each.delivery for each in after.unknown]) == ((), [name])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps two writers apart")
+def test_whoever_writes_hears_that_somebody_has_stopped_it(path: Path) -> None:
+    word = new_event("stop", reason="it is wrong", actor="ann")
+    with open_file(path, TARGET, RUN) as manifest:
+        # Nothing can stand before the first line.
+        assert not add_word(path, TARGET, word)
+        first = manifest.intend(delivery(["a"]))
+        assert add_word(path, TARGET, word)
+        # What is known is written down all the same.
+        manifest.settle(first, sent())
+        with pytest.raises(LaterError, match=r"^ann stopped all sending at .*: it is wrong$"):
+            manifest.intend(delivery(["b"]))
+    history = read_history(path, TARGET)
+    assert (history.is_whole, history.open) == (True, ())
+    assert [each.was_sent for each in history.attempts] == [True, False]
+    assert history.stopped is not None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")

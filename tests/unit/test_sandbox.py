@@ -59,7 +59,7 @@ BAD = {
     "{{ row.total|int }}": "#REF! is an error of a spreadsheet",
     "{{ row.total < 5 }}": "#REF! is an error of a spreadsheet",
     "{% for x in row.total %}{% endfor %}": "#REF! is an error of a spreadsheet",
-    "{{ row.spare|float }}": "the cell of spare is empty: test it with `if`",
+    "{{ row.spare|float }}": "the cell of spare is empty: test it with `if`, in `when` with `is defined`",
     "{{ 2 ** 0.5 }}": "this is no whole power, and has no exact value",
     "{{ 1 / 3 }}": "this quotient does not end",
     "{{ 1.5 % 0 }}": "this divides by zero",

@@ -95,7 +95,8 @@ def test_outside_the_root_a_message_needs_a_name_of_its_own() -> None:
     assert [spec.id for spec in specs] == ["b"]
     assert [str(problem) for problem in problems] == [
         "elsewhere/a.yaml:1:1: error: outside the messages folder (messages) a message needs a "
-        "name of its own; add `id: a-name-for-ever`"
+        "name of its own; run this in the folder that holds the messages folder, or add "
+        "`id: a-name-for-ever`"
     ]
     _, problems = load_specs([outside], None)
     assert [problem.what for problem in problems] == [
@@ -158,6 +159,9 @@ def test_a_data_file_that_will_not_do_is_a_problem_of_its_key() -> None:
         "messages/b.yaml:9:11: error: `for_each` names no file that can be used; "
         "write a path relative to this file, with forward slashes",
     ]
+    write("messages/rows.csv", "toloker_id\n")
+    write("messages/b.yaml", THANKS + "for_each: row.csv\n")
+    assert load()[1][0].endswith("; there is no such file: did you mean rows.csv?")
 
 
 # --- which files ----------------------------------------------------------------------------------
