@@ -84,7 +84,7 @@ class Manifest:
         """What people know it by."""
         self.is_unborn = is_unborn
         """Whether a branch knows nothing of this target, and nobody has said that it is new."""
-        self._target = target
+        self.target = target
         self._run = run
         self._state = state
         self._account = state.account
@@ -322,7 +322,7 @@ class Manifest:
             if self._state.target is None or self.log.is_shared:
                 known = {"account": self._account, "acts_under": self._state.acts_under}
                 known = {name: value for name, value in known.items() if value is not None}
-                first = {"version": VERSION, "target": self._target, **known}
+                first = {"version": VERSION, "target": self.target, **known}
                 events.insert(0, new_event("manifest", **first))
             # Whoever comes next must find them there: nothing stands above the first line.
             self.log.append(b"".join(map(line_of, events)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from runner import clock
@@ -16,6 +16,7 @@ from runner.lookup.look import Look, remembered
 from runner.manifest.attempts import Attempt
 from runner.manifest.history import History
 from runner.manifest.manifest import Manifest
+from runner.manifest.told import target_option
 from runner.model import Delivery, InThread, Message, Place, Sent, Thread
 from runner.plan.build import build_plan
 from runner.plan.whom import Answered
@@ -70,10 +71,11 @@ class CatchUp:
         look = self._look(history, unknown, begin)
         if self.manifest.is_unborn and look.shows_ours:
             # It may have been removed.
+            where = target_option(replace(history, target=self.manifest.target))
             raise SurroundingsError(
                 f"{self.manifest.where} knows nothing of this target, and its account has sent "
-                "messages: bring the branch back, or say `message-runner unlock --rewritten` to "
-                "begin a new one"
+                f"messages: bring the branch back, or say `message-runner unlock --rewritten{where}` "
+                "to begin a new one"
             )
         if self.lister.failed is not None:
             self._remember_part(look, history)

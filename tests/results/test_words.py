@@ -73,7 +73,7 @@ def test_no_branch_for_an_account_that_has_sent_is_refused(fleet: Fleet) -> None
     assert new.run("resolve", "0", "--not-sent", *target).code == 2
     result = new.send(fleet.emulator)
     assert result.code == 2
-    assert "unlock --rewritten" in result.err
+    assert f"unlock --rewritten --target {fleet.emulator.url}`" in result.err
     assert reached(fleet.emulator) == [BEFORE]
     assert new.run("unlock", "--rewritten", "--yes", *target).code == 0
     assert new.send(fleet.emulator).code == 0
