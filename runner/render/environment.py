@@ -152,7 +152,10 @@ class Environment(ImmutableSandboxedEnvironment):
         check_condition(value, name or "this")
         return value
 
-    def branch(self, value: object, file: str | None, line: int, number: int) -> bool:
+    def branch(
+        self, value: object, name: str | None, file: str | None, line: int, number: int
+    ) -> bool:
+        check_condition(value, name or "this")
         self.branches[file, line, number, bool(value)] = None
         return bool(value)
 

@@ -147,14 +147,18 @@ class Checks(NodeTransformer):
         return _call(node, "compare", signs, *values)
 
     def visit_If(self, node: nodes.If) -> nodes.Node:
+        # One call for both, because the sandbox makes each of them dear.
         self._branches += 1
-        where = map(nodes.Const, (self._filename, node.lineno, self._branches))
-        self._condition(node)
-        node.test = _call(node, "branch", node.test, *where)
+        name, where = named(node.test), (self._filename, node.lineno, self._branches)
+        self.generic_visit(node)
+        node.test = _call(node, "branch", node.test, *map(nodes.Const, (name, *where)))
         return node
 
     def visit_CondExpr(self, node: nodes.CondExpr) -> nodes.Node:
-        return self._condition(node)
+        name = named(node.test)
+        self.generic_visit(node)
+        node.test = _call(node, "condition", node.test, nodes.Const(name))
+        return node
 
     def visit_Not(self, node: nodes.Not) -> nodes.Node:
         name, node.node = named(node.node), self._visited(node.node)
@@ -179,12 +183,6 @@ class Checks(NodeTransformer):
         if not isinstance(node.value, Number):
             return node
         return _call(node, "number", nodes.Const(str(node.value)))
-
-    def _condition(self, node: nodes.If | nodes.CondExpr) -> nodes.Node:
-        name = named(node.test)
-        self.generic_visit(node)
-        node.test = _call(node, "condition", node.test, nodes.Const(name))
-        return node
 
     def _either(self, node: nodes.And | nodes.Or) -> nodes.Node:
         # What stands on the right is the result, and who decides on that looks at it.

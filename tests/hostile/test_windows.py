@@ -372,7 +372,8 @@ def test_a_backslash_in_an_argument_is_a_letter_of_the_name(project: Project) ->
     project.write("messages/a.yaml", direct("a"))
     result = project.run("plan", "messages\\a.yaml", TOLOKA_TOKEN=TOKEN)
     assert result.code == 2
-    assert result.err == "error: messages\\a.yaml: no such file or folder\n"
+    said = "error: messages\\a.yaml: no such file or folder: did you mean messages?\n"
+    assert result.err == said
 
 
 # --- output ---------------------------------------------------------------------------------------
