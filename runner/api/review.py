@@ -37,10 +37,11 @@ def plan_for_review(
 
 def _check_store(settings: Settings, history: History) -> None:
     """Refuse what `send` would refuse: what was sent to an emulator is gone with its store."""
-    store = settings.config.store
-    if settings.target.url is None and history.target is not None and not store.exists():
+    store, target = settings.config.store, history.target or ""
+    is_of_an_emulator = settings.target.url is None and bool(target) and "://" not in target
+    if is_of_an_emulator and not store.exists():
         raise SurroundingsError(
-            f"{settings.shown_manifest} is the manifest of {printable(history.target)}, whose store "
+            f"{settings.shown_manifest} is the manifest of {printable(target)}, whose store "
             f"{shown(store)} is not there: bring it back, or move the manifest away"
         )
 
