@@ -9,7 +9,6 @@ from runner.api.connection import open_connection
 from runner.api.interrupts import Interrupts
 from runner.api.origin import new_run
 from runner.api.settings import Settings, Speed, load_pacing
-from runner.errors import LaterError
 from runner.lookup.conversation import Activity, find_activity
 from runner.lookup.replies import query_families
 from runner.manifest.history import History
@@ -35,6 +34,6 @@ def refresh(
         lister = Lister(connection.manifest, connection.client, connection.pace)
         threads = lister.threads(*queries) if not is_stopped else []
         if lister.failed is not None:
-            raise LaterError(f"Toloka's list of threads could not be had: {lister.failed}")
+            raise lister.failure()
     code = connection.exit_code(report.exit_code)
     return replace(report, exit_code=code), history, find_activity(history, threads)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from runner.errors import LaterError
 from runner.lookup.names import Named
 from runner.lookup.past import Past
 from runner.manifest.manifest import Manifest
@@ -43,7 +42,7 @@ class Importer:
         if lister.failed is None:
             lister.each(made_since(since), past.take)
         if lister.failed is not None:
-            raise LaterError(f"Toloka's list of threads could not be had: {lister.failed}")
+            raise lister.failure()
         return past, len(catch_up.adopted) + len(catch_up.found)
 
     def record(self, named: Iterable[Named]) -> None:

@@ -8,7 +8,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from runner.errors import ListError
+from runner.errors import LaterError, ListError
 from runner.lookup.look import Look
 from runner.manifest.manifest import Manifest
 from runner.model import Thread
@@ -37,6 +37,10 @@ class Lister:
     tell: Callable[[str], object] = lambda _said: None
     """Is told what is waited for, for whoever looks on."""
     failed: str | None = None
+
+    def failure(self) -> LaterError:
+        """Say that the list could not be had the last time, for whoever needs it."""
+        return LaterError(f"Toloka's list of threads could not be had: {self.failed}")
 
     def wait_until(self, moment_s: float, what: str) -> None:
         """Wait for the list to show more; `moment_s` is monotonic."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from runner.errors import LaterError
 from runner.manifest.manifest import Manifest
 from runner.model import (
     Busy,
@@ -67,7 +66,7 @@ def carry_out_trial(
     lister = Lister(manifest, toloka, pace)
     anchor = lister.newest()
     if anchor is None:
-        raise LaterError(f"Toloka's list of threads could not be had: {lister.failed}")
+        raise lister.failure()
     manifest.note_anchor(anchor)
     manifest.claim(deliveries, is_test=True)
     tally = Tally()
