@@ -19,7 +19,8 @@ class Appender:
     While one thread waits for the disk, the lines of the others gather, and the next flush takes
     all of them: at hundreds of lines a second that is a few flushes. After a failed flush the file
     is cut back to what is known to be on disk, and every further call raises the same `OSError`.
-    `sync` puts an open file on disk, and `hear` is given what somebody else has appended.
+    `sync` puts an open file on disk, and `hear` is given what somebody else has appended, from the
+    byte `begin` on, or else from the end of the file as it is now.
     """
 
     def __init__(
@@ -27,11 +28,12 @@ class Appender:
         stream: FileIO,
         sync: Callable[[int], object] = os.fsync,
         hear: Callable[[bytes], object] = lambda _lines: None,
+        begin: int | None = None,
     ) -> None:
         self._stream = stream
         self._sync = sync
         self._hear = hear
-        self._end = os.fstat(stream.fileno()).st_size
+        self._end = os.fstat(stream.fileno()).st_size if begin is None else begin
         self._gathering = threading.Lock()
         self._flushing = threading.Lock()
         self._waiting: list[bytes] = []

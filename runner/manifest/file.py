@@ -58,14 +58,14 @@ def open_file(
     """
     with locked(path) as stream:
         if os.fstat(stream.fileno()).st_size:
-            state = _read_and_repair(stream, path, target)
+            state, end = _read_and_repair(stream, path, target)
         else:
-            state = ManifestState()
+            state, end = ManifestState(), 0
             sync_folder(Path(str(stream.name)).parent)
         target = target or state.target
         if target is None:
             raise SurroundingsError(f"there is no manifest at {shown(path)}")
-        log = _FileLog(path, stream)
+        log = _FileLog(path, stream, end)
         manifest = Manifest(shown(path), target, run, state, log, acts_under=acts_under)
         try:
             yield manifest
@@ -95,9 +95,9 @@ class _FileLog:
 
     is_shared = False
 
-    def __init__(self, path: Path, stream: FileIO) -> None:
+    def __init__(self, path: Path, stream: FileIO, end: int) -> None:
         self.path = path
-        self.appender = Appender(stream, hear=self._hear)
+        self.appender = Appender(stream, hear=self._hear, begin=end)
         self.lost: RunnerError | None = None
 
     def _hear(self, lines: bytes) -> None:
@@ -130,19 +130,24 @@ def _read(stream: BinaryIO, path: Path, target: str | None) -> tuple[ManifestSta
     return state, end
 
 
-def _read_and_repair(stream: FileIO, path: Path, target: str | None) -> ManifestState:
-    """Read, cut off a torn last line, and add a line end that an editor left out."""
+def _read_and_repair(stream: FileIO, path: Path, target: str | None) -> tuple[ManifestState, int]:
+    """Read, cut off a torn last line, and add a line end that an editor left out.
+
+    Gives the end of what was read: a person's word may come behind it at any time.
+    """
     with (
         surroundings(path, MANIFEST, "read"),
         open(stream.fileno(), "rb", closefd=False) as lines,
     ):
         lines.seek(0)
         state, end = _read(lines, path, target)
+        is_torn = lines.tell() > end
         lines.seek(max(end - 1, 0))
         last = lines.read(1)
     with surroundings(path, MANIFEST):
-        stream.truncate(end)
+        if is_torn:
+            stream.truncate(end)
         if end and last != b"\n":
-            stream.write(b"\n")
+            end += stream.write(b"\n")
         os.fsync(stream.fileno())
-    return state
+    return state, end

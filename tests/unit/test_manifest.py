@@ -265,6 +265,15 @@ def test_whoever_writes_hears_that_somebody_has_stopped_it(path: Path) -> None:
     assert history.stopped is not None
 
 
+def test_what_came_behind_what_was_read_is_heard_too(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(b"read\nmeanwhile\n")
+    heard: list[bytes] = []
+    with FileIO(path, "a+") as stream:
+        Appender(stream, hear=heard.append, begin=len(b"read\n")).append(b"ours\n")
+    assert heard == [b"meanwhile\nours\n"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 def test_a_manifest_is_its_owners_alone_and_an_older_one_becomes_so(path: Path) -> None:
     for name in ("a", "b"):
