@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 from runner.manifest.attempts import NotFound, Settled
-from runner.manifest.columns import Columns, Values, check, values_of
+from runner.manifest.columns import Columns, check, values_of
 from runner.manifest.contents import content_of
 from runner.manifest.rows import moments, read_rows, take_intents, take_sent, unfolded
 from runner.manifest.state import OUTCOME, VERSION, Checked, ManifestState, RunLine
@@ -25,50 +26,38 @@ _WHOM: Mapping[str, Wanted] = {**_CHOICE, "recipients_ids": TEXTS, "key": str}
 
 _TOGETHER = ("intent", "sent")
 """What is taken in many at a time, in this order, whatever order it was written in."""
-Stretch = tuple[int, list[tuple[str, Any]]]
-"""So many events, by kind: one event, or what all of those that are taken in together hold."""
 
 
-def stretches(events: Iterable[Checked], *, are_ours: bool = False) -> Iterator[Stretch]:
-    """Cut events into what is taken in at a time, and check them.
+def taken(
+    events: Iterable[Checked], state: ManifestState, *, are_ours: bool = False
+) -> Iterator[int]:
+    """Check events and take them in, many at a time; gives each time how many that were.
 
     Those that are ours, just written, are not checked. Raises `ValueError`, `KeyError` or
-    `TypeError` for one that does not hold what it must.
+    `TypeError` where one does not hold what it must: what follows the last ones that were given
+    can be taken in again, one by one.
     """
     for is_together, stretch in groupby(events, lambda event: event["event"] in _TOGETHER):
         for some in [[*stretch]] if is_together else ([event] for event in stretch):
-            found = []
             for name in _TOGETHER if is_together else [some[0]["event"]]:
                 alike = [event for event in some if event["event"] == name]
                 if alike:
-                    said = _checked(name, alike, are_ours=are_ours)
-                    found.append((name, said if is_together else alike[0]))
-            yield len(some), found
+                    _take(name, alike, state, are_ours=are_ours)
+            yield len(some)
 
 
-def _checked(name: str, events: Sequence[Checked], *, are_ours: bool) -> Values:
+def take_events(events: Iterable[Checked], state: ManifestState, *, are_ours: bool = True) -> None:
+    """Take in events, all of them; they were just written unless `are_ours` says else."""
+    deque(taken(events, state, are_ours=are_ours), maxlen=0)
+
+
+def _take(name: str, events: Sequence[Checked], state: ManifestState, *, are_ours: bool) -> None:
     values, kind = values_of(events), LINES.get(name)
     if kind is None:
         raise ValueError(f"unknown event {ascii(name)[:40]}: written by a later version?")
     if not are_ours:
         check(values, kind.needed, kind.optional)
-    return values
-
-
-def take(stretch: Stretch, state: ManifestState) -> None:
-    """Take in a stretch of events.
-
-    Raises `ValueError` or `TypeError` where one cannot be true; until the last that can, each may
-    be taken in again by itself.
-    """
-    for name, said in stretch[1]:
-        LINES[name].take(state, Columns(said) if name in _TOGETHER else said)
-
-
-def take_events(events: Iterable[Checked], state: ManifestState, *, are_ours: bool = True) -> None:
-    """Take in events, all of them; they were just written unless `are_ours` says else."""
-    for stretch in stretches(events, are_ours=are_ours):
-        take(stretch, state)
+    kind.take(state, Columns(values) if name in _TOGETHER else events[0])
 
 
 def _take_about(state: ManifestState, event: Checked) -> None:

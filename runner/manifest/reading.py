@@ -5,22 +5,17 @@ from __future__ import annotations
 import codecs
 import gc
 import json
-import marshal
-import os
 import secrets
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import Any, BinaryIO
 
-from runner.apart import shared_out
 from runner.files import MANIFEST_START
-from runner.manifest.kinds import Stretch, stretches, take, take_events
+from runner.manifest.kinds import take_events, taken
 from runner.manifest.state import Checked, ManifestState
 
 _BLOCK = 128 * 1024
-_MUCH = 8 * 1024 * 1024 * 1024
 _LINE_END = ord("\n")
 _LONGEST = 16 * 1024 * 1024
 """No line of ours has so many bytes."""
@@ -46,35 +41,17 @@ def read_state(stream: BinaryIO, state: ManifestState | None = None) -> tuple[Ma
     other line that is not what a manifest holds.
     """
     state, end, above = state or ManifestState(), 0, 0
-    blocks: deque[bytes] = deque()
-    is_much = _size(stream) > _MUCH
     with _without_collector():
-        for read in shared_out(_read_block, _blocks(stream, blocks), is_much=is_much):
-            block = blocks.popleft()
+        while block := stream.read(_BLOCK) + stream.readline(_LONGEST):
             if len(block) > _LONGEST and not block.endswith(b"\n"):
                 raise DamageError(above + block.count(b"\n") + 1, "the line is too long")
             if block.endswith(b"\n") and not block.strip():
                 above, end = above + block.count(b"\n"), end + len(block)
                 continue
             lines = BytesIO(block).readlines()
-            count = _take_lines(lines, read, state, above, is_first=not end)
+            count = _take_lines(lines, state, above, is_first=not end)
             above, end = above + count, end + sum(map(len, lines[:count]))
     return state, end
-
-
-def _size(stream: BinaryIO) -> int:
-    """How many bytes are left."""
-    at = stream.tell()
-    size = stream.seek(0, os.SEEK_END) - at
-    stream.seek(at)
-    return size
-
-
-def _blocks(stream: BinaryIO, kept: deque[bytes]) -> Iterator[bytes]:
-    """Cut a manifest into blocks of whole lines, which are kept, too."""
-    while block := stream.read(_BLOCK) + stream.readline(_LONGEST):
-        kept.append(block)
-        yield block
 
 
 @contextmanager
@@ -89,59 +66,39 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-class _Read(list[Stretch]):
-    """What lines hold. It is packed by `marshal`, which is quicker than `pickle`."""
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _unpacked, (marshal.dumps([*self]),)
-
-
-def _unpacked(packed: bytes) -> _Read:
-    return _Read(marshal.loads(packed))  # noqa: S302  # from our own process
-
-
-def _read_block(block: bytes) -> _Read:
-    """Read lines in one go, which is quicker; nothing where one is damaged, blank or torn."""
-    lines = BytesIO(block).readlines()
-    with suppress(*_DAMAGE), _without_collector():
-        events: list[Any] = json.loads(f"[{_BETWEEN.join(lines).decode()}]")
-        # Two lines that are whole only together would have the mark between them inside.
-        is_whole = events[1::2] == [_MARK] * (len(lines) - 1) and len(events) == 2 * len(lines) - 1
-        if is_whole and lines[-1][-1] == _LINE_END:
-            return _Read(stretches(events[::2]))
-    return _Read()
-
-
-def _take_lines(
-    lines: Sequence[bytes],
-    read: Iterable[Stretch],
-    state: ManifestState,
-    above: int,
-    *,
-    is_first: bool,
-) -> int:
+def _take_lines(lines: Sequence[bytes], state: ManifestState, above: int, *, is_first: bool) -> int:
     """Take in lines that have so many above them; gives how many they are without a torn one.
 
-    `read` is what they hold as far as that is known; `is_first` says whether these are the first.
+    `is_first` says whether these are the first lines.
     """
     count = 0
     with suppress(*_DAMAGE):  # It is found below, with its line.
-        for stretch in read:
-            _check_first(stretch[1][0][0], state)
-            take(stretch, state)
-            count += stretch[0]
+        events = _read_together(lines)
+        _check_first(events[0], state)
+        for some in taken(events, state):
+            count += some
     for number, line in enumerate(lines[count:], count + 1):
         try:
             if line[-1] != _LINE_END and _is_torn(line, is_first=is_first and number == 1):
                 break
             if line.strip():
                 event = _read(line, is_first=is_first and number == 1)
-                _check_first(event["event"], state)
+                _check_first(event, state)
                 take_events([event], state, are_ours=False)
         except _DAMAGE as error:
             raise DamageError(above + number, _reason(error)) from error
         count = number
     return count
+
+
+def _read_together(lines: Sequence[bytes]) -> Sequence[Checked]:
+    """Read lines in one go, which is quicker; raises where one may be damaged, blank or torn."""
+    events: list[Any] = json.loads(f"[{_BETWEEN.join(lines).decode()}]")
+    # Two lines that are whole only together would have the mark between them inside.
+    is_whole = events[1::2] == [_MARK] * (len(lines) - 1) and len(events) == 2 * len(lines) - 1
+    if not is_whole or lines[-1][-1] != _LINE_END:
+        raise ValueError
+    return events[::2]
 
 
 def _read(line: bytes, *, is_first: bool) -> Checked:
@@ -157,8 +114,8 @@ def _read(line: bytes, *, is_first: bool) -> Checked:
     return event
 
 
-def _check_first(name: str, state: ManifestState) -> None:
-    if state.target is None and name != "manifest":
+def _check_first(event: Checked, state: ManifestState) -> None:
+    if state.target is None and event["event"] != "manifest":
         raise ValueError("the first line does not name the target")
 
 
