@@ -50,14 +50,13 @@ def commands(attempt: Attempt, history: History) -> tuple[str, str]:
     threads = history.doubts.get(attempt.delivery, ())
     thread = threads[0] if len(threads) == 1 else "THREAD_ID"
     resolve = f"message-runner resolve {attempt.delivery}"
-    where = target_option(history)
+    where = target_option(history.target, history.acts_under)
     return f"{resolve} --sent {thread}{where}", f"{resolve} --not-sent{where}"
 
 
-def target_option(history: History) -> str:
+def target_option(target: str | None, acts_under: str | None) -> str:
     """Name the target for a command, where one has to: a shared account has a name of its own."""
-    target = history.target or ""
-    return f" --target {quote(target)}" if "://" in target and not history.acts_under else ""
+    return f" --target {quote(target)}" if target and "://" in target and not acts_under else ""
 
 
 def whom(attempt: Attempt) -> str:

@@ -41,7 +41,7 @@ def _one(word: str, attempt: Attempt, history: History) -> Iterator[str]:
 
 
 def _together(word: str, attempts: Sequence[Attempt], history: History) -> Iterator[str]:
-    message, where = attempts[0].message, target_option(history)
+    message, where = attempts[0].message, target_option(history.target, history.acts_under)
     yield f"{word}: {message}, {plural(len(attempts), 'delivery', 'deliveries')} (-v shows each)"
     for run, some in groupby(attempts, key=lambda each: each.run):
         yield f"  tried {span(each.at for each in some)}" + (f" by run {run}" if run else "")
