@@ -70,7 +70,7 @@ def _find_rows_for_many(planned: PlannedMessage, history: History) -> Iterator[F
     """Say which row's words would be read by others too."""
     if planned.message.row is None or planned.message.action != "reply":
         return
-    for delivery in planned.deliveries:
+    for delivery in planned.sure:
         begun = history.by_thread.get(str(delivery.keys[0]))
         if begun and begun.action == "compose" and len(begun.recipients_ids) != 1:
             whose = plural(len(begun.recipients_ids), "Toloker") if begun.recipients_ids else "many"
@@ -108,7 +108,7 @@ def _find_listless(message: Message, plan: Plan) -> Iterator[Fault]:
 def find_same_words(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
     """Say which messages would bring somebody words that they have under another id."""
     twins = _find_twins(plan) if len(plan.messages) > 1 else {}
-    digests = {short(each.message.digest) for each in plan.deliveries}
+    digests = {short(each.message.digest) for some in plan.messages for each in some.sure}
     same, told = plan.history.find_same(digests), cache(partial(_told, plan.history))
     return [
         (planned.message, fault)
@@ -145,7 +145,7 @@ def _find_faults(planned: PlannedMessage, history: History) -> Iterator[Fault]:
     revisions = [revision for name, revision in history.by_identity if name == message.id]
     newest = max(revisions, default=0)
     is_edited = any(result.status == "edited" for result in planned.skipped)
-    if newest > message.revision and (planned.deliveries or is_edited):
+    if newest > message.revision and (planned.sure or is_edited):
         yield Fault(
             ("revision",),
             f"revision {newest} of {message.id} went out, and this is revision {message.revision}",
@@ -156,7 +156,7 @@ def _find_faults(planned: PlannedMessage, history: History) -> Iterator[Fault]:
 def _find_twins(plan: Plan) -> Twins:
     """What is planned with the same words to the same person: under which ids."""
     found: dict[tuple[str, str | None], dict[str, None]] = defaultdict(dict)
-    for delivery in plan.deliveries:
+    for delivery in (each for some in plan.messages for each in some.sure):
         if delivery.message.action == "compose":
             for person in _people(delivery):
                 found[delivery.message.digest, person][delivery.message.id] = None
@@ -171,7 +171,7 @@ def _find_same_words(
     is_gone: Callable[[str], bool],
 ) -> Iterator[Fault]:
     """A renamed or copied file would mail everybody again: the old name has to be kept as `id`."""
-    for delivery in planned.deliveries:
+    for delivery in planned.sure:
         message = delivery.message
         others = _others_with_content(delivery, same, told)
         # Of two that are planned, the later one is the copy.
@@ -217,7 +217,7 @@ def find_renamed(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
         if message.id in known or not message.topic:
             continue
         mark = topic_mark(message.topic)
-        keys = {key for each in planned.deliveries for key in each.keys}
+        keys = {key for each in planned.sure for key in each.keys}
         for identity, other in topics.items():
             again = keys & plan.history.reached(identity).keys() if other == mark else set()
             if again and is_gone(identity[0]):

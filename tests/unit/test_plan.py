@@ -365,6 +365,9 @@ def test_a_copy_in_the_same_plan_names_the_other() -> None:
     ((which, fault),) = objections(build_plan(twins, History(), now=NOW))
     assert (which.id, fault.pointer) == ("copy", ("id",))
     assert fault.what == 'these words go to some of the same people as those of "m"'
+    # Whoever reviews it hears of it now, and not when its window opens.
+    windowed = [replace(each, not_before=NOW + HOUR) for each in twins]
+    assert objections(build_plan(windowed, History(), now=NOW)) == [(windowed[1], fault)]
 
 
 def test_a_lower_revision_than_one_that_went_out_is_a_fault() -> None:

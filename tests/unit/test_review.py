@@ -97,6 +97,14 @@ MAY_SEND = {
         ),
         "Would send to up to 1 Toloker",
     ),
+    "the first of whoever answered": (
+        plan(message(TO_M, "r", at_most=3), history=history_of(attempt(SENT, whom="FILTER"))),
+        "Would send up to 3 replies",
+    ),
+    "whoever answers, later": (
+        plan(message(TO_M, "r", not_before=TOMORROW), history=history_of(attempt(SENT, "m", "a"))),
+        "Would send nothing now; later up to 1 reply, from 2026-11-23T12:00:00Z",
+    ),
     "a reply that is sure, and one that is not": (
         plan(
             message(InOwnThread("m", "a"), "r", row=2, key="a", digest="x"),
@@ -146,6 +154,7 @@ def test_what_may_be_sent_is_said_and_shown(case: str) -> None:
     text = "\n".join(plan_lines(review_of(plan, HERE, Detail())))
     is_told = said.startswith("Would send nothing;") or "looks first" in said
     assert ("      | Dear you" in text) != is_told
+    assert ("not before 2026-11-23" in text) == ("later" in said)
 
 
 def test_what_was_refused_or_is_in_doubt_is_told_with_its_reason() -> None:
