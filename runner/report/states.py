@@ -117,5 +117,7 @@ def _refused_before(planned: PlannedMessage, history: History) -> Iterator[State
 def _skipped_words(words: str, results: Sequence[Result]) -> str:
     people = count_people(each.recipients_ids for each in results)
     who = f" ({plural(people, 'Toloker')})" if people else ""
+    if results[0].action == "reply" and results[0].thread_id:
+        who = f" ({plural(len(results), 'thread')})"
     reason = next((result.error for result in results if result.error), None)
     return f"{words}{who}: {reason}" if reason else f"{words}{who}"
