@@ -223,9 +223,10 @@ def _standing(
         for each in messages
         for delivery in each["deliveries"]
     ]
-    lines = [f"nothing was sent to {settings.target.name} yet"]
-    if history.rows:
-        lines = [*told_lines(history, activity, choice, verbose=False)]
+    if choice.toloker is not None:
+        tests = cast("Sequence[Mapping[str, Any]]", document["tests"])
+        entries += [{**each, "test": True} for each in tests]
+    lines = told_lines(history, activity, choice, settings.target.name, verbose=False)
     return Listing(entries, (*lines, *_origin(settings, manifest)))
 
 

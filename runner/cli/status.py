@@ -109,10 +109,9 @@ def _show(
         say(json_text(document))
     elif asked.output_format == "csv":
         _show_rows(settings, truth, choice)
-    elif not history.rows:
-        say(f"nothing was sent to {settings.target.name} yet; manifest: {manifest}")
     else:
-        for line in told_lines(history, activity, choice, verbose=asked.verbose):
+        target = settings.target.name
+        for line in told_lines(history, activity, choice, target, verbose=asked.verbose):
             say(line)
         say(f"manifest: {manifest}")
 

@@ -60,9 +60,10 @@ def target_option(target: str | None, acts_under: str | None) -> str:
 
 
 def whom(attempt: Attempt) -> str:
-    """Name whom a delivery is for, the first few of many."""
+    """Name whom a delivery is for, the first few of many, and which of several letters it is."""
     if attempt.in_thread:
         return f"thread {attempt.in_thread}"
     ids = attempt.recipients_ids
     more = f" and {len(ids) - _SHOWN:,} more" if len(ids) > _SHOWN else ""
-    return (", ".join(ids[:_SHOWN]) or str(attempt.select_type)) + more
+    key = f" ({attempt.key})" if attempt.key else ""
+    return (", ".join(ids[:_SHOWN]) or str(attempt.select_type)) + more + key

@@ -140,13 +140,16 @@ def test_what_is_unknown_is_told_with_the_commands_that_settle_it(
 
 
 def test_of_several_unknown_attempts_for_one_toloker_each_is_to_be_settled() -> None:
-    history = history_of(TRIED, replace(TRIED, delivery="d2", recipients_ids=("Ann",)))
+    letter = replace(TRIED, delivery="d3", recipients_ids=("ann",), key="may")
+    history = history_of(TRIED, replace(TRIED, delivery="d2", recipients_ids=("Ann",)), letter)
     lines = [*chosen_lines(history, {}, Choice(toloker="ann"), verbose=False)]
     assert [line for line in lines if line.startswith("unknown: ")] == [
         "unknown: m to ann, bob",
         "unknown: m to Ann",
+        "unknown: m to ann (may)",
     ]
-    (told,) = find_unselected([RESULT], history)
+    assert "2026-11-22T21:00:00Z  unknown     m (may)" in lines
+    told, _ = find_unselected([RESULT], history)
     assert told.startswith("besides: m to ann, bob: ")
     (other,) = find_unselected([replace(RESULT, message="other")], history_of(TRIED))
     assert other.startswith("of a message that was not selected: m to ann, bob: ")
@@ -311,3 +314,6 @@ def test_a_test_says_that_it_is_one(project: Project, emulator: Emulator) -> Non
     assert "1 sent, as a test to me; manifest: " in done.out
     assert project.results()["test_to"] == "me"
     assert reached(emulator) == ["me"]
+    said = status(project, emulator).out.splitlines()
+    assert said[0] == f"nothing was sent to {emulator.url} yet, but 1 test"
+    assert status(project, emulator, "--toloker", "me").out.splitlines()[0].endswith("  a, a test")

@@ -201,6 +201,10 @@ def test_what_is_told_afterwards(project: Project, emulator: Emulator) -> None:
     assert not it.replies(since=datetime(2999, 1, 1, tzinfo=timezone.utc))
     assert [each["message"] for each in it.toloker("T1")] == ["a", "b"]
     assert [each["message"] for each in it.toloker("t2")] == ["a"]
+    it.plan(it.message("a")).send(test_to="t2")
+    assert [(each["message"], each.get("test")) for each in it.toloker("t2")] == [
+        *(("a", None), ("a", True)),
+    ]
     assert [each["status"] for each in it.status(refresh=True).to_dicts()] == ["sent", "sent"]
 
 
