@@ -113,7 +113,7 @@ def find_same_words(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objectio
     return [
         (planned.message, fault)
         for planned in plan.messages
-        for fault in _find_same_words(planned, same, twins, told, is_gone)
+        for fault in _find_same_words(planned, same, twins, told, is_gone, plan.history)
     ]
 
 
@@ -142,8 +142,7 @@ def _find_faults(planned: PlannedMessage, history: History) -> Iterator[Fault]:
             f"{recipients.select_type or 'a reply'}",
             f"write `revision: {message.revision + 1}` to send it anew",
         )
-    revisions = [revision for name, revision in history.by_identity if name == message.id]
-    newest = max(revisions, default=0)
+    newest = _newest(history, message.id)
     is_edited = any(result.status == "edited" for result in planned.skipped)
     if newest > message.revision and (planned.sure or is_edited):
         yield Fault(
@@ -151,6 +150,11 @@ def _find_faults(planned: PlannedMessage, history: History) -> Iterator[Fault]:
             f"revision {newest} of {message.id} went out, and this is revision {message.revision}",
             f"write `revision: {newest}`, or `revision: {newest + 1}` to send it anew",
         )
+
+
+def _newest(history: History, message: str) -> int:
+    """The highest revision of a message that was tried; 0 is none."""
+    return max((each for name, each in history.by_identity if name == message), default=0)
 
 
 def _find_twins(plan: Plan) -> Twins:
@@ -169,6 +173,7 @@ def _find_same_words(
     twins: Twins,
     told: Callable[[Identity], Collection[tuple[str | None, str]]],
     is_gone: Callable[[str], bool],
+    history: History,
 ) -> Iterator[Fault]:
     """A renamed or copied file would mail everybody again: the old name has to be kept as `id`."""
     for delivery in planned.sure:
@@ -182,12 +187,12 @@ def _find_same_words(
         ]
         if others:
             gone = ", whose file is gone" if is_gone(others[0]) else ""
+            again = max(message.revision, _newest(history, others[0])) + 1
             yield Fault(
                 ("id",),
                 f'these words go to some of the same people as those of "{others[0]}"{gone}',
-                f"if the file was renamed or copied, write `id: {others[0]}`, and `revision: "
-                f"{message.revision + 1}` to send it again; if both are meant, write "
-                "`lint: {same-words: the reason}`",
+                f"if the file was renamed or copied, write `id: {others[0]}`, and `revision: {again}` "
+                "to send it again; if both are meant, write `lint: {same-words: the reason}`",
             )
             return
 

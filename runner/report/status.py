@@ -99,7 +99,8 @@ def overview_lines(history: History, activity: Activities) -> Iterator[str]:
     yield from _table(groups, activity)
     yield from held_lines(history)
     yield from _refusals(standings, history)
-    yield f"{plural(len(groups), 'message')}: {count_words(standings)}"
+    messages = {each.identity[0] for each in groups}
+    yield f"{plural(len(messages), 'message')}: {count_words(standings)}"
 
 
 def count_words(standings: Sequence[Standing]) -> str:

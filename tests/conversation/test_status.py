@@ -106,7 +106,7 @@ def test_the_order_is_that_of_messages_and_tolokers_whatever_the_threads_did() -
     refused = Rejected(status=400, code="X", detail="HTTP 400 X: no")
     outcomes = [refused if n % 4 == 0 else Sent(Thread(id=f"{n:024x}")) for n in range(30)]
     attempts = [
-        tried(number, message=f"m{number % 3}", outcome=outcome)
+        tried(number, message=f"m{number % 3}", revision=1 + number % 2, outcome=outcome)
         for number, outcome in enumerate(outcomes)
     ]
     said = set()
@@ -120,6 +120,7 @@ def test_the_order_is_that_of_messages_and_tolokers_whatever_the_threads_did() -
         )
         said.add((json.dumps(document), "\n".join(lines)))
     assert len(said) == 1
+    assert "\n3 messages: 22 sent, 8 rejected" in said.pop()[1]
 
 
 def test_what_is_unknown_is_told_with_the_commands_that_settle_it(

@@ -342,6 +342,9 @@ def test_a_renamed_file_asks_for_its_old_id() -> None:
         "if the file was renamed or copied, write `id: old`, and `revision: 2` to send it again; "
         "if both are meant, write `lint: {same-words: the reason}`"
     )
+    newer = plan(message(["b"]), attempts=[replace(attempts[0], revision=3)])
+    ((_, fault),) = objections(newer, lambda _: True)
+    assert "`id: old`, and `revision: 4` to send it again" in str(fault.hint)
     # Whatever became of the other file.
     ((_, fault),) = objections(planned, lambda _: False)
     assert fault.what == 'these words go to some of the same people as those of "old"'
