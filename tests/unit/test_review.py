@@ -168,6 +168,14 @@ def test_what_was_refused_or_is_in_doubt_is_told_with_its_reason() -> None:
     assert "`message-runner resolve d-b --not-sent`" in told["b"][1]
 
 
+def test_recipients_stand_below_what_goes_to_them() -> None:
+    later = message(Direct(("a", "b")), not_before=TOMORROW, folders=("IMPORTANT",))
+    planned = plan(later, history=history_of(attempt(SENT, "m", "a")))
+    lines = [*plan_lines(review_of(planned, HERE, Detail()))]
+    above = lines[lines.index("  recipients: b") - 1]
+    assert above == "  would send 1 thread to 1 Toloker, not before 2026-11-23T12:00:00Z"
+
+
 def many(count: int, size: int) -> Plan:
     made = (
         message(
