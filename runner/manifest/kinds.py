@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 from runner.manifest.attempts import NotFound, Settled
-from runner.manifest.columns import Columns
+from runner.manifest.columns import Columns, Values, check, values_of
 from runner.manifest.contents import content_of
 from runner.manifest.rows import moments, read_rows, take_intents, take_sent, unfolded
 from runner.manifest.state import OUTCOME, VERSION, Checked, ManifestState, RunLine
@@ -26,38 +25,50 @@ _WHOM: Mapping[str, Wanted] = {**_CHOICE, "recipients_ids": TEXTS, "key": str}
 
 _TOGETHER = ("intent", "sent")
 """What is taken in many at a time, in this order, whatever order it was written in."""
+Stretch = tuple[int, list[tuple[str, Any]]]
+"""So many events, by kind: one event, or what all of those that are taken in together hold."""
 
 
-def taken(
-    events: Iterable[Checked], state: ManifestState, *, are_ours: bool = False
-) -> Iterator[int]:
-    """Check events and take them in, many at a time; gives each time how many that were.
+def stretches(events: Iterable[Checked], *, are_ours: bool = False) -> Iterator[Stretch]:
+    """Cut events into what is taken in at a time, and check them.
 
     Those that are ours, just written, are not checked. Raises `ValueError`, `KeyError` or
-    `TypeError` where one does not hold what it must: what follows the last ones that were given
-    can be taken in again, one by one.
+    `TypeError` for one that does not hold what it must.
     """
     for is_together, stretch in groupby(events, lambda event: event["event"] in _TOGETHER):
         for some in [[*stretch]] if is_together else ([event] for event in stretch):
+            found = []
             for name in _TOGETHER if is_together else [some[0]["event"]]:
                 alike = [event for event in some if event["event"] == name]
                 if alike:
-                    _take(name, alike, state, are_ours=are_ours)
-            yield len(some)
+                    said = _checked(name, alike, are_ours=are_ours)
+                    found.append((name, said if is_together else alike[0]))
+            yield len(some), found
 
 
-def _take(name: str, events: Sequence[Checked], state: ManifestState, *, are_ours: bool) -> None:
-    columns, kind = Columns(events), LINES.get(name)
+def _checked(name: str, events: Sequence[Checked], *, are_ours: bool) -> Values:
+    values, kind = values_of(events), LINES.get(name)
     if kind is None:
         raise ValueError(f"unknown event {ascii(name)[:40]}: written by a later version?")
     if not are_ours:
-        columns.check(kind.needed, kind.optional)
-    kind.take(state, columns if name in _TOGETHER else events[0])
+        check(values, kind.needed, kind.optional)
+    return values
+
+
+def take(stretch: Stretch, state: ManifestState) -> None:
+    """Take in a stretch of events.
+
+    Raises `ValueError` or `TypeError` where one cannot be true; until the last that can, each may
+    be taken in again by itself.
+    """
+    for name, said in stretch[1]:
+        LINES[name].take(state, Columns(said) if name in _TOGETHER else said)
 
 
 def take_events(events: Iterable[Checked], state: ManifestState, *, are_ours: bool = True) -> None:
     """Take in events, all of them; they were just written unless `are_ours` says else."""
-    deque(taken(events, state, are_ours=are_ours), maxlen=0)
+    for stretch in stretches(events, are_ours=are_ours):
+        take(stretch, state)
 
 
 def _take_about(state: ManifestState, event: Checked) -> None:
@@ -123,7 +134,7 @@ def _take_lift(state: ManifestState, _event: Checked) -> None:
 
 def _take_claim(state: ManifestState, event: Checked) -> None:
     """Many intents that were written short."""
-    take_intents(state, Columns([*unfolded(event)]))
+    take_intents(state, Columns(values_of([*unfolded(event)])))
 
 
 def _take_nothing(_state: ManifestState, _event: Checked) -> None:
@@ -140,7 +151,7 @@ def _take_doubt(state: ManifestState, event: Checked) -> None:
     delivery, threads = event["delivery"], tuple(event["threads"])
     state.doubts[delivery] = tuple(dict.fromkeys((*state.doubts.get(delivery, ()), *threads)))
     if event.get("message"):
-        state.rows.setdefault(delivery, *read_rows(Columns([event]), state))
+        state.rows.setdefault(delivery, *read_rows(Columns(values_of([event])), state))
         state.adoptable.add(delivery)
         identity = (event["message"], event["revision"])
         state.doubted.update((thread, identity) for thread in threads)

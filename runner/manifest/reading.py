@@ -5,17 +5,22 @@ from __future__ import annotations
 import codecs
 import gc
 import json
+import marshal
+import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import Any, BinaryIO
 
+from runner.apart import shared_out
 from runner.files import MANIFEST_START
-from runner.manifest.kinds import take_events, taken
+from runner.manifest.kinds import Stretch, stretches, take, take_events
 from runner.manifest.state import Checked, ManifestState
 
 _BLOCK = 128 * 1024
+_MUCH = 8 * 1024 * 1024 * 1024
 _LINE_END = ord("\n")
 _LONGEST = 16 * 1024 * 1024
 """No line of ours has so many bytes."""
@@ -41,17 +46,35 @@ def read_state(stream: BinaryIO, state: ManifestState | None = None) -> tuple[Ma
     other line that is not what a manifest holds.
     """
     state, end, above = state or ManifestState(), 0, 0
+    blocks: deque[bytes] = deque()
+    is_much = _size(stream) > _MUCH
     with _without_collector():
-        while block := stream.read(_BLOCK) + stream.readline(_LONGEST):
+        for read in shared_out(_read_block, _blocks(stream, blocks), is_much=is_much):
+            block = blocks.popleft()
             if len(block) > _LONGEST and not block.endswith(b"\n"):
                 raise DamageError(above + block.count(b"\n") + 1, "the line is too long")
             if block.endswith(b"\n") and not block.strip():
                 above, end = above + block.count(b"\n"), end + len(block)
                 continue
             lines = BytesIO(block).readlines()
-            count = _take_lines(lines, state, above, is_first=not end)
+            count = _take_lines(lines, read, state, above, is_first=not end)
             above, end = above + count, end + sum(map(len, lines[:count]))
     return state, end
+
+
+def _size(stream: BinaryIO) -> int:
+    """How many bytes are left."""
+    at = stream.tell()
+    size = stream.seek(0, os.SEEK_END) - at
+    stream.seek(at)
+    return size
+
+
+def _blocks(stream: BinaryIO, kept: deque[bytes]) -> Iterator[bytes]:
+    """Cut a manifest into blocks of whole lines, which are kept, too."""
+    while block := stream.read(_BLOCK) + stream.readline(_LONGEST):
+        kept.append(block)
+        yield block
 
 
 @contextmanager
@@ -66,21 +89,54 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _take_lines(lines: Sequence[bytes], state: ManifestState, above: int, *, is_first: bool) -> int:
+class _Read(list[Stretch]):
+    """What lines hold. It is packed by `marshal`, which is quicker than `pickle`."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _unpacked, (marshal.dumps([*self]),)
+
+
+def _unpacked(packed: bytes) -> _Read:
+    return _Read(marshal.loads(packed))  # noqa: S302  # from our own process
+
+
+def _read_block(block: bytes) -> _Read:
+    """Read lines in one go, which is quicker; nothing where one is damaged, blank or torn."""
+    lines = BytesIO(block).readlines()
+    with suppress(*_DAMAGE), _without_collector():
+        events: list[Any] = json.loads(f"[{_BETWEEN.join(lines).decode()}]")
+        # Two lines that are whole only together would have the mark between them inside.
+        is_whole = events[1::2] == [_MARK] * (len(lines) - 1) and len(events) == 2 * len(lines) - 1
+        if is_whole and lines[-1][-1] == _LINE_END:
+            return _Read(stretches(events[::2]))
+    return _Read()
+
+
+def _take_lines(
+    lines: Sequence[bytes],
+    read: Iterable[Stretch],
+    state: ManifestState,
+    above: int,
+    *,
+    is_first: bool,
+) -> int:
     """Take in lines that have so many above them; gives how many they are without a torn one.
 
-    `is_first` says whether these are the first lines.
+    `read` is what they hold as far as that is known; `is_first` says whether these are the first.
     """
     count = 0
     with suppress(*_DAMAGE):  # It is found below, with its line.
-        for some in taken(_read_together(lines, state), state):
-            count += some
+        for stretch in read:
+            _check_first(stretch[1][0][0], state)
+            take(stretch, state)
+            count += stretch[0]
     for number, line in enumerate(lines[count:], count + 1):
         try:
             if line[-1] != _LINE_END and _is_torn(line, is_first=is_first and number == 1):
                 break
             if line.strip():
-                event = _read(line, state, is_first=is_first and number == 1)
+                event = _read(line, is_first=is_first and number == 1)
+                _check_first(event["event"], state)
                 take_events([event], state, are_ours=False)
         except _DAMAGE as error:
             raise DamageError(above + number, _reason(error)) from error
@@ -88,18 +144,7 @@ def _take_lines(lines: Sequence[bytes], state: ManifestState, above: int, *, is_
     return count
 
 
-def _read_together(lines: Sequence[bytes], state: ManifestState) -> Sequence[Checked]:
-    """Read lines in one go, which is quicker; raises where one may be damaged, blank or torn."""
-    events: list[Any] = json.loads(f"[{_BETWEEN.join(lines).decode()}]")
-    # Two lines that are whole only together would have the mark between them inside.
-    is_whole = events[1::2] == [_MARK] * (len(lines) - 1) and len(events) == 2 * len(lines) - 1
-    if not is_whole or lines[-1][-1] != _LINE_END:
-        raise ValueError
-    _check_first(events[0], state)
-    return events[::2]
-
-
-def _read(line: bytes, state: ManifestState, *, is_first: bool) -> Checked:
+def _read(line: bytes, *, is_first: bool) -> Checked:
     if is_first and line.startswith(_UTF_16):
         raise ValueError("it is UTF-16, and has to be UTF-8")
     # A byte order mark stands before the first line only, and `loads` would take UTF-16, too.
@@ -109,12 +154,11 @@ def _read(line: bytes, state: ManifestState, *, is_first: bool) -> Checked:
     except ValueError as error:
         # What Python says of a number that is too long is for programmers.
         raise json.JSONDecodeError("no JSON", "", 0) from error
-    _check_first(event, state)
     return event
 
 
-def _check_first(event: Checked, state: ManifestState) -> None:
-    if state.target is None and event["event"] != "manifest":
+def _check_first(name: str, state: ManifestState) -> None:
+    if state.target is None and name != "manifest":
         raise ValueError("the first line does not name the target")
 
 

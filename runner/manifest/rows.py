@@ -24,8 +24,8 @@ def take_intents(state: ManifestState, columns: Columns) -> None:
     new = dict(zip(deliveries, rows, strict=True))
     if len(new) < len(rows):
         # One of them is there twice.
-        for event in columns.events:
-            take_intents(state, Columns([event]))
+        for each in columns.apart():
+            take_intents(state, each)
         return
     for delivery in state.rows.keys() & new:
         row, known = new.pop(delivery), state.rows[delivery]
