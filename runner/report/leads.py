@@ -10,11 +10,8 @@ from itertools import groupby
 from runner import clock
 from runner.manifest.attempts import Attempt
 from runner.manifest.history import History
-from runner.manifest.told import commands, lead, target_option, tried, whom
+from runner.manifest.told import MANY, commands, lead, target_option, tried, whom
 from runner.wording import plural, printable
-
-MANY = 20
-"""So many of one message are told one by one without `-v`."""
 
 
 def lead_lines(history: History, attempts: Sequence[Attempt], *, verbose: bool) -> Iterator[str]:

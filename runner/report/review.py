@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from runner import clock
 from runner.errors import Problem
 from runner.manifest.history import History
+from runner.manifest.told import find_unselected
 from runner.model import Delivery
 from runner.plan.limits import most_of
 from runner.plan.needs import find_unfiled
@@ -69,10 +70,11 @@ class Review:
 
     @property
     def notes(self) -> Iterator[str]:
-        """What is told of messages none of whose rows is left."""
+        """What is told of messages none of whose rows is left, or that are not in this plan."""
         known = {each.message.id for each in self.entries}
         for message, notes in self.about.notes.items():
             yield from () if message in known else notes
+        yield from find_unselected(self.plan.results, self.plan.history)
 
 
 def review_of(plan: Plan, about: Surroundings, detail: Detail) -> Review:

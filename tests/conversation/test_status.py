@@ -17,12 +17,12 @@ from support import Result as Done
 from runner.emulator import Emulator
 from runner.manifest.attempts import Attempt
 from runner.manifest.standing import Choice
+from runner.manifest.told import find_unselected
 from runner.model import Rejected, Result, Sent, Thread
 from runner.report.deliveries import chosen_lines
 from runner.report.rows import deliveries_csv
 from runner.report.status import overview_lines, status_document
 from runner.report.words import WORDS
-from runner.send.notes import find_unselected
 
 from .talk import QUICK, asked, fail, per_row, reply, sent_ok
 
@@ -164,6 +164,10 @@ def test_very_many_unknown_ones_of_a_message_are_told_together() -> None:
     assert "  tried from 2026-11-22T21:00:00Z to 2026-11-22T21:00:29Z" in lines
     command = "message-runner resolve --message m --not-sent --target https://toloka.dev"
     assert any(line.endswith(command) for line in lines)
+    assert [*find_unselected([], history)] == [
+        "of a message that was not selected: m: 30 deliveries are unknown; "
+        "`message-runner status m --target https://toloka.dev` tells of them"
+    ]
     verbose = "\n".join(chosen_lines(history, {}, Choice(only="unknown"), verbose=True))
     assert all(f"resolve d{number} --not-sent" in verbose for number in range(30))
 

@@ -168,6 +168,13 @@ def test_what_was_refused_or_is_in_doubt_is_told_with_its_reason() -> None:
     assert "`message-runner resolve d-b --not-sent`" in told["b"][1]
 
 
+def test_what_is_unknown_of_a_message_that_is_gone_is_told_in_a_plan() -> None:
+    review = review_of(plan(message(id="n"), history=history_of(attempt(None))), HERE, Detail())
+    said = "of a message that was not selected: m to t1: it is not known whether it was sent"
+    assert "\n".join(closing_lines(review)).startswith(said)
+    assert said in html.unescape(summary_markdown(review, taken=0))
+
+
 def test_recipients_stand_below_what_goes_to_them() -> None:
     later = message(Direct(("a", "b")), not_before=TOMORROW, folders=("IMPORTANT",))
     planned = plan(later, history=history_of(attempt(SENT, "m", "a")))
