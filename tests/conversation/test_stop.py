@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 
@@ -50,7 +51,9 @@ def test_what_has_gone_is_listed_ready_to_be_written_to(
     refused = project.send(emulator, *QUICK)
     assert (refused.code, "the bonus is wrong" in refused.err) == (2, True), refused
     assert f"`message-runner stop --lift --target {name}` ends that" in refused.err
-    assert "the bonus is wrong" in planned(project, emulator).err
+    shown = planned(project, emulator, "--format", "json")
+    for said in (shown.err, json.loads(shown.out)["stopped"]):
+        assert "the bonus is wrong" in said
     stopped(project, emulator, "--lift")
     sent_ok(project, emulator)
 
