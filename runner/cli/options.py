@@ -167,7 +167,7 @@ where = partial(
             "--manifest",
             type=FILE,
             metavar="FILE",
-            help="The manifest, instead of results/<host>.jsonl.",
+            help="The manifest, instead of results/<host>.jsonl or the results branch.",
         ),
     ),
 )

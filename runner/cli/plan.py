@@ -73,8 +73,8 @@ def plan(
     """Show what `send` would do, given the manifest: the dry run.
 
     PATHS are files or folders; the default is the messages folder. What changes comes first: the
-    rules, then what would be sent, whole, and what was edited since; the rest is a count. No
-    request is made, and nothing is recorded. With --out the plan is kept, and `send --plan` sends
+    rules, then what would be sent, whole, and what was edited since; the rest is a count. Toloka
+    is not asked, and nothing is recorded. With --out the plan is kept, and `send --plan` sends
     it and nothing else. Of personal messages some rows are shown: -v shows all, --row one.
     """
     return show_plan(selection, where, record, outputs, volume)

@@ -43,7 +43,7 @@ def preview(
 
     PATHS are files or folders; the default is the messages folder. For each message: its topic
     and text in each language, its recipients, what `send` would do with it. The page needs no
-    network and no script. No request is made, and nothing is recorded. -v lists all recipients,
+    network and no script. Toloka is not asked, and nothing is recorded. -v lists all recipients,
     and all rows of personal messages; --row shows one.
     """
     settings, now = load_settings(where), clock.now()

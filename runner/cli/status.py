@@ -69,7 +69,7 @@ def status(asked: Asked, where: Where, refresh: bool, speed: Speed) -> int:
     """Show what the manifest knows: who got what, and what is in doubt.
 
     A line for each message; all about one where you name it (by its id, what its id begins with,
-    or its file). Without --refresh it needs no network and no token. With it, Toloka's list of
+    or its file). Without --refresh it needs no token and asks Toloka nothing. With it, the list of
     threads is asked what became of deliveries in doubt, and for folders, answers and the last
     message in the threads; nothing is sent.
 
