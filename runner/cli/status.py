@@ -75,7 +75,7 @@ def status(asked: Asked, where: Where, refresh: bool, speed: Speed) -> int:
 
     --format csv has a row for each delivery, and for each Toloker of it. With --only rejected it is
     the file of rows to mend: the columns of the message's own data file are there too, so that it
-    can stand in that file's place once it is mended. JSON and CSV have all texts and times.
+    can stand in that file's place once it is mended. JSON has every delivery too, and the tests.
     """
     settings = load_settings(where)
     truth = read_truth(settings, settings.target.url)
