@@ -40,7 +40,7 @@ def find_breaches(plan: Plan, policy: Policy) -> Iterator[tuple[Message, Fault]]
         # What is for later goes in a run of its own.
         total, run = (total, new) if planned.held else (total + new, total + new)
         most = policy.max_recipients_per_run
-        if most is not None and run > most:
+        if most is not None and new and run > most:
             what = f"the policy allows {most:,} recipients a run, and with this it would be {run:,}"
             hint = f"to allow it, set `policy: {{max_recipients_per_run: {run}}}` in runner.yaml"
             faults.append(Fault(_pointer(message), what, hint))

@@ -203,7 +203,9 @@ def find_missed(plan: Plan) -> list[Objection]:
     for planned in plan.messages:
         missed = [each for each in planned.skipped if each.status == "missed"]
         people = count_people(each.recipients_ids for each in missed)
-        done = f"reached {plural(people, 'Toloker')}" if people else "was sent"
+        threads = len([each for each in missed if each.thread_id])
+        whom = plural(people, "Toloker") if people else plural(threads, "thread")
+        done = f"reached {whom}" if people or threads else "was sent"
         if missed:
             what = f"the window closed before this {done}"
             found.append((planned.message, Fault(("not_after",), what)))

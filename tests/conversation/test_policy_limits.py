@@ -148,11 +148,15 @@ def test_all_messages_of_a_run_together(project: Project, emulator: Emulator) ->
     sent_ok(project, emulator)
     say(project, "b", "ann", "cyd")
     say(project, "c", "ann", "dan")
+    # Of whom a filter reaches only Toloka knows: it adds nothing.
+    form = spec(topic={"EN": "F"}, text={"EN": "F"}, recipients_select_type="FILTER")
+    project.write("messages/f.yaml", form + f"recipients_filter: {json.dumps(SKILL)}\n")
     wanted = (
         "messages/c.yaml:5:3: error: the policy allows 3 recipients a run, and with this it would "
         "be 4; to allow it, set `policy: {max_recipients_per_run: 4}` in runner.yaml"
     )
     assert complaints(planned(project, emulator).err) == [wanted]
+    (project.root / "messages/f.yaml").unlink()
     assert sent_ok(project, emulator, "messages/b.yaml") == {"sent": 1}
     assert sent_ok(project, emulator) == {"already_sent": 2, "sent": 1}
 
