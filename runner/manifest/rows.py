@@ -47,10 +47,7 @@ def take_intents(state: ManifestState, columns: Columns) -> None:
     state.pending.update(
         pending if len(new) == len(rows) else {each: pending[each] for each in new}
     )
-    for delivery in state.orphans.keys() & new:
-        orphan = state.orphans.pop(delivery)
-        state.settle(delivery, *orphan)
-        state.narrow(delivery)
+    state.join(new.keys())
 
 
 def read_rows(columns: Columns, state: ManifestState) -> list[Row]:

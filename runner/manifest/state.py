@@ -6,7 +6,7 @@ copies of a manifest are merged. No line becomes a value of its own: there may b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import repeat
@@ -156,6 +156,13 @@ class ManifestState:
             self.rows[delivery] = row_of((kind, whom, digest, at, outcome, created, key))
             self.pending.pop(delivery, None)
 
+    def join(self, new: Set[str]) -> None:
+        """Give deliveries what was read of them before their intents."""
+        for delivery in self.orphans.keys() & new:
+            self.settle(delivery, *self.orphans.pop(delivery))
+        for delivery in self.left_out.keys() & new:
+            self.narrow(delivery)
+
     def add_up(self, kind: int, told: Sequence[str]) -> None:
         """Count lines about deliveries, whatever their place."""
         self.count += len(told)
@@ -169,14 +176,17 @@ class ManifestState:
 
     def narrow(self, delivery: str) -> None:
         """Take out of a delivery whom Toloka left out: they got nothing, and that is final."""
-        row, ids = self.rows.get(delivery), self.left_out.get(delivery)
-        if row is None or not ids:
+        row, ids = self.rows.get(delivery), self.left_out.get(delivery, ())
+        out = tuple(each for each in row.people if each in ids) if row else ()
+        if row is None or not out:
             return
-        out = tuple(each for each in row.people if each in ids)
         kept = tuple(each for each in row.people if each not in ids)
         self.rows[delivery] = row._replace(whom=kept)
+        name = f"{delivery}-left-out"
+        # Of a line that is there twice, the second one finds nobody more.
+        known = self.rows[name].people if name in self.rows else ()
         nobody = NoRecipients("Toloka's answer does not name them")
-        self.rows[f"{delivery}-left-out"] = row._replace(whom=out, outcome=nobody, created=None)
+        self.rows[name] = row._replace(whom=(*known, *out), outcome=nobody, created=None)
 
     def _being_sent(self) -> frozenset[str]:
         """What the open runs of others claim: they say themselves what becomes of it."""
