@@ -189,6 +189,18 @@ def test_what_an_account_composed_must_have_been_shown_once(tmp_path: Path) -> N
         assert it.reached()["a", "t1"] == 1
 
 
+def test_a_thread_that_we_reply_in_shows_nothing_of_what_we_composed(tmp_path: Path) -> None:
+    with world(tmp_path, f"on=compose,{FAILED}", f"on=reply,{FAILED}") as it:
+        thread = put(it, "Hello", "t5", **{"from": "toloker"})
+        (it.root / "messages" / "r.yaml").write_text(f"thread_id: {thread}\ntext: {{EN: Hi}}\n")
+        it.write("a", "t1")
+        assert it.run().exit_code == UNKNOWN
+        it.faults()
+        assert it.run().exit_code == UNKNOWN
+        # The reply itself was seen not to be there.
+        assert (it.calls("compose"), said(it.emulator)[thread]) == (1, ["Hello", "Hi"])
+
+
 @pytest.mark.parametrize("kind", ["late-then-500", "late-then-reset"])
 def test_what_is_done_after_we_gave_up_is_found(tmp_path: Path, kind: str) -> None:
     with world(tmp_path, f"at=2,kind={kind},seconds=0.5", settle_s=0.4) as it:
@@ -335,6 +347,21 @@ def test_the_other_file_has_its_threads_later(tmp_path: Path) -> None:
         assert sorted(it.claimed()) == sorted(
             each["id"] for each in threads(it.emulator) if each["topic"]["EN"] in ("a", "b")
         )
+
+
+def test_what_is_remembered_twice_is_asked_for_and_in_doubt_once(tmp_path: Path) -> None:
+    with world(tmp_path) as it:
+        it.compose("a", "t1", text={"EN": "Another"})
+        it.write("b", "t2")
+        assert it.run().exit_code == DONE
+        losing(it, "run", "intent", "sent", "looked", "end")
+        with it.manifest.open("a") as stream:
+            # So the look that comes begins behind it.
+            looked = {"event": "looked", "deliveries": 0, "checksum": 0}
+            stream.write(json.dumps({**looked, "created": "2999-01-01T00:00:00Z"}) + "\n")
+        it.write("a", "t1")
+        assert it.run().exit_code == UNKNOWN
+        assert len(it.unknown()) == 1
 
 
 def test_a_copy_that_was_not_named_makes_it_fit_several(tmp_path: Path) -> None:
