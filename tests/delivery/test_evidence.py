@@ -148,6 +148,23 @@ def test_a_window_goes_by_the_servers_clock(tmp_path: Path, ahead_h: int) -> Non
         assert it.calls("compose") == (1 if ahead_h > 0 else 0)
 
 
+def test_a_window_that_closes_meanwhile_lets_nothing_more_through(tmp_path: Path) -> None:
+    with world(tmp_path) as it:
+
+        class Slow(Wire):
+            def deliver(self, delivery: Delivery) -> Outcome:
+                behave(it, date_skew_ms=2 * 3_600_000)
+                return super().deliver(delivery)
+
+        it.write("a", *people(250))
+        path = it.root / "messages" / "a.yaml"
+        closes = datetime.now(timezone.utc) + timedelta(hours=1)
+        path.write_text(path.read_text() + f"not_after: {closes:%Y-%m-%dT%H:%M:%SZ}\n")
+        report = it.run(jobs=1, wire=Slow)
+        assert (report.exit_code, it.calls("compose")) == (DONE, 1)
+        assert statuses(report) == {"sent": 1, "missed": 2}
+
+
 # A list that is late
 
 
