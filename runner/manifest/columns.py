@@ -22,14 +22,6 @@ class Columns:
     def __getitem__(self, key: str) -> list[Any]:
         return self._values.get(key, self._none)
 
-    def apart(self) -> list[Columns]:
-        """The same for each event by itself."""
-        rows = zip(*self._values.values(), strict=True)
-        return [
-            Columns({key: [each] for key, each in zip(self._values, row, strict=True)})
-            for row in rows
-        ]
-
 
 def values_of(events: Sequence[Mapping[str, Any]]) -> Values:
     """Find what events hold."""

@@ -6,7 +6,7 @@ copies of a manifest are merged. No line becomes a value of its own: there may b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import repeat
@@ -155,13 +155,6 @@ class ManifestState:
             kind, whom, digest, at, _, _, key = row
             self.rows[delivery] = row_of((kind, whom, digest, at, outcome, created, key))
             self.pending.pop(delivery, None)
-
-    def join(self, new: Set[str]) -> None:
-        """Give deliveries what was read of them before their intents."""
-        for delivery in self.orphans.keys() & new:
-            self.settle(delivery, *self.orphans.pop(delivery))
-        for delivery in self.left_out.keys() & new:
-            self.narrow(delivery)
 
     def add_up(self, kind: int, told: Sequence[str]) -> None:
         """Count lines about deliveries, whatever their place."""
