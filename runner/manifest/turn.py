@@ -169,7 +169,8 @@ def push_left(shared: Shared) -> None:
             return _files(run, known + 1, lines) if known and lines else {}
 
         _push_beside(shared, files_at)
-        path.unlink()
+        # Another command may have pushed it, too.
+        path.unlink(missing_ok=True)
 
 
 def add_word(shared: Shared, run: Mapping[str, object], *events: Event, **about: object) -> Chain:

@@ -685,6 +685,19 @@ def test_a_reply_is_settled_by_hand(tmp_path: Path) -> None:
         assert list(said(it.emulator).values()) == [["m", "Again", "Once more"]]
 
 
+def test_a_reply_that_is_found_puts_no_other_in_doubt(tmp_path: Path) -> None:
+    with world(tmp_path) as it:
+        it.write("m", "t1")
+        assert it.run().exit_code == DONE
+        for name in "ab":
+            (it.root / "messages" / f"r{name}.yaml").write_text(reply("m", text=name))
+        it.faults(f"on=reply,at=1,{LOST}", f"on=reply,at=2,{FAILED}")
+        assert it.run(jobs=1).exit_code == UNKNOWN
+        it.faults()
+        assert it.run().exit_code == DONE
+        assert list(said(it.emulator).values()) == [["m", "a", "b"]]
+
+
 def test_an_answer_that_another_server_took_is_seen(tmp_path: Path) -> None:
     with world(tmp_path) as it:
         # Two servers take turns, each with ids of its own clock.
