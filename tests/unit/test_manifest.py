@@ -383,6 +383,7 @@ GOOD = (
         (2, b'{"event":"sent","delivery":"d1","thread_id":""}', "no text under 'thread_id'"),
         (2, GOOD[1].replace(b'"a"', b"5").strip(), "no list of texts under 'recipients_ids'"),
         (3, GOOD[1].replace(b'"m"', b'"n"').strip(), "two intents with one delivery id"),
+        (3, GOOD[1].replace(b'["a"]', b'["b"]').strip(), "two intents with one delivery id"),
         (2, GOOD[1].replace(b'"a"]', b'"a"],"place":[1]').strip(), "no two numbers under 'place'"),
         (2, re.sub(b'"at":"[^"]+', b'"at":"2026-02-30T21:00:00.000Z', GOOD[1]).strip(), "no time under 'at'"),
         (2, GOOD[2].replace(b'"created":"2026', b'"created":"now').strip(), "no time under 'created'"),
