@@ -17,6 +17,7 @@ from runner.cli.say import say
 from runner.cli.settings import load_settings
 from runner.errors import ExitCode, SurroundingsError
 from runner.lookup.claim import Sharing
+from runner.lookup.look import left_out
 from runner.lookup.replies import query_threads
 from runner.manifest.attempts import Attempt, NotFound
 from runner.manifest.history import History
@@ -71,7 +72,9 @@ def resolve(
         found = _found_in_toloka(settings, chosen, ids, beat)
         for each in chosen:
             thread = found.get(each.delivery)
-            manifest.settle(each.delivery, Sent(thread) if thread else NotFound(), "resolved")
+            outcome = Sent(thread) if thread else NotFound()
+            missing = left_out(each.recipients_ids, thread) if thread else ()
+            manifest.settle(each.delivery, outcome, "resolved", missing)
     if manifest.log.lost is not None:
         raise manifest.log.lost
     for each in chosen:
@@ -166,5 +169,6 @@ def _found_in_toloka(
             is_reply = attempt.action == "reply"
             if not is_reply and delivery not in Sharing([attempt]).of(threads[0]):
                 raise SurroundingsError(f"thread {thread_id} went to others: see its recipients")
-            plain[delivery] = Thread(id=thread_id, created="" if is_reply else threads[0].created)
+            created, whom = "" if is_reply else threads[0].created, threads[0].recipients_ids
+            plain[delivery] = Thread(id=thread_id, created=created, recipients_ids=whom)
     return plain

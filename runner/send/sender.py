@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from runner.lookup.look import digest_of_thread
+from runner.lookup.look import digest_of_thread, left_out
 from runner.manifest.manifest import Manifest, PlaceOf
 from runner.model import (
     Busy,
@@ -19,7 +19,6 @@ from runner.model import (
     Rejected,
     Sent,
     Unknown,
-    compared_as,
 )
 from runner.send.tally import Halt
 from runner.send.workers import Workers
@@ -99,7 +98,9 @@ class Sender:
             case Sent():
                 if _has_changed(delivery, outcome):
                     tally.changed_words = outcome.thread.id
-                self.manifest.settle(delivery_id, outcome, left_out=_left_out(delivery, outcome))
+                self.manifest.settle(
+                    delivery_id, outcome, left_out=left_out(delivery.people, outcome.thread)
+                )
             case NoRecipients():
                 self.manifest.settle(delivery_id, outcome)
             case Rejected():
@@ -130,14 +131,6 @@ class Sender:
                 why = f"{plural(len(refused), 'refusal')}: the policy allows no more"
                 self.workers.stop(Halt.REFUSED, why)
         return parts
-
-
-def _left_out(delivery: Delivery, sent: Sent) -> list[str]:
-    """Whom the answer leaves out of those whom it names."""
-    named = set(map(compared_as, sent.thread.recipients_ids))
-    missing = [each for each in delivery.people if compared_as(each) not in named]
-    # An answer that names none of them tells of others, or of nothing.
-    return missing if len(missing) < len(delivery.people) else []
 
 
 def _has_changed(delivery: Delivery, sent: Sent) -> bool:

@@ -538,6 +538,14 @@ def test_whom_the_answer_leaves_out_was_not_reached(tmp_path: Path) -> None:
         assert it.calls("compose") == 1
 
 
+def test_whom_a_thread_leaves_out_was_not_reached_by_a_persons_word(tmp_path: Path) -> None:
+    with world(tmp_path, LOST, echo="drops-recipient") as it:
+        it.write("a", "t1", "t2")
+        assert it.run().exit_code == UNKNOWN
+        assert it.command("resolve", "--message", "a", "--sent").code == 0
+        assert statuses(it.run()) == {"already_sent": 1, "no_recipients": 1}
+
+
 @pytest.mark.parametrize("echo", ["cut", "answerable"])
 def test_words_that_come_back_changed_are_a_warning_once(tmp_path: Path, echo: str) -> None:
     with world(tmp_path, echo=echo) as it:
