@@ -483,7 +483,12 @@ LISTS_THAT_STAY = [
     ),
     *(
         (answer(status, page), f"HTTP {status}, with an answer that is not Toloka's: correct the")
-        for status, page in [(403, "<h1>Blocked"), (404, ""), (405, '{"message": "no"}')]
+        for status, page in [
+            (403, "<h1>Blocked"),
+            (404, ""),
+            (405, '{"message": "no"}'),
+            (410, "Gone"),
+        ]
     ),
     (answer(301), "HTTP 301, a redirect, which is not followed: correct the target's URL"),
     (answer(400, {"code": "VALIDATION_ERROR"}), "Toloka does not take the question for its list"),
