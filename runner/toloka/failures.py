@@ -42,17 +42,17 @@ def failure_of(error: BaseException, url: str) -> Failure:
     """Say why a call to a URL failed. Total, and nothing of a library's insides is in it."""
     host = urlsplit(url).hostname or url
     chain = list(_chain(error))
+    is_proxy = any(isinstance(each, requests.exceptions.ProxyError) for each in chain)
+    other = f"the proxy of {_setting(_PROXIES)}" if is_proxy else host
     for each in chain:
         if isinstance(each, ssl.SSLCertVerificationError):
-            return Failure(_untrusted(each, host), lasts=True)
+            return Failure(_untrusted(each, other), lasts=True)
         tunnel = _TUNNEL.match(str(each)) if isinstance(each, OSError) else None
         if tunnel is not None:
             return _refused_by_proxy(int(tunnel[1]), host)
-    if any(isinstance(each, requests.exceptions.ProxyError) for each in chain):
-        host = f"the proxy of {_setting(_PROXIES)}"
     # The innermost knows best.
-    told = (_told(each, host) for each in reversed(chain))
-    return Failure(next(filter(None, told), f"the connection to {host} failed"))
+    told = (_told(each, other) for each in reversed(chain))
+    return Failure(next(filter(None, told), f"the connection to {other} failed"))
 
 
 def no_bundle(path: str) -> str:

@@ -184,6 +184,17 @@ def test_a_proxy_that_is_not_there_is_not_taken_for_the_target(
     assert found.detail.startswith(said)
 
 
+def test_a_proxy_s_own_certificate_is_not_taken_for_the_target_s(
+    certificate: Path, start_scripted: StartScripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = start_scripted([MADE], certificate=certificate, host="localhost")
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    (found,) = deliver("https://localhost:9")
+    assert isinstance(found, NotConnected)
+    assert found.lasts
+    assert found.detail.startswith("the certificate that answers for the proxy of HTTPS_PROXY is")
+
+
 # --- connections that are kept and broken ---------------------------------------------------------
 
 KEPT = answer(201, THREAD, {"Connection": "keep-alive"})
