@@ -65,6 +65,7 @@ def history_of(*attempts: Attempt) -> History:
             "recipients_ids": each.recipients_ids,
             "recipients_filter": each.recipients_filter,
             "thread_id": each.in_thread,
+            "key": each.key,
             "digest": each.digest,
             "at": clock.written(each.at),
         }

@@ -99,7 +99,13 @@ def open_shared(settings: Settings, patience: Patience | None = None) -> Shared:
     patience = patience or Patience()
     until_s = now_s() + LOCK_TIMEOUT_S if patience.until_s is None else patience.until_s
     return Shared(
-        ref=SharedRef(settings.config.project, branch.ref, branch.remote, pause=patience.pause),
+        ref=SharedRef(
+            settings.config.project,
+            branch.ref,
+            branch.remote,
+            pause=patience.pause,
+            option=settings.option,
+        ),
         host=host_of(settings.target),
         target=target,
         pause=patience.pause,

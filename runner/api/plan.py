@@ -163,7 +163,7 @@ def _tolokers(planned: Planned) -> Expected:
         done = [result for result in each.skipped if result.status in _REACHED]
         named = [delivery.people for delivery in each.deliveries]
         named += [result.recipients_ids or () for result in done]
-        if each.possible or not all(named):
+        if (each.possible and each.held is None) or not all(named):
             return "unknown"
         people.update(compared_as(toloker) for ids in named for toloker in ids)
     return len(people)

@@ -22,8 +22,8 @@ from runner.api.shown import Listing
 from runner.api.stopping import stop_sending
 from runner.errors import MessagesError, SurroundingsError
 from runner.files import write_whole
-from runner.manifest.history import History
 from runner.manifest.standing import ALL, Choice
+from runner.manifest.told import Truth
 from runner.model import compared_as
 from runner.paths import find_data_file
 from runner.prepare import Selection, prepare
@@ -118,20 +118,21 @@ class Project:
 
         With `refresh` Toloka is asked, what is unknown is settled, and nothing is sent.
         """
-        settings, history = self._history()
+        settings, truth = self._truth()
         activity: Activities = {}
-        if refresh and history.target is not None:
+        if refresh and truth.history.target is not None:
             interrupts = Interrupts()
             done = interruptible(lambda: ask_toloka(settings, Speed(), interrupts), interrupts)
             if interrupts.caught:
                 raise KeyboardInterrupt("stopped: everything is recorded")
             _, history, activity = done
-        return _standing(settings, history, ALL, activity)
+            truth = Truth(history, settings.shown_manifest)
+        return _standing(settings, truth, ALL, activity)
 
     def toloker(self, toloker_id: str) -> Listing:
         """Tell all that one Toloker got by their id, tests too, as the manifest knows it."""
-        settings, history = self._history()
-        return _standing(settings, history, Choice(toloker=compared_as(toloker_id)), {})
+        settings, truth = self._truth()
+        return _standing(settings, truth, Choice(toloker=compared_as(toloker_id)), {})
 
     def replies(
         self,
@@ -162,9 +163,9 @@ class Project:
             raise SurroundingsError("say why: everybody who wants to send is told")
         stop_sending(self._settings([]), reason)
 
-    def _history(self) -> tuple[Settings, History]:
+    def _truth(self) -> tuple[Settings, Truth]:
         settings = self._settings([])
-        return settings, read_truth(settings, settings.target.url).history
+        return settings, read_truth(settings, settings.target.url)
 
     def _find(self, message_id: str) -> tuple[Path, Path]:
         """The file of a message, and the messages folder."""
@@ -212,10 +213,8 @@ def _named(chosen: Sequence[Given]) -> Iterator[Given]:
             yield replace(each, rows=replace(each.rows, name=f"{name} rows"))
 
 
-def _standing(
-    settings: Settings, history: History, choice: Choice, activity: Activities
-) -> Listing:
-    target, manifest = settings.target_name, settings.shown_manifest
+def _standing(settings: Settings, truth: Truth, choice: Choice, activity: Activities) -> Listing:
+    history, target, manifest = truth.history, settings.target_name, truth.told
     document = status_document(history, activity, target=target, manifest=manifest, choice=choice)
     messages = cast("Sequence[Mapping[str, Any]]", document["messages"])
     entries = [
@@ -223,9 +222,10 @@ def _standing(
         for each in messages
         for delivery in each["deliveries"]
     ]
-    lines = [f"nothing was sent to {settings.target.name} yet"]
-    if history.rows:
-        lines = [*told_lines(history, activity, choice, verbose=False)]
+    if choice.toloker is not None:
+        tests = cast("Sequence[Mapping[str, Any]]", document["tests"])
+        entries += [{**each, "test": True} for each in tests]
+    lines = told_lines(history, activity, choice, settings.target.name, verbose=False)
     return Listing(entries, (*lines, *_origin(settings, manifest)))
 
 

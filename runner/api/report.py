@@ -53,6 +53,7 @@ class Report(Shown[Result]):
         yield from map(str, self.problems)
         yield from loud_lines(run.results, verbose=False)
         yield from self.notes
+        yield f"target: {settings.shown_target}"
         yield last_line(settings, run, test_to=test_to)
 
     def check(self) -> None:

@@ -75,7 +75,8 @@ def _run(connection: Connection, order: Order) -> RunResult:
     """Plan, ask, and send."""
     settings, history = order.settings, connection.manifest.history()
     if history.stopped is not None:
-        raise SurroundingsError(f"{history.stopped}; `message-runner stop --lift` ends that")
+        lift = f"`message-runner stop --lift{settings.option}`"
+        raise SurroundingsError(f"{history.stopped}; {lift} ends that")
     if settings.target.url is not None and order.prepared.policy.reviewed is not None:
         # Here, because the wait for this run's turn may have been long.
         check_reviewed(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -64,6 +65,11 @@ class Settings:
     """The manifest as printed: its path, or its branch."""
     tell: Callable[[str], object]
     """Takes what is to be told beside the results, in a line of its own."""
+
+    @property
+    def option(self) -> str:
+        """Names the target in a command that people are told of; `local` need not be named."""
+        return f" --target {quote(self.target.name)}" if self.target.url else ""
 
     def refuse_silent_ci(self) -> None:
         """Refuse to send from a CI job that names no target: it would believe that it sent."""

@@ -10,6 +10,7 @@ from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import NoneType
 from typing import cast
 
 from runner.base.commit import Base
@@ -116,7 +117,8 @@ def _changes(was: _Values, now: _Values, above: Pointer = ()) -> Iterator[_Chang
     """Each value below that is another one; None is not there."""
     for name in dict.fromkeys((*now, *was)):
         before, after = was.get(name), now.get(name)
-        if isinstance(before, Mapping) or isinstance(after, Mapping):
+        # A value that takes the place of others, or the other way round, is told with them.
+        if all(isinstance(each, (Mapping, NoneType)) for each in (before, after)):
             yield from _changes(_mapping(before), _mapping(after), (*above, name))
         elif before != after:
             yield (*above, name), before, after
@@ -134,6 +136,8 @@ def _words(pointer: Pointer, before: object, after: object) -> str:
 def _value(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(quoted, value))}]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_value(each)}" for name, each in value.items()) + "}"
     return str(value) if isinstance(value, Decimal) else quoted(value)
 
 

@@ -6,6 +6,7 @@ The module of a command is loaded when the command is asked for: `--help` and `-
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 import traceback
@@ -24,6 +25,7 @@ from runner.errors import ExitCode, RunnerError, SurroundingsError
 from runner.masking import Mask, forget, masked
 from runner.wording import nearest
 
+_MADE_BETWEEN_LOOKS = 50_000
 _EPILOG = """\b
 Exit codes, one for each decision of a CI job:
     0  done, or nothing to do
@@ -125,6 +127,8 @@ def main() -> NoReturn:
     """Run the command line; the only place where an exception becomes an exit code."""
     forget()
     end_on_sigterm()
+    # What a command makes it keeps, or it ends soon: cycles are looked for less often.
+    gc.set_threshold(_MADE_BETWEEN_LOOKS)
     try:
         _settle_in()
         code = group.main(prog_name="message-runner", standalone_mode=False)

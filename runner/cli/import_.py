@@ -72,7 +72,7 @@ def import_(
     if not volume.quiet:
         for line in _told(taken, verbose=volume.verbose):
             say(printable(line))
-    for line in _warnings(taken):
+    for line in _warnings(taken, settings.option):
         say(printable(f"warning: {line}"), err=True)
     say(f"{_summary(taken)}; nothing was sent; manifest: {settings.shown_manifest}")
     return connection.exit_code(ExitCode.UNKNOWN if taken.is_unknown else ExitCode.DONE)
@@ -136,7 +136,7 @@ def _told(taken: Taken, *, verbose: bool) -> Iterator[str]:
         yield f"{plural(len(by_id) - len(chosen), 'more message')} (-v shows all)"
 
 
-def _warnings(taken: Taken) -> Iterator[str]:
+def _warnings(taken: Taken, option: str) -> Iterator[str]:
     nameless, left = taken.past.nameless, taken.past.open
     for draft in taken.drafts:
         if draft.why_not:
@@ -147,7 +147,7 @@ def _warnings(taken: Taken) -> Iterator[str]:
         what = "may be of deliveries whose outcome is unknown, and were left"
         yield f"{plural(left, 'thread')} {what}"
     if taken.is_unknown:
-        yield "`message-runner status` lists what is unknown; settle it, and run import again"
+        yield f"`message-runner status{option}` lists what is unknown; settle it, and run import again"
 
 
 def _summary(taken: Taken) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial, wraps
 from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -17,8 +17,23 @@ from runner import clock
 from runner.api.settings import Speed, Where
 from runner.cli.completion import complete_target
 from runner.cli.say import say
+from runner.paths import SPEC_SUFFIXES
+from runner.wording import shown
 
 FILE = click.Path(path_type=Path)
+
+
+class _Output(click.Path):
+    """A file to write, which `--out messages/*.yaml` must not put in the place of a message."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = cast("Path", super().convert(value, param, ctx))
+        if path.suffix.lower() in SPEC_SUFFIXES:
+            self.fail(f"{shown(path)} looks like a message: name another file", param, ctx)
+        return path
+
+
+OUTPUT = _Output(path_type=Path)
 _DURATION = re.compile(
     r"(?=.)(?:(\d{1,4})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?", re.ASCII
 )
@@ -108,13 +123,13 @@ record = partial(
     (
         click.option(
             "--results",
-            type=FILE,
+            type=OUTPUT,
             metavar="FILE",
             help="Write this run's results as JSON, dry or not.",
         ),
         click.option(
             "--outputs",
-            type=FILE,
+            type=OUTPUT,
             metavar="FILE",
             help="Append what they come to as name=value, as for $GITHUB_OUTPUT.",
         ),
@@ -168,7 +183,7 @@ where = partial(
             "--manifest",
             type=FILE,
             metavar="FILE",
-            help="The manifest, instead of results/<host>.jsonl.",
+            help="The manifest, instead of results/<host>.jsonl or the results branch.",
         ),
     ),
 )

@@ -15,7 +15,7 @@ from runner.api.review import plan_for_review
 from runner.api.settings import Where
 from runner.cli import options
 from runner.cli.annotations import annotate_in_job
-from runner.cli.options import FILE, Record, Volume
+from runner.cli.options import OUTPUT, Record, Volume
 from runner.cli.results import append_failure, results_file, show_warnings
 from runner.cli.say import say, wants_colour
 from runner.cli.selection import selection
@@ -54,10 +54,10 @@ class Outputs:
     "outputs",
     Outputs,
     (
-        click.option("--out", type=FILE, metavar="FILE", help="Write the plan for --plan."),
+        click.option("--out", type=OUTPUT, metavar="FILE", help="Write the plan for --plan."),
         click.option(
             "--summary",
-            type=FILE,
+            type=OUTPUT,
             metavar="FILE",
             help="Append Markdown, as for $GITHUB_STEP_SUMMARY.",
         ),
@@ -73,8 +73,8 @@ def plan(
     """Show what `send` would do, given the manifest: the dry run.
 
     PATHS are files or folders; the default is the messages folder. What changes comes first: the
-    rules, then what would be sent, whole, and what was edited since; the rest is a count. No
-    request is made, and nothing is recorded. With --out the plan is kept, and `send --plan` sends
+    rules, then what would be sent, whole, and what was edited since; the rest is a count. Toloka
+    is not asked, and nothing is recorded. With --out the plan is kept, and `send --plan` sends
     it and nothing else. Of personal messages some rows are shown: -v shows all, --row one.
     """
     return show_plan(selection, where, record, outputs, volume)

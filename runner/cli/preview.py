@@ -10,14 +10,13 @@ from runner import clock
 from runner.api.review import plan_for_review
 from runner.api.settings import Where
 from runner.cli import options
-from runner.cli.options import FILE, Volume
+from runner.cli.options import OUTPUT, Volume
 from runner.cli.results import show_warnings
 from runner.cli.say import say
 from runner.cli.selection import selection
 from runner.cli.settings import load_settings
 from runner.errors import ExitCode
 from runner.files import write_whole
-from runner.paths import SPEC_SUFFIXES
 from runner.prepare import Selection
 from runner.report.page import build_page
 from runner.report.samples import Detail
@@ -28,7 +27,7 @@ from runner.wording import plural, shown
 @selection
 @click.option(
     "--output",
-    type=FILE,
+    type=OUTPUT,
     default="message-preview.html",
     show_default=True,
     metavar="FILE",
@@ -44,12 +43,9 @@ def preview(
 
     PATHS are files or folders; the default is the messages folder. For each message: its topic
     and text in each language, its recipients, what `send` would do with it. The page needs no
-    network and no script. No request is made, and nothing is recorded. -v lists all recipients,
+    network and no script. Toloka is not asked, and nothing is recorded. -v lists all recipients,
     and all rows of personal messages; --row shows one.
     """
-    if output.suffix.lower() in SPEC_SUFFIXES:
-        # `--output messages/*.yaml` would put the page in the place of a message.
-        raise click.UsageError(f"--output {shown(output)} looks like a message: name an .html file")
     settings, now = load_settings(where), clock.now()
     detail = Detail(all=volume.verbose, row=row)
     _, truth, review = plan_for_review(selection, settings, detail)

@@ -65,7 +65,7 @@ def resolve(
     run, patience = new_run(command="resolve"), Patience(at_once=True)
     with open_manifest(settings, settings.target.url, run, patience) as (manifest, beat):
         history = manifest.history()
-        chosen, unclear = _chosen(history, delivery, message, is_sent=sent is not None)
+        chosen, unclear = _chosen(settings, history, delivery, message, is_sent=sent is not None)
         ids = {each.delivery: _thread_id(each, sent, history) for each in chosen if sent}
         found = _found_in_toloka(settings, chosen, ids, beat)
         for each in chosen:
@@ -82,15 +82,19 @@ def resolve(
 
 
 def _chosen(
-    history: History, delivery: str | None, message: str | None, *, is_sent: bool
+    settings: Settings,
+    history: History,
+    delivery: str | None,
+    message: str | None,
+    *,
+    is_sent: bool,
 ) -> tuple[Sequence[Attempt], Sequence[Attempt]]:
     """Give what a person's word settles, and what of the message needs one of its own."""
+    status = f"`message-runner status{settings.option}`"
     if delivery is None:
         found = [each for each in history.unknown if each.message == message]
         if not found:
-            raise SurroundingsError(
-                f"nothing of {message} is in doubt: see `message-runner status`"
-            )
+            raise SurroundingsError(f"nothing of {message} is in doubt: see {status}")
         return _by_their_threads(found, history) if is_sent else (found, ())
     found = [each for each in history.unknown if each.delivery.startswith(delivery)]
     if len(found) > 1:
@@ -99,7 +103,7 @@ def _chosen(
         )
     if not found:
         raise SurroundingsError(
-            f"no delivery in doubt is called {delivery[:40]}: `message-runner status` lists them"
+            f"no delivery in doubt is called {delivery[:40]}: {status} lists them"
         )
     return found, ()
 

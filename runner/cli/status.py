@@ -69,13 +69,13 @@ def status(asked: Asked, where: Where, refresh: bool, speed: Speed) -> int:
     """Show what the manifest knows: who got what, and what is in doubt.
 
     A line for each message; all about one where you name it (by its id, what its id begins with,
-    or its file). Without --refresh it needs no network and no token. With it, Toloka's list of
+    or its file). Without --refresh it needs no token and asks Toloka nothing. With it, the list of
     threads is asked what became of deliveries in doubt, and for folders, answers and the last
     message in the threads; nothing is sent.
 
     --format csv has a row for each delivery, and for each Toloker of it. With --only rejected it is
     the file of rows to mend: the columns of the message's own data file are there too, so that it
-    can stand in that file's place once it is mended. JSON and CSV have all texts and times.
+    can stand in that file's place once it is mended. JSON has every delivery too, and the tests.
     """
     settings = load_settings(where)
     truth = read_truth(settings, settings.target.url)
@@ -109,10 +109,9 @@ def _show(
         say(json_text(document))
     elif asked.output_format == "csv":
         _show_rows(settings, truth, choice)
-    elif not history.rows:
-        say(f"nothing was sent to {settings.target.name} yet; manifest: {manifest}")
     else:
-        for line in told_lines(history, activity, choice, verbose=asked.verbose):
+        target = settings.target.name
+        for line in told_lines(history, activity, choice, target, verbose=asked.verbose):
             say(line)
         say(f"manifest: {manifest}")
 

@@ -33,7 +33,7 @@ def stop(reason: str | None, lift: bool, where: Where) -> int:
         say(f"sending to {settings.target.name} may go on")
         return ExitCode.DONE
     history = read_truth(settings, settings.target.url).history
-    say(f"nothing more is sent to {settings.target.name}, until `stop --lift`")
+    say(f"nothing more is sent to {settings.target.name}, until `stop --lift{settings.option}`")
     if history.rows:
         say("what has gone cannot be called back:")
         for line in gone_lines(history):

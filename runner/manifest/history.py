@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -165,16 +166,19 @@ class History:
         self._reached[identity] = found
         return found
 
-    def tried_since(self, moment: datetime, *, to_all: bool) -> list[datetime]:
+    def tried_since(self, moment: datetime, *, to_all: bool) -> Sequence[datetime]:
         """When messages to ALL, or those to others, were sent since then, or perhaps sent."""
-        return sorted(
-            row.at
-            for row in self.rows.values()
-            if row.at > moment
-            and row.counts
-            and row.kind.action == "compose"
-            and (row.kind.select_type == "ALL") == to_all
-        )
+        times = self._tried_at[to_all]
+        return times[bisect_right(times, moment) :]
+
+    @cached_property
+    def _tried_at(self) -> Mapping[bool, Sequence[datetime]]:
+        """When messages to ALL, and those to others, were sent, or perhaps sent."""
+        found: dict[bool, list[datetime]] = {True: [], False: []}
+        for row in self.rows.values():
+            if row.counts and row.kind.action == "compose":
+                found[row.kind.select_type == "ALL"].append(row.at)
+        return {to_all: sorted(times) for to_all, times in found.items()}
 
     def got_since(self, moment: datetime) -> dict[str, list[datetime]]:
         """When each Toloker got a message by id since then, or may have: by our own clock."""

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
-from operator import itemgetter
+from itertools import groupby, islice
 from typing import Any
 
 from runner.manifest.attempts import NotFound, Settled
-from runner.manifest.columns import Columns
+from runner.manifest.columns import Columns, check, values_of
 from runner.manifest.contents import content_of
-from runner.manifest.lines import Event
 from runner.manifest.rows import (
     moments,
-    read_claims,
     read_intents,
     read_rows,
     read_sent,
-    take_claim,
-    take_intent,
+    take_intents,
     take_sent,
+    unfolded,
 )
-from runner.manifest.state import OUTCOME, VERSION, Checked, ManifestState, RunLine, sums
+from runner.manifest.state import OUTCOME, VERSION, Checked, ManifestState, RunLine
 from runner.manifest.wanted import NUMBERS, TEXTS, Wanted
 from runner.model import NoRecipients, Rejected, compared_as
 from runner.toloka.anchor import BEGINNING, Anchor
@@ -34,42 +32,48 @@ _CHOICE: Mapping[str, Wanted] = {"recipients_select_type": _SELECT_TYPES, "recip
 _WHOM: Mapping[str, Wanted] = {**_CHOICE, "recipients_ids": TEXTS, "key": str}
 
 
-Taking = tuple[Callable[[ManifestState, Any], None], Any]
-"""How an event is taken in, and what it says."""
+_TOGETHER = ("intent", "sent")
+"""What is taken in many at a time, in this order, whatever order it was written in."""
 
 
-def read_events(
+def taken(
     events: Sequence[Checked], state: ManifestState, *, are_ours: bool = False
-) -> Iterator[Taking]:
-    """Check and read events, those of one shape together; gives how each is taken in, in order.
+) -> Iterator[int]:
+    """Check events and take them in, many at a time; gives each time how many that were.
 
     Those that are ours, just written, are not checked. Raises `ValueError`, `KeyError` or
-    `TypeError` for one that does not hold what it must.
+    `TypeError` where one does not hold what it must: what follows the last ones that were given
+    can be taken in again, one by one.
     """
-    shapes = [*zip(map(itemgetter("event"), events), map(tuple, events), strict=True)]
-    numbers = {shape: number for number, shape in enumerate(dict.fromkeys(shapes))}
-    order = [*map(numbers.__getitem__, shapes)]
-    alike: list[list[Checked]] = [[] for _ in numbers]
-    for number, event in zip(order, events, strict=True):
-        alike[number].append(event)
-    read = [iter(_read(some, state, are_ours=are_ours)) for some in alike]
-    return (next(read[number]) for number in order)
+    names = [event["event"] for event in events]
+    read = {name: _read(name, events, state, are_ours=are_ours) for name in dict.fromkeys(names)}
+    for is_together, stretch in groupby(names, _TOGETHER.__contains__):
+        if is_together:
+            counts = Counter(stretch)
+            for name in _TOGETHER:
+                LINES[name].take(state, [*islice(read.get(name, ()), counts[name])])
+            yield counts.total()
+            continue
+        for name in stretch:
+            LINES[name].take(state, next(read[name]))
+            yield 1
 
 
-def _read(events: Sequence[Checked], state: ManifestState, *, are_ours: bool) -> Iterable[Taking]:
-    name, columns = events[0]["event"], Columns(events)
-    kind = LINES.get(name)
+def _read(
+    name: str, events: Sequence[Checked], state: ManifestState, *, are_ours: bool
+) -> Iterator[Any]:
+    alike, kind = [event for event in events if event["event"] == name], LINES.get(name)
     if kind is None:
         raise ValueError(f"unknown event {ascii(name)[:40]}: written by a later version?")
+    values = values_of(alike)
     if not are_ours:
-        columns.check(kind.needed, kind.optional)
-    return zip(repeat(kind.take), kind.read(columns, state), strict=False)
+        check(values, kind.needed, kind.optional)
+    return iter(kind.read(Columns(values), state) if kind.read else alike)
 
 
-def take_events(events: Iterable[Event], state: ManifestState) -> None:
-    """Take in events that were just written."""
-    for take, said in read_events([*events], state, are_ours=True):
-        take(state, said)
+def take_events(events: Iterable[Checked], state: ManifestState, *, are_ours: bool = True) -> None:
+    """Take in events, all of them; they were just written unless `are_ours` says else."""
+    deque(taken([*events], state, are_ours=are_ours), maxlen=0)
 
 
 def _take_about(state: ManifestState, event: Checked) -> None:
@@ -133,6 +137,12 @@ def _take_lift(state: ManifestState, _event: Checked) -> None:
     state.stopped = None
 
 
+def _take_claim(state: ManifestState, event: Checked) -> None:
+    """Many intents that were written short."""
+    intents = read_intents(Columns(values_of([*unfolded(event)])), state)
+    take_intents(state, [*intents])
+
+
 def _take_nothing(_state: ManifestState, _event: Checked) -> None:
     """A sign of life."""
 
@@ -147,7 +157,7 @@ def _take_doubt(state: ManifestState, event: Checked) -> None:
     delivery, threads = event["delivery"], tuple(event["threads"])
     state.doubts[delivery] = tuple(dict.fromkeys((*state.doubts.get(delivery, ()), *threads)))
     if event.get("message"):
-        state.rows.setdefault(delivery, *read_rows(Columns([event]), state))
+        state.rows.setdefault(delivery, *read_rows(Columns(values_of([event])), state))
         state.adoptable.add(delivery)
         identity = (event["message"], event["revision"])
         state.doubted.update((thread, identity) for thread in threads)
@@ -182,7 +192,7 @@ def _take_not_found(state: ManifestState, event: Checked) -> None:
 
 
 def _settle(state: ManifestState, delivery: str, outcome: Settled) -> None:
-    state.add_up(*sums(OUTCOME, [f"{delivery} "]))
+    state.add_up(OUTCOME, [f"{delivery} "])
     state.settle(delivery, outcome)
 
 
@@ -207,21 +217,18 @@ def _take_content(state: ManifestState, event: Checked) -> None:
         state.contents[short(event["digest"])] = content_of(event)
 
 
-def _events(columns: Columns, _state: ManifestState) -> Sequence[Checked]:
-    return columns.events
-
-
 @dataclass(frozen=True, slots=True)
 class LineKind:
     """What one kind of line holds, and how it is taken in. Times are read as they are taken."""
 
     take: Callable[[ManifestState, Any], None]
+    """Takes in one event, or a list of those that are taken in together."""
     needed: Mapping[str, Wanted] = field(default_factory=dict)
     optional: Mapping[str, Wanted] = field(default_factory=dict)
     is_of_run: bool = False
     """Whether it tells of a run or a look alone: no plan comes out otherwise for it."""
-    read: Callable[[Columns, ManifestState], Iterable[Any]] = _events
-    """What is taken in, for events of one shape."""
+    read: Callable[[Columns, ManifestState], Iterable[Any]] | None = None
+    """What is taken in instead of the events."""
 
 
 LINES: Mapping[str, LineKind] = {
@@ -258,7 +265,7 @@ LINES: Mapping[str, LineKind] = {
     ),
     "shown": LineKind(_take_shown, is_of_run=True),
     "intent": LineKind(
-        take_intent,
+        take_intents,
         {
             "delivery": str,
             "message": str,
@@ -277,10 +284,9 @@ LINES: Mapping[str, LineKind] = {
         read=read_intents,
     ),
     "claim": LineKind(
-        take_claim,
+        _take_claim,
         {"delivery": str, "message": str, "revision": int, "source": str, "rows": TEXTS},
         {"action": ("compose",), "recipients_select_type": ("DIRECT",), "run": str},
-        read=read_claims,
     ),
     "sent": LineKind(take_sent, {"delivery": str, "thread_id": str}, read=read_sent),
     "rejected": LineKind(

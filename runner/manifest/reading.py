@@ -6,13 +6,13 @@ import codecs
 import gc
 import json
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from runner.files import MANIFEST_START
-from runner.manifest.kinds import Taking, read_events
+from runner.manifest.kinds import take_events, taken
 from runner.manifest.state import Checked, ManifestState
 
 _BLOCK = 128 * 1024
@@ -22,7 +22,6 @@ _LONGEST = 16 * 1024 * 1024
 _MARK = secrets.token_hex(8)
 """What no line holds."""
 _BETWEEN = f',"{_MARK}",'.encode()
-_BLANK: Taking = (lambda *_: None, None)
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -68,51 +67,41 @@ def _without_collector() -> Iterator[None]:
 
 
 def _take_lines(lines: Sequence[bytes], state: ManifestState, above: int, *, is_first: bool) -> int:
-    """Take in lines that have so many above them; gives how many they are without a torn one."""
+    """Take in lines that have so many above them; gives how many they are without a torn one.
+
+    `is_first` says whether these are the first lines.
+    """
     count = 0
-    read = _read_together(lines, state) or _read_each(lines, state, above, is_first=is_first)
-    try:
-        for take, said in read:
-            count += 1
-            take(state, said)
-    except DamageError:
-        raise
-    except _DAMAGE as error:
-        raise DamageError(above + count, _reason(error)) from error
+    with suppress(*_DAMAGE):  # It is found below, with its line.
+        events = _read_together(lines)
+        _check_first(events[0], state)
+        for some in taken(events, state):
+            count += some
+    for number, line in enumerate(lines[count:], count + 1):
+        try:
+            if line[-1] != _LINE_END and _is_torn(line, is_first=is_first and number == 1):
+                break
+            if line.strip():
+                event = _read(line, is_first=is_first and number == 1)
+                _check_first(event, state)
+                take_events([event], state, are_ours=False)
+        except _DAMAGE as error:
+            raise DamageError(above + number, _reason(error)) from error
+        count = number
     return count
 
 
-def _read_together(lines: Sequence[bytes], state: ManifestState) -> Iterator[Taking] | None:
-    """Read lines in one go, which is quicker; None where one may be damaged, blank or torn."""
-    if lines[-1][-1] == _LINE_END:
-        with suppress(*_DAMAGE):
-            events = json.loads(f"[{_BETWEEN.join(lines).decode()}]")
-            # Two lines that are whole only together would have the mark between them inside.
-            if events[1::2] == [_MARK] * (len(lines) - 1) and len(events) == 2 * len(lines) - 1:
-                _check_first(events[0], state)
-                return read_events(events[::2], state)
-    return None
+def _read_together(lines: Sequence[bytes]) -> Sequence[Checked]:
+    """Read lines in one go, which is quicker; raises where one may be damaged, blank or torn."""
+    events: list[Any] = json.loads(f"[{_BETWEEN.join(lines).decode()}]")
+    # Two lines that are whole only together would have the mark between them inside.
+    is_whole = events[1::2] == [_MARK] * (len(lines) - 1) and len(events) == 2 * len(lines) - 1
+    if not is_whole or lines[-1][-1] != _LINE_END:
+        raise ValueError
+    return events[::2]
 
 
-def _read_each(
-    lines: Iterable[bytes], state: ManifestState, above: int, *, is_first: bool
-) -> Iterator[Taking]:
-    """Read each line by itself; a blank one says nothing, and a torn one is left out.
-
-    Raises `DamageError` where it comes to one that is damaged. `is_first` says whether these are
-    the first lines.
-    """
-    for number, line in enumerate(lines, 1):
-        try:
-            if line[-1] != _LINE_END and _is_torn(line, is_first=is_first and number == 1):
-                return
-            read = _read(line, state, is_first=is_first and number == 1) if line.strip() else _BLANK
-        except _DAMAGE as error:
-            raise DamageError(above + number, _reason(error)) from error
-        yield read
-
-
-def _read(line: bytes, state: ManifestState, *, is_first: bool) -> Taking:
+def _read(line: bytes, *, is_first: bool) -> Checked:
     if is_first and line.startswith(_UTF_16):
         raise ValueError("it is UTF-16, and has to be UTF-8")
     # A byte order mark stands before the first line only, and `loads` would take UTF-16, too.
@@ -122,9 +111,7 @@ def _read(line: bytes, state: ManifestState, *, is_first: bool) -> Taking:
     except ValueError as error:
         # What Python says of a number that is too long is for programmers.
         raise json.JSONDecodeError("no JSON", "", 0) from error
-    (read,) = read_events([event], state)
-    _check_first(event, state)
-    return read
+    return event
 
 
 def _check_first(event: Checked, state: ManifestState) -> None:

@@ -65,7 +65,7 @@ class SharedRef:
     """A ref of a remote, and what this clone has seen of it.
 
     Raises `LaterError` where the remote cannot be reached, `SurroundingsError` for what does not
-    get better by waiting.
+    get better by waiting. `option` names the target in a command that it tells of.
     """
 
     def __init__(
@@ -75,8 +75,11 @@ class SharedRef:
         remote: str,
         times: Times = TIMES,
         pause: Pause = time.sleep,
+        *,
+        option: str = "",
     ) -> None:
         self.ref = ref
+        self.option = option
         self.repository = Repository(folder, os.environ)
         self.repository.check_ref(ref)
         self.remote = self.repository.remote(remote)
@@ -202,7 +205,7 @@ class SharedRef:
     def _rewritten(self, why: str) -> SurroundingsError:
         return SurroundingsError(
             f"{self.shown} was rewritten: {why}. What was sent may be missing in it: bring it back, "
-            "or say `message-runner unlock --rewritten` if that was meant"
+            f"or say `message-runner unlock --rewritten{self.option}` if that was meant"
         )
 
 

@@ -6,7 +6,7 @@ copies of a manifest are merged. No line becomes a value of its own: there may b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import repeat
@@ -94,8 +94,8 @@ class ManifestState:
     account: str | None = None
     acts_under: str | None = None
     """The shared account that is acted under."""
-    kinds: dict[tuple[object, ...], tuple[Kind, str]] = field(default_factory=dict)
-    """Each kind, with its first digest."""
+    kinds: dict[tuple[object, ...], Kind] = field(default_factory=dict)
+    """By what tells one from the others."""
 
     def history(self) -> History:
         """What the manifest knows by now."""
@@ -156,10 +156,10 @@ class ManifestState:
             self.rows[delivery] = row_of((kind, whom, digest, at, outcome, created, key))
             self.pending.pop(delivery, None)
 
-    def add_up(self, checksum: int) -> None:
-        """Count a line about a delivery, whatever its place."""
-        self.count += 1
-        self.checksum += checksum
+    def add_up(self, kind: int, told: Sequence[str]) -> None:
+        """Count lines about deliveries, whatever their place."""
+        self.count += len(told)
+        self.checksum += sum(map(crc32, map(str.encode, told), repeat(kind)))
 
     def knows(self, event: Checked) -> bool:
         """Whether an event was written with the same deliveries before it."""
@@ -188,11 +188,6 @@ class ManifestState:
         open_ones = [each for each in self.adoptable if self.rows[each].outcome is None]
         claimed = {row.outcome for row in self.rows.values() if isinstance(row.outcome, str)}
         return [each for each in open_ones if claimed.issuperset(self.doubts[each])]
-
-
-def sums(kind: int, told: Iterable[str]) -> Iterable[int]:
-    """The checksums of lines about deliveries."""
-    return map(crc32, map(str.encode, told), repeat(kind))
 
 
 def check_target(state: ManifestState, target: str | None, where: str) -> None:

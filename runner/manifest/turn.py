@@ -136,7 +136,8 @@ def wait_for_turn(shared: Shared) -> Chain:
         silent = f"it was last heard of {now_s() - seen_s:.0f} seconds ago or before"
         holder = f"{_holder(chain, next(iter(newest)))}; {silent}"
         if now_s() >= shared.deadline_s:
-            raise LaterError(f"{holder}: run again later, or end it with `message-runner unlock`")
+            hint = f"run again later, or end it with `message-runner unlock{shared.ref.option}`"
+            raise LaterError(f"{holder}: {hint}")
         if now_s() - told_s >= _TOLD_EVERY_S:
             shared.tell(f"waiting: {holder}")
             told_s = now_s()

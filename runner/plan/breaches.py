@@ -10,6 +10,7 @@ from functools import cached_property
 from runner.errors import Fault, Pointer
 from runner.manifest.attempts import Identity
 from runner.model import (
+    Delivery,
     Direct,
     Everyone,
     Filtered,
@@ -29,19 +30,19 @@ def find_breaches(plan: Plan, policy: Policy) -> Iterator[tuple[Message, Fault]]
     """Say which messages the policy does not let pass."""
     counts, total = _Counts(plan), 0
     for planned in plan.messages:
-        if not (planned.deliveries or planned.possible):
+        if not (planned.sure or planned.possible):
             continue
         message = planned.message
         faults = [*_find_wide(message, policy), *_find_crowded(planned, policy)]
         if policy.max_recipients is not None:
             faults += _find_many(message, counts.reach_of(planned), policy.max_recipients)
-        total += sum(counts.new_of(planned).values())
+        new = sum(counts.new_of(planned).values())
+        # What is for later goes in a run of its own.
+        total, run = (total, new) if planned.held else (total + new, total + new)
         most = policy.max_recipients_per_run
-        if most is not None and total > most:
-            what = (
-                f"the policy allows {most:,} recipients a run, and with this it would be {total:,}"
-            )
-            hint = f"to allow it, set `policy: {{max_recipients_per_run: {total}}}` in runner.yaml"
+        if most is not None and new and run > most:
+            what = f"the policy allows {most:,} recipients a run, and with this it would be {run:,}"
+            hint = f"to allow it, set `policy: {{max_recipients_per_run: {run}}}` in runner.yaml"
             faults.append(Fault(_pointer(message), what, hint))
         yield from ((message, fault) for fault in faults)
 
@@ -148,13 +149,28 @@ class _Counts:
         return sum(found.values())
 
     def new_of(self, planned: PlannedMessage) -> dict[str, int]:
-        """Whom a message would reach, or may: up to its `at_most`."""
-        candidates = planned.candidates[: planned.message.at_most]
-        found = dict.fromkeys(map(compared_as, (*planned.people, *candidates)), 1)
-        for delivery in (*planned.deliveries, *planned.possible):
+        """Whom a message would reach, now or later, or may: up to its `at_most`."""
+        message = planned.message
+        found = self._sizes(planned.sure)
+        possible = self._sizes(planned.possible)
+        room = sum(possible.values())
+        if message.at_most is not None:
+            done = self._reached((message.id, message.revision))
+            room = message.at_most - sum((found | done).values())
+        for each, size in possible.items():
+            if each not in found and room > 0:
+                found[each] = min(size, room)
+                room -= size
+        return found
+
+    def _sizes(self, deliveries: Sequence[Delivery]) -> dict[str, int]:
+        """How many each Toloker, or thread, of these stands for."""
+        found: dict[str, int] = {}
+        for delivery in deliveries:
             if delivery.message.action == "reply":
                 thread = str(delivery.keys[0])
                 found[thread] = size_of(thread, self.plan.history)
+            found |= dict.fromkeys(map(compared_as, delivery.people), 1)
         return found
 
     def _reached(self, identity: Identity) -> dict[str, int]:

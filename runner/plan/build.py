@@ -87,7 +87,6 @@ def _plan_spec(
     for message in messages:
         sorted_out.add(message)
     due, over = sorted_out.cut()
-    possible = tuple(sorted_out.possible)
     deliveries = () if held else due
     if held is None:
         why = f"`at_most` is {messages[0].at_most}"
@@ -98,8 +97,8 @@ def _plan_spec(
         deliveries=deliveries,
         skipped=tuple(sorted_out.skipped),
         held=held,
-        later=(*due, *possible) if held and held.opens_at else (),
-        possible=() if held else possible,
+        later=due if held and held.opens_at else (),
+        possible=tuple(sorted_out.possible) if held is None or held.opens_at else (),
         edited=tuple(sorted_out.edited.items()),
         threadless=tuple(sorted_out.faults),
         late_since=first_at if deliveries and now - first_at > LATE else None,
@@ -138,11 +137,16 @@ class _Sorting:
             _find_due(message, some, self.reached) for some in (whom.sure, whom.possible)
         )
         self.possible += self._guarded(possible, [])
+        waiting: list[Delivery] = []
+        # Toloka's word, or somebody who is not there yet.
+        if whom.why and (possible or not done) and not due:
+            some = [each.recipients for each in possible if each.people] or [message.recipients]
+            waiting = [Delivery(message=message, recipients=each) for each in some]
         if self.held is not None:
             is_early = self.held.status != "missed"
             # Of what has not begun to be sent, nobody is left out yet.
             kept = self._guarded(due, [] if is_early else self.skipped)
-            told = due if is_early else kept
+            told = (due or waiting) if is_early else kept
             self.skipped += [
                 result_of(each, self.held.status, error=self.held.reason) for each in told
             ]
@@ -150,11 +154,7 @@ class _Sorting:
             kept = self._guarded(due, self.skipped)
             if whom.fault and not done:
                 self.faults.append((message, whom.fault))
-            # Toloka's word, or somebody who is not there yet.
-            if whom.why and (possible or not done) and not due:
-                some = [each.recipients for each in possible if each.people] or [message.recipients]
-                waiting = [Delivery(message=message, recipients=each) for each in some]
-                self.skipped += [result_of(each, "waiting", error=whom.why) for each in waiting]
+            self.skipped += [result_of(each, "waiting", error=whom.why) for each in waiting]
         self.due += kept
 
     def cut(self) -> tuple[tuple[Delivery, ...], Sequence[Delivery]]:

@@ -26,16 +26,14 @@ def most_of(planned: PlannedMessage, history: History) -> int | None:
 
     None where nobody knows: a thread that went out by a filter.
     """
-    candidates, recipients = len(planned.candidates), planned.message.recipients
-    if candidates:
-        return min(planned.message.at_most or candidates, candidates)
-    if not isinstance(recipients, InThreads):
-        return len(planned.possible)
-    # Each Toloker of a thread may answer in one of their own.
-    counts = [
-        len(history.readers.get(str(key), ())) for each in planned.possible for key in each.keys
-    ]
-    return sum(counts) if all(counts) else None
+    counts = [len(planned.candidates) or len(planned.possible)]
+    if isinstance(planned.message.recipients, InThreads):
+        # Each Toloker of a thread may answer in one of their own.
+        threads = [str(key) for each in planned.possible for key in each.keys]
+        counts = [len(history.readers.get(each, ())) for each in threads]
+    known = [sum(counts)] if all(counts) else []
+    limit = [] if planned.message.at_most is None else [planned.message.at_most]
+    return min((*known, *limit), default=None)
 
 
 def cut(

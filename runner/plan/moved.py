@@ -106,7 +106,7 @@ def _find_new(file: PlanFile, planned: PlannedMessage, plan: Plan) -> Iterator[M
 def _compared(file: PlanFile, planned: PlannedMessage) -> tuple[list[str | None], list[str | None]]:
     """The keys that the plan file does not hold, and those that it holds with another digest."""
     new, changed = [], []
-    for delivery in (*planned.deliveries, *planned.possible):
+    for delivery in (*planned.deliveries, *(() if planned.held else planned.possible)):
         for key in delivery.keys:
             digest = file.digests.get((delivery.message.id, delivery.message.revision, key))
             if digest is None:

@@ -70,7 +70,7 @@ def _find_rows_for_many(planned: PlannedMessage, history: History) -> Iterator[F
     """Say which row's words would be read by others too."""
     if planned.message.row is None or planned.message.action != "reply":
         return
-    for delivery in planned.deliveries:
+    for delivery in planned.sure:
         begun = history.by_thread.get(str(delivery.keys[0]))
         if begun and begun.action == "compose" and len(begun.recipients_ids) != 1:
             whose = plural(len(begun.recipients_ids), "Toloker") if begun.recipients_ids else "many"
@@ -108,12 +108,12 @@ def _find_listless(message: Message, plan: Plan) -> Iterator[Fault]:
 def find_same_words(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
     """Say which messages would bring somebody words that they have under another id."""
     twins = _find_twins(plan) if len(plan.messages) > 1 else {}
-    digests = {short(each.message.digest) for each in plan.deliveries}
+    digests = {short(each.message.digest) for some in plan.messages for each in some.sure}
     same, told = plan.history.find_same(digests), cache(partial(_told, plan.history))
     return [
         (planned.message, fault)
         for planned in plan.messages
-        for fault in _find_same_words(planned, same, twins, told, is_gone)
+        for fault in _find_same_words(planned, same, twins, told, is_gone, plan.history)
     ]
 
 
@@ -142,10 +142,9 @@ def _find_faults(planned: PlannedMessage, history: History) -> Iterator[Fault]:
             f"{recipients.select_type or 'a reply'}",
             f"write `revision: {message.revision + 1}` to send it anew",
         )
-    revisions = [revision for name, revision in history.by_identity if name == message.id]
-    newest = max(revisions, default=0)
+    newest = _newest(history, message.id)
     is_edited = any(result.status == "edited" for result in planned.skipped)
-    if newest > message.revision and (planned.deliveries or is_edited):
+    if newest > message.revision and (planned.sure or is_edited):
         yield Fault(
             ("revision",),
             f"revision {newest} of {message.id} went out, and this is revision {message.revision}",
@@ -153,10 +152,15 @@ def _find_faults(planned: PlannedMessage, history: History) -> Iterator[Fault]:
         )
 
 
+def _newest(history: History, message: str) -> int:
+    """The highest revision of a message that was tried; 0 is none."""
+    return max((each for name, each in history.by_identity if name == message), default=0)
+
+
 def _find_twins(plan: Plan) -> Twins:
     """What is planned with the same words to the same person: under which ids."""
     found: dict[tuple[str, str | None], dict[str, None]] = defaultdict(dict)
-    for delivery in plan.deliveries:
+    for delivery in (each for some in plan.messages for each in some.sure):
         if delivery.message.action == "compose":
             for person in _people(delivery):
                 found[delivery.message.digest, person][delivery.message.id] = None
@@ -169,9 +173,10 @@ def _find_same_words(
     twins: Twins,
     told: Callable[[Identity], Collection[tuple[str | None, str]]],
     is_gone: Callable[[str], bool],
+    history: History,
 ) -> Iterator[Fault]:
     """A renamed or copied file would mail everybody again: the old name has to be kept as `id`."""
-    for delivery in planned.deliveries:
+    for delivery in planned.sure:
         message = delivery.message
         others = _others_with_content(delivery, same, told)
         # Of two that are planned, the later one is the copy.
@@ -182,12 +187,12 @@ def _find_same_words(
         ]
         if others:
             gone = ", whose file is gone" if is_gone(others[0]) else ""
+            again = max(message.revision, _newest(history, others[0])) + 1
             yield Fault(
                 ("id",),
                 f'these words go to some of the same people as those of "{others[0]}"{gone}',
-                f"if the file was renamed or copied, write `id: {others[0]}`, and `revision: "
-                f"{message.revision + 1}` to send it again; if both are meant, write "
-                "`lint: {same-words: the reason}`",
+                f"if the file was renamed or copied, write `id: {others[0]}`, and `revision: {again}` "
+                "to send it again; if both are meant, write `lint: {same-words: the reason}`",
             )
             return
 
@@ -198,7 +203,9 @@ def find_missed(plan: Plan) -> list[Objection]:
     for planned in plan.messages:
         missed = [each for each in planned.skipped if each.status == "missed"]
         people = count_people(each.recipients_ids for each in missed)
-        done = f"reached {plural(people, 'Toloker')}" if people else "was sent"
+        threads = len([each for each in missed if each.thread_id])
+        whom = plural(people, "Toloker") if people else plural(threads, "thread")
+        done = f"reached {whom}" if people or threads else "was sent"
         if missed:
             what = f"the window closed before this {done}"
             found.append((planned.message, Fault(("not_after",), what)))
@@ -217,7 +224,7 @@ def find_renamed(plan: Plan, is_gone: Callable[[str], bool]) -> list[Objection]:
         if message.id in known or not message.topic:
             continue
         mark = topic_mark(message.topic)
-        keys = {key for each in planned.deliveries for key in each.keys}
+        keys = {key for each in planned.sure for key in each.keys}
         for identity, other in topics.items():
             again = keys & plan.history.reached(identity).keys() if other == mark else set()
             if again and is_gone(identity[0]):

@@ -58,6 +58,7 @@ class Policy:
 Change = Literal["send", "perhaps", "later", "edited", "doubt", "stands"]
 """What `send` would make of a message, in the order in which it is shown; `stands` needs no look."""
 
+_TO_COME = frozenset({"waiting", "outside_window"})
 _IN_DOUBT = frozenset({"unknown", "in_doubt", "being_sent"})
 
 
@@ -75,8 +76,8 @@ class PlannedMessage:
 
     `messages` is one, or one for each row of its data file. `held` says why nothing is sent now,
     and `later` is what would be sent if its window had begun. `edited` are the digests that were
-    sent, each with the message that it would be now. `possible` is what may be sent, as soon as
-    Toloka has told who answered; `threadless` are the rows whose Toloker has no thread for them, or
+    sent, each with the message that it would be now. `possible` is what may be sent, now or in its
+    window, as soon as Toloka has told who answered; `threadless` are the rows whose Toloker has no thread for them, or
     several. `crowded` are the Tolokers who
     would get more than the policy allows, and `due_at` is when the first goes of whom it holds
     back. `late_since` is when the message was
@@ -106,13 +107,18 @@ class PlannedMessage:
     def change(self) -> Change:
         """What of it a reviewer has to know first."""
         statuses = {each.status for each in self.skipped}
-        if self.deliveries or self.possible:
+        if self.deliveries or (self.possible and self.held is None):
             return "send" if self.deliveries else "perhaps"
-        if self.later or self.due_at or "waiting" in statuses:
+        if self.possible or self.due_at or statuses & _TO_COME:
             return "later"
         if self.edited:
             return "edited"
         return "doubt" if statuses & _IN_DOUBT else "stands"
+
+    @property
+    def sure(self) -> tuple[Delivery, ...]:
+        """What would be sent, now or as soon as its window opens, whatever Toloka tells."""
+        return self.deliveries or self.later
 
     @property
     def people(self) -> tuple[str, ...]:

@@ -122,9 +122,7 @@ def _entry(planned: PlannedMessage, plan: Plan) -> dict[str, object]:
         "not_before": clock.written(opens_at) if opens_at else None,
         "folders": list(message.folders),
         "to_file": [attempt.thread_id for attempt, _ in unfiled],
-        "deliveries": [
-            _delivery(each) for each in (*planned.deliveries, *planned.possible, *planned.later)
-        ],
+        "deliveries": [_delivery(each) for each in (*planned.sure, *planned.possible)],
     }
 
 

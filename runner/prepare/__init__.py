@@ -34,13 +34,13 @@ from runner.plan.objections import (
     find_unknown_messages,
 )
 from runner.plan.plan import Plan, Policy
+from runner.prepare.part import Checking, checked_by_parts
 from runner.prepare.policy import levels_in, load_policy, suppress_lists
-from runner.render.lint import find_lint, level_of
-from runner.render.messages import Renderer
+from runner.render.lint import level_of
 from runner.render.partials import PARTIALS_NAME, partial_files, partial_texts
 from runner.render.variables import unused_names
 from runner.spec.given import Given, GivenRows, is_given
-from runner.spec.specs import MessageSpec, find_ids, load_specs
+from runner.spec.specs import MessageSpec, find_doubles, find_ids
 from runner.wording import nearest, shown
 
 
@@ -240,47 +240,39 @@ def check(selection: Selection, config: Config) -> Checked:
     warnings: list[Problem] = []
     policy = load_policy(config, warnings.append)
     files = _find_files(selection, config, warnings.append)
-    levels = levels_in(config)
-    messages: list[Message] = []
-    lint: dict[str, tuple[Problem, ...]] = {}
-    with Renderer(
-        config.messages_root,
+    checking = Checking(
+        messages_root=config.messages_root,
         below=below,
         above=above,
         assigned=assigned,
-        levels=levels,
-    ) as renderer:
-        chosen: list[Path | Given] = [*files, *selection.given]
-        known = {*files, *selection.given_files}
-        others = _find_unselected(known, config) if selection.is_part else ()
-        specs, problems = load_specs(chosen, config.messages_root, renderer.expect, others=others)
-        faults = [*problems, *(each for each in warnings if each.severity == "error")]
-        if assigned and not problems:
-            warnings += _find_unused(assigned, specs, selection, config)
-        for spec in specs:
-            try:
-                rendered = renderer.render(spec)
-            except MessagesError as error:
-                faults.extend(error.problems)
-                continue
-            messages.extend(rendered)
-            told, strict = renderer.conflicts, selection.strict
-            lint[spec.id] = tuple(find_lint(spec, rendered, levels, strict=strict, told=told))
-    warnings += renderer.warnings
+        levels=levels_in(config),
+        strict=selection.strict,
+    )
+    found = checked_by_parts(checking, files, selection.given)
+    specs = tuple(chain.from_iterable(part.specs for part in found))
+    known = {*files, *selection.given_files}
+    others = _find_unselected(known, config) if selection.is_part else ()
+    unusable = [*chain.from_iterable(part.unusable for part in found)]
+    unusable += find_doubles(specs, others, config.messages_root)
+    faults = [*unusable, *(each for each in warnings if each.severity == "error")]
+    if assigned and not unusable:
+        warnings += _find_unused(assigned, specs, selection, config)
+    # What is wrong in a partial is told by each.
+    warnings += dict.fromkeys(chain.from_iterable(part.warnings for part in found))
     return Checked(
         selection=selection,
         config=config,
         files=tuple(map(shown, files)),
         specs=specs,
-        messages=tuple(messages),
-        faults=tuple(faults),
+        messages=tuple(chain.from_iterable(part.messages for part in found)),
+        faults=(*faults, *chain.from_iterable(part.faults for part in found)),
         warnings=tuple(
             replace(each, severity="error") if selection.strict else each for each in warnings
         ),
-        lint=lint,
+        lint={key: each for part in found for key, each in part.lint.items()},
         policy=policy,
-        notes=renderer.notes,
-        babel=renderer.babel,
+        notes={key: each for part in found for key, each in part.notes.items()},
+        babel=next((part.babel for part in found if part.babel), None),
     )
 
 

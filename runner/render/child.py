@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 
+from runner.apart import started
 from runner.errors import SurroundingsError
 
 # The child limits its own time on the processor; this is for a system that has no such limit,
@@ -22,12 +20,6 @@ _SECONDS_TO_START = 60.0
 _SECONDS_TO_END = 1.0
 _WATCH_S = 0.1
 _NOT_STARTED = "the process that renders templates did not start"
-# All that the child gets of our environment: what Windows and shared builds of Python need.
-_ENVIRONMENT = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-_COMMAND = (
-    "import sys; sys.path[:] = sys.argv[2:]; from runner.render.process import main; "
-    "main(sys.argv[1].split())"
-)
 
 
 class Ended(Exception):
@@ -39,17 +31,8 @@ class Child:
 
     def __init__(self, shared: bytes, languages: Iterable[str]) -> None:
         self._shared = shared
-        here = str(Path(__file__).resolve().parents[2])
-        found = [os.path.abspath(folder) for folder in sys.path]  # noqa: PTH100  # `''` is here
-        command = [sys.executable, "-I", "-S", "-c", _COMMAND, " ".join(languages), here, *found]
         try:
-            self._process = subprocess.Popen(  # noqa: S603  # our own code, in our own Python
-                command,
-                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
+            self._process = started("runner.render.process", languages, stderr=subprocess.PIPE)
         except OSError as error:
             raise SurroundingsError(f"{_NOT_STARTED}: {error.strerror}") from error
         self._is_ready = False

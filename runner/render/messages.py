@@ -62,10 +62,10 @@ class Renderer(AbstractContextManager["Renderer"]):
         self._shared = {**(below or {}), **self._above}
         self._templates: Templates | None = None
         self._odd_ids = level_of("odd-id", levels or {})
-        self.notes: defaultdict[str, list[str]] = defaultdict(list)
+        self._notes: defaultdict[str, list[str]] = defaultdict(list)
         level = level_of("conflict-marker", levels or {})
-        self.warnings = [*find_conflicts_in_partials(self._partials, level)] if level else []
-        self.conflicts = conflicts_in_partials(self._partials) if self.warnings else frozenset()
+        self._warnings = [*find_conflicts_in_partials(self._partials, level)] if level else []
+        self.conflicts = conflicts_in_partials(self._partials) if self._warnings else frozenset()
 
     def __exit__(self, *exception: object) -> None:
         if self._templates is not None:
@@ -80,6 +80,18 @@ class Renderer(AbstractContextManager["Renderer"]):
         from importlib.metadata import version
 
         return version("babel")
+
+    @property
+    def size(self) -> int:
+        """How many bytes templates have made."""
+        return self._templates.size if self._templates is not None else 0
+
+    def told(self) -> tuple[tuple[Problem, ...], Mapping[str, Sequence[str]]]:
+        """Give what is to be told beside of what was rendered since: warnings, notes by message id."""
+        warnings, notes = tuple(self._warnings), dict(self._notes)
+        self._warnings.clear()
+        self._notes.clear()
+        return warnings, notes
 
     def expect(self, spec: MessageSpec) -> None:
         """Get ready for a spec that will be rendered; it need not be."""
@@ -99,13 +111,13 @@ class Renderer(AbstractContextManager["Renderer"]):
         if rendering.repeated:
             repeated = plural(rendering.repeated, "repeated id")
             where = f"{shown(spec.recipients_file)}: " if spec.recipients_file else ""
-            self.notes[spec.id].append(f"{where}{repeated} passed over")
+            self._notes[spec.id].append(f"{where}{repeated} passed over")
         return (message,)
 
     def _rendering(
         self, spec: MessageSpec, rendered: Rendered, row: Row | None = None
     ) -> Rendering:
-        return Rendering(spec, rendered, self._odd(spec), self.warnings.append, row)
+        return Rendering(spec, rendered, self._odd(spec), self._warnings.append, row)
 
     def _odd(self, spec: MessageSpec) -> Severity | None:
         return None if "odd-id" in spec.lint else self._odd_ids
@@ -178,8 +190,8 @@ class Renderer(AbstractContextManager["Renderer"]):
         problems += find_faults_of_all(spec, table, seen, is_empty=is_empty, odd=self._odd(spec))
         if any(problem.severity == "error" for problem in problems):
             raise MessagesError(problems)
-        self.warnings += problems
-        self.notes[spec.id] += told_of(table, passed, left_out)
+        self._warnings += problems
+        self._notes[spec.id] += told_of(table, passed, left_out)
 
 
 def _too_much(spec: MessageSpec, what: str) -> Problem:

@@ -34,7 +34,7 @@ _MAX_CHUNK_ROWS = 256
 _MAX_CHUNK_CHARACTERS = 1024 * 1024
 # Rendered texts stay in memory until they are sent. So many bytes are two languages of a thousand
 # characters for each of 100,000 rows.
-_MAX_BYTES = 256 * 1024 * 1024
+MAX_SIZE = 256 * 1024 * 1024
 # The variables of a message, as JSON: they are sent along with some rows each time.
 _MAX_VALUES = 1_000_000
 _MAX_STOPPED = 3
@@ -98,7 +98,8 @@ class Templates(AbstractContextManager["Templates"]):
         # Those whose words for numbers and dates the child process has read.
         self.worded: frozenset[str] = frozenset()
         self._child: Child | None = None
-        self._kept_bytes = 0
+        self.size = 0
+        """How many bytes of texts and values were made."""
         self._stopped = 0
         self._ways: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._given_up: Refused | None = None
@@ -115,12 +116,13 @@ class Templates(AbstractContextManager["Templates"]):
     def expect(self, texts: Iterable[str], languages: Iterable[str]) -> None:
         """Get ready for a message in these languages; it need not come."""
         self._languages.update(languages)
-        if any(map(_FOR_PEOPLE.search, texts)):
+        if not any(map(_FOR_PEOPLE.search, texts)):
+            if not self.worded:
+                self.start()
+        elif not self._languages <= self.worded:
             # Which languages' words are wanted is known once all messages are.
             self.worded = frozenset(self._languages)
             self.close()
-        elif not self.worded:
-            self.start()
 
     def start(self) -> None:
         """Start the child process: it gets ready while something else is done."""
@@ -247,12 +249,12 @@ class Templates(AbstractContextManager["Templates"]):
 
     def _within_reason(self, source: Source, value: object) -> object:
         """Give the value, unless all of them together take too much memory."""
-        self._kept_bytes += sys.getsizeof(value)
+        self.size += sys.getsizeof(value)
         if isinstance(value, list):
-            self._kept_bytes += sum(map(sys.getsizeof, value))
-        if self._kept_bytes <= _MAX_BYTES:
+            self.size += sum(map(sys.getsizeof, value))
+        if self.size <= MAX_SIZE:
             return value
-        what = f"template: the texts up to this one take more than {_MAX_BYTES // 1024**2} MiB"
+        what = f"template: the texts up to this one take more than {MAX_SIZE // 1024**2} MiB"
         hint = "make them shorter, or split the rows and name some of the files for each run"
         refused = Refused([_limit(source.line_place(1), what, hint)], is_final=True)
         self._given_up = refused

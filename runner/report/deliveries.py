@@ -30,9 +30,13 @@ _UNKNOWN = ("unknown", "in_doubt")
 
 
 def told_lines(
-    history: History, activity: Activities, choice: Choice, *, verbose: bool
+    history: History, activity: Activities, choice: Choice, target: str, *, verbose: bool
 ) -> Iterator[str]:
     """Print what was chosen, or where nothing was a line for each message."""
+    if not history.rows and (choice.toloker is None or not history.tests):
+        tests = f", but {plural(len(history.tests), 'test')}" if history.tests else ""
+        yield printable(f"nothing was sent to {target} yet{tests}")
+        return
     if not choice.is_all:
         yield from chosen_lines(history, activity, choice, verbose=verbose)
         return
@@ -84,8 +88,9 @@ def _person_lines(history: History, standings: Sequence[Standing], toloker: str)
     for each in sorted(standings, key=lambda one: one.row.at):
         revision = f" revision {each.revision}" if each.revision > 1 else ""
         reply = f", a reply in thread {each.in_thread}" if each.in_thread else ""
+        key = f" ({each.row.key})" if each.row.key else ""
         test = ", a test" if each.is_test else ""
-        named = printable(f"{each.message}{revision}{reply}{test}")
+        named = printable(f"{each.message}{revision}{key}{reply}{test}")
         yield f"{clock.to_second(each.row.at)}  {_word(each):<10}  {named}"
         if each.error or (each.thread_id and not each.in_thread):
             yield printable(f"  {each.error or f'thread {each.thread_id}'}")

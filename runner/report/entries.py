@@ -106,7 +106,7 @@ def _entry(
     detail: Detail,
 ) -> Entry:
     to = _addressees(planned.message)
-    goes = planned.deliveries or planned.possible or planned.later
+    goes = planned.sure or planned.possible
     sure, perhaps = _sure(planned, to), _perhaps(planned, to, history)
     named = (each.recipients for each in planned.messages)
     ids = [each.ids for each in named if isinstance(each, Direct)]
@@ -156,12 +156,11 @@ def _addressees(message: Message) -> str:
 
 def _sure(planned: PlannedMessage, to: str) -> str:
     """Say to whom a message would go, now or later: `2 threads to 130 Tolokers`."""
-    sure = planned.deliveries or planned.later
-    if not sure:
+    if not planned.sure:
         return ""
-    is_reply = planned.message.action == "reply"
-    requests = replies(len(sure)) if is_reply else plural(len(sure), "thread")
-    people = count_people(each.people for each in sure)
+    is_reply, count = planned.message.action == "reply", len(planned.sure)
+    requests = replies(count) if is_reply else plural(count, "thread")
+    people = count_people(each.people for each in planned.sure)
     if not people:
         return f"{requests} {'in' if is_reply else 'to'} {to}"
     rows = ", one for each row" if planned.message.row is not None else ""

@@ -10,11 +10,8 @@ from itertools import groupby
 from runner import clock
 from runner.manifest.attempts import Attempt
 from runner.manifest.history import History
-from runner.manifest.told import commands, lead, target_option, tried, whom
+from runner.manifest.told import MANY, commands, lead, target_option, tried, whom
 from runner.wording import plural, printable
-
-MANY = 20
-"""So many of one message are told one by one without `-v`."""
 
 
 def lead_lines(history: History, attempts: Sequence[Attempt], *, verbose: bool) -> Iterator[str]:
@@ -41,7 +38,7 @@ def _one(word: str, attempt: Attempt, history: History) -> Iterator[str]:
 
 
 def _together(word: str, attempts: Sequence[Attempt], history: History) -> Iterator[str]:
-    message, where = attempts[0].message, target_option(history)
+    message, where = attempts[0].message, target_option(history.target, history.acts_under)
     yield f"{word}: {message}, {plural(len(attempts), 'delivery', 'deliveries')} (-v shows each)"
     for run, some in groupby(attempts, key=lambda each: each.run):
         yield f"  tried {span(each.at for each in some)}" + (f" by run {run}" if run else "")

@@ -23,6 +23,7 @@ def review_document(review: Review, origin: Origin) -> dict[str, Any]:
         **document,
         "headline": review.headline,
         "standing": review.standing,
+        "stopped": about.stopped,
         "rules_title": about.rules_title or None,
         "rules": list(about.rules),
         "notes": list(review.notes),

@@ -12,7 +12,8 @@ from runner.wording import plural, printable
 
 _GREEN, _YELLOW, _RED, _BOLD, _FAINT = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[1m", "\x1b[2m"
 _PLAIN = "\x1b[0m"
-_LOUD = {"planned": _GREEN, "waiting": _GREEN, "outside_window": _GREEN, "rejected": _RED}
+_GOES = ("planned", "waiting", "outside_window")
+_LOUD = {**dict.fromkeys(_GOES, _GREEN), "rejected": _RED}
 _LOUD |= {"unknown": _RED, "in_doubt": _RED, "edited": _YELLOW, "late": _YELLOW}
 _SIGNS = {"+": _GREEN, "-": _RED, "@": _FAINT}
 _MOST_LINES = 12
@@ -56,9 +57,10 @@ class _Paint:
 def _entry_lines(entry: Entry, review: Review, paint: _Paint) -> Iterator[str]:
     everything = review.detail.all
     yield paint(f"{printable(entry.name)} ({printable(entry.message.source)})", _BOLD)
-    for number, state in enumerate(entry.states):
+    goes = next((each for each in entry.states if each.status in _GOES), None)
+    for state in entry.states:
         yield paint(f"  {printable(state.words)}", _LOUD.get(state.status))
-        if entry.whom and number == 0:
+        if entry.whom and state is goes:
             ids = id_words(entry.whom, everything=everything)
             yield f"  recipients: {printable(ids)}{' (-v shows all)' if ids.endswith(' more') else ''}"
     yield from (f"  {printable(note)}" for note in entry.notes)

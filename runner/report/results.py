@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from runner import clock
-from runner.errors import SurroundingsError
 from runner.files import write_whole
 from runner.model import Result
-from runner.paths import SPEC_SUFFIXES
 from runner.plan.needs import Needs
-from runner.wording import shown
 
 VERSION = 1
 _CHANGES = frozenset({"planned", "sent", "adopted"})
@@ -93,7 +90,5 @@ def write_results(path: Path, document: Mapping[str, object]) -> None:
 
     Repeating is safe. Raises `SurroundingsError`.
     """
-    if path.suffix.lower() in SPEC_SUFFIXES:
-        raise SurroundingsError(f"{shown(path)} looks like a message: name a .json file")
     text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
     write_whole(path, [text.encode()])

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 from runner import clock
 from runner.errors import Problem
+from runner.manifest.history import History
+from runner.manifest.told import find_unselected
 from runner.model import Delivery
 from runner.plan.limits import most_of
 from runner.plan.needs import find_unfiled
-from runner.plan.plan import Plan
+from runner.plan.plan import Plan, PlannedMessage
 from runner.report.entries import Entry, entries_of, replies
 from runner.report.samples import Detail
 from runner.report.text import counted, status_words
@@ -68,10 +70,11 @@ class Review:
 
     @property
     def notes(self) -> Iterator[str]:
-        """What is told of messages none of whose rows is left."""
+        """What is told of messages none of whose rows is left, or that are not in this plan."""
         known = {each.message.id for each in self.entries}
         for message, notes in self.about.notes.items():
             yield from () if message in known else notes
+        yield from find_unselected(self.plan.results, self.plan.history)
 
 
 def review_of(plan: Plan, about: Surroundings, detail: Detail) -> Review:
@@ -91,13 +94,15 @@ def review_of(plan: Plan, about: Surroundings, detail: Detail) -> Review:
 
 def headline(plan: Plan) -> str:
     """Say in one line what `send` would do now, what later, and how many deliveries need nothing."""
-    now = [*_counted(plan.deliveries), *_perhaps(plan)]
-    later = [delivery for each in plan.messages for delivery in each.later]
+    held = [each for each in plan.messages if each.held and (each.later or each.possible)]
+    free = [each for each in plan.messages if each.held is None]
+    now = [*_counted(plan.deliveries), *_perhaps(free, plan.history)]
+    later = [*_counted([it for each in held for it in each.later]), *_perhaps(held, plan.history)]
     counts = Counter(
         each.status
         for planned in plan.messages
         for each in planned.skipped
-        if not (each.status == "outside_window" and planned.later)
+        if not (each.status == "outside_window" and (planned.later or planned.possible))
         and not (each.status == "waiting" and planned.possible)
     )
     clauses = [f"Would send {listed(now)}"]
@@ -107,9 +112,9 @@ def headline(plan: Plan) -> str:
         is_open = may_come or plan.history.pending or plan.history.being_sent
         clauses = ["Would send nothing now" if is_open else "Would send nothing"]
     if later:
-        times = [each.held.opens_at for each in plan.messages if each.held and each.later]
+        times = [each.held.opens_at for each in held if each.held]
         first = min(each for each in times if each is not None)
-        clauses.append(f"later {listed([*_counted(later)])}, from {clock.to_second(first)}")
+        clauses.append(f"later {listed(later)}, from {clock.to_second(first)}")
     if counts["unknown"]:
         clauses.append("looks first for what is unknown, and sends it again if it is not there")
     if unfiled := find_unfiled(
@@ -128,9 +133,9 @@ def _counted(deliveries: Sequence[Delivery]) -> Iterator[str]:
         yield replies(count["reply"])
 
 
-def _perhaps(plan: Plan) -> Iterator[str]:
+def _perhaps(messages: Sequence[PlannedMessage], history: History) -> Iterator[str]:
     """What may be sent, as soon as Toloka has told who answered."""
-    some = [(each, most_of(each, plan.history)) for each in plan.messages if each.possible]
+    some = [(each, most_of(each, history)) for each in messages if each.possible]
     people = sum(most or 0 for each, most in some if each.message.action == "compose")
     answers = [most for each, most in some if each.message.action == "reply"]
     if people:

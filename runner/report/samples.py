@@ -60,7 +60,7 @@ def id_words(ids: Sequence[str], *, everything: bool = False) -> str:
 
 def rows_of(planned: PlannedMessage) -> list[Message]:
     """The rows of a message that would be sent, now or later; where none would, all of them."""
-    due = (*planned.deliveries, *planned.possible, *planned.later)
+    due = (*planned.sure, *planned.possible)
     messages = [each.message for each in due] or planned.messages
     return list({each.row: each for each in messages}.values())
 

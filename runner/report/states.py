@@ -11,7 +11,7 @@ from runner.plan.needs import find_unfiled
 from runner.plan.plan import PlannedMessage, keys_of
 from runner.report.samples import Detail, first_few, id_words
 from runner.toloka.ids import count_people
-from runner.wording import plural
+from runner.wording import listed, plural
 
 _SKIPPED = {
     "draft": "a draft, not sent",
@@ -49,8 +49,9 @@ def states_of(
         if status == "waiting" and planned.possible:
             brief = f"would send {perhaps.partition(' in ')[0]}"
             yield State(status, brief, f"would send {perhaps}: {results[0].error}")
-        elif status == "outside_window" and planned.later:
-            yield State(status, "later", f"would send {sure}, {results[0].error}")
+        elif status == "outside_window" and (sure or perhaps):
+            words = listed([*filter(None, goes)])
+            yield State(status, "later", f"would send {words}, {results[0].error}")
         elif status == "edited":
             yield State(status, brief, _edited(planned, results))
         elif status in ("unknown", "in_doubt"):
@@ -116,5 +117,7 @@ def _refused_before(planned: PlannedMessage, history: History) -> Iterator[State
 def _skipped_words(words: str, results: Sequence[Result]) -> str:
     people = count_people(each.recipients_ids for each in results)
     who = f" ({plural(people, 'Toloker')})" if people else ""
+    if results[0].action == "reply" and results[0].thread_id:
+        who = f" ({plural(len(results), 'thread')})"
     reason = next((result.error for result in results if result.error), None)
     return f"{words}{who}: {reason}" if reason else f"{words}{who}"

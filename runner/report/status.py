@@ -99,7 +99,8 @@ def overview_lines(history: History, activity: Activities) -> Iterator[str]:
     yield from _table(groups, activity)
     yield from held_lines(history)
     yield from _refusals(standings, history)
-    yield f"{plural(len(groups), 'message')}: {count_words(standings)}"
+    messages = {each.identity[0] for each in groups}
+    yield f"{plural(len(messages), 'message')}: {count_words(standings)}"
 
 
 def count_words(standings: Sequence[Standing]) -> str:
@@ -168,7 +169,8 @@ def _refusals(standings: Sequence[Standing], history: History) -> Iterator[str]:
     if len(reasons) > _REASONS:
         yield f"rejected: {len(reasons) - _REASONS:,} more reasons"
     if refused:
-        rows = f"message-runner status --only rejected --format csv{target_option(history)}"
+        where = target_option(history.target, history.acts_under)
+        rows = f"message-runner status --only rejected --format csv{where}"
         yield printable(f"  the rows to mend:  {rows}")
 
 
@@ -194,7 +196,8 @@ def gone_lines(history: History) -> Iterator[str]:
             whom = f"{named}: {by}, without a list"
         yield whom + (f", and {_open(each):,} unknown" if _open(each) else "")
     if len(gone) > _SHOWN:
-        yield f"and {len(gone) - _SHOWN:,} more: `message-runner status` has them"
+        where = target_option(history.target, history.acts_under)
+        yield f"and {len(gone) - _SHOWN:,} more: `message-runner status{where}` has them"
 
 
 def _open(group: Group) -> int:

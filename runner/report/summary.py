@@ -122,7 +122,7 @@ def _details(entry: Entry, *, is_open: bool) -> str:
     ]
     if entry.difference:
         lines += ["", *fenced("\n".join(entry.difference), "diff")]
-    if entry.is_personal:
+    if entry.is_personal and entry.shows_text:
         lines += ["", f"{len(entry.samples):,} of {plural(entry.rows, 'row')}:"]
     for sample in entry.samples if entry.shows_text else ():
         kind = f", {sample.kind}" if sample.kind else ""

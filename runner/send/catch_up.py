@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from runner import clock
@@ -71,7 +71,7 @@ class CatchUp:
         look = self._look(history, unknown, begin)
         if self.manifest.is_unborn and look.shows_ours:
             # It may have been removed.
-            where = target_option(replace(history, target=self.manifest.target))
+            where = target_option(self.manifest.target, history.acts_under)
             raise SurroundingsError(
                 f"{self.manifest.where} knows nothing of this target, and its account has sent "
                 f"messages: bring the branch back, or say `message-runner unlock --rewritten{where}` "

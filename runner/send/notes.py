@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 
-from runner.manifest.history import History
-from runner.manifest.told import describe
 from runner.model import Result
 from runner.send.tally import Tally
 
@@ -35,14 +33,3 @@ def find_lacks(results: Sequence[Result], adopted: Container[str | None]) -> Ite
             f"{name}: the manifest lacked threads of it, which were adopted; whom a suppression "
             "list had kept from it, if any, was lost too, and they may be among those written to now"
         )
-
-
-def find_unselected(results: Sequence[Result], history: History) -> Iterator[str]:
-    """Say what is unknown of messages that this run was not given."""
-    told = {each.delivery for each in results}
-    selected = {each.message for each in results}
-    for each in history.unknown:
-        if each.delivery not in told:
-            # Of one Toloker a plan tells once, and several attempts may be unknown.
-            which = "besides" if each.message in selected else "of a message that was not selected"
-            yield f"{which}: {describe(each, history)}"

@@ -11,6 +11,7 @@ from typing import Protocol
 from runner import clock
 from runner.errors import ExitCode, LaterError, SurroundingsError
 from runner.manifest.manifest import Manifest
+from runner.manifest.told import find_unselected
 from runner.model import (
     Delivery,
     InOwnThread,
@@ -31,7 +32,7 @@ from runner.plan.quota import fit
 from runner.send.catch_up import CatchUp
 from runner.send.folders import file_threads
 from runner.send.lists import Lister, Lists
-from runner.send.notes import find_changed, find_lacks, find_left_unfiled, find_unselected
+from runner.send.notes import find_changed, find_lacks, find_left_unfiled
 from runner.send.options import RunOptions
 from runner.send.sender import Sender
 from runner.send.tally import Halt, RunResult, Tally, exit_code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -86,36 +86,39 @@ def load_specs(
     files: Sequence[Path | Given],
     messages_root: Path | None,
     notice: Callable[[MessageSpec], object] = lambda _: None,
-    *,
-    others: Sequence[Path] = (),
 ) -> tuple[tuple[MessageSpec, ...], tuple[Problem, ...]]:
     """Load and check specs; gives the good ones and the problems of all the others.
 
-    `notice` is told of each good one as soon as it is there. `others` are files that are not loaded,
-    and may not have an id that these have.
+    `notice` is told of each good one as soon as it is there.
     """
     problems: list[Problem] = []
     specs: list[MessageSpec] = []
-    first: dict[str, MessageSpec] = {}
     for each in files:
         try:
-            spec = _load(each if isinstance(each, Given) else Given(each), messages_root)
+            specs.append(_load(each if isinstance(each, Given) else Given(each), messages_root))
         except MessagesError as error:
             problems.extend(error.problems)
-            continue
-        notice(spec)
-        specs.append(spec)
+        else:
+            notice(specs[-1])
+    return tuple(specs), tuple(problems)
+
+
+def find_doubles(
+    specs: Sequence[MessageSpec], others: Sequence[Path], messages_root: Path | None
+) -> Iterator[Problem]:
+    """Find ids that two have: of specs, and of other files, which are not loaded for it."""
+    hint = "two messages need two ids"
+    first: dict[str, MessageSpec] = {}
+    for spec in specs:
         other = first.setdefault(spec.id, spec)
         if other is not spec:
             what = f'the id "{spec.id}" is already that of {other.source}'
-            problems.append(Problem(spec.file.place(("id",)), what, "two messages need two ids"))
+            yield Problem(spec.file.place(("id",)), what, hint)
     for path in others:
         message_id = id_in(path, messages_root) if first else ""
         if message_id in first:
             what = f'the id "{message_id}" is also that of {shown(path)}'
-            where = first[message_id].file.place(("id",))
-            problems.append(Problem(where, what, "two messages need two ids"))
-    return tuple(specs), tuple(problems)
+            yield Problem(first[message_id].file.place(("id",)), what, hint)
 
 
 def find_ids(messages_root: Path) -> dict[str, Path]:

@@ -124,6 +124,8 @@ def test_replies_are_counted_by_whoever_reads_the_thread(
     sent_ok(project, emulator)
     for to, wanted in (("one", 1), ("many", 0)):
         project.write(f"messages/{to}-r.yaml", spec(reply_to=to, text={"EN": "More"}, at_most=1))
+        dry = planned(project, emulator, f"messages/{to}-r.yaml", "-v")
+        assert "  held back (1 thread): `at_most` is 1" in dry.out
         done = sent_ok(project, emulator, f"messages/{to}-r.yaml")
         assert (done.get("sent", 0), done["held"]) == (wanted, 1)
 

@@ -137,6 +137,9 @@ def test_replies_reach_whoever_reads_the_thread(project: Project, emulator: Emul
     project.write("messages/r-one.yaml", spec(thread_id=child, text={"EN": "To you"}))
     policy(project, max_recipients=1)
     assert sent_ok(project, emulator, "messages/r-one.yaml") == {"sent": 1}
+    some = spec(reply_to="own", text={"EN": "You"}, only_answered=True, at_most=1)
+    project.write("messages/r-some.yaml", some)
+    assert "Would send up to 1 reply." in planned(project, emulator, "messages/r-some.yaml").out
 
 
 def test_all_messages_of_a_run_together(project: Project, emulator: Emulator) -> None:
@@ -145,13 +148,36 @@ def test_all_messages_of_a_run_together(project: Project, emulator: Emulator) ->
     sent_ok(project, emulator)
     say(project, "b", "ann", "cyd")
     say(project, "c", "ann", "dan")
+    # Of whom a filter reaches only Toloka knows: it adds nothing.
+    form = spec(topic={"EN": "F"}, text={"EN": "F"}, recipients_select_type="FILTER")
+    project.write("messages/f.yaml", form + f"recipients_filter: {json.dumps(SKILL)}\n")
     wanted = (
         "messages/c.yaml:5:3: error: the policy allows 3 recipients a run, and with this it would "
         "be 4; to allow it, set `policy: {max_recipients_per_run: 4}` in runner.yaml"
     )
     assert complaints(planned(project, emulator).err) == [wanted]
+    (project.root / "messages/f.yaml").unlink()
     assert sent_ok(project, emulator, "messages/b.yaml") == {"sent": 1}
     assert sent_ok(project, emulator) == {"already_sent": 2, "sent": 1}
+
+
+def test_a_window_in_the_future_is_no_way_around_the_policy(project: Project) -> None:
+    later = "not_before: 2999-01-01T00:00:00Z\n"
+    for name, people in (("a", ("ann", "bob")), ("b", ("cyd", "dan"))):
+        project.write(f"messages/{name}.yaml", direct(*people, topic=name, extra=later))
+    policy(project, max_recipients=1)
+    assert "this would reach 2" in project.run("validate").out
+    policy(project, max_recipients_per_run=1)
+    assert "it would be 2" in project.run("plan").err
+    # They go in runs of their own.
+    policy(project, max_recipients_per_run=2)
+    assert project.run("plan").code == 0
+    policy(project, allow_all=False)
+    everybody = spec(topic={"EN": "A"}, text={"EN": "A"}, recipients_select_type="ALL")
+    project.write("messages/all.yaml", everybody + later)
+    assert "the policy forbids messages to ALL" in project.run("validate").out
+    project.write("messages/all.yaml", everybody + later + "draft: true\n")
+    assert project.run("validate").code == 0
 
 
 # --- which filters may go -------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import random
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 from support import Project, control, direct, history_of, reached
 from support import Result as Done
@@ -16,12 +17,12 @@ from support import Result as Done
 from runner.emulator import Emulator
 from runner.manifest.attempts import Attempt
 from runner.manifest.standing import Choice
+from runner.manifest.told import find_unselected
 from runner.model import Rejected, Result, Sent, Thread
 from runner.report.deliveries import chosen_lines
 from runner.report.rows import deliveries_csv
 from runner.report.status import overview_lines, status_document
 from runner.report.words import WORDS
-from runner.send.notes import find_unselected
 
 from .talk import QUICK, asked, fail, per_row, reply, sent_ok
 
@@ -36,7 +37,21 @@ RESULT = Result(
     headline="",
     delivery="d2",
 )
-AT = datetime(2026, 11, 22, 21, tzinfo=timezone.utc)
+TRIED = Attempt(
+    delivery="d1",
+    message="m",
+    revision=1,
+    source="messages/m.yaml",
+    select_type="DIRECT",
+    recipients_ids=("ann", "bob"),
+    digest="sha256:d",
+    at=datetime(2026, 11, 22, 21, tzinfo=timezone.utc),
+)
+
+
+def tried(number: int, **changes: Any) -> Attempt:
+    """One of several attempts, each for a Toloker of its own."""
+    return replace(TRIED, delivery=f"d{number}", recipients_ids=(f"t{number:02}",), **changes)
 
 
 def status(project: Project, emulator: Emulator, *args: str) -> Done:
@@ -62,7 +77,8 @@ def test_a_batch_that_was_split_is_no_refusal_and_what_was_mended_neither(
     for _ in range(2):
         assert project.send(emulator, *QUICK).code == 4
     shown = status(project, emulator).out
-    assert shown.splitlines()[1].split()[:4] == ["a", shown.splitlines()[1].split()[1], "3", "2"]
+    name, _, people, refused = shown.splitlines()[1].split()[:4]
+    assert (name, people, refused) == ("a", "3", "2")
     assert "rejected: a, 2 deliveries: HTTP 400 VALIDATION_ERROR" in shown
     assert f"status --only rejected --format csv --target {emulator.url}" in shown
     (message,) = json.loads(status(project, emulator, "--format", "json").out)["messages"]
@@ -81,41 +97,17 @@ def test_a_batch_that_was_split_is_no_refusal_and_what_was_mended_neither(
 def test_what_was_not_asked_for_is_no_refusal() -> None:
     stopped = Rejected(status=None, code=None, detail="the run stopped before it was sent")
     busy = Rejected(status=429, code="TOO_MANY_REQUESTS", detail="HTTP 429")
-    history = history_of(
-        *(
-            Attempt(
-                delivery=f"d{number}",
-                message="m",
-                revision=1,
-                source="messages/m.yaml",
-                select_type="DIRECT",
-                recipients_ids=(f"t{number}",),
-                digest="sha256:d",
-                at=AT,
-                outcome=outcome,
-            )
-            for number, outcome in enumerate((stopped, busy))
-        )
-    )
+    history = history_of(tried(1, outcome=stopped), tried(2, outcome=busy))
     shown = "\n".join(overview_lines(history, {}))
     assert ("2 not tried" in shown, "rejected" in shown) == (True, False), shown
 
 
 def test_the_order_is_that_of_messages_and_tolokers_whatever_the_threads_did() -> None:
     refused = Rejected(status=400, code="X", detail="HTTP 400 X: no")
+    outcomes = [refused if n % 4 == 0 else Sent(Thread(id=f"{n:024x}")) for n in range(30)]
     attempts = [
-        Attempt(
-            delivery=f"d{number}",
-            message=f"m{number % 3}",
-            revision=1,
-            source="messages/m.yaml",
-            select_type="DIRECT",
-            recipients_ids=(f"t{number:02}",),
-            digest="sha256:d",
-            at=AT,
-            outcome=refused if number % 4 == 0 else Sent(Thread(id=f"{number:024x}")),
-        )
-        for number in range(30)
+        tried(number, message=f"m{number % 3}", revision=1 + number % 2, outcome=outcome)
+        for number, outcome in enumerate(outcomes)
     ]
     said = set()
     for seed in range(3):
@@ -128,6 +120,7 @@ def test_the_order_is_that_of_messages_and_tolokers_whatever_the_threads_did() -
         )
         said.add((json.dumps(document), "\n".join(lines)))
     assert len(said) == 1
+    assert "\n3 messages: 22 sent, 8 rejected" in said.pop()[1]
 
 
 def test_what_is_unknown_is_told_with_the_commands_that_settle_it(
@@ -148,48 +141,33 @@ def test_what_is_unknown_is_told_with_the_commands_that_settle_it(
 
 
 def test_of_several_unknown_attempts_for_one_toloker_each_is_to_be_settled() -> None:
-    first = Attempt(
-        delivery="d1",
-        message="m",
-        revision=1,
-        source="messages/m.yaml",
-        select_type="DIRECT",
-        recipients_ids=("ann", "bob"),
-        digest="sha256:d",
-        at=AT,
-    )
-    history = history_of(first, replace(first, delivery="d2", recipients_ids=("Ann",)))
+    letter = replace(TRIED, delivery="d3", recipients_ids=("ann",), key="may")
+    history = history_of(TRIED, replace(TRIED, delivery="d2", recipients_ids=("Ann",)), letter)
     lines = [*chosen_lines(history, {}, Choice(toloker="ann"), verbose=False)]
     assert [line for line in lines if line.startswith("unknown: ")] == [
         "unknown: m to ann, bob",
         "unknown: m to Ann",
+        "unknown: m to ann (may)",
     ]
-    (told,) = find_unselected([RESULT], history)
+    assert "2026-11-22T21:00:00Z  unknown     m (may)" in lines
+    told, _ = find_unselected([RESULT], history)
     assert told.startswith("besides: m to ann, bob: ")
-    (other,) = find_unselected([replace(RESULT, message="other")], history_of(first))
+    (other,) = find_unselected([replace(RESULT, message="other")], history_of(TRIED))
     assert other.startswith("of a message that was not selected: m to ann, bob: ")
 
 
 def test_very_many_unknown_ones_of_a_message_are_told_together() -> None:
-    attempts = [
-        Attempt(
-            delivery=f"d{number}",
-            message="m",
-            revision=1,
-            source="messages/m.yaml",
-            select_type="DIRECT",
-            recipients_ids=(f"t{number:02}",),
-            digest="sha256:d",
-            at=AT + timedelta(seconds=number),
-        )
-        for number in range(30)
-    ]
+    attempts = [tried(each, at=TRIED.at + timedelta(seconds=each)) for each in range(30)]
     history = replace(history_of(*attempts), target="https://toloka.dev")
     lines = [*chosen_lines(history, {}, Choice(only="unknown"), verbose=False)]
     assert "unknown: m, 30 deliveries (-v shows each)" in lines
     assert "  tried from 2026-11-22T21:00:00Z to 2026-11-22T21:00:29Z" in lines
     command = "message-runner resolve --message m --not-sent --target https://toloka.dev"
     assert any(line.endswith(command) for line in lines)
+    assert [*find_unselected([], history)] == [
+        "of a message that was not selected: m: 30 deliveries are unknown; "
+        "`message-runner status m --target https://toloka.dev` tells of them"
+    ]
     verbose = "\n".join(chosen_lines(history, {}, Choice(only="unknown"), verbose=True))
     assert all(f"resolve d{number} --not-sent" in verbose for number in range(30))
 
@@ -207,10 +185,6 @@ def test_one_message_is_told_with_its_words_and_everybody_it_is_for(
     project.write("stop.txt", "sue\n")
     project.write("messages/c.yaml", direct("sue", "cyd", topic="C", text="C"))
     assert project.send(emulator, *QUICK).code == 4
-    (thread,) = [each["thread_id"] for each in project.events(emulator) if each.get("thread_id")][
-        :1
-    ]
-    assert thread
     told = status(project, emulator, "thanks/a").out
     for part in (
         "thanks/a, revision 1 (messages/thanks/a.yaml): ",
@@ -345,3 +319,6 @@ def test_a_test_says_that_it_is_one(project: Project, emulator: Emulator) -> Non
     assert "1 sent, as a test to me; manifest: " in done.out
     assert project.results()["test_to"] == "me"
     assert reached(emulator) == ["me"]
+    said = status(project, emulator).out.splitlines()
+    assert said[0] == f"nothing was sent to {emulator.url} yet, but 1 test"
+    assert status(project, emulator, "--toloker", "me").out.splitlines()[0].endswith("  a, a test")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 
@@ -39,7 +40,7 @@ def test_what_has_gone_is_listed_ready_to_be_written_to(
     told = stopped(project, emulator, "--reason", "the bonus is wrong")
     name = emulator.url
     assert told == [
-        f"nothing more is sent to {name}, until `stop --lift`",
+        f"nothing more is sent to {name}, until `stop --lift --target {name}`",
         "what has gone cannot be called back:",
         "recipients_from: {message: late, revision: 1}  # 0 Tolokers, and 1 unknown",
         "recipients_from: {message: bonus/may, revision: 2}  # 3 Tolokers",
@@ -49,7 +50,10 @@ def test_what_has_gone_is_listed_ready_to_be_written_to(
     ]
     refused = project.send(emulator, *QUICK)
     assert (refused.code, "the bonus is wrong" in refused.err) == (2, True), refused
-    assert "the bonus is wrong" in planned(project, emulator).err
+    assert f"`message-runner stop --lift --target {name}` ends that" in refused.err
+    shown = planned(project, emulator, "--format", "json")
+    for said in (shown.err, json.loads(shown.out)["stopped"]):
+        assert "the bonus is wrong" in said
     stopped(project, emulator, "--lift")
     sent_ok(project, emulator)
 

@@ -83,5 +83,10 @@ def test_what_was_sent_stays_sent_when_its_window_closes(
     sent_ok(project, emulator)
     closed = f"not_after: {zoned(YESTERDAY, 0)}\n"
     project.write("messages/a.yaml", direct("ann", "bob", extra=closed))
+    project.write("messages/r.yaml", reply("a") + closed)
+    said = planned(project, emulator).err
+    assert "a.yaml:7:12: warning: the window closed before this reached 1 Toloker" in said
+    assert "r.yaml:3:12: warning: the window closed before this reached 1 thread" in said
+    (project.root / "messages/r.yaml").unlink()
     assert sent_ok(project, emulator) == {"already_sent": 1, "missed": 1}
     assert reached(emulator) == ["ann"]

@@ -331,7 +331,9 @@ def test_resolve_refuses_what_it_cannot_know(tmp_path: Path) -> None:
             (unknown,): "--sent THREAD_ID or --not-sent",
             (unknown, "--not-sent", "--sent", "5"): "--sent THREAD_ID or --not-sent",
             (unknown, "--message", "a", "--not-sent"): "DELIVERY or --message",
-            ("--message", "zz", "--not-sent"): "nothing of zz is in doubt",
+            ("--message", "zz", "--not-sent"): (
+                f"nothing of zz is in doubt: see `message-runner status --target {it.url}`"
+            ),
             ("--message", "a", "--sent", others): "each delivery has its own thread",
         }
         for arguments, said in refused.items():

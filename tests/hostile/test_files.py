@@ -199,7 +199,7 @@ def check_stopped(result: Result, *said: str) -> None:
     """It ended with 2 and a plain sentence."""
     assert result.code == 2, result
     assert "Traceback" not in result.err
-    assert "error: " in result.err or "stopped: " in result.err
+    assert "error: " in result.err.lower() or "stopped: " in result.err
     for words in said:
         assert words in result.err
 
@@ -497,8 +497,10 @@ def test_no_output_is_put_over_a_manifest_or_a_message(
     check_stopped(send(project, emulator, "--results", name), said)
     for args in (["plan", "--out"], ["plan", "--summary"], ["preview", "--output"]):
         check_stopped(project.run(*args, name), said)
-    said = "messages/m00.yaml looks like a message: name a .json file"
+    said = "messages/m00.yaml looks like a message: name another file"
     check_stopped(send(project, emulator, "--results", "messages/m00.yaml"), said)
+    for option in ("--out", "--summary", "--outputs"):
+        check_stopped(project.run("plan", option, "messages/m00.yaml"), said)
     assert project.files() == before
     assert composes(emulator) == 0
 

@@ -157,7 +157,7 @@ def test_a_message_is_never_overwritten(project: Project) -> None:
     before = project.files()
     done = project.run("preview", "--output", "messages/a.yaml", "messages/b.yaml")
     assert done.code == 2
-    assert "--output messages/a.yaml looks like a message: name an .html file" in done.err
+    assert "messages/a.yaml looks like a message: name another file" in done.err
     assert project.files() == before
 
 

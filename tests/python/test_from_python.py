@@ -64,7 +64,9 @@ def test_a_result_says_what_the_command_says(
     assert f"target: {emulator.url}\nmanifest: " in repr(plan)
     report = plan.send(expect=2)
     manifest = project.manifest(emulator).relative_to(project.root)
-    assert repr(report).splitlines()[-1] == f"1 sent; manifest: {manifest}"
+    assert repr(report).splitlines()[-2:] == [
+        *(f"target: {emulator.url}", f"1 sent; manifest: {manifest}"),
+    ]
     status = project.run("status", "--target", emulator.url).out.splitlines()
     assert repr(it.status()).splitlines()[:-2] == status[:-1]
     for shown in (plan, report, it.status(), it.toloker("t1"), it.replies()):
@@ -201,6 +203,10 @@ def test_what_is_told_afterwards(project: Project, emulator: Emulator) -> None:
     assert not it.replies(since=datetime(2999, 1, 1, tzinfo=timezone.utc))
     assert [each["message"] for each in it.toloker("T1")] == ["a", "b"]
     assert [each["message"] for each in it.toloker("t2")] == ["a"]
+    it.plan(it.message("a")).send(test_to="t2")
+    assert [(each["message"], each.get("test")) for each in it.toloker("t2")] == [
+        *(("a", None), ("a", True)),
+    ]
     assert [each["status"] for each in it.status(refresh=True).to_dicts()] == ["sent", "sent"]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support import TOKEN, Project, direct, one_in, reached, tolokers
 
+import runner
 from runner import clock
 from runner.emulator import Emulator
 from runner.emulator.faults import parse_fault
@@ -120,6 +121,7 @@ def test_a_laptop_that_is_offline_says_how_old_its_truth_is(bare: Path, emulator
     stale = one.run("status", "--target", emulator.url)
     assert stale.code == 0, stale.err
     assert "as it was 30 hours ago: " in stale.out
+    assert "as it was 30 hours ago: " in repr(runner.project(emulator.url, one.root).status())
     unknown = new.run("status", "--target", emulator.url)
     assert unknown.code == 2
     assert "what was sent is not known" in unknown.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from jsonschema import Draft7Validator
@@ -45,6 +46,7 @@ def difference(project: Project, emulator: Emulator) -> str:
     lines = [line[4:] for line in shown.out.splitlines() if line.startswith("    ")]
     wanted = [line for line in lines if not line.startswith("  |")]
     summary = (project.root / "summary.md").read_text()
+    assert bool(re.search(r"\d of \d rows?:", summary)) == ("\n  row " in shown.out)
     (project.root / "summary.md").unlink()
     if wanted:
         assert "\n".join(["```diff", *wanted, "```"]) in summary

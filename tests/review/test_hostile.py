@@ -321,26 +321,22 @@ def test_what_a_complaint_quotes_is_harmless_in_every_form(project: Project) -> 
     assert not re.search(r"(?m)^(?!- |## |There is |$)", markdown.rstrip("\n"))
 
 
-def test_a_toloker_id_cannot_harm_where_it_is_listed(project: Project, emulator: Emulator) -> None:
-    ids = ["::error::x", "a|b", "`c`", "]]>", "<b>", "%0A::error::d", "=1+1", "\u202ee", "f\u200bg"]
-    project.write("messages/a.yaml", direct(*ids))
-    for args in (("plan", "-v", "--summary", "summary.md"), ("send", "-v"), ("status",)):
-        shown = project.run(*args, "--target", emulator.url, TOLOKA_TOKEN="t" * 30)
-        check_output(shown)
-
-
 def test_a_manifest_out_of_a_pull_request_cannot_harm_where_it_is_shown(project: Project) -> None:
     intent = {
         "event": "intent", "delivery": "d\n::error::x\x1b[31m", "message": "m\n::error::y",
         "revision": 1, "source": "messages/m.yaml", "action": "compose",
         "recipients_select_type": "ALL", "digest": "d", "at": "2024-05-01T00:00:00Z",
     }  # fmt: skip
+    ids = ["::error::x", "a|b", "`c`", "]]>", "<b>", "\u202ee"]
+    named = {**intent, "delivery": "e", "recipients_select_type": "DIRECT", "recipients_ids": ids}
     head = {"event": "manifest", "version": 1, "target": "local", "at": "2024-05-01T00:00:00Z"}
-    lines = "".join(json.dumps(each) + "\n" for each in (head, intent))
+    lines = "".join(json.dumps(each) + "\n" for each in (head, intent, named))
     project.write("results/local.jsonl", lines)
-    shown = project.run("status")
-    check_output(shown)
-    assert "resolve d" in shown.out + shown.err
+    for args in ((), ("--toloker", "::error::x")):
+        shown = project.run("status", *args)
+        check_output(shown)
+        assert "resolve e" in shown.out
+        assert ids[1] in shown.out
 
 
 # --- What the server says -------------------------------------------------------------------------
@@ -371,7 +367,7 @@ def test_the_words_of_a_server_are_harmless(
     check_output(shown)
     assert shown.code in (4, 5, 75)
     if status in (400, 409):
-        assert "\\n::set-output" in shown.err or "::set-output" in shown.err
+        assert "::set-output" in shown.err
     status_shown = project.run("status", "--target", server.url)
     check_output(status_shown)
 

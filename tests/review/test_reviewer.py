@@ -245,6 +245,10 @@ def test_the_job_of_a_pull_request_holds_the_rules_against_its_target(tmp_path: 
     bare = new_remote(tmp_path)
     author = Project(clone(bare, tmp_path / "author"))
     author.write("messages/a.yaml", direct("t1"))
+    rows = "topic: {EN: B}\ntext: {EN: B}\nrecipients_select_type: DIRECT\nrecipients_ids: [t2]\n"
+    rows += "for_each: b.csv\ncolumns: {n: %s}\n"
+    author.write("messages/b.csv", "n\n1\n")
+    author.write("messages/b.yaml", rows % "{type: number, unit: $}")
     author.write("runner.yaml", "policy: {reviewed: main, max_recipients: 5}\n")
     git(author.root, "add", ".")
     git(author.root, "commit", "--quiet", "-m", "Merged")
@@ -252,17 +256,19 @@ def test_the_job_of_a_pull_request_holds_the_rules_against_its_target(tmp_path: 
     git(author.root, "checkout", "--quiet", "-b", "change")
     # Whoever edits the policy does not choose what it is held against.
     author.write("runner.yaml", "policy: {reviewed: change, max_recipients: 5000}\n")
+    author.write("messages/b.yaml", rows % "integer")
     git(author.root, "commit", "--quiet", "--all", "-m", "Change")
     git(author.root, "push", "--quiet", "origin", "change")
     job = Project(clone(bare, tmp_path / "job", "--depth", "1", "--branch", "change"))
     rules = [
         "  runner.yaml:1: policy.reviewed: change, it was main",
         "  runner.yaml:1: policy.max_recipients: 5000, it was 5",
+        "  messages/b.yaml:6: columns.n: integer, it was {type: number, unit: $}",
     ]
     for project, env in ((author, {}), (job, {"GITHUB_BASE_REF": "main"})):
         shown = project.run("plan", **env).out.splitlines()
         assert shown[0].startswith("Rules that differ from main of origin, ")
-        assert [line.replace('"', "") for line in shown[1:3]] == rules
+        assert [line.replace('"', "") for line in shown[1:4]] == rules
     bare.rename(tmp_path / "gone")
     shown = job.run("plan", GITHUB_BASE_REF="main").out.splitlines()
     assert shown[0] == "Nobody knows which rules have changed:"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import html
 import json
 import os
 import re
@@ -38,8 +39,6 @@ def titles(markdown: str) -> list[str]:
 
 def shown(markdown: str) -> str:
     """What a reader sees of an escaped text."""
-    import html
-
     return html.unescape(markdown)
 
 

@@ -20,7 +20,7 @@ OUTSIDE = {"babel", "click", "jinja2", "jsonschema", "requests", "yaml"}
 SHELVES: tuple[tuple[str, ...], ...] = (
     ("model", "clock", "wording", "masking"),
     ("errors",),
-    ("paths", "files", "git"),
+    ("paths", "files", "git", "apart"),
     ("toloka",),
     ("spec", "manifest"),
     ("config", "render", "plan", "lookup"),

@@ -342,6 +342,9 @@ def test_a_renamed_file_asks_for_its_old_id() -> None:
         "if the file was renamed or copied, write `id: old`, and `revision: 2` to send it again; "
         "if both are meant, write `lint: {same-words: the reason}`"
     )
+    newer = plan(message(["b"]), attempts=[replace(attempts[0], revision=3)])
+    ((_, fault),) = objections(newer, lambda _: True)
+    assert "`id: old`, and `revision: 4` to send it again" in str(fault.hint)
     # Whatever became of the other file.
     ((_, fault),) = objections(planned, lambda _: False)
     assert fault.what == 'these words go to some of the same people as those of "old"'
@@ -365,6 +368,9 @@ def test_a_copy_in_the_same_plan_names_the_other() -> None:
     ((which, fault),) = objections(build_plan(twins, History(), now=NOW))
     assert (which.id, fault.pointer) == ("copy", ("id",))
     assert fault.what == 'these words go to some of the same people as those of "m"'
+    # Whoever reviews it hears of it now, and not when its window opens.
+    windowed = [replace(each, not_before=NOW + HOUR) for each in twins]
+    assert objections(build_plan(windowed, History(), now=NOW)) == [(windowed[1], fault)]
 
 
 def test_a_lower_revision_than_one_that_went_out_is_a_fault() -> None:

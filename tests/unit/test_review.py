@@ -97,6 +97,14 @@ MAY_SEND = {
         ),
         "Would send to up to 1 Toloker",
     ),
+    "the first of whoever answered": (
+        plan(message(TO_M, "r", at_most=3), history=history_of(attempt(SENT, whom="FILTER"))),
+        "Would send up to 3 replies",
+    ),
+    "whoever answers, later": (
+        plan(message(TO_M, "r", not_before=TOMORROW), history=history_of(attempt(SENT, "m", "a"))),
+        "Would send nothing now; later up to 1 reply, from 2026-11-23T12:00:00Z",
+    ),
     "a reply that is sure, and one that is not": (
         plan(
             message(InOwnThread("m", "a"), "r", row=2, key="a", digest="x"),
@@ -146,6 +154,7 @@ def test_what_may_be_sent_is_said_and_shown(case: str) -> None:
     text = "\n".join(plan_lines(review_of(plan, HERE, Detail())))
     is_told = said.startswith("Would send nothing;") or "looks first" in said
     assert ("      | Dear you" in text) != is_told
+    assert ("not before 2026-11-23" in text) == ("later" in said)
 
 
 def test_what_was_refused_or_is_in_doubt_is_told_with_its_reason() -> None:
@@ -157,6 +166,21 @@ def test_what_was_refused_or_is_in_doubt_is_told_with_its_reason() -> None:
     assert told["a"][1] == "refused before (1 Toloker), and tried again: HTTP 400: no such skill"
     assert told["b"][1].startswith("unknown: t2, t3: it is not known whether it was sent")
     assert "`message-runner resolve d-b --not-sent`" in told["b"][1]
+
+
+def test_what_is_unknown_of_a_message_that_is_gone_is_told_in_a_plan() -> None:
+    review = review_of(plan(message(id="n"), history=history_of(attempt(None))), HERE, Detail())
+    said = "of a message that was not selected: m to t1: it is not known whether it was sent"
+    assert "\n".join(closing_lines(review)).startswith(said)
+    assert said in html.unescape(summary_markdown(review, taken=0))
+
+
+def test_recipients_stand_below_what_goes_to_them() -> None:
+    later = message(Direct(("a", "b")), not_before=TOMORROW, folders=("IMPORTANT",))
+    planned = plan(later, history=history_of(attempt(SENT, "m", "a")))
+    lines = [*plan_lines(review_of(planned, HERE, Detail()))]
+    above = lines[lines.index("  recipients: b") - 1]
+    assert above == "  would send 1 thread to 1 Toloker, not before 2026-11-23T12:00:00Z"
 
 
 def many(count: int, size: int) -> Plan:

@@ -11,7 +11,7 @@ from support import THANKS, TOLOKER, direct
 
 from runner import paths
 from runner.errors import Problem, SurroundingsError
-from runner.spec.specs import MessageSpec, find_ids, load_specs
+from runner.spec.specs import MessageSpec, find_doubles, find_ids, load_specs
 from runner.wording import shown
 
 
@@ -38,6 +38,7 @@ def load(*given: str) -> tuple[list[MessageSpec], list[str]]:
     told: list[Problem] = []
     found = paths.find_specs([Path(path) for path in given or ("messages",)], told.append)
     specs, problems = load_specs(found, root())
+    problems += tuple(find_doubles(specs, (), root()))
     unfit = [each for each in told if each.severity == "error"]
     return list(specs), [str(problem) for problem in (*unfit, *problems)]
 

@@ -1,0 +1,172 @@
+"""Processes of our own beside this one, and work that is shared out over the machine's cores.
+
+They run the same Python and the same code, with none of our environment: no secret, no setting.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Generic, TypeVar, cast
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+# All that such a process gets of our environment: what Windows and shared builds of Python need.
+_ENVIRONMENT = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_COMMAND = (
+    "import sys; sys.path[:] = sys.argv[3:]; from importlib import import_module; "
+    "import_module(sys.argv[1]).main(sys.argv[2].split())"
+)
+_MOST_HELPERS = 3
+_AHEAD = 8
+"""How many results may wait for the one that comes before them."""
+
+
+def started(module: str, words: Iterable[str] = (), **options: Any) -> subprocess.Popen[bytes]:
+    """Start `main(words)` of a module of ours, which hears and speaks by pipes; raises `OSError`.
+
+    `options` are those of `subprocess.Popen`.
+    """
+    here = str(Path(__file__).resolve().parents[1])
+    found = [os.path.abspath(folder) for folder in sys.path]  # noqa: PTH100  # `''` is here
+    return subprocess.Popen(  # noqa: S603  # our own code, in our own Python
+        [sys.executable, "-I", "-S", "-c", _COMMAND, module, " ".join(words), here, *found],
+        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        **options,
+    )
+
+
+def shared_out(
+    work: Callable[[Part], Result], parts: Iterable[Part], *, is_much: bool
+) -> Iterator[Result]:
+    """Do some work on each part; gives the results in the order of the parts.
+
+    Where it is much, other cores help. `work`, parts and results can be pickled then, and the
+    outcome is the same: what a helper fails at is done here, and raises here.
+    """
+    helpers = min(_cores() - 1, _MOST_HELPERS) if is_much else 0
+    if not helpers:
+        yield from map(work, parts)
+        return
+    with _Shared(work, parts, helpers) as shared:
+        yield from shared.results()
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Shared(AbstractContextManager["_Shared[Part, Result]"], Generic[Part, Result]):
+    """Parts of some work: who has which, and what came of those that are done."""
+
+    def __init__(self, work: Callable[[Part], Result], parts: Iterable[Part], helpers: int) -> None:
+        self._work = work
+        self._parts = enumerate(parts)
+        self._taken = 0
+        self._has_all = False
+        self._failure: Exception | None = None
+        self._given_back: list[tuple[int, Part]] = []
+        self._done: dict[int, Result] = {}
+        self._next = 0
+        self._is_closed = False
+        self._changed = threading.Condition()
+        self._helpers: list[tuple[subprocess.Popen[bytes], threading.Thread]] = []
+        for _ in range(helpers):
+            with suppress(OSError):  # It is done without.
+                process = started(__name__, stderr=subprocess.DEVNULL)
+                thread = threading.Thread(target=self._let_help, args=(process,), daemon=True)
+                self._helpers.append((process, thread))
+                thread.start()
+
+    def __exit__(self, *exception: object) -> None:
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        for process, thread in self._helpers:
+            process.kill()
+            thread.join()
+            process.communicate()
+
+    def results(self) -> Iterator[Result]:
+        """Give each result as soon as it is there, and do meanwhile what nobody does."""
+        while True:
+            mine = None
+            with self._changed:
+                while self._next not in self._done and (mine := self._take()) is None:
+                    if self._next == self._taken:
+                        if self._failure is not None:
+                            raise self._failure
+                        return
+                    self._changed.wait()
+                found = [self._done.pop(self._next)] if self._next in self._done else []
+                self._next += len(found)
+                self._changed.notify_all()
+            yield from found
+            if mine is not None:
+                self._put(mine[0], self._work(mine[1]))
+
+    def _put(self, number: int, result: Result) -> None:
+        with self._changed:
+            self._done[number] = result
+            self._changed.notify_all()
+
+    def _take(self) -> tuple[int, Part] | None:
+        """Take a part that nobody has; None where there is none, or others have to be done first."""
+        if self._given_back:
+            return self._given_back.pop()
+        if self._has_all or self._taken - self._next >= _AHEAD:
+            return None
+        try:
+            found = next(self._parts, None)
+        except Exception as error:  # noqa: BLE001  # it is raised once all before it is given
+            found, self._failure = None, error
+        self._has_all = found is None
+        self._taken += not self._has_all
+        return found
+
+    def _wait_for_part(self) -> tuple[int, Part] | None:
+        with self._changed:
+            while (found := None if self._is_closed else self._take()) is None:
+                if self._is_closed or self._has_all:
+                    return None
+                self._changed.wait()
+            return found
+
+    def _let_help(self, process: subprocess.Popen[bytes]) -> None:
+        taken = None
+        try:
+            asks, answers = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
+            pickle.dump(self._work, asks)
+            while (taken := self._wait_for_part()) is not None:
+                pickle.dump(taken[1], asks)
+                asks.flush()
+                self._put(taken[0], pickle.load(answers))  # noqa: S301  # from our own process
+                taken = None
+        except Exception:  # noqa: BLE001  # whatever it was: it is done here, and raises here
+            with self._changed:
+                self._given_back += [taken] if taken else []
+                self._changed.notify_all()
+
+
+def main(_words: Sequence[str]) -> None:
+    """Do the work that is asked for, part by part, until there is no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Whoever asked hears it too, and ends us.
+    asked, answers = sys.stdin.buffer, sys.stdout.buffer
+    work = pickle.load(asked)  # noqa: S301  # Our own process asks.
+    with suppress(EOFError):
+        while True:
+            result = work(pickle.load(asked))  # noqa: S301  # Likewise.
+            pickle.dump(result, answers, pickle.HIGHEST_PROTOCOL)
+            answers.flush()

@@ -1,0 +1,95 @@
+"""Work that is shared out over cores: what comes of it is what one process would make."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from typing import cast
+
+import pytest
+
+from runner.apart import shared_out
+
+# A helper has no environment.
+IS_HELPER = "PATH" not in os.environ
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
+def tenfold(number: int) -> int:
+    return 10 * number
+
+
+def where_done(_number: int) -> int:
+    time.sleep(0.02)
+    return os.getpid()
+
+
+def root(number: int) -> int:
+    return {4: 2, 9: 3}[number]
+
+
+def dies_elsewhere(number: int) -> int:
+    if IS_HELPER and number == 5:
+        os._exit(3)
+    return 10 * number
+
+
+def prints_elsewhere(number: int) -> int:
+    if IS_HELPER:
+        print("not an answer")
+    return 10 * number
+
+
+def gives_no_value(number: int) -> object:
+    return lambda: number
+
+
+@pytest.mark.parametrize("work", [tenfold, dies_elsewhere, prints_elsewhere, lambda it: 10 * it])
+@pytest.mark.parametrize("count", [0, 1, 100])
+def test_results_come_in_the_order_of_their_parts(work: Callable[[int], int], count: int) -> None:
+    assert list(shared_out(work, range(count), is_much=True)) == [10 * it for it in range(count)]
+
+
+def test_what_cannot_be_sent_back_is_made_here() -> None:
+    made = shared_out(gives_no_value, range(20), is_much=True)
+    assert [it() for it in made] == list(range(20))  # type: ignore[operator]  # they are functions
+
+
+@pytest.mark.skipif(CORES < 2, reason="there is one core, or a system that does not tell")
+def test_another_process_helps_and_ends_with_the_work() -> None:
+    here = os.getpid()
+    helpers = {*shared_out(where_done, range(30), is_much=True)} - {here}
+    assert helpers
+    for helper in helpers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(helper, 0)
+    assert {*shared_out(where_done, range(2), is_much=False)} == {here}
+
+
+def test_whoever_asks_for_no_more_leaves_no_process_behind() -> None:
+    with closing(
+        cast("Generator[int, None, None]", shared_out(where_done, range(1_000), is_much=True))
+    ) as made:
+        next(made)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.parametrize("is_much", [True, False])
+def test_what_fails_raises_here(is_much: bool) -> None:
+    with pytest.raises(KeyError, match="16"):
+        list(shared_out(root, [4, 9, 16, 4], is_much=is_much))
+
+
+@pytest.mark.parametrize("is_much", [True, False])
+def test_a_part_that_cannot_be_had_is_no_end(is_much: bool) -> None:
+    def parts() -> Iterator[int]:
+        yield from (1, 2)
+        raise OSError("the disk is gone")
+
+    found: list[int] = []
+    with pytest.raises(OSError, match="the disk is gone"):
+        found.extend(shared_out(tenfold, parts(), is_much=is_much))
+    assert found == [10, 20]
