@@ -85,6 +85,8 @@ class Appender:
                 gone = "it was removed or replaced while this run wrote to it"
                 raise OSError(errno.ENOENT, gone)
             good = os.fstat(self._stream.fileno()).st_size
+            if good < self._end:
+                raise OSError(errno.EIO, "it was cut short while this run wrote to it")
             view = memoryview(lines)
             while view:
                 view = view[self._stream.write(view) :]

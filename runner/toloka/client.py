@@ -134,6 +134,9 @@ class Client:
         if isinstance(verify, str):
             try:
                 key = "capath" if Path(verify).is_dir() else "cafile"
+                # Nobody waits at a pipe, and what it holds is there but once.
+                if Path(verify).is_fifo():
+                    raise ValueError
                 ssl.create_default_context().load_verify_locations(**{key: verify})
             except (OSError, ValueError):
                 raise SurroundingsError(no_bundle(verify)) from None
@@ -144,7 +147,7 @@ class Client:
             )
         except FAILURES:
             host = urlsplit(self._api).hostname or ""
-            raise SurroundingsError(no_proxy("https", host)) from None
+            raise SurroundingsError(no_proxy(host)) from None
 
     def deliver(self, delivery: Delivery) -> Outcome:
         """Try once to make a thread or to reply in one.
