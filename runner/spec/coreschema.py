@@ -50,7 +50,7 @@ class Written(Decimal):
         made.text = text
         return made
 
-    def __reduce__(self) -> tuple[type[Written], tuple[str, Decimal]]:
+    def __reduce__(self) -> tuple[type[Written], tuple[str, Decimal]]:  # type: ignore[override]
         return Written, (self.text, Decimal(self))
 
     def __str__(self) -> str:
