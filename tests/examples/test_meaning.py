@@ -241,6 +241,7 @@ TABLES: list[Row] = [
     ("capitals in JSON", each('[{"Toloker_ID": "a", "Name": "Ann"}]', ending="json"), ()),
     ("two equal columns", each("toloker_id,name,Name \na,b,c\n"), (f"{DATA}:1:1: error: two columns of the header have one name; give each its own",)),
     ("no column of ids", each("worker,full name\nw1,Ann Lee\n"), (f"{DATA}:1:1: error: the header has no column toloker_id; the column worker holds ids: name that one",)),
+    ("no language for a row", each('{"toloker_id": "a", "in": []}', "Hi", 'languages: "{{ row.in }}"\n', ending="jsonl"), (f"{ME}:7:12: error: these are no languages, and the letter would be empty (row messages/rows.jsonl:1); name one, or leave such rows out by `when`",)),
     ("carriage returns alone", each("toloker_id,name\ra,Ann\r"), (f"{DATA}:1:16: error: a carriage return (U+000D) stands alone",)),
     ("lines of Windows in a table", each("toloker_id,name\r\na,Ann\r\n"), ()),
     ("number in JSON that is too small", each('[{"toloker_id": "a", "name": 1e-9999999999}]', ending="json"), ("messages/rows.json:1:1: error: this number is too small",)),
