@@ -9,7 +9,8 @@ from decimal import Decimal
 from runner.render.months import may_name_months, months_in
 
 _URL = re.compile(r"https?://[^\s<>\"'()]{1,2000}", re.IGNORECASE)
-_NAME = re.compile(r"\{[{%][^{}%]{0,500}[}%]\}")
+# Up to the next that begins: very many of them are looked through once.
+_TAG = re.compile(r"\{\{(?:(?!\}\}|\{\{).){0,500}\}\}|\{%(?:(?!%\}|\{%).){0,500}%\}", re.DOTALL)
 _WORD = re.compile(r"[^\W\d]\w*(?:\.\w+)*")
 _NO_VARIABLES = re.compile(r"'[^']*'|\"[^\"]*\"|\|\s*\w+|\bis\s+(?:not\s+)?\w+|\b\w+\s*=(?!=)")
 _KEYWORDS = frozenset(
@@ -177,5 +178,5 @@ def _values(written: str) -> Iterator[tuple[str, Decimal]]:
 
 def variables(template: str) -> frozenset[str]:
     """The names that a template uses: `name`, `row.name`."""
-    blocks = " ".join(_NAME.findall(template))
+    blocks = " ".join(_TAG.findall(template))
     return frozenset(_WORD.findall(_NO_VARIABLES.sub("", blocks))) - _KEYWORDS

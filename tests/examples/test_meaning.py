@@ -383,14 +383,20 @@ def test_validate_says_what_only_the_manifest_knows(project: Project) -> None:
 
 
 def test_a_variable_of_the_command_line_takes_the_type_that_it_beats(project: Project) -> None:
-    kinds = (
-        "{{ n + 1 }} {{ p }} {{ 'yes' if flag else 'no' }} {{ word }} {{ day|date }} {{ nothing }}"
-    )
+    kinds = "{{ n + 1 }} {{ p }} {{ 'yes' if flag else 'no' }} {{ word }} {{ day|date }} {{ nothing }} {{ '%s'|format(last) }}"
     values = "n: 1, p: 10.50, flag: true, word: a, day: 2026-02-01, nothing: null, items: [a]"
     project.write(ME, THANKS.replace("Amazing job!", kinds) + f"variables: {{{values}}}\n")
-    given = ("n=0041", "p=12.50", "flag=false", "word=007", "day=2026-03-01", "nothing=x=y")
+    given = (
+        "n=0041",
+        "p=12.50",
+        "flag=false",
+        "word=007",
+        "day=2026-03-01",
+        "nothing=x=y",
+        "last=5%",
+    )
     options = [word for each in given for word in ("--var", each)]
-    assert "42 12.50 no 007 1 March 2026 x=y We have" in project.run("plan", *options).out
+    assert "42 12.50 no 007 1 March 2026 x=y 5% We have" in project.run("plan", *options).out
     for said, words in (
         ("n=ten", '--var n is "ten", and beats a number; write a number, such as 12.50'),
         ("flag=yes", '--var flag is "yes", and beats true; write true or false'),
