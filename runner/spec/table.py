@@ -36,7 +36,7 @@ MAX_COLUMNS = 1_000
 MAX_DEPTH = 64
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "|"}
-_SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*", re.IGNORECASE)
+_SEP_LINE = re.compile(r"\s*\"?sep=([^\"\n])\"?\s*", re.IGNORECASE)
 # A cell of so many lines was hardly meant, once something else is wrong below it.
 _MANY_LINES = 20
 _SPACE = re.compile(r"[ \t\r\n]*")
