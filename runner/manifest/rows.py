@@ -46,11 +46,12 @@ def take_intents(state: ManifestState, intents: Sequence[Intent]) -> None:
             state.tests.add(delivery)
         if delivery in state.orphans:
             state.settle(delivery, *state.orphans.pop(delivery))
-            state.narrow(delivery)
         else:
             # Without its anchor, it may have been at any time.
             anchor = state.anchors.get(run or "", BEGINNING)
             state.pending[delivery] = pending_of((run, anchor, place, False))
+        if delivery in state.left_out:
+            state.narrow(delivery)
 
 
 def read_rows(columns: Columns, state: ManifestState) -> list[Row]:
