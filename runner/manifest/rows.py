@@ -59,8 +59,9 @@ def take_intents(state: ManifestState, intents: Sequence[Intent]) -> None:
 def read_rows(columns: Columns, state: ManifestState) -> list[Row]:
     """Read the rows of deliveries."""
     abouts = [*zip(*map(columns.__getitem__, _ABOUT), strict=True)]
-    for about in {*abouts} - state.kinds.keys():
-        state.kinds[about] = _kind(*about)
+    for about in {*abouts}:
+        if about not in state.kinds:
+            state.kinds[about] = _kind(*about)
     kinds = [*map(state.kinds.__getitem__, abouts)]
     # Many rows may have one digest, which is kept once then.
     digests = {each: each for each in columns["digest"]}

@@ -178,6 +178,14 @@ def test_a_429_may_name_a_date_which_goes_by_the_server_s_own(
     assert answer.retry_after_s == seconds
 
 
+@pytest.mark.parametrize("form", ["Sunday, 22-Nov-26 21:01:30 GMT", "Sun Nov 22 21:01:30 2026"])
+def test_a_date_may_have_an_older_form(form: str) -> None:
+    headers = {"Retry-After": form, "Date": "Sun, 22 Nov 2026 21:00:00 GMT"}
+    answer = classify(429, b"", headers)
+    assert isinstance(answer, Busy)
+    assert answer.retry_after_s == 90.0
+
+
 def test_words_from_outside_become_one_bounded_line() -> None:
     said = plain("a\x1b[2J\n::error::\u202e\u2028  b" + "x" * 5000)
     assert said.isprintable()

@@ -688,6 +688,17 @@ def test_a_manifest_that_is_removed_or_replaced_takes_no_more(path: Path, comes_
     assert not comes_back or path.read_bytes() == held
 
 
+def test_a_manifest_that_is_cut_short_takes_no_more(path: Path) -> None:
+    with open_file(path, TARGET, RUN) as manifest:
+        manifest.intend(delivery(["a"]))
+        # As an editor does that saves what it had read before.
+        os.truncate(path, 100)
+        held = path.read_bytes()
+        with pytest.raises(SurroundingsError, match="it was cut short while this run wrote to it"):
+            manifest.intend(delivery(["b"]))
+    assert path.read_bytes() == held
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows removes no file that is open")
 def test_what_lies_beside_the_manifest_is_not_its_lock(path: Path) -> None:
     holder = hold(path)
