@@ -82,21 +82,28 @@ class _Shared(AbstractContextManager["_Shared[Part, Result]"], Generic[Part, Res
         self._next = 0
         self._is_closed = False
         self._changed = threading.Condition()
-        self._helpers: list[tuple[subprocess.Popen[bytes], threading.Thread]] = []
-        for _ in range(helpers):
-            with suppress(OSError):  # It is done without.
-                process = started(__name__, stderr=subprocess.DEVNULL)
-                thread = threading.Thread(target=self._let_help, args=(process,), daemon=True)
-                self._helpers.append((process, thread))
+        self._helpers: list[subprocess.Popen[bytes]] = []
+        self._threads: list[threading.Thread] = []
+        # What cannot be pickled, started or watched is done without.
+        with suppress(Exception):
+            # Now, for whoever works may keep what cannot be pickled.
+            asked = pickle.dumps(work, pickle.HIGHEST_PROTOCOL)
+            for _ in range(helpers):
+                self._helpers.append(started(__name__, stderr=subprocess.DEVNULL))
+                given = (self._helpers[-1], asked)
+                thread = threading.Thread(target=self._let_help, args=given, daemon=True)
                 thread.start()
+                self._threads.append(thread)
 
     def __exit__(self, *exception: object) -> None:
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
-        for process, thread in self._helpers:
+        for process in self._helpers:
             process.kill()
+        for thread in self._threads:
             thread.join()
+        for process in self._helpers:
             process.communicate()
 
     def results(self) -> Iterator[Result]:
@@ -144,11 +151,11 @@ class _Shared(AbstractContextManager["_Shared[Part, Result]"], Generic[Part, Res
                 self._changed.wait()
             return found
 
-    def _let_help(self, process: subprocess.Popen[bytes]) -> None:
+    def _let_help(self, process: subprocess.Popen[bytes], work: bytes) -> None:
         taken = None
         try:
             asks, answers = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
-            pickle.dump(self._work, asks)
+            asks.write(work)
             while (taken := self._wait_for_part()) is not None:
                 pickle.dump(taken[1], asks)
                 asks.flush()

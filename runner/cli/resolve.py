@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import click
@@ -117,9 +118,11 @@ def _by_their_threads(
     """
     clear: list[Attempt] = []
     unclear: list[Attempt] = []
+    # One thread is one letter, whichever of several it may be.
+    claims = Counter(it for each in chosen for it in history.doubts.get(each.delivery, ()))
     for each in chosen:
         own = history.doubts.get(each.delivery, ())
-        is_known = len(own) == 1 and own[0] not in history.thread_ids
+        is_known = len(own) == 1 == claims[own[0]] and own[0] not in history.thread_ids
         (clear if each.in_thread or is_known else unclear).append(each)
     if not clear:
         raise SurroundingsError(f"say which thread it is: {describe(chosen[0], history)}")

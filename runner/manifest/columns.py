@@ -17,7 +17,7 @@ class Columns:
 
     def __init__(self, values: Values) -> None:
         self._values = values
-        self._none = [None] * len(next(iter(values.values())))
+        self._none = [None] * len(next(iter(values.values()), ()))
 
     def __getitem__(self, key: str) -> list[Any]:
         return self._values.get(key, self._none)

@@ -46,18 +46,20 @@ def take_intents(state: ManifestState, intents: Sequence[Intent]) -> None:
             state.tests.add(delivery)
         if delivery in state.orphans:
             state.settle(delivery, *state.orphans.pop(delivery))
-            state.narrow(delivery)
         else:
             # Without its anchor, it may have been at any time.
             anchor = state.anchors.get(run or "", BEGINNING)
             state.pending[delivery] = pending_of((run, anchor, place, False))
+        if delivery in state.left_out:
+            state.narrow(delivery)
 
 
 def read_rows(columns: Columns, state: ManifestState) -> list[Row]:
     """Read the rows of deliveries."""
     abouts = [*zip(*map(columns.__getitem__, _ABOUT), strict=True)]
-    for about in {*abouts} - state.kinds.keys():
-        state.kinds[about] = _kind(*about)
+    for about in {*abouts}:
+        if about not in state.kinds:
+            state.kinds[about] = _kind(*about)
     kinds = [*map(state.kinds.__getitem__, abouts)]
     # Many rows may have one digest, which is kept once then.
     digests = {each: each for each in columns["digest"]}

@@ -31,15 +31,19 @@ class Child:
 
     def __init__(self, shared: bytes, languages: Iterable[str]) -> None:
         self._shared = shared
-        try:
-            self._process = started("runner.render.process", languages, stderr=subprocess.PIPE)
-        except OSError as error:
-            raise SurroundingsError(f"{_NOT_STARTED}: {error.strerror}") from error
         self._is_ready = False
         self._is_late = False
         self._is_over = threading.Event()
         self._deadline = math.inf
-        threading.Thread(target=self._watch, daemon=True).start()
+        try:
+            self._process = started("runner.render.process", languages, stderr=subprocess.PIPE)
+        except OSError as error:
+            raise SurroundingsError(f"{_NOT_STARTED}: {error.strerror}") from error
+        try:
+            threading.Thread(target=self._watch, daemon=True).start()
+        except RuntimeError as error:
+            self.end()
+            raise SurroundingsError(f"{_NOT_STARTED}: {error}") from error
 
     def write(self, line: bytes) -> None:
         """Write a line; one that cannot be written is noticed by the reading that follows."""

@@ -48,6 +48,12 @@ def find_templates(spec: MessageSpec) -> Sequence[Source]:
 def _when(file: YamlFile, written: str) -> Source:
     """The expression that chooses rows: bare, or as one `{{ }}`; of what is missing comes false."""
     found = _BRACES.fullmatch(written)
+    if found and "}}" in found[1] and "{{" in found[1]:
+        what, hint = (
+            "`when` has several {{ }}",
+            "write one expression: row.tasks > 100 and row.paid",
+        )
+        raise MessagesError([Problem(file.place(("when",)), what, hint)])
     expression, begun = (found[1], found.start(1)) if found else (written, 0)
     return Source(file, ("when",), f"{{{{({expression}) or false}}}}", "when", lead=3 - begun)
 

@@ -9,7 +9,8 @@ from decimal import Decimal
 from runner.render.months import may_name_months, months_in
 
 _URL = re.compile(r"https?://[^\s<>\"'()]{1,2000}", re.IGNORECASE)
-_NAME = re.compile(r"\{[{%][^{}%]{0,500}[}%]\}")
+# Up to the next that begins: very many of them are looked through once.
+_TAG = re.compile(r"\{\{(?:(?!\}\}|\{\{).){0,500}\}\}|\{%(?:(?!%\}|\{%).){0,500}%\}", re.DOTALL)
 _WORD = re.compile(r"[^\W\d]\w*(?:\.\w+)*")
 _NO_VARIABLES = re.compile(r"'[^']*'|\"[^\"]*\"|\|\s*\w+|\bis\s+(?:not\s+)?\w+|\b\w+\s*=(?!=)")
 _KEYWORDS = frozenset(
@@ -38,9 +39,10 @@ _TOKEN = re.compile(
     # Most of a text is no digit, which is seen at once.
     r"(?=\d)(?:(?P<cjk>(?:(?P<cy>\d{4})\s?[\u5e74\ub144]\s?)?(?P<cm>\d{1,2})\s?[\u6708\uc6d4]\s?"
     r"(?P<cd>\d{1,2})\s?[\u65e5\uc77c])"
-    r"|(?P<iso>(?P<iy>\d{4})-(?P<im>\d\d)-(?P<id>\d\d)(?!\d))"
+    r"|(?P<iso>(?P<iy>\d{4})(?P<is>[-/.])(?P<im>\d{1,2})(?P=is)(?P<id>\d{1,2})(?!\d))"
     r"|(?P<day>(?P<da>\d{1,2})(?P<ds>[./-])(?P<db>\d{1,2})(?P=ds)(?P<dy>\d{4})(?!\d))"
     r"|(?P<half>(?P<hh>\d{1,2})(?:[:.](?P<hm>\d\d))?\s?(?P<hp>[ap])\.?m\b)"
+    r"|(?P<hours>(?P<oh>\d{1,2})\s?[hH\u6642\u70b9\u9ede\uc2dc]\s?(?P<om>\d{1,2})(?!\d))"
     r"|(?P<time>(?P<th>\d{1,2}):(?P<tm>\d\d)(?!\d))"
     r"|(?P<number>\d{1,3}(?:(?P<gs>[., '\u2019\u00a0\u2009\u202f])\d{3}(?!\d))(?:(?P=gs)\d{3}(?!\d)){0,12}"
     r"(?:[.,]\d{1,30}(?!\d))?|\d{1,2}(?:,\d\d){1,9},\d{3}(?!\d)|\d+(?:[.,]\d+)?))"
@@ -128,11 +130,8 @@ def _numbers(text: str) -> Iterator[tuple[str, Meanings]]:
             yield from _date(
                 written, found["dy"], months, either if found["ds"] != "." else either[:1]
             )
-        elif found["half"]:
-            hours = int(found["hh"]) % 12 + 12 * (found["hp"] == "p")
-            yield written, frozenset(_times(hours, found["hm"] or "00", found["hh"]))
-        elif found["time"]:
-            yield written, frozenset(_times(int(found["th"]), found["tm"], found["th"]))
+        elif found["half"] or found["hours"] or found["time"]:
+            yield written, frozenset(_moments(found))
         elif len(written) <= _MAX_DIGITS:
             yield written, frozenset(_values(written))
 
@@ -144,6 +143,18 @@ def _date(
         yield f"{written} ({year})", frozenset({("number", Decimal(year))})
     yield f"{written} (month)", frozenset(("month", Decimal(each)) for each in months)
     yield f"{written} (day)", frozenset(("number", Decimal(each)) for each in days)
+
+
+def _moments(found: re.Match[str]) -> Iterator[tuple[str, Decimal]]:
+    if found["half"]:
+        hours = int(found["hh"]) % 12 + 12 * (found["hp"] == "p")
+        yield from _times(hours, found["hm"] or "00", found["hh"])
+    elif found["hours"]:
+        # A time of day, or how long something takes.
+        yield _clock(found["oh"], found["om"])
+        yield from (("number", Decimal(each)) for each in (found["oh"], found["om"]))
+    else:
+        yield from _times(int(found["th"]), found["tm"], found["th"])
 
 
 def _times(hours: int, minutes: str, written: str) -> Iterator[tuple[str, Decimal]]:
@@ -177,5 +188,5 @@ def _values(written: str) -> Iterator[tuple[str, Decimal]]:
 
 def variables(template: str) -> frozenset[str]:
     """The names that a template uses: `name`, `row.name`."""
-    blocks = " ".join(_NAME.findall(template))
+    blocks = " ".join(_TAG.findall(template))
     return frozenset(_WORD.findall(_NO_VARIABLES.sub("", blocks))) - _KEYWORDS

@@ -120,6 +120,9 @@ class Rendering:
                 if each not in written:
                     what = f"{quoted(each)} is none of the languages here"
                     self._complain(pointer, what, f"there are {', '.join(written)}")
+        if not (chosen or self.problems):
+            what = "these are no languages, and the letter would be empty"
+            self._complain(("languages",), what, "name one, or leave such rows out by `when`")
         return chosen
 
     def _texts(self, key: str, templates: Texts) -> Texts:

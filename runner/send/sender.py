@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from runner.lookup.look import digest_of_thread
 from runner.manifest.manifest import Manifest, PlaceOf
@@ -44,6 +45,8 @@ class Sender:
     """The threads that the manifest has of other deliveries."""
     place_of: PlaceOf = lambda _delivery: None
     is_test: bool = False
+    now: Callable[[], datetime] | None = None
+    """What windows go by; a test has none."""
     max_refused: int | None = None
     """So many refusals stop the run."""
     taken: dict[str, str] = field(default_factory=dict)
@@ -54,7 +57,10 @@ class Sender:
 
         An outcome that stays unknown has an intent in the manifest and no outcome.
         """
-        tally = self.workers.tally
+        tally, closes_at = self.workers.tally, delivery.message.not_after
+        if self.now and closes_at and self.now() > closes_at:
+            # It has closed since this was planned.
+            return ()
         place = self.place_of(delivery)
         delivery_id = self.manifest.intend(delivery, place, is_test=self.is_test)
         tally.tried[delivery_id] = delivery

@@ -209,7 +209,7 @@ def _from_json(value: object, column: Column) -> object:
         return _whole(value) if column.type == "integer" else Decimal(value)
     elif isinstance(value, (int, Decimal)) and column.type == "percent":
         raise CellError(_SHARE)
-    raise CellError(f"this is {kind(value)}")
+    raise CellError(f"this is {kind(value)}{': put it in quotes' if column.type == 'text' else ''}")
 
 
 def _whole(number: int | Decimal) -> int:
@@ -234,7 +234,7 @@ def _number(text: str, column: Column) -> Decimal | int:
     pattern = rf"([+-]?(?:[0-9]+|[0-9]{{1,3}}(?:{group}[0-9]{{3}})+))(?:{re.escape(column.decimal)}([0-9]+))?"
     found = re.fullmatch(pattern if group else pattern.replace("(?:[0-9]{3})+", "(?!)"), written)
     if found is None:
-        raise CellError(_hint_on_number(text, column))
+        raise CellError(_hint_on_number(written, column))
     whole = re.sub(r"[^0-9+-]", "", found[1])
     digits = f"{whole}.{found[2]}" if found[2] else whole
     if column.type == "percent":
@@ -253,6 +253,8 @@ def _hint_on_number(text: str, column: Column) -> str:
         ways = [f"decimal: {quoted(column.decimal)}"]
         ways += [f"group: {quoted(column.group)}"] if column.group else []
         return f"numbers are read with {' and '.join(ways)}: say how these are written"
+    if column.unit:
+        return f"nothing but {quoted(column.unit)} may stand around it"
     return 'a sign around it is named by `unit: "€"`'
 
 
@@ -277,13 +279,17 @@ def _time(text: str, column: Column) -> str:
         else:
             moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError as error:
-        if _SERIAL.fullmatch(text):
-            raise CellError(
-                "this is a spreadsheet's number of a day: show the cell as a date"
-            ) from error
-        raise CellError("write it by ISO 8601, such as 2026-11-30, or say its `format:`") from error
+        raise CellError(_hint_on_time(text, column)) from error
     if column.type == "date":
         return moment.date().isoformat()
     if moment.tzinfo is None:
         raise CellError("a time needs its zone, such as 2026-11-30T18:00:00Z")
     return moment.isoformat()
+
+
+def _hint_on_time(text: str, column: Column) -> str:
+    if _SERIAL.fullmatch(text):
+        return "this is a spreadsheet's number of a day: show the cell as a date"
+    if column.format:
+        return f"the `format` of these is {quoted(column.format)}"
+    return "write it by ISO 8601, such as 2026-11-30, or say its `format:`"

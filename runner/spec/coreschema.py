@@ -46,9 +46,12 @@ class Written(Decimal):
     text: str
 
     def __new__(cls, text: str, value: object = None) -> Written:
-        made = super().__new__(cls, value if isinstance(value, int) else text)
+        made = super().__new__(cls, value if isinstance(value, (int, Decimal)) else text)
         made.text = text
         return made
+
+    def __reduce__(self) -> tuple[type[Written], tuple[str, Decimal]]:  # type: ignore[override]
+        return Written, (self.text, Decimal(self))
 
     def __str__(self) -> str:
         return self.text

@@ -36,7 +36,7 @@ MAX_COLUMNS = 1_000
 MAX_DEPTH = 64
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "|"}
-_SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*", re.IGNORECASE)
+_SEP_LINE = re.compile(r"\s*\"?sep=([^\"\n])\"?\s*", re.IGNORECASE)
 # A cell of so many lines was hardly meant, once something else is wrong below it.
 _MANY_LINES = 20
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -44,7 +44,10 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: the line it starts on, or its number in a JSON list, and its values by name."""
+    """One row: the line it starts on, and its values by name.
+
+    Of rows that start on one line of a JSON list, each has a number of its own.
+    """
 
     number: int
     values: Mapping[str, object]
@@ -89,6 +92,9 @@ def folded(name: str) -> str:
 
 def _renamed(row: Row, asked: Mapping[str, str]) -> Row:
     values = {asked.get(folded(name), name): value for name, value in row.values.items()}
+    if len(values) < len(row.values):
+        what = "two names of this object are one but for their case or spaces"
+        raise DataError(row.number, what, "give each its own")
     return Row(row.number, values)
 
 
@@ -206,15 +212,17 @@ def _json_rows(path: Path) -> Iterator[Row]:
         _parsed(text, 1)
         raise DataError(1, "this is not a list", "write a JSON list of objects: [{...}, ...]")
     at = _after_space(text, at + 1)
-    number = 0
-    while number or text[at : at + 1] != "]":
+    start = index = number = 0
+    line = 1
+    while index or text[at : at + 1] != "]":
+        line += text.count("\n", start, at)
         start = at
         item, at = _decoded(text, start)
-        number += 1
+        index += 1
         if at - start > MAX_LINE:
-            line = text.count("\n", 0, start) + 1
-            raise DataError(line, f"item {number} has more than {MAX_LINE:,} characters", "cut it")
-        yield Row(number, _object(item, 1, f"item {number}", "write {...} for each row"))
+            raise DataError(line, f"item {index} has more than {MAX_LINE:,} characters", "cut it")
+        number = max(line, number + 1)
+        yield Row(number, _object(item, line, f"item {index}", "write {...} for each row"))
         at = _after_space(text, at)
         if text[at : at + 1] != ",":
             break

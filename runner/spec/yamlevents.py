@@ -18,14 +18,7 @@ from yaml.scanner import ScannerError
 from runner.errors import MessagesError, Place, Pointer, Problem
 from runner.spec.characters import PAIR, as_written, put_together, stranger_in, with_stand_ins
 from runner.spec.coreschema import Written, core_value
-from runner.spec.yamlsyntax import (
-    Cause,
-    explain,
-    find_after_colon,
-    find_cut,
-    find_directive,
-    hint_for_words,
-)
+from runner.spec.yamlsyntax import Cause, explain, find_directive, find_loss, hint_for_words
 
 try:
     from yaml import CSafeLoader as _Parser
@@ -163,22 +156,24 @@ class Builder:
             self._key(frame, event, text)
             return
         value: object = text
-        if event.style in (None, ""):
-            shape = self._shape_here()
-            if shape != "id":
-                value, wrong = core_value(text)
-                value = _as_written(value, text, shape)
-                if wrong:
-                    self._complain(event, wrong, "put text in quotes")
-            start, end = _index(event.start_mark), _index(event.end_mark)
-            may_cut = shape == "words" or (shape == "printed" and isinstance(value, str))
-            if (
-                may_cut and (cause := find_cut(self._source, start, end, always=shape == "words"))
-            ) or (not text.isascii() and (cause := find_after_colon(self._source, start, end))):
-                self._note(*cause)
+        shape = self._shape_here()
+        if event.style in (None, "") and shape != "id":
+            value, wrong = core_value(text)
+            value = _as_written(value, text, shape)
+            if wrong:
+                self._complain(event, wrong, "put text in quotes")
+        if event.style not in ("'", '"') and (cause := self._loss(event, value, shape)):
+            self._note(*cause)
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, 1)
         self._put(event, value)
+
+    def _loss(
+        self, event: yaml.ScalarEvent, value: object, shape: Shape | Leaf | None
+    ) -> Cause | None:
+        start, end = _index(event.start_mark), _index(event.end_mark)
+        is_printed = shape == "printed" and isinstance(value, str)
+        return find_loss(self._source, start, end, words=shape == "words", printed=is_printed)
 
     def _whole_characters(self, event: yaml.ScalarEvent) -> str:
         """The text with each character that was escaped in two halves; half a one is an error."""
@@ -328,7 +323,9 @@ class Builder:
 
 
 def _as_written(value: object, text: str, shape: Shape | Leaf | None) -> object:
-    """Keep the digits of a number that a template may print."""
+    """Keep the digits of a number that a template may print; elsewhere `2.0` is 2."""
+    if shape is None and isinstance(value, float) and value.is_integer():
+        return int(value)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     is_odd = shape == "printed" and is_number and str(value) != text
     return Written(text, value) if is_odd else value

@@ -70,26 +70,36 @@ def find_directive(source: str) -> Cause | None:
     return found.start(1), "a line that starts with % is an order to the parser", "remove it"
 
 
-def find_cut(source: str, start: int, end: int, *, always: bool) -> Cause | None:
-    """Find the comment that cuts a plain text off, which ends at `end`.
+def find_loss(source: str, start: int, end: int, *, words: bool, printed: bool) -> Cause | None:
+    """Find what a text without quotes has lost to a comment, or taken for its own.
 
-    One after `# ` is taken for a comment, unless `always`; then one below the text that is
-    indented like more of it counts too.
+    After a text that may be printed, `# ` is taken for a comment; after one of words nothing is,
+    nor below it what is indented like more of it.
     """
-    found = _COMMENT.match(source, end)
-    sign = found.start(1) - 1 if found and (always or not found[1]) else -1
-    if always and found is None and (found := _COMMENT_BELOW.match(source, end)):
-        line = source[source.rfind("\n", 0, start) + 1 : start]
-        is_deeper = len(found[1]) > len(line) - len(line.lstrip(" "))
-        sign = found.end() - 1 if is_deeper else -1
-    if sign < 0:
-        return None
-    hint = "put the text in quotes, or the comment on a line of its own"
-    what = "the text ends before this #, which begins a comment"
-    return sign, what, hint_for_words(source, sign) or hint
+    if source[start : start + 1] in ("|", ">"):
+        sign = _comment_below(source, start, end - 1) if words else -1
+        hint = "indent it like the text, or like the line with the | or >"
+    else:
+        found = _COMMENT.match(source, end) if words or printed else None
+        sign = found.start(1) - 1 if found and (words or not found[1]) else -1
+        if words and found is None:
+            sign = _comment_below(source, start, end)
+        hint = "put the text in quotes, or the comment on a line of its own"
+        hint = hint_for_words(source, sign) or hint if sign >= 0 else hint
+    if sign >= 0:
+        return sign, "the text ends before this #, which begins a comment", hint
+    return None if source[start:end].isascii() else _after_colon_of(source, start, end)
 
 
-def find_after_colon(source: str, start: int, end: int) -> Cause | None:
+def _comment_below(source: str, start: int, end: int) -> int:
+    """Where a comment begins that is indented like more of the text above it; -1 for none."""
+    found = _COMMENT_BELOW.match(source, end)
+    line = source[source.rfind("\n", 0, start) + 1 : start]
+    is_deeper = found and len(found[1]) > len(line) - len(line.lstrip(" "))
+    return found.end() - 1 if found and is_deeper else -1
+
+
+def _after_colon_of(source: str, start: int, end: int) -> Cause | None:
     """Find a no-break space behind the colon of what was meant as a key, and begins a plain text."""
     # No further: a line may hold very many texts.
     begin = source.rfind("\n", max(0, start - _MAX_INDENT), start) + 1
@@ -130,8 +140,8 @@ def _way_to_write(written: re.Match[str], line: str) -> str:
 def _after_colon(source: str, at: int) -> Cause | None:
     """Look for a no-break space behind a colon in the line of a spot, and in the one above."""
     start = source.rfind("\n", 0, at) + 1
-    here = find_after_colon(source, start, at)
-    return here or (find_after_colon(source, start - 1, start - 1) if start else None)
+    here = _after_colon_of(source, start, at)
+    return here or (_after_colon_of(source, start - 1, start - 1) if start else None)
 
 
 def _in_quotes(source: str, at: int, begun: int) -> Cause | None:

@@ -13,7 +13,7 @@ from runner.model import Busy
 # A request is a little later on the wire than here: no second there may hold more than the rate.
 _WINDOW_S = 1.0
 # How far behind its even schedule the limiter may catch up after threads woke late.
-_CATCH_UP_S = 0.2
+_CATCH_UP_S = 0.05
 _STEP_S = 0.1
 
 

@@ -72,6 +72,9 @@ YAML: list[Row] = [
     ("comment in a shared variable", {"runner.yaml": "variables:\n  ticket: number #12\n"}, ("runner.yaml:2:18: error: the text ends before this #",)),
     ("number that is too small", extra("variables: {n: 1e-9999999999}\n"), (f"{ME}:9:16: error: this number is too small; put text in quotes",)),
     ("small number", extra("variables: {n: 0.00000001, zero: 0.00, nought: 0e5}\n"), ()),
+    ("number sign that a block leaves out", topic("|\n      Pool\n\n     #5 is open"), (f"{ME}:5:6: error: the text ends before this #, which begins a comment; indent it like the text, or like the line with the | or >",)),
+    ("comments below a block", topic("|\n    Pool\n  # Russian\n\n# and more"), ()),
+    ("whole numbers with a point", extra("revision: 2.0\nat_most: 1e0\n"), ()),
     ("number sign in quotes", topic('"Pool #5 is open"'), ()),
     ("number sign in a block", topic("| # as it is\n    Pool #5 is open"), ()),
     ("number sign inside a word", topic("Pool#5 is open"), ()),
@@ -235,12 +238,14 @@ TABLES: list[Row] = [
     ("file of tabs", each("toloker_id\tname\na\tAnn; Bob\n", ending="tsv"), ()),
     ("bars", each("toloker_id|name\na|Ann\n"), ()),
     ("sep=", each("sep=;\r\ntoloker_id;name,x\r\na;Ann\r\n", "{{ row['name,x'] }}"), ()),
+    ("sep= and a quote", each('sep="\ntoloker_id,name\na,Ann\n'), (f"{DATA}:2:1: error: the row has 2 fields and the header 1",)),
     ("two separators", {ME: EACH.replace("TEXT", "Hi").replace("{{ row.toloker_id }}", "{{ row.values() | first }}"), DATA: "who,a;b\nann,b;c\n"}, (f"{DATA}:1:1: error: the columns may be separated by comma or semicolon; say which in a first line of its own: sep=;",)),
     ("list with semicolons", column("name;toloker_id\nAnn;a\n"), ()),
     ("names in capitals with spaces", each(" Toloker_ID ,NAME \na,Ann\n"), ()),
     ("capitals in JSON", each('[{"Toloker_ID": "a", "Name": "Ann"}]', ending="json"), ()),
     ("two equal columns", each("toloker_id,name,Name \na,b,c\n"), (f"{DATA}:1:1: error: two columns of the header have one name; give each its own",)),
     ("no column of ids", each("worker,full name\nw1,Ann Lee\n"), (f"{DATA}:1:1: error: the header has no column toloker_id; the column worker holds ids: name that one",)),
+    ("no language for a row", each('{"toloker_id": "a", "in": []}', "Hi", 'languages: "{{ row.in }}"\n', ending="jsonl"), (f"{ME}:7:12: error: these are no languages, and the letter would be empty (row messages/rows.jsonl:1); name one, or leave such rows out by `when`",)),
     ("carriage returns alone", each("toloker_id,name\ra,Ann\r"), (f"{DATA}:1:16: error: a carriage return (U+000D) stands alone",)),
     ("lines of Windows in a table", each("toloker_id,name\r\na,Ann\r\n"), ()),
     ("number in JSON that is too small", each('[{"toloker_id": "a", "name": 1e-9999999999}]', ending="json"), ("messages/rows.json:1:1: error: this number is too small",)),
@@ -297,7 +302,7 @@ TABLES: list[Row] = [
     )),
     ("Turkish", each("toloker_id;n;ok\na;%12,5;DOĞRU\n", "{{ row.n }}", 'columns: {n: {type: percent, decimal: ","}, ok: {type: boolean, yes: [doğru], no: [""]}}\n'), ()),
     *((f"{cell!r} is {column}", typed(cell, column), ()) for cell, column in (("3.0", "integer"), ("0123", "integer"), ("-7.50", "number"), ("\u22125", "number"), ("85 %", "percent"), ("TRUE", "boolean"), ("0", "boolean"), ("2026-11-30", "date"), ("30.11.2026", '{type: date, format: "%d.%m.%Y"}'), ("2026-11-30T18:00:00Z", "datetime"), ("2026-11-30 18:00+03:00", "datetime"), ("-€5", '{type: number, unit: "€"}'), ("€ 5", '{type: number, unit: "€"}'), ("1'234", "{type: number, group: \"'\"}"), ("1\u2019234", "{type: number, group: \"'\"}"))),
-    *((f"{cell!r} is no {column}", typed(cell, column), (f"{DATA}:2:1: error: the cell of n is no {name}; {hint}",)) for cell, column, name, hint in (("3.5", "integer", "integer", "a whole number is expected"), ("1.234,50", "number", "number", 'numbers are read with decimal: ".": say how these are written'), ("12,34", '{type: number, group: ","}', "number", "numbers are read with"), ("1.23E+31", "number", "number", "a spreadsheet has shortened it"), ("5 €", "number", "number", "a sign around it is named by"), ("ja", "boolean", "boolean", "name its words with"), ("30.11.2026", "date", "date", "write it by ISO 8601, such as 2026-11-30, or say its `format:`"), ("20261130", "date", "date", "write it by ISO 8601"), ("46054", "date", "date", "this is a spreadsheet's number of a day"), ("2026-11-30T18:00", "datetime", "datetime", "a time needs its zone"))),
+    *((f"{cell!r} is no {column}", typed(cell, column), (f"{DATA}:2:1: error: the cell of n is no {name}; {hint}",)) for cell, column, name, hint in (("0,5 %", "percent", "percent", 'numbers are read with decimal: "."'), ("US$5", '{type: number, unit: "$"}', "number", 'nothing but "$" may stand around it'), ("30.11.2026", '{type: date, format: "%d/%m/%Y"}', "date", 'the `format` of these is "%d/%m/%Y"'), ("3.5", "integer", "integer", "a whole number is expected"), ("1.234,50", "number", "number", 'numbers are read with decimal: ".": say how these are written'), ("12,34", '{type: number, group: ","}', "number", "numbers are read with"), ("1.23E+31", "number", "number", "a spreadsheet has shortened it"), ("5 €", "number", "number", "a sign around it is named by"), ("ja", "boolean", "boolean", "name its words with"), ("30.11.2026", "date", "date", "write it by ISO 8601, such as 2026-11-30, or say its `format:`"), ("20261130", "date", "date", "write it by ISO 8601"), ("46054", "date", "date", "this is a spreadsheet's number of a day"), ("2026-11-30T18:00", "datetime", "datetime", "a time needs its zone"))),
     ("type that is none", typed("1", "numbr"), (f'{ME}:7:14: error: "numbr" is no type of a column; did you mean number?',)),
     ("key of another type", typed("1", "{type: integer, yes: [x]}"), (f"{ME}:7:30: error: `yes` does not go with integer; it is for boolean",)),
     ("format of words", typed("1", '{type: date, format: "%d %B"}'), (f'{ME}:7:35: error: "%d %B" is no format of numbers',)),
@@ -305,6 +310,7 @@ TABLES: list[Row] = [
     ("rows that are chosen", each("toloker_id,n\na,5\nb,\n", "{{ row.n }}", "columns: {n: {type: integer, required: false}}\nwhen: row.n and row.n > 3\n"), ()),
     ("rows that are chosen in braces", each("toloker_id,name\na,Ann\nb,\n", extra="when: '{{ row.name == \"Ann\" }}'\n"), ()),
     ("choice that is none", each("toloker_id,name\na,Ann\n", extra="when: row.name\n"), (f"{ME}:7:7: error: this is neither true nor false (row {DATA}:2); compare something, as in row.tasks > 100, or row.tasks is defined",)),
+    ("two choices", each("toloker_id,name\na,Ann\n", extra="when: '{{ row.name }} and {{ row.name }}'\n"), (f"{ME}:7:7: error: `when` has several {{{{ }}}}; write one expression: row.tasks > 100 and row.paid",)),
     ("choice with a mistake", each("toloker_id,name\na,Ann\n", extra="when: row.nmae == 'x'\n"), (f"{ME}:7:11: error: template: there is no \"nmae\" in this",)),
     ("languages of a row", {**each("toloker_id,lang\na,EN\n"), ME: EACH.replace("TEXT", "Hi") + 'languages: "{{ row.lang }}"\n'}, ()),
     ("languages that are not written", {**each("toloker_id,lang\na,RU\n"), ME: EACH.replace("TEXT", "Hi") + 'languages: ["{{ row.lang }}"]\n'}, (f'{ME}:7:13: error: "RU" is none of the languages here (row {DATA}:2); there are EN',)),
@@ -382,14 +388,20 @@ def test_validate_says_what_only_the_manifest_knows(project: Project) -> None:
 
 
 def test_a_variable_of_the_command_line_takes_the_type_that_it_beats(project: Project) -> None:
-    kinds = (
-        "{{ n + 1 }} {{ p }} {{ 'yes' if flag else 'no' }} {{ word }} {{ day|date }} {{ nothing }}"
-    )
+    kinds = "{{ n + 1 }} {{ p }} {{ 'yes' if flag else 'no' }} {{ word }} {{ day|date }} {{ nothing }} {{ '%s'|format(last) }}"
     values = "n: 1, p: 10.50, flag: true, word: a, day: 2026-02-01, nothing: null, items: [a]"
     project.write(ME, THANKS.replace("Amazing job!", kinds) + f"variables: {{{values}}}\n")
-    given = ("n=0041", "p=12.50", "flag=false", "word=007", "day=2026-03-01", "nothing=x=y")
+    given = (
+        "n=0041",
+        "p=12.50",
+        "flag=false",
+        "word=007",
+        "day=2026-03-01",
+        "nothing=x=y",
+        "last=5%",
+    )
     options = [word for each in given for word in ("--var", each)]
-    assert "42 12.50 no 007 1 March 2026 x=y We have" in project.run("plan", *options).out
+    assert "42 12.50 no 007 1 March 2026 x=y 5% We have" in project.run("plan", *options).out
     for said, words in (
         ("n=ten", '--var n is "ten", and beats a number; write a number, such as 12.50'),
         ("flag=yes", '--var flag is "yes", and beats true; write true or false'),

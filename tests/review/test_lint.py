@@ -307,6 +307,9 @@ PARITY_IN = [
     ("EN", "On 2026-02-01, for $1,234.50", "DE", "Am 1. Februar 2026, für 1.234,50 $"),
     ("EN", "On 2026-02-01", "DE", "Am 01.02.2026"),
     ("EN", "85.5% of 12,345 photos", "TR", "12.345 fotoğrafın %85,5'i"),  # noqa: RUF001
+    ("EN", "At 2:30 pm, 1 h 30 min", "FR", "\xc0 14h30, 1 heure 30"),
+    ("EN", "At 2:30 pm", "JA", "14時30分"),
+    ("EN", "On 1 February 2026", "JA", "2026/2/1"),
     ("EN", "At 14:30, 10.50 each", "ID", "Pukul 14.30, masing-masing 10,5"),
     ("EN", "On 1 February 2026", "RU", "1 февраля 2026 \u0433."),
     ("EN", "Until March 5, at 2 pm", "RU", "До 5 марта, \u0432 14:00"),
@@ -320,6 +323,7 @@ PARITY_NOT_IN = [
     ("EN", "On 1 February 2026", "ZH", "2026年2月2日"),
     ("EN", "You get 1.5 dollars", "DE", "Es gibt 15 Dollar"),
     ("EN", "At 14:30", "RU", "\u0412 14:35"),
+    ("EN", "At 14:30", "FR", "\xc0 14h35"),
     ("EN", "Until 5 March", "RU", "До 5 мая"),
     ("EN", "On 2026-02-01", "TR", "1 Mart 2026"),
     ("EN", "At 2 pm", "DE", "Um 15 Uhr"),

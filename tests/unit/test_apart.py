@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pickle
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -11,6 +13,9 @@ from typing import cast
 import pytest
 
 from runner.apart import shared_out
+from runner.errors import SurroundingsError
+from runner.render.child import Child
+from runner.spec.coreschema import Written
 
 # A helper has no environment.
 IS_HELPER = "PATH" not in os.environ
@@ -93,3 +98,23 @@ def test_a_part_that_cannot_be_had_is_no_end(is_much: bool) -> None:
     with pytest.raises(OSError, match="the disk is gone"):
         found.extend(shared_out(tenfold, parts(), is_much=is_much))
     assert found == [10, 20]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("0123", 123), ("0x1F", 31), ("1e3", 1e3), (".5", 0.5)]
+)
+def test_a_number_is_in_another_process_what_it_is_here(text: str, value: float) -> None:
+    again = pickle.loads(pickle.dumps(Written(text, value)))
+    assert (str(again), again) == (text, value)
+
+
+def test_a_machine_without_another_thread_is_no_bug() -> None:
+    usual = threading.stack_size(1 << 50)
+    try:
+        assert list(shared_out(tenfold, range(3), is_much=True)) == [0, 10, 20]
+        with pytest.raises(SurroundingsError, match="did not start: can't start new thread"):
+            Child(b"{}\n", [])
+    finally:
+        threading.stack_size(usual)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)

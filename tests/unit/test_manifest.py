@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO, FileIO
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from runner.model import (
     InThread,
     Message,
     NoRecipients,
+    Place,
     Recipients,
     Rejected,
     Sent,
@@ -558,6 +560,51 @@ def test_a_manifest_survives_its_lines_in_any_order(
     }
 
 
+def test_whom_toloka_left_out_is_so_wherever_that_line_stands_and_though_it_is_there_twice() -> (
+    None
+):
+    left_out = new_event("left_out", delivery="d", recipients_ids=["b"])
+    told = (intent_event("d", delivery()), outcome_event("d", sent(), "answer"), left_out, left_out)
+    for events in permutations(told):
+        reached = state_of(HEADER, *events).history().reached(("m", 1))
+        outcomes = {key: type(attempt.outcome) for key, attempt in reached.items()}
+        assert outcomes == {"a": Sent, "b": NoRecipients}
+
+
+CLAIM = {**intent_event("0" * 32, delivery(["a"])), "event": "claim"}
+TOLD: list[Event] = [
+    intent_event("d0", delivery()),
+    intent_event("d1", delivery(["a"], topic={"EN": "Other"}), run="r"),
+    intent_event("d2", delivery(InThread("t7")), run="r", place=Place(ours=1, alike=0)),
+    intent_event("d3", delivery(["me"]), is_test=True),
+    {**CLAIM, "rows": [f"{each} {'0' * 16}" for each in "ab"]},
+    {**CLAIM, "rows": []},
+    *(outcome_event(f"d{number}", sent(f"t{number}"), "answer") for number in range(4)),
+    outcome_event("0" * 32, sent("t8"), "resolved"),
+    *(outcome_event(f"d{at}", each, "answer") for at, each in enumerate(OUTCOMES[2:]) if each),
+    new_event("not_tried", deliveries=["d0", f"{1:032x}"]),
+    new_event("left_out", delivery="d0", recipients_ids=["b"]),
+    new_event("doubt", delivery="d1", threads=["t1"]),
+    {**intent_event("d8", delivery(["b"])), "event": "doubt", "threads": ["t0"]},
+    new_event("anchor", run="r", created="2026-11-22T21:00:00.000Z"),
+    new_event("looked", deliveries=0, checksum=0, created="2026-11-22T21:00:00.000Z"),
+]
+
+
+@given(st.permutations(TOLD), st.integers(0, len(TOLD)))
+def test_many_lines_say_the_same_together_as_one_by_one(events: list[Event], twice: int) -> None:
+    lines = [*map(line_of, (HEADER, *events, *events[:twice]))]
+    state = ManifestState()
+    for line in lines:
+        read_state(BytesIO(line), state)
+    whole, _ = read_state(BytesIO(b"".join(lines)))
+    assert (whole.count, whole.checksum) == (state.count, state.checksum)
+    by_one, together = state.history(), whole.history()
+    # An outcome that stood alone for a while has the next look begin at the beginning.
+    assert by_one.cursor in (None, together.cursor)
+    assert replace(by_one, cursor=together.cursor) == together
+
+
 @given(
     st.binary(max_size=50)
     | st.lists(st.sampled_from([*GOOD, b"\n", b"{}\n"]), max_size=4).map(b"".join)
@@ -740,6 +787,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from io import BytesIO, FileIO
+from itertools import permutations
 from runner.manifest.appender import Appender
 path = Path(sys.argv[1])
 appender = Appender(FileIO(path, "a"))

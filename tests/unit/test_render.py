@@ -648,6 +648,7 @@ def rows(name: str, source: str | bytes, **changes: str) -> tuple[Message, ...]:
     [
         ("r.csv", 'id,name\na,"Ann\nLee"\n\n0123,Bob\n', [2, 5]),
         ("r.json", '[{"id": "a", "name": "Ann\\nLee"}, {"id": "0123", "name": "Bob"}]', [1, 2]),
+        ("r.json", '[\n{"id": "a",\n"name": "Ann\\nLee"},\n{"id": "0123", "name": "Bob"}]', [2, 4]),
         ("r.jsonl", '{"id": "a", "name": "Ann\\nLee"}\n\n{"id": "0123", "name": "Bob"}', [1, 3]),
     ],
 )
@@ -674,6 +675,8 @@ def test_a_column_may_be_called_like_a_method() -> None:
         ("r.json", '[{"id": "a", "id": "secr3t"}]', "messages/r.json:1:1: error: an object has one name twice"),
         ("r.json", '[{"id": NaN}]', "messages/r.json:1:1: error: NaN is not JSON"),
         ("r.json", '["secr3t"]', "messages/r.json:1:1: error: item 1 is not an object; write {...} for each row"),
+        ("r.json", '[{},\n\n["secr3t"]]', "messages/r.json:3:1: error: item 2 is not an object; write {...} for each row"),
+        ("r.json", '[{"id": "a"},\n{"id": "a", "ID ": "secr3t"}]', "messages/r.json:2:1: error: two names of this object are one but for their case or spaces"),
         ("r.json", "[" * 100_000, "messages/r.json:1:1: error: this is nested too deep; flatten it"),
         ("r.jsonl", '{"id": "a", "name": "b"}\n["secr3t"]\n', "messages/r.jsonl:2:1: error: this line is not an object; write {...} on each line"),
         ("r.jsonl", '{"id": "a", "name": "b"}\n{secr3t\n', "messages/r.jsonl:2:2: error: this is not JSON from here on; check the quotes, commas and brackets"),
