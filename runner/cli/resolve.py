@@ -121,15 +121,25 @@ def _by_their_threads(
     """
     clear: list[Attempt] = []
     unclear: list[Attempt] = []
+    # One letter may be in doubt twice, by its intent and by its thread: one settles the other.
+    letters = [*{_letter(each, history): each for each in reversed(chosen)}.values()][::-1]
     # One thread is one letter, whichever of several it may be.
-    claims = Counter(it for each in chosen for it in history.doubts.get(each.delivery, ()))
-    for each in chosen:
+    claims = Counter(it for each in letters for it in history.doubts.get(each.delivery, ()))
+    for each in letters:
         own = history.doubts.get(each.delivery, ())
         is_known = len(own) == 1 == claims[own[0]] and own[0] not in history.thread_ids
         (clear if each.in_thread or is_known else unclear).append(each)
     if not clear:
         raise SurroundingsError(f"say which thread it is: {describe(chosen[0], history)}")
     return clear, unclear
+
+
+def _letter(attempt: Attempt, history: History) -> object:
+    """What tells an attempt from all others that are not the same letter."""
+    threads = history.doubts.get(attempt.delivery)
+    if attempt.in_thread or not threads:
+        return attempt.delivery
+    return threads, attempt.revision, attempt.recipients_ids, attempt.key
 
 
 def _thread_id(attempt: Attempt, sent: str | None, history: History) -> str:

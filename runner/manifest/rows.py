@@ -100,7 +100,10 @@ def take_sent(state: ManifestState, lines: Sequence[SentLine]) -> None:
 def unfolded(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The intents that a `claim` line was written for."""
     for number, row in enumerate(event["rows"]):
-        toloker, digest, key = (f"{row} " if row.count(" ") == 1 else row).split(" ")
+        toloker, _, rest = row.partition(" ")
+        digest, _, key = rest.partition(" ")
+        if not digest or " " in key:
+            raise ValueError("no Toloker and digest in a row under 'rows'")
         own = {"delivery": numbered(event["delivery"], number), "recipients_ids": [toloker]}
         yield {**event, **own, "key": key or None, "digest": KIND + digest}
 

@@ -89,7 +89,7 @@ class Checked:
     babel: str | None
     """The version of Babel, where it words something."""
 
-    @property
+    @cached_property
     def problems(self) -> tuple[Problem, ...]:
         """Every problem and warning, in the order of the files."""
         lint = chain.from_iterable(self.lint.values())
@@ -105,10 +105,13 @@ class Checked:
         root = self.config.messages_root
         return frozenset(find_ids(root) if root is not None else ())
 
+    @cached_property
+    def _by_id(self) -> Mapping[str, MessageSpec]:
+        return {spec.id: spec for spec in reversed(self.specs)}
+
     def is_gone(self, message_id: str) -> bool:
         """Whether no file has an id of the manifest any more."""
-        is_here = any(spec.id == message_id for spec in self.specs)
-        return not is_here and message_id not in self._all_ids
+        return message_id not in self._by_id and message_id not in self._all_ids
 
     def _gone_from(self, history: History) -> Callable[[str], bool]:
         """Tell of ids whose file is gone; what a program sent without one never had any."""
@@ -212,7 +215,7 @@ class Checked:
 
     def problem(self, message: Message, fault: Fault) -> Problem:
         """Give a message's fault its address in the spec."""
-        spec = next(spec for spec in self.specs if spec.id == message.id)
+        spec = self._by_id[message.id]
         if spec.recipients_file is not None and fault.pointer[:1] == ("recipients_ids",):
             # The ids come from a file, and the spec names it elsewhere.
             fault = replace(fault, pointer=("recipients_file",))

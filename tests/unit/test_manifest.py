@@ -367,6 +367,12 @@ GOOD = (
 )
 
 
+def claim(delivery: str, row: str = "t1 0123456789abcdef") -> bytes:
+    """A line of intents that were written short."""
+    about = {"message": "m", "revision": 1, "source": "m.yaml", "rows": [row], "at": HEADER["at"]}
+    return json.dumps({"event": "claim", "delivery": delivery, **about}).encode()
+
+
 @pytest.mark.parametrize(
     ("number", "line", "reason"),
     [
@@ -388,6 +394,9 @@ GOOD = (
         (2, re.sub(b'"at":"[^"]+', b'"at":"2026-02-30T21:00:00.000Z', GOOD[1]).strip(), "no time under 'at'"),
         (2, GOOD[2].replace(b'"created":"2026', b'"created":"now').strip(), "no time under 'created'"),
         (2, b'{"event":"run","x":[1\n2]}', "not a line of a manifest"),
+        (2, claim("d1"), "no number at the end of 'delivery'"),
+        (2, claim("0" * 32, "t1"), "no Toloker and digest in a row under 'rows'"),
+        (2, claim("0" * 32, "t1 0123456789abcdef a b"), "no Toloker and digest in a row under 'rows'"),
         (2, GOOD[0].replace(b"toloka.", b"other.").strip(), "it names two targets"),
         (1, GOOD[1].strip(), "the first line does not name the target"),
         (1, GOOD[0].replace(b":1,", b":2,").strip(), "written by a later version"),
