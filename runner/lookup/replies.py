@@ -143,7 +143,7 @@ def answered_threads(
     found: dict[str, dict[str, frozenset[str]]] = {target: {} for target in targets}
     for thread in threads:
         origin = thread.parent_id or thread.id
-        answers = [post.sender or "" for post in thread.posts if not post.is_ours]
+        answers = [post.sender or "" for post in thread.posts if post.is_answer]
         if origin in found and answers:
             found[origin][thread.id] = frozenset(map(compared_as, answers))
     return found

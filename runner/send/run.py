@@ -335,8 +335,10 @@ class Run:
     def _exit_code(self, is_left: bool) -> ExitCode:
         tally = self._tally
         # What a limit or too many refusals leave over waits for nothing.
-        by_choice = self._left_by_limit or tally.halt is Halt.REFUSED
-        waits = self._left_by_quota or tally.postponed or (is_left and not by_choice)
+        is_left = is_left and not self._left_by_limit
+        waits = self._left_by_quota or (
+            tally.halt is not Halt.REFUSED and (tally.postponed or is_left)
+        )
         unfiled_for_now = any(not isinstance(each, Rejected) for each in tally.unfiled)
         return exit_code(
             tally.halt,

@@ -133,6 +133,7 @@ def _post(message: Mapping[str, object], account: str | None, mask: Mask) -> Pos
         created=_time(message.get("created")),
         sender=sender_id,
         is_ours=is_ours,
+        is_official=sender.get("role") in ("SYSTEM", "ADMINISTRATOR"),
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.lookup.replies import answered_threads
 from runner.model import (
     Busy,
     NoRecipients,
@@ -234,3 +235,17 @@ def test_every_answer_has_a_meaning_and_only_a_thread_id_is_sent(
     if not isinstance(answer, Sent):
         assert answer.detail.isprintable()
         assert len(answer.detail) <= 500
+
+
+@pytest.mark.parametrize(
+    ("role", "who"), [("USER", {"x"}), ("ADMINISTRATOR", None), ("SYSTEM", None)]
+)
+def test_what_toloka_itself_writes_is_no_tolokers_answer(role: str, who: set[str] | None) -> None:
+    post = {
+        "text": {"EN": "Hello"},
+        "from": {"id": "x", "role": role},
+        "created": "2026-11-22T21:00",
+    }
+    thread = thread_of({"id": "63c15866757a4a1adad1d632", "messages": [post]})
+    assert thread is not None
+    assert answered_threads([thread.id], [thread])[thread.id].get(thread.id) == who
