@@ -244,6 +244,7 @@ TABLES: list[Row] = [
     ("two separators", {ME: EACH.replace("TEXT", "Hi").replace("{{ row.toloker_id }}", "{{ row.values() | first }}"), DATA: "who,a;b\nann,b;c\n"}, (f"{DATA}:1:1: error: the columns may be separated by comma or semicolon; say which in a first line of its own: sep=;",)),
     ("list with semicolons", column("name;toloker_id\nAnn;a\n"), ()),
     ("names in capitals with spaces", each(" Toloker_ID ,NAME \na,Ann\n"), ()),
+    ("letter in two pieces", each("toloker_id,Ne\u0301\na,Ann\n", "{{ row.n\xe9 }}"), ()),
     ("capitals in JSON", each('[{"Toloker_ID": "a", "Name": "Ann"}]', ending="json"), ()),
     ("two equal columns", each("toloker_id,name,Name \na,b,c\n"), (f"{DATA}:1:1: error: two columns of the header have one name; give each its own",)),
     ("no column of ids", each("worker,full name\nw1,Ann Lee\n"), (f"{DATA}:1:1: error: the header has no column toloker_id; the column worker holds ids: name that one",)),
