@@ -17,8 +17,8 @@ SPEC_SUFFIXES = (".yaml", ".yml")
 _LIKE_SPECS = (".yaml.txt", ".yml.txt", ".json")
 _MESSAGE_IN_JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{.*"(?:topic|text)"\s*:', re.DOTALL)
 _LIKE_CONFIG = frozenset({CONFIG_NAME, "runner.yml", "runner.yaml.txt", "runner.yml.txt"})
-# Windows has no file of these names, whatever their ending.
-_DEVICE = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])\.", re.IGNORECASE)
+# Windows has no file or folder of these names, whatever their ending.
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])(\.|$)", re.IGNORECASE)
 
 
 def find_project(start: Path) -> Path | None:
@@ -112,7 +112,7 @@ def _specs_below(folder: Path, warn: Callable[[Problem], object]) -> Iterator[Pa
         for name, what, hint in (
             *_unfollowed(here, folders),
             *_unread(here, ours),
-            *_unportable(specs),
+            *_unportable([*specs, *folders]),
         ):
             where = Place(shown(Path(here, name)))
             warn(Problem(where, what, hint, rule="name", severity="warning"))
@@ -150,10 +150,10 @@ def _unportable(names: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     for name in names:
         hint = "rename it; an `id:` keeps the name that it was sent under"
         if _DEVICE.match(name):
-            yield name, "Windows has no file of this name", hint
+            yield name, "Windows has nothing of this name", hint
         other = seen.setdefault(name.casefold(), name)
         if other != name:
-            yield name, f"Windows and macOS take this file and {other} for one", hint
+            yield name, f"Windows and macOS take this and {other} for one", hint
 
 
 def _refuse(error: OSError) -> None:

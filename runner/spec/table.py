@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -86,8 +87,8 @@ def load_rows(
 
 
 def folded(name: str) -> str:
-    """A column's name as it is compared: trimmed, without case."""
-    return " ".join(name.split()).casefold()
+    """A column's name as it is compared: trimmed, without case, each letter in one piece."""
+    return unicodedata.normalize("NFC", " ".join(name.split()).casefold())
 
 
 def _renamed(row: Row, asked: Mapping[str, str]) -> Row:
