@@ -38,7 +38,7 @@ def started(module: str, words: Iterable[str] = (), **options: Any) -> subproces
     here = str(Path(__file__).resolve().parents[1])
     found = [os.path.abspath(folder) for folder in sys.path]  # noqa: PTH100  # `''` is here
     return subprocess.Popen(  # noqa: S603  # our own code, in our own Python
-        [sys.executable, "-I", "-S", "-c", _COMMAND, module, " ".join(words), here, *found],
+        [sys.executable, "-I", "-S", "-c", _COMMAND, module, " ".join(words), *found, here],
         env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import cast
 
 import pytest
 
+from runner import apart
 from runner.apart import shared_out
 from runner.errors import SurroundingsError
 from runner.render.child import Child
@@ -118,3 +123,17 @@ def test_a_machine_without_another_thread_is_no_bug() -> None:
         threading.stack_size(usual)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_what_lies_beside_our_package_hides_nothing_of_pythons(tmp_path: Path) -> None:
+    shutil.copytree(Path(apart.__file__).parent, tmp_path / "runner")
+    (tmp_path / "pathlib.py").write_text("raise ImportError('an old backport')\n")
+    (tmp_path / "told.py").write_text("import pathlib\ndef main(words): print(*words)\n")
+    asks = (
+        "import sys; sys.path.append(sys.argv[1]); from runner.apart import started; "
+        "print(started('told', 'ab').communicate()[0].split())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", asks, str(tmp_path)], stdout=subprocess.PIPE, check=True
+    )
+    assert done.stdout.split() == [b"[b'a',", b"b'b']"]
