@@ -173,12 +173,21 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
-    """One message inside a thread; `sender` is an interlocutor's id."""
+    """One message inside a thread; `sender` is an interlocutor's id.
+
+    `is_official` is whether Toloka itself wrote it: its system, or an administrator.
+    """
 
     text: Texts
     created: str
     sender: str | None
     is_ours: bool
+    is_official: bool = False
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether a Toloker wrote it."""
+        return not (self.is_ours or self.is_official)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

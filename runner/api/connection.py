@@ -65,7 +65,8 @@ def open_connection(
     stop = interrupts.stop
     pace = Pace(pacing.rate, stop)
     patience = Patience(stop=stop, until_s=until_s, at_once=at_once)
-    lease = Lease(TIMES, stop, kills=_may_kill()) if settings.branch else None
+    kills = interrupts.may_kill and _is_alarm_free()
+    lease = Lease(TIMES, stop, kills=kills) if settings.branch else None
     parent = os.getppid()
     try:
         with (
@@ -94,7 +95,7 @@ def open_connection(
         raise StoppedError(interrupts.exit_code) from None
 
 
-def _may_kill() -> bool:
+def _is_alarm_free() -> bool:
     """Whether the system's alarm is nobody else's, and so would end this process."""
     alarm = getattr(signal, "SIGALRM", None)
     return alarm is not None and signal.getsignal(alarm) is signal.SIG_DFL

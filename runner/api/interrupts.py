@@ -20,6 +20,8 @@ class Interrupts:
 
     stop: threading.Event = field(default_factory=threading.Event)
     caught: list[int] = field(default_factory=list)
+    may_kill: bool = False
+    """Whether the system may end the process: not where Python is the caller, as in a notebook."""
 
     def note(self, number: int) -> None:
         """Stop: what is in flight is finished or recorded as unknown, and nothing more leaves."""

@@ -28,7 +28,7 @@ def end_on_sigterm() -> None:
 @contextmanager
 def signals_caught() -> Iterator[Interrupts]:
     """Let the first SIGINT or SIGTERM end a run in good order; a second one ends it at once."""
-    interrupts = Interrupts()
+    interrupts = Interrupts(may_kill=True)
 
     def note(number: int, _frame: object) -> None:
         interrupts.note(number)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import partial, wraps
+from math import isnan
 from pathlib import Path
 from typing import Any, cast
 
@@ -73,6 +74,21 @@ def bundle(
     for option in reversed(options):
         option(bundled)
     return bundled
+
+
+class Number(click.FloatRange):
+    """A number within a range; click's own lets pass what is no number (nan)."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if isnan(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
+
+
+def seconds(*, or_none: bool = True) -> Number:
+    """A time to wait, of a day at most, as in the configuration."""
+    return Number(0, 86_400, min_open=not or_none)
 
 
 def duration(text: str) -> timedelta:
@@ -178,7 +194,7 @@ speed = partial(
     (
         click.option(
             "--rate",
-            type=click.FloatRange(0, 300, min_open=True),
+            type=Number(0, 300, min_open=True),
             metavar="N",
             help="Requests a second at most; default 285, Toloka's limit being 300.",
         ),
@@ -190,13 +206,13 @@ speed = partial(
         ),
         click.option(
             "--timeout",
-            type=click.FloatRange(0, min_open=True),
+            type=seconds(or_none=False),
             metavar="SECONDS",
             help="How long one answer may take; default 30.",
         ),
         click.option(
             "--settle",
-            type=click.FloatRange(0),
+            type=seconds(),
             metavar="SECONDS",
             help="How long Toloka's list may take to show a new thread; default 30.",
         ),

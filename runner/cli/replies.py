@@ -29,7 +29,7 @@ from runner.wording import plural
         click.option("--unread", is_flag=True, help="Only threads in Toloka's folder UNREAD."),
         click.option(
             "--unanswered",
-            type=click.FloatRange(0, 100_000),
+            type=options.Number(0, 100_000),
             metavar="HOURS",
             help="Only what nobody has answered for so long; ends with 6 if there is any.",
         ),

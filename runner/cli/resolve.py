@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import click
@@ -16,6 +17,7 @@ from runner.cli.say import say
 from runner.cli.settings import load_settings
 from runner.errors import ExitCode, SurroundingsError
 from runner.lookup.claim import Sharing
+from runner.lookup.look import left_out
 from runner.lookup.replies import query_threads
 from runner.manifest.attempts import Attempt, NotFound
 from runner.manifest.history import History
@@ -70,7 +72,9 @@ def resolve(
         found = _found_in_toloka(settings, chosen, ids, beat)
         for each in chosen:
             thread = found.get(each.delivery)
-            manifest.settle(each.delivery, Sent(thread) if thread else NotFound(), "resolved")
+            outcome = Sent(thread) if thread else NotFound()
+            missing = left_out(each.recipients_ids, thread) if thread else ()
+            manifest.settle(each.delivery, outcome, "resolved", missing)
     if manifest.log.lost is not None:
         raise manifest.log.lost
     for each in chosen:
@@ -117,13 +121,25 @@ def _by_their_threads(
     """
     clear: list[Attempt] = []
     unclear: list[Attempt] = []
-    for each in chosen:
+    # One letter may be in doubt twice, by its intent and by its thread: one settles the other.
+    letters = [*{_letter(each, history): each for each in reversed(chosen)}.values()][::-1]
+    # One thread is one letter, whichever of several it may be.
+    claims = Counter(it for each in letters for it in history.doubts.get(each.delivery, ()))
+    for each in letters:
         own = history.doubts.get(each.delivery, ())
-        is_known = len(own) == 1 and own[0] not in history.thread_ids
+        is_known = len(own) == 1 == claims[own[0]] and own[0] not in history.thread_ids
         (clear if each.in_thread or is_known else unclear).append(each)
     if not clear:
         raise SurroundingsError(f"say which thread it is: {describe(chosen[0], history)}")
     return clear, unclear
+
+
+def _letter(attempt: Attempt, history: History) -> object:
+    """What tells an attempt from all others that are not the same letter."""
+    threads = history.doubts.get(attempt.delivery)
+    if attempt.in_thread or not threads:
+        return attempt.delivery
+    return threads, attempt.revision, attempt.recipients_ids, attempt.key
 
 
 def _thread_id(attempt: Attempt, sent: str | None, history: History) -> str:
@@ -163,5 +179,6 @@ def _found_in_toloka(
             is_reply = attempt.action == "reply"
             if not is_reply and delivery not in Sharing([attempt]).of(threads[0]):
                 raise SurroundingsError(f"thread {thread_id} went to others: see its recipients")
-            plain[delivery] = Thread(id=thread_id, created="" if is_reply else threads[0].created)
+            created, whom = "" if is_reply else threads[0].created, threads[0].recipients_ids
+            plain[delivery] = Thread(id=thread_id, created=created, recipients_ids=whom)
     return plain

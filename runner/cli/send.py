@@ -73,7 +73,7 @@ class Scope:
         click.option("-y", "--yes", is_flag=True, help="Do not ask on a terminal."),
         click.option(
             "--lock-timeout",
-            type=click.FloatRange(0),
+            type=options.seconds(),
             default=LOCK_TIMEOUT_S,
             metavar="SECONDS",
             help="How long to wait for another run on the results branch; default 600.",

@@ -79,7 +79,7 @@ def find_activity(history: History, threads: Iterable[Thread]) -> dict[tuple[str
         known = found.get(identity, Activity(0, (), None))
         times = [clock.read(post.created) for post in thread.posts if post.created]
         found[identity] = Activity(
-            known.answers + sum(not post.is_ours for post in thread.posts),
+            known.answers + sum(post.is_answer for post in thread.posts),
             tuple(dict.fromkeys((*known.folders, *thread.folders))),
             max([*times, *([known.last_at] if known.last_at else [])], default=None),
         )
@@ -101,7 +101,7 @@ def _answers(attempt: Attempt, thread: Thread, replies: Replies) -> Iterator[Ans
             reply = replies.get((thread.id, short(digest_of_reply(post.text))))
             answers_to = attempt.message if number == 0 else reply
             continue
-        for language, text in post.text.items() if post.created else ():
+        for language, text in post.text.items() if post.created and post.is_answer else ():
             yield Answer(
                 message=attempt.message,
                 revision=attempt.revision,

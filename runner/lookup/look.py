@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import datetime
 
 from runner import clock
@@ -113,3 +113,11 @@ def made_at(thread: Thread) -> datetime | None:
 def people_of(thread: Thread) -> tuple[str, ...]:
     """The Tolokers in a thread that we composed, as ids are compared; none for a filter."""
     return tuple(map(compared_as, thread.recipients_ids or thread.tolokers))
+
+
+def left_out(people: Iterable[str], thread: Thread) -> list[str]:
+    """Whom a thread of ours leaves out of those it was for."""
+    named, people = set(map(compared_as, thread.recipients_ids)), list(people)
+    missing = [each for each in people if compared_as(each) not in named]
+    # One that names none of them tells of others, or of nothing.
+    return missing if len(missing) < len(people) else []

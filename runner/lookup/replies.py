@@ -63,15 +63,19 @@ def look_for_replies(
     found: dict[str, Seen] = {}
     known = {thread: list(digests) for thread, digests in replies.items()}
     for attempt in reversed(unknown):
-        thread = threads.get(attempt.in_thread or "")
-        seen = Seen() if thread is None else _seen(attempt, thread, known)
+        seen = _seen(attempt, threads, known)
         if seen.sent is not None:
             known.setdefault(seen.sent.thread.id, []).append(attempt.digest)
-        found[attempt.delivery] = seen
-    return found
+            found[attempt.delivery] = seen
+    # What is one's own post puts no other in doubt.
+    left = (each for each in unknown if each.delivery not in found)
+    return found | {each.delivery: _seen(each, threads, known) for each in left}
 
 
-def _seen(attempt: Attempt, thread: Thread, replies: Replies) -> Seen:
+def _seen(attempt: Attempt, threads: Mapping[str, Thread], replies: Replies) -> Seen:
+    thread = threads.get(attempt.in_thread or "")
+    if thread is None:
+        return Seen()
     if attempt.place is None:
         return Seen(is_doubtful=True)
     now, known = _counted(thread, attempt.digest), _known(thread.id, attempt.digest, replies)
@@ -139,7 +143,7 @@ def answered_threads(
     found: dict[str, dict[str, frozenset[str]]] = {target: {} for target in targets}
     for thread in threads:
         origin = thread.parent_id or thread.id
-        answers = [post.sender or "" for post in thread.posts if not post.is_ours]
+        answers = [post.sender or "" for post in thread.posts if post.is_answer]
         if origin in found and answers:
             found[origin][thread.id] = frozenset(map(compared_as, answers))
     return found

@@ -34,8 +34,8 @@ class Appender:
         self._sync = sync
         self._hear = hear
         self._end = os.fstat(stream.fileno()).st_size if begin is None else begin
-        self._gathering = threading.Lock()
-        self._flushing = threading.Lock()
+        self._changed = threading.Condition()
+        self._is_flushing = False
         self._waiting: list[bytes] = []
         self._taken = 0
         self._on_disk = 0
@@ -43,24 +43,39 @@ class Appender:
 
     def append(self, line: bytes) -> None:
         """Put a line, or several in one piece, on disk; raises `OSError` if it was not taken."""
-        with self._gathering:
+        with self._changed:
             self._waiting.append(line)
             self._taken += 1
             mine = self._taken
-        with self._flushing:
+            self._wait_while_flushing(mine)
             if self._on_disk >= mine:
                 return
             if self._failure is not None:
                 raise self._failure
-            with self._gathering:
-                lines, self._waiting, upto = self._waiting, [], self._taken
+            self._is_flushing = True
+            lines, self._waiting, upto = self._waiting, [], self._taken
+        try:
             self._write(b"".join(lines))
             self._on_disk = upto
+        except BaseException:
+            # Of what was cut off, nobody knows how much is there.
+            self._failure = self._failure or OSError(errno.EIO, "a write was cut off")
+            raise
+        finally:
+            with self._changed:
+                self._is_flushing = False
+                self._changed.notify_all()
 
     def close(self) -> None:
         """Take no more lines; the file stays open. Repeating is safe."""
-        with self._flushing:
+        with self._changed:
+            self._wait_while_flushing(self._taken + 1)
             self._failure = self._failure or OSError(errno.EBADF, "this run has ended")
+
+    def _wait_while_flushing(self, mine: int) -> None:
+        """Wait for the flush that is on, and for whoever takes this line along in the next."""
+        while self._is_flushing and self._on_disk < mine:
+            self._changed.wait()
 
     def _write(self, lines: bytes) -> None:
         good = None
@@ -70,6 +85,8 @@ class Appender:
                 gone = "it was removed or replaced while this run wrote to it"
                 raise OSError(errno.ENOENT, gone)
             good = os.fstat(self._stream.fileno()).st_size
+            if good < self._end:
+                raise OSError(errno.EIO, "it was cut short while this run wrote to it")
             view = memoryview(lines)
             while view:
                 view = view[self._stream.write(view) :]

@@ -17,18 +17,10 @@ class Columns:
 
     def __init__(self, values: Values) -> None:
         self._values = values
-        self._none = [None] * len(next(iter(values.values())))
+        self._none = [None] * len(next(iter(values.values()), ()))
 
     def __getitem__(self, key: str) -> list[Any]:
         return self._values.get(key, self._none)
-
-    def apart(self) -> list[Columns]:
-        """The same for each event by itself."""
-        rows = zip(*self._values.values(), strict=True)
-        return [
-            Columns({key: [each] for key, each in zip(self._values, row, strict=True)})
-            for row in rows
-        ]
 
 
 def values_of(events: Sequence[Mapping[str, Any]]) -> Values:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 from runner.manifest.attempts import NotFound, Settled
 from runner.manifest.columns import Columns, check, values_of
 from runner.manifest.contents import content_of
-from runner.manifest.rows import moments, read_rows, take_intents, take_sent, unfolded
+from runner.manifest.rows import (
+    moments,
+    read_intents,
+    read_rows,
+    read_sent,
+    take_intents,
+    take_sent,
+    unfolded,
+)
 from runner.manifest.state import OUTCOME, VERSION, Checked, ManifestState, RunLine
 from runner.manifest.wanted import NUMBERS, TEXTS, Wanted
 from runner.model import NoRecipients, Rejected, compared_as
@@ -29,7 +37,7 @@ _TOGETHER = ("intent", "sent")
 
 
 def taken(
-    events: Iterable[Checked], state: ManifestState, *, are_ours: bool = False
+    events: Sequence[Checked], state: ManifestState, *, are_ours: bool = False
 ) -> Iterator[int]:
     """Check events and take them in, many at a time; gives each time how many that were.
 
@@ -37,27 +45,35 @@ def taken(
     `TypeError` where one does not hold what it must: what follows the last ones that were given
     can be taken in again, one by one.
     """
-    for is_together, stretch in groupby(events, lambda event: event["event"] in _TOGETHER):
-        for some in [[*stretch]] if is_together else ([event] for event in stretch):
-            for name in _TOGETHER if is_together else [some[0]["event"]]:
-                alike = [event for event in some if event["event"] == name]
-                if alike:
-                    _take(name, alike, state, are_ours=are_ours)
-            yield len(some)
+    names = [event["event"] for event in events]
+    read = {name: _read(name, events, state, are_ours=are_ours) for name in dict.fromkeys(names)}
+    for is_together, stretch in groupby(names, _TOGETHER.__contains__):
+        if is_together:
+            counts = Counter(stretch)
+            for name in _TOGETHER:
+                LINES[name].take(state, [*islice(read.get(name, ()), counts[name])])
+            yield counts.total()
+            continue
+        for name in stretch:
+            LINES[name].take(state, next(read[name]))
+            yield 1
+
+
+def _read(
+    name: str, events: Sequence[Checked], state: ManifestState, *, are_ours: bool
+) -> Iterator[Any]:
+    alike, kind = [event for event in events if event["event"] == name], LINES.get(name)
+    if kind is None:
+        raise ValueError(f"unknown event {ascii(name)[:40]}: written by a later version?")
+    values = values_of(alike)
+    if not are_ours:
+        check(values, kind.needed, kind.optional)
+    return iter(kind.read(Columns(values), state) if kind.read else alike)
 
 
 def take_events(events: Iterable[Checked], state: ManifestState, *, are_ours: bool = True) -> None:
     """Take in events, all of them; they were just written unless `are_ours` says else."""
-    deque(taken(events, state, are_ours=are_ours), maxlen=0)
-
-
-def _take(name: str, events: Sequence[Checked], state: ManifestState, *, are_ours: bool) -> None:
-    values, kind = values_of(events), LINES.get(name)
-    if kind is None:
-        raise ValueError(f"unknown event {ascii(name)[:40]}: written by a later version?")
-    if not are_ours:
-        check(values, kind.needed, kind.optional)
-    kind.take(state, Columns(values) if name in _TOGETHER else events[0])
+    deque(taken([*events], state, are_ours=are_ours), maxlen=0)
 
 
 def _take_about(state: ManifestState, event: Checked) -> None:
@@ -123,7 +139,8 @@ def _take_lift(state: ManifestState, _event: Checked) -> None:
 
 def _take_claim(state: ManifestState, event: Checked) -> None:
     """Many intents that were written short."""
-    take_intents(state, Columns(values_of([*unfolded(event)])))
+    intents = read_intents(Columns(values_of([*unfolded(event)])), state)
+    take_intents(state, [*intents])
 
 
 def _take_nothing(_state: ManifestState, _event: Checked) -> None:
@@ -205,11 +222,13 @@ class LineKind:
     """What one kind of line holds, and how it is taken in. Times are read as they are taken."""
 
     take: Callable[[ManifestState, Any], None]
-    """Takes in one event; of those that are taken in together, the columns of all."""
+    """Takes in one event, or a list of those that are taken in together."""
     needed: Mapping[str, Wanted] = field(default_factory=dict)
     optional: Mapping[str, Wanted] = field(default_factory=dict)
     is_of_run: bool = False
     """Whether it tells of a run or a look alone: no plan comes out otherwise for it."""
+    read: Callable[[Columns, ManifestState], Iterable[Any]] | None = None
+    """What is taken in instead of the events."""
 
 
 LINES: Mapping[str, LineKind] = {
@@ -262,13 +281,14 @@ LINES: Mapping[str, LineKind] = {
             "topic": str,
             "place": NUMBERS,
         },
+        read=read_intents,
     ),
     "claim": LineKind(
         _take_claim,
         {"delivery": str, "message": str, "revision": int, "source": str, "rows": TEXTS},
         {"action": ("compose",), "recipients_select_type": ("DIRECT",), "run": str},
     ),
-    "sent": LineKind(take_sent, {"delivery": str, "thread_id": str}),
+    "sent": LineKind(take_sent, {"delivery": str, "thread_id": str}, read=read_sent),
     "rejected": LineKind(
         _take_rejected,
         {"delivery": str},

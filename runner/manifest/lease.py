@@ -72,19 +72,5 @@ class Lease:
     def _set_timer(self, moment_s: float | None) -> None:
         if self._kills:
             self._killed_s = float("inf") if moment_s is None else moment_s
-            _arm(self, self._killed_s)
-
-
-_ARMED: dict[Lease, float] = {}
-_ARMING = threading.Lock()
-
-
-def _arm(lease: Lease, moment_s: float) -> None:
-    """Set the process's one timer to the first moment of all leases: several runs may be in it."""
-    with _ARMING:
-        _ARMED[lease] = moment_s
-        first_s = min(_ARMED.values())
-        if moment_s == float("inf"):
-            del _ARMED[lease]
-        left_s = 0 if first_s == float("inf") else max(first_s - now_s(), _SOON_S)
-        signal.setitimer(signal.ITIMER_REAL, left_s)
+            left_s = 0 if moment_s is None else max(moment_s - now_s(), _SOON_S)
+            signal.setitimer(signal.ITIMER_REAL, left_s)

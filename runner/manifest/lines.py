@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +22,7 @@ _A_LINE = 1_000
 _LATELY = 30
 _LATELY_CHARACTERS = 1_000_000
 _DIGITS = 8
+_NUMBERED = re.compile(rf".*[0-9a-f]{{{_DIGITS}}}", re.DOTALL)
 Event = Mapping[str, object]
 _Item = TypeVar("_Item")
 
@@ -78,7 +80,9 @@ def intent_event(
 
 
 def numbered(first: str, number: int) -> str:
-    """Give the id of a delivery so many after the first one of a claim."""
+    """Give the id of a delivery so many after the first one of a claim; raises `ValueError`."""
+    if not _NUMBERED.fullmatch(first):
+        raise ValueError("no number at the end of 'delivery'")
     return f"{first[:-_DIGITS]}{int(first[-_DIGITS:], 16) + number:0{_DIGITS}x}"
 
 

@@ -15,49 +15,53 @@ from runner.model import Action, Place, SelectType
 from runner.toloka.anchor import BEGINNING
 from runner.toloka.digest import KIND
 
+Intent = tuple[str, Row, str | None, Place | None, str | None, object]
+"""A delivery, its row, the run, its place in a thread, the topic, whether a test."""
+SentLine = tuple[str, str, datetime | None, object]
+"""A delivery, its thread and when that was made, how it was learned."""
 _ABOUT = ("message", "revision", "source", "action", "recipients_select_type")
 
 
-def take_intents(state: ManifestState, columns: Columns) -> None:
-    """Take in intents; raises `ValueError`, and takes in none, where two have one id and differ."""
-    deliveries, rows = columns["delivery"], read_rows(columns, state)
-    new = dict(zip(deliveries, rows, strict=True))
-    if len(new) < len(rows):
-        # One of them is there twice.
-        for each in columns.apart():
-            take_intents(state, each)
-        return
-    for delivery in state.rows.keys() & new:
-        row, known = new.pop(delivery), state.rows[delivery]
-        if (known.kind, known.digest, known.at) != (row.kind, row.digest, row.at):
-            raise ValueError("two intents with one delivery id")
-    state.add_up(INTENT, deliveries)
-    for row, topic in zip(rows, columns["topic"], strict=True):
+def read_intents(columns: Columns, state: ManifestState) -> Iterable[Intent]:
+    """Read intents."""
+    places = [place and _place_of(place) for place in columns["place"]]
+    own = map(columns.__getitem__, ("topic", "test"))
+    return zip(
+        columns["delivery"], read_rows(columns, state), columns["run"], places, *own, strict=True
+    )
+
+
+def take_intents(state: ManifestState, intents: Sequence[Intent]) -> None:
+    """Take in intents; raises `ValueError` where two have one id and differ."""
+    state.add_up(INTENT, [each[0] for each in intents])
+    for delivery, row, run, place, topic, test in intents:
         if topic is not None:
             state.topics.setdefault(row.kind, topic)
-    state.rows.update(new)
-    state.tests.update(
-        each for each, test in zip(deliveries, columns["test"], strict=True) if test is True
-    )
-    # Without its anchor, it may have been at any time.
-    runs = ((run, state.anchors.get(run or "", BEGINNING)) for run in columns["run"])
-    places = (place and _place_of(place) for place in columns["place"])
-    looked_for = (pending_of((*run, place, False)) for run, place in zip(runs, places, strict=True))
-    pending = dict(zip(deliveries, looked_for, strict=True))
-    state.pending.update(
-        pending if len(new) == len(rows) else {each: pending[each] for each in new}
-    )
-    for delivery in state.orphans.keys() & new:
-        orphan = state.orphans.pop(delivery)
-        state.settle(delivery, *orphan)
-        state.narrow(delivery)
+        known = state.rows.setdefault(delivery, row)
+        if known is not row:
+            # Whom Toloka left out was taken out of it.
+            whom = row.whom if delivery in state.left_out else known.whom
+            if known._replace(whom=whom, outcome=None, created=None) != row:
+                raise ValueError("two intents with one delivery id")
+            continue
+        if test is True:
+            state.tests.add(delivery)
+        if delivery in state.orphans:
+            state.settle(delivery, *state.orphans.pop(delivery))
+        else:
+            # Without its anchor, it may have been at any time.
+            anchor = state.anchors.get(run or "", BEGINNING)
+            state.pending[delivery] = pending_of((run, anchor, place, False))
+        if delivery in state.left_out:
+            state.narrow(delivery)
 
 
 def read_rows(columns: Columns, state: ManifestState) -> list[Row]:
     """Read the rows of deliveries."""
     abouts = [*zip(*map(columns.__getitem__, _ABOUT), strict=True)]
-    for about in {*abouts} - state.kinds.keys():
-        state.kinds[about] = _kind(*about)
+    for about in {*abouts}:
+        if about not in state.kinds:
+            state.kinds[about] = _kind(*about)
     kinds = [*map(state.kinds.__getitem__, abouts)]
     # Many rows may have one digest, which is kept once then.
     digests = {each: each for each in columns["digest"]}
@@ -77,22 +81,29 @@ def read_rows(columns: Columns, state: ManifestState) -> list[Row]:
     return [*map(row_of, values)]
 
 
-def take_sent(state: ManifestState, columns: Columns) -> None:
-    """Take in what was sent."""
-    deliveries, threads = columns["delivery"], columns["thread_id"]
+def read_sent(columns: Columns, _state: ManifestState) -> Iterable[SentLine]:
+    """Read what was sent."""
     times = moments(filter(None, columns["created"]), "created")
-    state.add_up(OUTCOME, [*map("{} {}".format, deliveries, threads)])
-    state.resolved.update(
-        each for each, how in zip(deliveries, columns["how"], strict=True) if how == "resolved"
-    )
-    for delivery, thread, created in zip(deliveries, threads, columns["created"], strict=True):
-        state.settle(delivery, thread, times.get(created))
+    created = map(times.get, columns["created"])
+    return zip(columns["delivery"], columns["thread_id"], created, columns["how"], strict=True)
+
+
+def take_sent(state: ManifestState, lines: Sequence[SentLine]) -> None:
+    """Take in what was sent."""
+    state.add_up(OUTCOME, [f"{delivery} {thread}" for delivery, thread, _, _ in lines])
+    for delivery, thread, created, how in lines:
+        if how == "resolved":
+            state.resolved.add(delivery)
+        state.settle(delivery, thread, created)
 
 
 def unfolded(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The intents that a `claim` line was written for."""
     for number, row in enumerate(event["rows"]):
-        toloker, digest, key = (f"{row} " if row.count(" ") == 1 else row).split(" ")
+        toloker, _, rest = row.partition(" ")
+        digest, _, key = rest.partition(" ")
+        if not digest or " " in key:
+            raise ValueError("no Toloker and digest in a row under 'rows'")
         own = {"delivery": numbered(event["delivery"], number), "recipients_ids": [toloker]}
         yield {**event, **own, "key": key or None, "digest": KIND + digest}
 

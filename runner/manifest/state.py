@@ -169,14 +169,17 @@ class ManifestState:
 
     def narrow(self, delivery: str) -> None:
         """Take out of a delivery whom Toloka left out: they got nothing, and that is final."""
-        row, ids = self.rows.get(delivery), self.left_out.get(delivery)
-        if row is None or not ids:
+        row, ids = self.rows.get(delivery), self.left_out.get(delivery, ())
+        out = tuple(each for each in row.people if each in ids) if row else ()
+        if row is None or not out:
             return
-        out = tuple(each for each in row.people if each in ids)
         kept = tuple(each for each in row.people if each not in ids)
         self.rows[delivery] = row._replace(whom=kept)
+        name = f"{delivery}-left-out"
+        # Of a line that is there twice, the second one finds nobody more.
+        known = self.rows[name].people if name in self.rows else ()
         nobody = NoRecipients("Toloka's answer does not name them")
-        self.rows[f"{delivery}-left-out"] = row._replace(whom=out, outcome=nobody, created=None)
+        self.rows[name] = row._replace(whom=(*known, *out), outcome=nobody, created=None)
 
     def _being_sent(self) -> frozenset[str]:
         """What the open runs of others claim: they say themselves what becomes of it."""

@@ -160,7 +160,11 @@ def push_left(shared: Shared) -> None:
     """Push what runs on this machine could not push at their end, each into its own folder."""
     folder = shared.ref.folder / LEFT / shared.host
     for path in sorted(folder.glob("*.jsonl")) if folder.is_dir() else ():
-        name, lines = path.stem, read_bounded(path, _MOST_LEFT)
+        try:
+            name, lines = path.stem, read_bounded(path, _MOST_LEFT)
+        except FileNotFoundError:
+            # Another command has just pushed it.
+            continue
         run = f"{shared.host}/{name[:4]}/{name[4:6]}/{name}"
 
         def files_at(chain: Chain, run: str = run, lines: bytes = lines) -> Mapping[str, bytes]:
@@ -169,7 +173,7 @@ def push_left(shared: Shared) -> None:
             return _files(run, known + 1, lines) if known and lines else {}
 
         _push_beside(shared, files_at)
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def add_word(shared: Shared, run: Mapping[str, object], *events: Event, **about: object) -> Chain:

@@ -179,6 +179,8 @@ class CatchUp:
                 and thread_id not in known
             ):
                 found += self.lister.threads(replies.query_threads([thread_id]))
+                # It may be remembered twice.
+                known.add(thread_id)
         return found
 
     def _record(self, look: Look, left: Sequence[Thread]) -> None:

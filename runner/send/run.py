@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from runner import clock
@@ -160,6 +160,7 @@ class Run:
                 self._workers,
                 known,
                 place_of,
+                now=self._now,
                 max_refused=self._options.policy.max_refused,
             )
             self._workers.work(due, sender.send, lambda: self._on_progress(self._tally.done, total))
@@ -186,9 +187,7 @@ class Run:
     def _plan(self) -> Plan:
         """What is due now; planned again only where something has changed."""
         answered = self._catch_up.answered
-        # By Toloka's clock, as the last answer told it: windows go by it.
-        now = clock.now() + timedelta(seconds=self._toloka.server_ahead_s)
-        last = self._last_plan
+        last, now = self._last_plan, self._now()
         if last is None or not last.still_holds(self._manifest.facts, answered, now):
             last = build_plan(
                 self._options.messages,
@@ -199,6 +198,10 @@ class Run:
             )
             self._last_plan = last
         return last
+
+    def _now(self) -> datetime:
+        """The time by Toloka's clock, as the last answer told it: windows go by it."""
+        return clock.now() + timedelta(seconds=self._toloka.server_ahead_s)
 
     def _due(self) -> tuple[Delivery, ...]:
         """What is planned now, less what was refused or tried often enough, within the limits."""
@@ -332,8 +335,10 @@ class Run:
     def _exit_code(self, is_left: bool) -> ExitCode:
         tally = self._tally
         # What a limit or too many refusals leave over waits for nothing.
-        by_choice = self._left_by_limit or tally.halt is Halt.REFUSED
-        waits = self._left_by_quota or tally.postponed or (is_left and not by_choice)
+        is_left = is_left and not self._left_by_limit
+        waits = self._left_by_quota or (
+            tally.halt is not Halt.REFUSED and (tally.postponed or is_left)
+        )
         unfiled_for_now = any(not isinstance(each, Rejected) for each in tally.unfiled)
         return exit_code(
             tally.halt,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from runner.lookup.look import digest_of_thread
+from runner.lookup.look import digest_of_thread, left_out
 from runner.manifest.manifest import Manifest, PlaceOf
 from runner.model import (
     Busy,
@@ -18,7 +19,6 @@ from runner.model import (
     Rejected,
     Sent,
     Unknown,
-    compared_as,
 )
 from runner.send.tally import Halt
 from runner.send.workers import Workers
@@ -44,6 +44,8 @@ class Sender:
     """The threads that the manifest has of other deliveries."""
     place_of: PlaceOf = lambda _delivery: None
     is_test: bool = False
+    now: Callable[[], datetime] | None = None
+    """What windows go by; a test has none."""
     max_refused: int | None = None
     """So many refusals stop the run."""
     taken: dict[str, str] = field(default_factory=dict)
@@ -54,7 +56,10 @@ class Sender:
 
         An outcome that stays unknown has an intent in the manifest and no outcome.
         """
-        tally = self.workers.tally
+        tally, closes_at = self.workers.tally, delivery.message.not_after
+        if self.now and closes_at and self.now() > closes_at:
+            # It has closed since this was planned.
+            return ()
         place = self.place_of(delivery)
         delivery_id = self.manifest.intend(delivery, place, is_test=self.is_test)
         tally.tried[delivery_id] = delivery
@@ -93,7 +98,9 @@ class Sender:
             case Sent():
                 if _has_changed(delivery, outcome):
                     tally.changed_words = outcome.thread.id
-                self.manifest.settle(delivery_id, outcome, left_out=_left_out(delivery, outcome))
+                self.manifest.settle(
+                    delivery_id, outcome, left_out=left_out(delivery.people, outcome.thread)
+                )
             case NoRecipients():
                 self.manifest.settle(delivery_id, outcome)
             case Rejected():
@@ -124,14 +131,6 @@ class Sender:
                 why = f"{plural(len(refused), 'refusal')}: the policy allows no more"
                 self.workers.stop(Halt.REFUSED, why)
         return parts
-
-
-def _left_out(delivery: Delivery, sent: Sent) -> list[str]:
-    """Whom the answer leaves out of those whom it names."""
-    named = set(map(compared_as, sent.thread.recipients_ids))
-    missing = [each for each in delivery.people if compared_as(each) not in named]
-    # An answer that names none of them tells of others, or of nothing.
-    return missing if len(missing) < len(delivery.people) else []
 
 
 def _has_changed(delivery: Delivery, sent: Sent) -> bool:

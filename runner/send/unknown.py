@@ -40,7 +40,9 @@ class UnknownOutcomes:
             for attempt in open_ones:
                 absence = self._absence(attempt, failed_at_s)
                 is_believed = absence.failure.is_believed(last_success_s)
-                if absence.is_proven and is_believed and self.manifest.history().is_shown:
+                # A look that is whole for a reply has shown its very thread.
+                is_listed = attempt.action == "reply" or self.manifest.history().is_shown
+                if absence.is_proven and is_believed and is_listed:
                     self.manifest.settle(attempt.delivery, NotFound(), "looked")
             now_s = self.lister.pace.now_s()
             moments = [
@@ -124,8 +126,6 @@ class UnknownOutcomes:
         if self.lister.failed is not None:
             return set()
         by_id = {thread.id: thread for thread in listed}
-        if listed and not history.is_shown:
-            self.manifest.note_shown()
         looked = look_for_replies(unknown, by_id, history.replies)
         for delivery_id, seen in looked.items():
             if seen.sent is not None:

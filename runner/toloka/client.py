@@ -106,8 +106,15 @@ class Client:
         # Two schemes, told apart by the token's shape as toloka-kit does.
         scheme = "ApiKey" if _API_KEY.fullmatch(token) else "OAuth"
         account = {"X-Act-Under-Account-ID": account_id} if account_id else {}
-        headers = {"Authorization": Secret(f"{scheme} {token}"), **account}
-        self._local = _PerThread(headers, self._sessions, self._door)
+        self._headers = {
+            "Authorization": Secret(f"{scheme} {token}"),
+            "User-Agent": f"message-runner/{__version__}",
+            "Accept": "application/json",
+            # What is not compressed cannot be a bomb.
+            "Accept-Encoding": "identity",
+            **account,
+        }
+        self._local = _PerThread(self._sessions, self._door)
         self.server_ahead_s = 0.0
         """How far the server's clock is ahead of ours, by the last answer's `Date`."""
         # Proxies and certificates from the environment: asked once, not for each call.
@@ -127,6 +134,9 @@ class Client:
         if isinstance(verify, str):
             try:
                 key = "capath" if Path(verify).is_dir() else "cafile"
+                # Nobody waits at a pipe, and what it holds is there but once.
+                if Path(verify).is_fifo():
+                    raise ValueError
                 ssl.create_default_context().load_verify_locations(**{key: verify})
             except (OSError, ValueError):
                 raise SurroundingsError(no_bundle(verify)) from None
@@ -137,7 +147,7 @@ class Client:
             )
         except FAILURES:
             host = urlsplit(self._api).hostname or ""
-            raise SurroundingsError(no_proxy("https", host)) from None
+            raise SurroundingsError(no_proxy(host)) from None
 
     def deliver(self, delivery: Delivery) -> Outcome:
         """Try once to make a thread or to reply in one.
@@ -206,15 +216,15 @@ class Client:
         query: Mapping[str, str] | None = None,
         max_bytes: int,
     ) -> tuple[requests.Response, bytes]:
-        session = self._local.session
-        request = requests.Request(method, self._api + path, params=query, data=body)
-        prepared = session.prepare_request(request)
-        if body is not None:
-            prepared.headers["Content-Type"] = "application/json"
+        of_body = {} if body is None else {"Content-Type": "application/json"}
+        # By itself, and not by the session, which would look through its settings each time.
+        prepared = requests.Request(
+            method, self._api + path, params=query, data=body, headers=self._headers | of_body
+        ).prepare()
         self._door.has_left = False
         # Everything that takes time is done: the call leaves right after its turn comes.
         self._pace()
-        reply = session.send(
+        reply = self._local.session.send(
             prepared,
             timeout=(min(CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s),
             # A followed redirect turns a POST into a GET, and carries the token elsewhere.
@@ -265,21 +275,11 @@ class _Adapter(requests.adapters.HTTPAdapter):
 class _PerThread(threading.local):
     """The session of each thread, made when the thread first asks for it."""
 
-    def __init__(
-        self,
-        headers: Mapping[str, str],
-        opened: list[requests.Session],
-        door: Door,
-    ) -> None:
+    def __init__(self, opened: list[requests.Session], door: Door) -> None:
         self.session = _Session()
         # The environment was asked already, and a `.netrc` entry would replace the credentials.
         self.session.trust_env = False
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
             self.session.mount(scheme, _Adapter(door))
-        self.session.headers["User-Agent"] = f"message-runner/{__version__}"
-        self.session.headers["Accept"] = "application/json"
-        # What is not compressed cannot be a bomb.
-        self.session.headers["Accept-Encoding"] = "identity"
-        self.session.headers.update(headers)
         opened.append(self.session)

@@ -168,7 +168,7 @@ def page_in(answer: Answer, mask: Mask = lambda text: text, max_weight: int = MA
         raise SurroundingsError(_NO_API.format(status))
     outcome = classify(status, content, answer.headers, mask)
     if isinstance(outcome, Rejected):
-        why = reason_to_stop(outcome) or f"{_NO_LIST}: {outcome.detail}"
+        why = reason_to_stop(outcome, is_list=True) or f"{_NO_LIST}: {outcome.detail}"
         if status in (404, 405) and not outcome.is_foreign:
             why = f"the target's URL is not that of Toloka's API: {outcome.detail}"
         raise SurroundingsError(why)

@@ -68,12 +68,15 @@ def classify(
     return Unknown(detail)
 
 
-def reason_to_stop(refused: Rejected) -> str:
-    """Say why every other call would be refused alike; empty where it would not."""
+def reason_to_stop(refused: Rejected, *, is_list: bool = False) -> str:
+    """Say why every other call would be refused alike; empty where it would not.
+
+    No gateway has a reason of its own to refuse one list and not another.
+    """
     status = refused.status or 0
     if status < 400:
         return f"HTTP {status}, a redirect, which is not followed: correct the target's URL"
-    if refused.is_foreign and status in _OF_GATEWAYS:
+    if refused.is_foreign and (is_list or status in _OF_GATEWAYS):
         return f"{refused.detail}: correct the target's URL, or see what is on the way to it"
     if status in (401, 403):
         return f"Toloka refused the token (HTTP {status}, {refused.code})"
@@ -130,6 +133,7 @@ def _post(message: Mapping[str, object], account: str | None, mask: Mask) -> Pos
         created=_time(message.get("created")),
         sender=sender_id,
         is_ours=is_ours,
+        is_official=sender.get("role") in ("SYSTEM", "ADMINISTRATOR"),
     )
 
 
@@ -167,7 +171,9 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     try:
         if not date:
             return None
-        wait = parsedate_to_datetime(value) - parsedate_to_datetime(date)
+        until, now = map(parsedate_to_datetime, (value, date))
+        # In the oldest form, the one of C, a date names no zone.
+        wait = until.replace(tzinfo=until.tzinfo or now.tzinfo) - now
         return max(0.0, wait.total_seconds())
     except (ValueError, TypeError, OverflowError):
         return None

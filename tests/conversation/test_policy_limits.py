@@ -6,7 +6,7 @@ import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from support import Project, calls, direct, reached, threads
+from support import Project, calls, direct, reached, threads, tolokers
 
 from runner import clock
 from runner.emulator import Emulator
@@ -238,3 +238,16 @@ def test_so_many_refusals_stop_a_run(
     fail(emulator)
     sent_ok(project, emulator)
     assert reached(emulator) == people
+
+
+def test_what_was_about_to_go_when_too_much_was_refused_waits_for_nothing(
+    project: Project, emulator: Emulator
+) -> None:
+    policy(project, max_refused=1)
+    project.write("messages/a.yaml", per_row("a.csv", "Hi {{ row.toloker_id }}"))
+    project.write("messages/a.csv", "\n".join(["toloker_id", *tolokers(8), ""]))
+    fail(emulator, "kind=400")
+    # At this rate the others wait for their turn.
+    done = project.send(emulator, *QUICK, "--jobs", "4", "--rate", "20")
+    assert done.code == 4, done
+    assert len(calls(emulator, "/compose")) < 4

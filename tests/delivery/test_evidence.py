@@ -148,6 +148,23 @@ def test_a_window_goes_by_the_servers_clock(tmp_path: Path, ahead_h: int) -> Non
         assert it.calls("compose") == (1 if ahead_h > 0 else 0)
 
 
+def test_a_window_that_closes_meanwhile_lets_nothing_more_through(tmp_path: Path) -> None:
+    with world(tmp_path) as it:
+
+        class Slow(Wire):
+            def deliver(self, delivery: Delivery) -> Outcome:
+                behave(it, date_skew_ms=2 * 3_600_000)
+                return super().deliver(delivery)
+
+        it.write("a", *people(250))
+        path = it.root / "messages" / "a.yaml"
+        closes = datetime.now(timezone.utc) + timedelta(hours=1)
+        path.write_text(path.read_text() + f"not_after: {closes:%Y-%m-%dT%H:%M:%SZ}\n")
+        report = it.run(jobs=1, wire=Slow)
+        assert (report.exit_code, it.calls("compose")) == (DONE, 1)
+        assert statuses(report) == {"sent": 1, "missed": 2}
+
+
 # A list that is late
 
 
@@ -187,6 +204,18 @@ def test_what_an_account_composed_must_have_been_shown_once(tmp_path: Path) -> N
         put(it, "Hello", "t6")
         assert it.run().exit_code == DONE
         assert it.reached()["a", "t1"] == 1
+
+
+def test_a_thread_that_we_reply_in_shows_nothing_of_what_we_composed(tmp_path: Path) -> None:
+    with world(tmp_path, f"on=compose,{FAILED}", f"on=reply,{FAILED}") as it:
+        thread = put(it, "Hello", "t5", **{"from": "toloker"})
+        (it.root / "messages" / "r.yaml").write_text(f"thread_id: {thread}\ntext: {{EN: Hi}}\n")
+        it.write("a", "t1")
+        assert it.run().exit_code == UNKNOWN
+        it.faults()
+        assert it.run().exit_code == UNKNOWN
+        # The reply itself was seen not to be there.
+        assert (it.calls("compose"), said(it.emulator)[thread]) == (1, ["Hello", "Hi"])
 
 
 @pytest.mark.parametrize("kind", ["late-then-500", "late-then-reset"])
@@ -306,7 +335,8 @@ def test_a_copy_that_is_kept_for_later_takes_no_thread(tmp_path: Path, kept: str
         it.write("a", "t1", "t2")
         assert it.run().exit_code == DONE
         copy = it.root / "messages" / "copy.yaml"
-        copy.write_text((it.root / "messages" / "a.yaml").read_text() + kept + "\n")
+        words = (it.root / "messages" / "a.yaml").read_text()
+        copy.write_text(f"{words}{kept}\nlint: {{same-words: both are meant}}\n")
         it.manifest.unlink()
         # It cannot be known whose thread it is, so nobody in it is written to.
         result = it.send("--results", "results.json")
@@ -335,6 +365,21 @@ def test_the_other_file_has_its_threads_later(tmp_path: Path) -> None:
         assert sorted(it.claimed()) == sorted(
             each["id"] for each in threads(it.emulator) if each["topic"]["EN"] in ("a", "b")
         )
+
+
+def test_what_is_remembered_twice_is_asked_for_and_in_doubt_once(tmp_path: Path) -> None:
+    with world(tmp_path) as it:
+        it.compose("a", "t1", text={"EN": "Another"})
+        it.write("b", "t2")
+        assert it.run().exit_code == DONE
+        losing(it, "run", "intent", "sent", "looked", "end")
+        with it.manifest.open("a") as stream:
+            # So the look that comes begins behind it.
+            looked = {"event": "looked", "deliveries": 0, "checksum": 0}
+            stream.write(json.dumps({**looked, "created": "2999-01-01T00:00:00Z"}) + "\n")
+        it.write("a", "t1")
+        assert it.run().exit_code == UNKNOWN
+        assert len(it.unknown()) == 1
 
 
 def test_a_copy_that_was_not_named_makes_it_fit_several(tmp_path: Path) -> None:
@@ -493,6 +538,14 @@ def test_whom_the_answer_leaves_out_was_not_reached(tmp_path: Path) -> None:
         assert it.calls("compose") == 1
 
 
+def test_whom_a_thread_leaves_out_was_not_reached_by_a_persons_word(tmp_path: Path) -> None:
+    with world(tmp_path, LOST, echo="drops-recipient") as it:
+        it.write("a", "t1", "t2")
+        assert it.run().exit_code == UNKNOWN
+        assert it.command("resolve", "--message", "a", "--sent").code == 0
+        assert statuses(it.run()) == {"already_sent": 1, "no_recipients": 1}
+
+
 @pytest.mark.parametrize("echo", ["cut", "answerable"])
 def test_words_that_come_back_changed_are_a_warning_once(tmp_path: Path, echo: str) -> None:
     with world(tmp_path, echo=echo) as it:
@@ -638,6 +691,19 @@ def test_a_reply_is_settled_by_hand(tmp_path: Path) -> None:
         write_reply(it, "m", "Once more", revision=2)
         assert it.run().exit_code == DONE
         assert list(said(it.emulator).values()) == [["m", "Again", "Once more"]]
+
+
+def test_a_reply_that_is_found_puts_no_other_in_doubt(tmp_path: Path) -> None:
+    with world(tmp_path) as it:
+        it.write("m", "t1")
+        assert it.run().exit_code == DONE
+        for name in "ab":
+            (it.root / "messages" / f"r{name}.yaml").write_text(reply("m", text=name))
+        it.faults(f"on=reply,at=1,{LOST}", f"on=reply,at=2,{FAILED}")
+        assert it.run(jobs=1).exit_code == UNKNOWN
+        it.faults()
+        assert it.run().exit_code == DONE
+        assert list(said(it.emulator).values()) == [["m", "a", "b"]]
 
 
 def test_an_answer_that_another_server_took_is_seen(tmp_path: Path) -> None:

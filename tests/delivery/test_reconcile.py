@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conversation.talk import per_row
 from support import IS_THOROUGH, control, threads
 
 from runner.emulator import Emulator
@@ -360,6 +361,18 @@ def test_what_has_a_thread_is_settled_together_and_the_rest_is_named(tmp_path: P
         assert (it.unknown(), thread in it.claimed()) == ([second], True)
         result = it.command("resolve", "--message", "a", "--sent")
         assert (result.code, it.unknown()) == (ExitCode.SURROUNDINGS, [second]), first
+
+
+def test_one_thread_is_not_two_letters(tmp_path: Path) -> None:
+    with world(tmp_path) as it:
+        (it.root / "messages" / "rows.csv").write_text("toloker_id,name,amount\nt1,a,1\nt1,b,2\n")
+        (it.root / "messages" / "a.yaml").write_text(per_row("rows.csv", key="{{ row.name }}"))
+        thread = it.compose("Your bonus", "t1", text={"EN": "a gets 1!"})
+        assert it.run().exit_code == ExitCode.UNKNOWN
+        first, _ = it.unknown()
+        assert it.command("resolve", "--message", "a", "--sent").code == ExitCode.SURROUNDINGS
+        assert it.command("resolve", first, "--sent", thread).code == 0
+        assert (it.run().exit_code, it.reached()["Your bonus", "t1"]) == (ExitCode.DONE, 2)
 
 
 def test_resolve_wants_a_prefix_that_means_one(tmp_path: Path) -> None:

@@ -769,7 +769,7 @@ recipients_select_type: DIRECT
 recipients_ids: ["{{ row.id }}"]
 for_each: rows.csv
 """
-STEADY_S = 0.1
+STEADY_S = 0.3
 """A process that was just made is for a moment still a copy of the one that made it."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -46,7 +47,7 @@ REFUSALS = [
     ("503", False, "the proxy refused a connection to localhost (HTTP 503)"),
     ("403", True, "the proxy refused a connection to localhost (HTTP 403): have it allowed"),
     ("407", True, "(HTTP 407): HTTPS_PROXY needs a name and a password"),
-    ("reset", False, "the connection failed: "),
+    ("reset", False, "the connection to localhost failed: "),
     ("close", False, ""),
     ("garbage", False, "no TLS with localhost: "),
 ]
@@ -142,6 +143,7 @@ SETTINGS = [
     ("HTTPS_PROXY", "ftp://127.0.0.1:9", "the proxy of HTTPS_PROXY cannot be used"),
     ("HTTPS_PROXY", "http://127.0.0.1:nine", "the proxy of HTTPS_PROXY cannot be used"),
     ("https_proxy", "http://", "the proxy of HTTPS_PROXY cannot be used"),
+    ("ALL_PROXY", "socks5h://127.0.0.1:9", "the proxy of ALL_PROXY cannot be used"),
 ]
 
 
@@ -155,6 +157,42 @@ def test_a_setting_that_cannot_be_used_is_named(
     assert found.code == 2
     assert found.err.startswith(f"error: {said}")
     assert not any(word in found.err for word in ("Error(", "Pool", "Bounded", "object at"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes of a name")
+def test_certificates_in_a_pipe_are_not_waited_for(project: Project) -> None:
+    project.write("messages/thanks.yaml", THANKS)
+    os.mkfifo(project.root / "pipe")
+    found = project.send("https://localhost:9", REQUESTS_CA_BUNDLE="pipe")
+    assert found.code == 2
+    assert found.err.startswith("error: REQUESTS_CA_BUNDLE names pipe, where no")
+
+
+PROXIES = [
+    ("HTTPS_PROXY", "proxy.invalid:1", "the address of the proxy of HTTPS_PROXY cannot be found"),
+    ("all_proxy", "http://127.0.0.1:1", "the connection to the proxy of ALL_PROXY failed: "),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "said"), PROXIES)
+def test_a_proxy_that_is_not_there_is_not_taken_for_the_target(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    (found,) = deliver("https://localhost:9")
+    assert isinstance(found, NotConnected)
+    assert found.detail.startswith(said)
+
+
+def test_a_proxy_s_own_certificate_is_not_taken_for_the_target_s(
+    certificate: Path, start_scripted: StartScripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = start_scripted([MADE], certificate=certificate, host="localhost")
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    (found,) = deliver("https://localhost:9")
+    assert isinstance(found, NotConnected)
+    assert found.lasts
+    assert found.detail.startswith("the certificate that answers for the proxy of HTTPS_PROXY is")
 
 
 # --- connections that are kept and broken ---------------------------------------------------------

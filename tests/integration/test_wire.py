@@ -472,6 +472,31 @@ def test_a_list_that_cannot_be_had_is_said(
     assert 1 <= len(server.requests) <= 3
 
 
+class Patient(Pace):
+    """Waits in no time, and knows how long it would have been."""
+
+    def __init__(self) -> None:
+        super().__init__(285)
+        self.pauses: list[float] = []
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+def test_a_busy_list_is_waited_for_as_long_as_it_says(start_scripted: StartScripted) -> None:
+    busy = answer(429, {"code": "TOO_MANY_REQUESTS"}, {"Retry-After": "40"})
+    long = answer(429, {"code": "TOO_MANY_REQUESTS", "payload": {"interval": "DAY"}})
+    server = start_scripted([*[busy] * 5, answer(200, {"items": [], "has_more": False}), long])
+    pace = Patient()
+    client = Client(server.url, TOKEN, timeout_s=5, pace=pace)
+    assert list(client.threads({})) == []
+    assert pace.pauses == [40.0] * 5
+    with pytest.raises(ListError, match="HTTP 429 TOO_MANY_REQUESTS"):
+        list(client.threads({}))
+    client.close()
+    assert len(server.requests) == 7
+
+
 LISTS_THAT_STAY = [
     (
         answer(403, {"code": "ACCESS_DENIED", "message": TOKEN}),
@@ -483,7 +508,12 @@ LISTS_THAT_STAY = [
     ),
     *(
         (answer(status, page), f"HTTP {status}, with an answer that is not Toloka's: correct the")
-        for status, page in [(403, "<h1>Blocked"), (404, ""), (405, '{"message": "no"}')]
+        for status, page in [
+            (403, "<h1>Blocked"),
+            (404, ""),
+            (405, '{"message": "no"}'),
+            (410, "Gone"),
+        ]
     ),
     (answer(301), "HTTP 301, a redirect, which is not followed: correct the target's URL"),
     (answer(400, {"code": "VALIDATION_ERROR"}), "Toloka does not take the question for its list"),

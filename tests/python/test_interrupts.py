@@ -112,32 +112,3 @@ def test_after_a_kernel_was_killed_the_next_call_settles_it(
         while again.plan().send(expect=24).exit_code:
             pass
         assert reached(emulator) == PEOPLE
-
-
-TWO_RUNS = """\
-import signal
-import threading
-from runner.manifest.lease import Lease
-from runner.manifest.times import TIMES, now_s
-
-one, two = (Lease(TIMES, threading.Event(), kills=True) for _ in range(2))
-one.renew(now_s())
-two.renew(now_s() - 10)
-both = signal.getitimer(signal.ITIMER_REAL)[0]
-two.end()
-first = signal.getitimer(signal.ITIMER_REAL)[0]
-one.end()
-print(79 < both <= 80, 89 < first <= 90, signal.getitimer(signal.ITIMER_REAL)[0])
-"""
-
-
-@not_on_windows
-def test_two_runs_in_one_process_share_its_timer() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", TWO_RUNS],
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=True,
-    )
-    assert done.stdout == "True True 0.0\n"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from support import TOKEN, Project, direct, one_in, reached, tolokers
+from support import TIMEOUT_S, TOKEN, Project, direct, one_in, reached, tolokers
 
 import runner
 from runner import clock
@@ -109,6 +111,40 @@ def test_a_run_leaves_what_the_contract_says(bare: Path, emulator: Emulator) -> 
     before = git(bare, "rev-parse", BRANCH)
     assert machine(bare, "three").send(emulator).code == 0
     assert git(bare, "rev-parse", BRANCH) == before
+
+
+FROM_PYTHON = """\
+import signal
+import sys
+import threading
+import runner
+
+def watch():
+    while not has_ended.wait(0.005):
+        seen.add(signal.getitimer(signal.ITIMER_REAL)[0] > 0)
+
+seen, has_ended = set(), threading.Event()
+threading.Thread(target=watch).start()
+runner.project(sys.argv[1]).plan().send(expect=3).check()
+has_ended.set()
+print(seen)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such timer")
+def test_no_timer_of_the_systems_ends_whoever_calls_from_python(
+    bare: Path, emulator: Emulator
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FROM_PYTHON, emulator.url],
+        cwd=machine(bare, "one").root,
+        env={**os.environ, "TOLOKA_TOKEN": TOKEN},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert (done.stdout, len(reached(emulator))) == ("{False}\n", 3), done.stderr
 
 
 def test_a_laptop_that_is_offline_says_how_old_its_truth_is(bare: Path, emulator: Emulator) -> None:

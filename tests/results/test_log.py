@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +15,13 @@ import pytest
 
 from runner.errors import LaterError, MovedError
 from runner.manifest.attempts import NotFound
-from runner.manifest.branch import BranchLog
+from runner.manifest.branch import LEFT, BranchLog
 from runner.manifest.lease import Lease
+from runner.manifest.lines import line_of, new_event
 from runner.manifest.manifest import Manifest
 from runner.manifest.shared import SharedRef
 from runner.manifest.times import Times, now_s
-from runner.manifest.turn import Shared, open_branch, read_branch
+from runner.manifest.turn import Shared, open_branch, push_left, read_branch
 from runner.model import Delivery, Direct, Message, Sent, Thread
 from runner.toloka.anchor import BEGINNING, Anchor
 from runner.toloka.pace import Stopped
@@ -132,6 +134,22 @@ def test_what_a_run_that_was_taken_over_tells_late_is_not_done_again(
     second.release()
     assert second.history().reached(("m", 1))["t1"].was_sent
     assert second.log.lost is None
+
+
+def test_commands_at_once_push_what_was_left_and_none_stumbles(
+    bare: Path, stack: ExitStack
+) -> None:
+    one = Machine(bare, "one", stack)
+    manifest, log = one.open()
+    manifest.end()
+    log.close()
+    left = one.shared.ref.folder / LEFT / one.shared.host / f"{log.folder.rsplit('/', 1)[-1]}.jsonl"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(line_of(new_event("sent", delivery="d", thread_id="t")))
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(push_left, [one.shared] * 3))
+    assert not left.exists()
+    assert any('"sent"' in text for text in files_on(bare).values())
 
 
 def test_of_two_that_begin_at_once_one_has_to_read_again(bare: Path, stack: ExitStack) -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.lookup.replies import answered_threads
 from runner.model import (
     Busy,
     NoRecipients,
@@ -178,6 +179,14 @@ def test_a_429_may_name_a_date_which_goes_by_the_server_s_own(
     assert answer.retry_after_s == seconds
 
 
+@pytest.mark.parametrize("form", ["Sunday, 22-Nov-26 21:01:30 GMT", "Sun Nov 22 21:01:30 2026"])
+def test_a_date_may_have_an_older_form(form: str) -> None:
+    headers = {"Retry-After": form, "Date": "Sun, 22 Nov 2026 21:00:00 GMT"}
+    answer = classify(429, b"", headers)
+    assert isinstance(answer, Busy)
+    assert answer.retry_after_s == 90.0
+
+
 def test_words_from_outside_become_one_bounded_line() -> None:
     said = plain("a\x1b[2J\n::error::\u202e\u2028  b" + "x" * 5000)
     assert said.isprintable()
@@ -226,3 +235,17 @@ def test_every_answer_has_a_meaning_and_only_a_thread_id_is_sent(
     if not isinstance(answer, Sent):
         assert answer.detail.isprintable()
         assert len(answer.detail) <= 500
+
+
+@pytest.mark.parametrize(
+    ("role", "who"), [("USER", {"x"}), ("ADMINISTRATOR", None), ("SYSTEM", None)]
+)
+def test_what_toloka_itself_writes_is_no_tolokers_answer(role: str, who: set[str] | None) -> None:
+    post = {
+        "text": {"EN": "Hello"},
+        "from": {"id": "x", "role": role},
+        "created": "2026-11-22T21:00",
+    }
+    thread = thread_of({"id": "63c15866757a4a1adad1d632", "messages": [post]})
+    assert thread is not None
+    assert answered_threads([thread.id], [thread])[thread.id].get(thread.id) == who

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO, FileIO
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from runner.model import (
     InThread,
     Message,
     NoRecipients,
+    Place,
     Recipients,
     Rejected,
     Sent,
@@ -365,6 +367,12 @@ GOOD = (
 )
 
 
+def claim(delivery: str, row: str = "t1 0123456789abcdef") -> bytes:
+    """A line of intents that were written short."""
+    about = {"message": "m", "revision": 1, "source": "m.yaml", "rows": [row], "at": HEADER["at"]}
+    return json.dumps({"event": "claim", "delivery": delivery, **about}).encode()
+
+
 @pytest.mark.parametrize(
     ("number", "line", "reason"),
     [
@@ -381,10 +389,14 @@ GOOD = (
         (2, b'{"event":"sent","delivery":"d1","thread_id":""}', "no text under 'thread_id'"),
         (2, GOOD[1].replace(b'"a"', b"5").strip(), "no list of texts under 'recipients_ids'"),
         (3, GOOD[1].replace(b'"m"', b'"n"').strip(), "two intents with one delivery id"),
+        (3, GOOD[1].replace(b'["a"]', b'["b"]').strip(), "two intents with one delivery id"),
         (2, GOOD[1].replace(b'"a"]', b'"a"],"place":[1]').strip(), "no two numbers under 'place'"),
         (2, re.sub(b'"at":"[^"]+', b'"at":"2026-02-30T21:00:00.000Z', GOOD[1]).strip(), "no time under 'at'"),
         (2, GOOD[2].replace(b'"created":"2026', b'"created":"now').strip(), "no time under 'created'"),
         (2, b'{"event":"run","x":[1\n2]}', "not a line of a manifest"),
+        (2, claim("d1"), "no number at the end of 'delivery'"),
+        (2, claim("0" * 32, "t1"), "no Toloker and digest in a row under 'rows'"),
+        (2, claim("0" * 32, "t1 0123456789abcdef a b"), "no Toloker and digest in a row under 'rows'"),
         (2, GOOD[0].replace(b"toloka.", b"other.").strip(), "it names two targets"),
         (1, GOOD[1].strip(), "the first line does not name the target"),
         (1, GOOD[0].replace(b":1,", b":2,").strip(), "written by a later version"),
@@ -558,6 +570,51 @@ def test_a_manifest_survives_its_lines_in_any_order(
     }
 
 
+def test_whom_toloka_left_out_is_so_wherever_that_line_stands_and_though_it_is_there_twice() -> (
+    None
+):
+    left_out = new_event("left_out", delivery="d", recipients_ids=["b"])
+    told = (intent_event("d", delivery()), outcome_event("d", sent(), "answer"), left_out, left_out)
+    for events in permutations(told):
+        reached = state_of(HEADER, *events).history().reached(("m", 1))
+        outcomes = {key: type(attempt.outcome) for key, attempt in reached.items()}
+        assert outcomes == {"a": Sent, "b": NoRecipients}
+
+
+CLAIM = {**intent_event("0" * 32, delivery(["a"])), "event": "claim"}
+TOLD: list[Event] = [
+    intent_event("d0", delivery()),
+    intent_event("d1", delivery(["a"], topic={"EN": "Other"}), run="r"),
+    intent_event("d2", delivery(InThread("t7")), run="r", place=Place(ours=1, alike=0)),
+    intent_event("d3", delivery(["me"]), is_test=True),
+    {**CLAIM, "rows": [f"{each} {'0' * 16}" for each in "ab"]},
+    {**CLAIM, "rows": []},
+    *(outcome_event(f"d{number}", sent(f"t{number}"), "answer") for number in range(4)),
+    outcome_event("0" * 32, sent("t8"), "resolved"),
+    *(outcome_event(f"d{at}", each, "answer") for at, each in enumerate(OUTCOMES[2:]) if each),
+    new_event("not_tried", deliveries=["d0", f"{1:032x}"]),
+    new_event("left_out", delivery="d0", recipients_ids=["b"]),
+    new_event("doubt", delivery="d1", threads=["t1"]),
+    {**intent_event("d8", delivery(["b"])), "event": "doubt", "threads": ["t0"]},
+    new_event("anchor", run="r", created="2026-11-22T21:00:00.000Z"),
+    new_event("looked", deliveries=0, checksum=0, created="2026-11-22T21:00:00.000Z"),
+]
+
+
+@given(st.permutations(TOLD), st.integers(0, len(TOLD)))
+def test_many_lines_say_the_same_together_as_one_by_one(events: list[Event], twice: int) -> None:
+    lines = [*map(line_of, (HEADER, *events, *events[:twice]))]
+    state = ManifestState()
+    for line in lines:
+        read_state(BytesIO(line), state)
+    whole, _ = read_state(BytesIO(b"".join(lines)))
+    assert (whole.count, whole.checksum) == (state.count, state.checksum)
+    by_one, together = state.history(), whole.history()
+    # An outcome that stood alone for a while has the next look begin at the beginning.
+    assert by_one.cursor in (None, together.cursor)
+    assert replace(by_one, cursor=together.cursor) == together
+
+
 @given(
     st.binary(max_size=50)
     | st.lists(st.sampled_from([*GOOD, b"\n", b"{}\n"]), max_size=4).map(b"".join)
@@ -638,6 +695,17 @@ def test_a_manifest_that_is_removed_or_replaced_takes_no_more(path: Path, comes_
     # What lies there now is somebody else's, and stays.
     assert path.exists() == comes_back
     assert not comes_back or path.read_bytes() == held
+
+
+def test_a_manifest_that_is_cut_short_takes_no_more(path: Path) -> None:
+    with open_file(path, TARGET, RUN) as manifest:
+        manifest.intend(delivery(["a"]))
+        # As an editor does that saves what it had read before.
+        os.truncate(path, 100)
+        held = path.read_bytes()
+        with pytest.raises(SurroundingsError, match="it was cut short while this run wrote to it"):
+            manifest.intend(delivery(["b"]))
+    assert path.read_bytes() == held
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows removes no file that is open")
@@ -729,6 +797,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from io import BytesIO, FileIO
+from itertools import permutations
 from runner.manifest.appender import Appender
 path = Path(sys.argv[1])
 appender = Appender(FileIO(path, "a"))
