@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 from typing import cast
@@ -91,18 +91,6 @@ def test_whoever_asks_for_no_more_leaves_no_process_behind() -> None:
 def test_what_fails_raises_here(is_much: bool) -> None:
     with pytest.raises(KeyError, match="16"):
         list(shared_out(root, [4, 9, 16, 4], is_much=is_much))
-
-
-@pytest.mark.parametrize("is_much", [True, False])
-def test_a_part_that_cannot_be_had_is_no_end(is_much: bool) -> None:
-    def parts() -> Iterator[int]:
-        yield from (1, 2)
-        raise OSError("the disk is gone")
-
-    found: list[int] = []
-    with pytest.raises(OSError, match="the disk is gone"):
-        found.extend(shared_out(tenfold, parts(), is_much=is_much))
-    assert found == [10, 20]
 
 
 @pytest.mark.parametrize(
