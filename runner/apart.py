@@ -38,7 +38,7 @@ def started(module: str, words: Iterable[str] = (), **options: Any) -> subproces
     here = str(Path(__file__).resolve().parents[1])
     found = [os.path.abspath(folder) for folder in sys.path]  # noqa: PTH100  # `''` is here
     return subprocess.Popen(  # noqa: S603  # our own code, in our own Python
-        [sys.executable, "-I", "-S", "-c", _COMMAND, module, " ".join(words), here, *found],
+        [sys.executable, "-I", "-S", "-c", _COMMAND, module, " ".join(words), *found, here],
         env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -47,7 +47,7 @@ def started(module: str, words: Iterable[str] = (), **options: Any) -> subproces
 
 
 def shared_out(
-    work: Callable[[Part], Result], parts: Iterable[Part], *, is_much: bool
+    work: Callable[[Part], Result], parts: Sequence[Part], *, is_much: bool
 ) -> Iterator[Result]:
     """Do some work on each part; gives the results in the order of the parts.
 
@@ -71,13 +71,11 @@ def _cores() -> int:
 class _Shared(AbstractContextManager["_Shared[Part, Result]"], Generic[Part, Result]):
     """Parts of some work: who has which, and what came of those that are done."""
 
-    def __init__(self, work: Callable[[Part], Result], parts: Iterable[Part], helpers: int) -> None:
+    def __init__(self, work: Callable[[Part], Result], parts: Sequence[Part], helpers: int) -> None:
         self._work = work
-        self._parts = enumerate(parts)
+        self._parts = parts
         self._taken = 0
-        self._has_all = False
-        self._failure: Exception | None = None
-        self._given_back: list[tuple[int, Part]] = []
+        self._given_back: list[int] = []
         self._done: dict[int, Result] = {}
         self._next = 0
         self._is_closed = False
@@ -112,9 +110,7 @@ class _Shared(AbstractContextManager["_Shared[Part, Result]"], Generic[Part, Res
             mine = None
             with self._changed:
                 while self._next not in self._done and (mine := self._take()) is None:
-                    if self._next == self._taken:
-                        if self._failure is not None:
-                            raise self._failure
+                    if self._next == len(self._parts):
                         return
                     self._changed.wait()
                 found = [self._done.pop(self._next)] if self._next in self._done else []
@@ -122,31 +118,26 @@ class _Shared(AbstractContextManager["_Shared[Part, Result]"], Generic[Part, Res
                 self._changed.notify_all()
             yield from found
             if mine is not None:
-                self._put(mine[0], self._work(mine[1]))
+                self._put(mine, self._work(self._parts[mine]))
 
     def _put(self, number: int, result: Result) -> None:
         with self._changed:
             self._done[number] = result
             self._changed.notify_all()
 
-    def _take(self) -> tuple[int, Part] | None:
+    def _take(self) -> int | None:
         """Take a part that nobody has; None where there is none, or others have to be done first."""
         if self._given_back:
             return self._given_back.pop()
-        if self._has_all or self._taken - self._next >= _AHEAD:
+        if self._taken == len(self._parts) or self._taken - self._next >= _AHEAD:
             return None
-        try:
-            found = next(self._parts, None)
-        except Exception as error:  # noqa: BLE001  # it is raised once all before it is given
-            found, self._failure = None, error
-        self._has_all = found is None
-        self._taken += not self._has_all
-        return found
+        self._taken += 1
+        return self._taken - 1
 
-    def _wait_for_part(self) -> tuple[int, Part] | None:
+    def _wait_for_part(self) -> int | None:
         with self._changed:
             while (found := None if self._is_closed else self._take()) is None:
-                if self._is_closed or self._has_all:
+                if self._is_closed or self._taken == len(self._parts):
                     return None
                 self._changed.wait()
             return found
@@ -157,13 +148,13 @@ class _Shared(AbstractContextManager["_Shared[Part, Result]"], Generic[Part, Res
             asks, answers = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
             asks.write(work)
             while (taken := self._wait_for_part()) is not None:
-                pickle.dump(taken[1], asks)
+                pickle.dump(self._parts[taken], asks)
                 asks.flush()
-                self._put(taken[0], pickle.load(answers))  # noqa: S301  # from our own process
+                self._put(taken, pickle.load(answers))  # noqa: S301  # from our own process
                 taken = None
         except Exception:  # noqa: BLE001  # whatever it was: it is done here, and raises here
             with self._changed:
-                self._given_back += [taken] if taken else []
+                self._given_back += [] if taken is None else [taken]
                 self._changed.notify_all()
 
 

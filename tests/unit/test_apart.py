@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
+from pathlib import Path
 from typing import cast
 
 import pytest
 
+from runner import apart
 from runner.apart import shared_out
 from runner.errors import SurroundingsError
 from runner.render.child import Child
@@ -88,18 +93,6 @@ def test_what_fails_raises_here(is_much: bool) -> None:
         list(shared_out(root, [4, 9, 16, 4], is_much=is_much))
 
 
-@pytest.mark.parametrize("is_much", [True, False])
-def test_a_part_that_cannot_be_had_is_no_end(is_much: bool) -> None:
-    def parts() -> Iterator[int]:
-        yield from (1, 2)
-        raise OSError("the disk is gone")
-
-    found: list[int] = []
-    with pytest.raises(OSError, match="the disk is gone"):
-        found.extend(shared_out(tenfold, parts(), is_much=is_much))
-    assert found == [10, 20]
-
-
 @pytest.mark.parametrize(
     ("text", "value"), [("0123", 123), ("0x1F", 31), ("1e3", 1e3), (".5", 0.5)]
 )
@@ -118,3 +111,17 @@ def test_a_machine_without_another_thread_is_no_bug() -> None:
         threading.stack_size(usual)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_what_lies_beside_our_package_hides_nothing_of_pythons(tmp_path: Path) -> None:
+    shutil.copytree(Path(apart.__file__).parent, tmp_path / "runner")
+    (tmp_path / "pathlib.py").write_text("raise ImportError('an old backport')\n")
+    (tmp_path / "told.py").write_text("import pathlib\ndef main(words): print(*words)\n")
+    asks = (
+        "import sys; sys.path.append(sys.argv[1]); from runner.apart import started; "
+        "print(started('told', 'ab').communicate()[0].split())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", asks, str(tmp_path)], stdout=subprocess.PIPE, check=True
+    )
+    assert done.stdout.split() == [b"[b'a',", b"b'b']"]
