@@ -76,9 +76,8 @@ def import_(
         say(printable(f"warning: {line}"), err=True)
     say(f"{_summary(taken)}; nothing was sent; manifest: {settings.shown_manifest}")
     if taken.written and config.section("policy").get("reviewed"):
-        where = shown(root / FOLDER)
         say(
-            f"commit {where}/, and push it or have it merged, or move it away: until then `send` "
+            f"commit {shown(root / FOLDER)}/, and push it or have it merged, or move it away: until then `send` "
             "refuses, for `policy: reviewed`",
             err=True,
         )
