@@ -173,21 +173,13 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
-    """One message inside a thread; `sender` is an interlocutor's id.
-
-    `is_official` is whether Toloka itself wrote it: its system, or an administrator.
-    """
+    """One message inside a thread; `sender` is an interlocutor. `is_answer`: a Toloker wrote it."""
 
     text: Texts
     created: str
     sender: str | None
     is_ours: bool
-    is_official: bool = False
-
-    @property
-    def is_answer(self) -> bool:
-        """Whether a Toloker wrote it."""
-        return not (self.is_ours or self.is_official)
+    is_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,10 +309,7 @@ class Delivery:
 
     @property
     def keys(self) -> tuple[str | None, ...]:
-        """What the delivery reaches at most once: Tolokers, a thread, or (None) a whole filter.
-
-        As many as there are people, where they are named.
-        """
+        """What it reaches at most once: `people`, one by one, a thread, or (None) a whole filter."""
         if isinstance(self.recipients, InThread):
             return (self.recipients.thread_id,)
         if isinstance(self.recipients, InOwnThread):

@@ -217,9 +217,9 @@ class Manifest:
         """Record that the list shows what this account composed."""
         self._write(new_event("shown"))
 
-    def doubt(self, delivery_id: str, threads: Iterable[str]) -> None:
-        """Record that threads put an unknown outcome in doubt."""
-        self._write(*doubt_events({delivery_id: threads}, self.history()))
+    def doubt(self, doubts: Mapping[str, Iterable[str]]) -> None:
+        """Record the threads that put unknown outcomes in doubt."""
+        self._write(*doubt_events(doubts, self.history()))
 
     def adopt(
         self, adopted: Iterable[tuple[Delivery, Sent]], *, keeps_words: bool = True

@@ -36,12 +36,12 @@ class UnknownOutcomes:
         that was sent had begun: both monotonic. Raises `Stopped`.
         """
         while self._look(failed_at_s):
-            open_ones = self._open()
+            open_ones, is_shown = self._open(), self.manifest.history().is_shown
             for attempt in open_ones:
                 absence = self._absence(attempt, failed_at_s)
                 is_believed = absence.failure.is_believed(last_success_s)
                 # A look that is whole for a reply has shown its very thread.
-                is_listed = attempt.action == "reply" or self.manifest.history().is_shown
+                is_listed = is_shown or attempt.action == "reply"
                 if absence.is_proven and is_believed and is_listed:
                     self.manifest.settle(attempt.delivery, NotFound(), "looked")
             now_s = self.lister.pace.now_s()
@@ -115,9 +115,8 @@ class UnknownOutcomes:
             self._take(delivery_id, Sent(thread))
         claimed = {thread.id for thread in found.values()}
         left = [thread for thread in look.kept.values() if thread.id not in claimed]
-        doubts = find_doubts((each for each in unknown if each.delivery not in found), left)
-        for delivery_id, threads in doubts.items():
-            self.manifest.doubt(delivery_id, list(threads))
+        unfound = (each for each in unknown if each.delivery not in found)
+        self.manifest.doubt(find_doubts(unfound, left))
         return {each.delivery for each in unknown} if look.is_whole else set()
 
     def _look_for_replies(self, unknown: Sequence[Attempt], history: History) -> set[str]:
@@ -130,9 +129,8 @@ class UnknownOutcomes:
         for delivery_id, seen in looked.items():
             if seen.sent is not None:
                 self._take(delivery_id, seen.sent)
-            elif seen.is_doubtful:
-                in_thread = next(each.in_thread for each in unknown if each.delivery == delivery_id)
-                self.manifest.doubt(delivery_id, [in_thread or ""])
+        doubtful = [each for each in unknown if looked[each.delivery].is_doubtful]
+        self.manifest.doubt({each.delivery: [each.in_thread or ""] for each in doubtful})
         return {delivery_id for delivery_id, seen in looked.items() if seen.is_whole}
 
     def _take(self, delivery_id: str, sent: Sent) -> None:

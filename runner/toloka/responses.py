@@ -133,7 +133,8 @@ def _post(message: Mapping[str, object], account: str | None, mask: Mask) -> Pos
         created=_time(message.get("created")),
         sender=sender_id,
         is_ours=is_ours,
-        is_official=sender.get("role") in ("SYSTEM", "ADMINISTRATOR"),
+        # Toloka itself may have written it.
+        is_answer=not is_ours and sender.get("role") not in ("SYSTEM", "ADMINISTRATOR"),
     )
 
 
