@@ -52,7 +52,7 @@ def find_specs(
     found: dict[Path, None] = {}
     unfit: list[Problem] = []
     names = cache(_names)
-    for path in paths:
+    for path in map(_plainly, paths):
         try:
             named = list(_named(path, names, warn))
         except OSError as error:
@@ -72,6 +72,13 @@ def find_specs(
         said = ", ".join(shown(path) for path in paths)
         raise SurroundingsError(f"no message found in {said}: a message is a .yaml or .yml file")
     return list(found)
+
+
+def _plainly(path: Path) -> Path:
+    """The absolute path without `..`, as the messages root has it, where no link leads elsewhere."""
+    absolute = path.absolute()
+    plain = Path(os.path.normpath(absolute))
+    return plain if plain == absolute or real(plain) == real(absolute) else absolute
 
 
 def has_specs(folder: Path) -> bool:
