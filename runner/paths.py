@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -79,6 +80,16 @@ def _plainly(path: Path) -> Path:
     absolute = path.absolute()
     plain = Path(os.path.normpath(absolute))
     return plain if plain == absolute or real(plain) == real(absolute) else absolute
+
+
+def as_below(root: Path, path: Path) -> Path:
+    """A path as the messages root has it, where a link on the way to both leads to the root."""
+    absolute = path.absolute()
+    for folder in () if absolute.is_relative_to(root) else (absolute, *absolute.parents):
+        with suppress(OSError):
+            if folder.samefile(root):
+                return root / absolute.relative_to(folder)
+    return path
 
 
 def has_specs(folder: Path) -> bool:
