@@ -103,7 +103,8 @@ def find_column_faults(given: object) -> Iterator[Fault]:
     """Say what is wrong with `columns`."""
     hint = "write each as name: type, such as amount: number"
     if not isinstance(given, Mapping) or not given:
-        yield Fault(("columns",), f"`columns` is {kind(given)}, not a mapping", hint)
+        said = "empty" if isinstance(given, Mapping) else f"{kind(given)}, not a mapping"
+        yield Fault(("columns",), f"`columns` is {said}", hint)
         return
     for name, written in given.items():
         at = ("columns", name)

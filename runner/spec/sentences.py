@@ -216,7 +216,8 @@ def _hint_on_quotes(breach: Breach, wanted: str) -> str:
     if isinstance(value, (list, Mapping)) and breach.at[:1] in (("topic",), ("text",)):
         return f"put the text in quotes, or under `{breach.at[1]}: |`" if len(breach.at) > 1 else ""
     if wanted == "string" and isinstance(value, (bool, int, float)):
-        return "put it in quotes"
+        helps = re.search(breach.schema.get("pattern", ""), str(value))
+        return "put it in quotes" if helps else ""
     if not isinstance(value, str):
         return ""
     if is_template(value):

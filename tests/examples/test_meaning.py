@@ -75,6 +75,7 @@ YAML: list[Row] = [
     ("number sign that a block leaves out", topic("|\n      Pool\n\n     #5 is open"), (f"{ME}:5:6: error: the text ends before this #, which begins a comment; indent it like the text, or like the line with the | or >",)),
     ("comments below a block", topic("|\n    Pool\n  # Russian\n\n# and more"), ()),
     ("whole numbers with a point", extra("revision: 2.0\nat_most: 1e0\n"), ()),
+    ("number for a time", extra("not_before: 1764525600\n"), (f"{ME}:9:13: error: `not_before` is a number, not text; write a date and time with a zone",)),
     ("number sign in quotes", topic('"Pool #5 is open"'), ()),
     ("number sign in a block", topic("| # as it is\n    Pool #5 is open"), ()),
     ("number sign inside a word", topic("Pool#5 is open"), ()),
@@ -306,6 +307,7 @@ TABLES: list[Row] = [
     ("Turkish", each("toloker_id;n;ok\na;%12,5;DOĞRU\n", "{{ row.n }}", 'columns: {n: {type: percent, decimal: ","}, ok: {type: boolean, yes: [doğru], no: [""]}}\n'), ()),
     *((f"{cell!r} is {column}", typed(cell, column), ()) for cell, column in (("3.0", "integer"), ("0123", "integer"), ("-7.50", "number"), ("\u22125", "number"), ("85 %", "percent"), ("TRUE", "boolean"), ("0", "boolean"), ("2026-11-30", "date"), ("30.11.2026", '{type: date, format: "%d.%m.%Y"}'), ("2026-11-30T18:00:00Z", "datetime"), ("2026-11-30 18:00+03:00", "datetime"), ("-€5", '{type: number, unit: "€"}'), ("€ 5", '{type: number, unit: "€"}'), ("1'234", "{type: number, group: \"'\"}"), ("1\u2019234", "{type: number, group: \"'\"}"))),
     *((f"{cell!r} is no {column}", typed(cell, column), (f"{DATA}:2:1: error: the cell of n is no {name}; {hint}",)) for cell, column, name, hint in (("0,5 %", "percent", "percent", 'numbers are read with decimal: "."'), ("US$5", '{type: number, unit: "$"}', "number", 'nothing but "$" may stand around it'), ("30.11.2026", '{type: date, format: "%d/%m/%Y"}', "date", 'the `format` of these is "%d/%m/%Y"'), ("3.5", "integer", "integer", "a whole number is expected"), ("1.234,50", "number", "number", 'numbers are read with decimal: ".": say how these are written'), ("12,34", '{type: number, group: ","}', "number", "numbers are read with"), ("1.23E+31", "number", "number", "a spreadsheet has shortened it"), ("5 €", "number", "number", "a sign around it is named by"), ("ja", "boolean", "boolean", "name its words with"), ("30.11.2026", "date", "date", "write it by ISO 8601, such as 2026-11-30, or say its `format:`"), ("20261130", "date", "date", "write it by ISO 8601"), ("46054", "date", "date", "this is a spreadsheet's number of a day"), ("2026-11-30T18:00", "datetime", "datetime", "a time needs its zone"))),
+    ("no columns", each("toloker_id,name\na,Ann\n", extra="columns: {}\n"), (f"{ME}:7:10: error: `columns` is empty; write each as name: type",)),
     ("type that is none", typed("1", "numbr"), (f'{ME}:7:14: error: "numbr" is no type of a column; did you mean number?',)),
     ("key of another type", typed("1", "{type: integer, yes: [x]}"), (f"{ME}:7:30: error: `yes` does not go with integer; it is for boolean",)),
     ("format of words", typed("1", '{type: date, format: "%d %B"}'), (f'{ME}:7:35: error: "%d %B" is no format of numbers',)),
@@ -473,6 +475,21 @@ def test_one_id_is_one_message_whichever_file_is_named(project: Project) -> None
         said = f'{place}: error: the id "bonus" is also that of {other}; two messages need two ids'
         assert shown.code == 3
         assert said in shown.err
+
+
+def test_one_file_is_one_message_however_it_is_named(project: Project) -> None:
+    project.write("messages/bonus.yaml", THANKS)
+    project.write("other/list.txt", "")
+    shown = project.run("validate", "messages/bonus.yaml", "other/../messages/bonus.yaml")
+    assert (shown.code, shown.out) == (0, "1 message is valid\n"), shown
+    assert project.run("validate", "other/../messages").code == 0
+    link = project.root.parent / "link"
+    link.symlink_to(project.root, target_is_directory=True)
+    shown = project.run("validate", "messages/bonus.yaml", link / "messages" / "bonus.yaml")
+    assert (shown.code, shown.out) == (0, "1 message is valid\n"), shown
+    project.write("runner.yaml", "")
+    shown = project.run("validate", "--config", link / "runner.yaml", "messages/bonus.yaml")
+    assert (shown.code, shown.out) == (0, "1 message is valid\n"), shown
 
 
 def test_what_only_looks_like_a_message_is_a_warning_in_every_command(project: Project) -> None:
