@@ -80,7 +80,7 @@ class Workflow:
     def unpinned_lines(self) -> Sequence[int]:
         """Where somebody has to write what to install."""
         lines = enumerate(self.text.splitlines(), start=1)
-        return [number for number, line in lines if self._install() in line and not pinned()]
+        return [number for number, line in lines if FROM_GIT in line]
 
     @property
     def minute(self) -> int:
