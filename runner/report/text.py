@@ -18,7 +18,7 @@ _WORDS: Mapping[Status, str] = {
     "draft": "kept as a draft",
 }
 _MANY = 20
-_LOUD = ("adopted", "edited", "in_doubt", "unknown", "rejected", "not_tried")
+_LOUD = ("adopted", "edited", "in_doubt", "unknown", "rejected", "not_tried", "waiting")
 
 
 def run_lines(results: Sequence[Result], *, verbose: bool) -> Iterator[str]:

@@ -177,11 +177,9 @@ def _default_id(path: Path, source: str, root: Path | None) -> tuple[str, Proble
     if root is None or not absolute.is_relative_to(root):
         folder = shown(root) if root else "messages/, which is not here"
         what = f"outside the messages folder ({folder}) a message needs a name of its own"
-        return "", Problem(
-            Place(source),
-            what,
-            "run this in the folder that holds the messages folder, or add `id: a-name-for-ever`",
-        )
+        # Another folder has another manifest: a name alone would send again what was sent there.
+        hint = "`cd` to the folder that holds the messages folder, and run this there"
+        return "", Problem(Place(source), what, f"{hint}, or add `id: NAME`" if root else hint)
     name = absolute.relative_to(root).with_suffix("").as_posix()
     if not _ID.fullmatch(name):
         what = f'the path "{name[:60]}" makes no message id'

@@ -96,12 +96,14 @@ def test_outside_the_root_a_message_needs_a_name_of_its_own() -> None:
     assert [spec.id for spec in specs] == ["b"]
     assert [str(problem) for problem in problems] == [
         "elsewhere/a.yaml:1:1: error: outside the messages folder (messages) a message needs a "
-        "name of its own; run this in the folder that holds the messages folder, or add "
-        "`id: a-name-for-ever`"
+        "name of its own; `cd` to the folder that holds the messages folder, and run this there, or "
+        "add `id: NAME`"
     ]
     _, problems = load_specs([outside], None)
-    assert [problem.what for problem in problems] == [
-        "outside the messages folder (messages/, which is not here) a message needs a name of its own"
+    assert [str(problem) for problem in problems] == [
+        "elsewhere/a.yaml:1:1: error: outside the messages folder (messages/, which is not here) a "
+        "message needs a name of its own; `cd` to the folder that holds the messages folder, and run "
+        "this there"
     ]
 
 
