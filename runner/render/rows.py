@@ -14,7 +14,7 @@ from runner.files import read_bounded
 from runner.model import Direct, InThread, Message, compared_as
 from runner.render.partials import MAX_PARTIAL_BYTES
 from runner.render.templates import Cells
-from runner.spec.columns import CellError, Column, converted, is_empty, why_empty
+from runner.spec.columns import CellError, Column, columns_named, converted, is_empty, why_empty
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.given import Table, name_of, place_in, row_name
 from runner.spec.specs import MessageSpec
@@ -34,8 +34,6 @@ MAX_CHARACTERS = 200_000_000
 _MAX_PEOPLE = 500_000
 _OFFER = 'for several letters to one, say what tells them apart: key: "{{ row.assignment }}"'
 _FILLED_IN = re.compile(r"\{[{#].*?[}#]\}", re.DOTALL)
-# How a template names a column.
-_NAMED = re.compile(r"\brow(?:\.(\w+)|\[\s*['\"]([^'\"]+)['\"]\s*\])")
 
 
 def values_of(
@@ -62,11 +60,6 @@ def values_of(
                 yield cells
     except MessagesError as error:
         complaints.of_cells += error.problems
-
-
-def columns_named(text: str) -> set[str]:
-    """The columns that templates name."""
-    return {one or other for one, other in _NAMED.findall(text)}
 
 
 def _cells_of(spec: MessageSpec, table: Table, row: Row, complaints: Complaints) -> Cells | None:
