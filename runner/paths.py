@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def find_specs(
     found: dict[Path, None] = {}
     unfit: list[Problem] = []
     names = cache(_names)
-    for path in paths:
+    for path in map(_plainly, paths):
         try:
             named = list(_named(path, names, warn))
         except OSError as error:
@@ -72,6 +73,23 @@ def find_specs(
         said = ", ".join(shown(path) for path in paths)
         raise SurroundingsError(f"no message found in {said}: a message is a .yaml or .yml file")
     return list(found)
+
+
+def _plainly(path: Path) -> Path:
+    """The absolute path without `..`, as the messages root has it, where no link leads elsewhere."""
+    absolute = path.absolute()
+    plain = Path(os.path.normpath(absolute))
+    return plain if plain == absolute or real(plain) == real(absolute) else absolute
+
+
+def as_below(root: Path, path: Path) -> Path:
+    """A path as the messages root has it, where a link on the way to both leads to the root."""
+    absolute = path.absolute()
+    for folder in () if absolute.is_relative_to(root) else (absolute, *absolute.parents):
+        with suppress(OSError):
+            if folder.samefile(root):
+                return root / absolute.relative_to(folder)
+    return path
 
 
 def has_specs(folder: Path) -> bool:

@@ -24,6 +24,7 @@ from runner.manifest.history import History
 from runner.manifest.kinds import take_events
 from runner.manifest.lines import Event, outcome_event
 from runner.manifest.state import ManifestState
+from runner.spec.schema import schema_text
 
 TOKEN = "sentinel-T0KEN-9b1fd6c0"
 TOLOKER = "1ad097faba0eff85a04fe30bc04d53db"
@@ -48,6 +49,12 @@ recipients_ids:
   - {TOLOKER}
 answerable: false
 """
+
+
+def load_schema(name: str) -> dict[str, Any]:
+    """The schema of that name."""
+    schema: dict[str, Any] = json.loads(schema_text(name))
+    return schema
 
 
 def history_of(*attempts: Attempt) -> History:

@@ -322,8 +322,10 @@ def _find_unselected(files: Set[Path], config: Config) -> list[Path]:
 def _find_files(
     selection: Selection, config: Config, warn: Callable[[Problem], object]
 ) -> list[Path]:
+    root = config.messages_root
     if selection.is_part:
-        return paths.find_specs(selection.paths, warn) if selection.paths else []
+        named = [paths.as_below(root, path) if root else path for path in selection.paths]
+        return paths.find_specs(named, warn) if named else []
     if config.messages_root is None or not config.messages_root.is_dir():
         raise SurroundingsError(
             f"there is no {paths.MESSAGES_NAME}/ folder here or above, and no file was named: "

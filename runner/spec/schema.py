@@ -63,12 +63,6 @@ def schema_text(name: str) -> str:
     return (packed if packed.is_file() else beside).read_text(encoding="utf-8")
 
 
-def load_schema(name: str) -> Mapping[str, Any]:
-    """Parse the schema of that name; each call gives a fresh copy."""
-    schema: Mapping[str, Any] = json.loads(schema_text(name))
-    return schema
-
-
 def find_message_faults(data: object) -> list[Fault]:
     """Say everything that is wrong with a message file, read but not yet rendered."""
     if not isinstance(data, Mapping) or not data:

@@ -28,6 +28,7 @@ from support import (
     direct,
     ended,
     interrupt,
+    load_schema,
     reached,
     run_command,
     threads,
@@ -36,7 +37,7 @@ from support import (
 
 import runner
 from runner.emulator import Emulator
-from runner.spec.schema import SCHEMA_NAMES, load_schema, schema_text
+from runner.spec.schema import SCHEMA_NAMES, schema_text
 
 THREAD_ID = "[0-9a-f]{24}"
 TO_ALL = "topic: {EN: Hi}\ntext: {EN: News}\nrecipients_select_type: ALL\n"

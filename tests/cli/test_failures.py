@@ -18,13 +18,13 @@ from support import (
     calls,
     control,
     direct,
+    load_schema,
     reached,
     threads,
     tolokers,
 )
 
 from runner.emulator import Emulator
-from runner.spec.schema import load_schema
 
 SETTLE = ("--settle", "0.3")
 

@@ -485,6 +485,21 @@ def test_one_id_is_one_message_whichever_file_is_named(project: Project) -> None
         assert said in shown.err
 
 
+def test_one_file_is_one_message_however_it_is_named(project: Project) -> None:
+    project.write("messages/bonus.yaml", THANKS)
+    project.write("other/list.txt", "")
+    shown = project.run("validate", "messages/bonus.yaml", "other/../messages/bonus.yaml")
+    assert (shown.code, shown.out) == (0, "1 message is valid\n"), shown
+    assert project.run("validate", "other/../messages").code == 0
+    link = project.root.parent / "link"
+    link.symlink_to(project.root, target_is_directory=True)
+    shown = project.run("validate", "messages/bonus.yaml", link / "messages" / "bonus.yaml")
+    assert (shown.code, shown.out) == (0, "1 message is valid\n"), shown
+    project.write("runner.yaml", "")
+    shown = project.run("validate", "--config", link / "runner.yaml", "messages/bonus.yaml")
+    assert (shown.code, shown.out) == (0, "1 message is valid\n"), shown
+
+
 def test_what_only_looks_like_a_message_is_a_warning_in_every_command(project: Project) -> None:
     project.write(ME, THANKS)
     project.write("messages/a.yaml.txt", THANKS)

@@ -15,14 +15,24 @@ from pathlib import Path
 import pytest
 from conftest import StartEmulator
 from jsonschema import Draft7Validator
-from support import TOKEN, TOLOKER, Project, calls, control, direct, reached, threads, tolokers
+from support import (
+    TOKEN,
+    TOLOKER,
+    Project,
+    calls,
+    control,
+    direct,
+    load_schema,
+    reached,
+    threads,
+    tolokers,
+)
 
 import runner
 from runner.api.plan import Expected
 from runner.api.shown import Listing
 from runner.emulator import Emulator
 from runner.errors import ExitCode
-from runner.spec.schema import load_schema
 
 THANKS = runner.Message(
     id="thank-you",

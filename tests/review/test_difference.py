@@ -6,10 +6,9 @@ import re
 from typing import Any
 
 from jsonschema import Draft7Validator
-from support import Project, control, direct, threads
+from support import Project, control, direct, load_schema, threads
 
 from runner.emulator import Emulator
-from runner.spec.schema import load_schema
 
 QUICK = ("--settle", "0.05")
 CONDITION = "{category: skill, key: '224', operator: GTE, value: %s}"

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from support import Project, calls, direct, reached
+from support import Project, calls, direct, load_schema, reached
 
 from runner.emulator import Emulator
 from runner.render.lint import RULES
-from runner.spec.schema import load_schema
 
 ERRORS = (
     "contact-details", "project-link", "unfinished", "placeholder", "template-marker",

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
-from support import IS_NIGHTLY, IS_THOROUGH, one_in
+from support import IS_NIGHTLY, IS_THOROUGH, load_schema, one_in
 
 from runner.errors import Pointer
-from runner.spec.schema import load_schema
 from runner.toloka.filter_table import CATEGORIES, OPERATORS, ORDER, TABLE, Rule
 from runner.toloka.filters import converted, find_filter_faults, normal_form, takes_number, wrapped
 

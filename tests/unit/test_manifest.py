@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
-from support import tolokers
+from support import load_schema, tolokers
 
 from runner.errors import LaterError, SurroundingsError
 from runner.manifest.appender import Appender
@@ -45,7 +45,6 @@ from runner.model import (
     Sent,
     Thread,
 )
-from runner.spec.schema import load_schema
 
 TARGET = "https://toloka.example"
 RUN: Mapping[str, object] = {

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
-from support import IS_NIGHTLY
+from support import IS_NIGHTLY, load_schema
 
 from runner.errors import Pointer
 from runner.spec.holds import compiled
@@ -21,7 +21,6 @@ from runner.spec.schema import (
     checked_schema,
     find_config_faults,
     find_message_faults,
-    load_schema,
     schema_text,
 )
 
