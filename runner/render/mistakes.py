@@ -12,7 +12,7 @@ import jinja2
 from jinja2 import UndefinedError
 from jinja2.exceptions import SecurityError, TemplateAssertionError
 
-from runner.spec.columns import columns_named
+from runner.spec.columns import about_column, columns_named
 from runner.wording import nearest, quoted
 
 PARTIALS = "_partials/"
@@ -203,7 +203,7 @@ def _with_column(hint: str, line: int, values: Mapping[str, object], source: str
     words = source[:_MAX_SOURCE].split("\n")[line - 1 : line]
     named = columns_named("".join(words)) if isinstance(row, dict) else set()
     names = [name for name in named if isinstance(row, dict) and isinstance(row.get(name), str)]
-    return hint.replace("{n: ", f"{{{names[0]}: ") if len(names) == 1 else hint
+    return about_column(hint, names[0]) if len(names) == 1 else hint
 
 
 def _undefined_fault(

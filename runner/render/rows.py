@@ -14,7 +14,15 @@ from runner.files import read_bounded
 from runner.model import Direct, InThread, Message, compared_as
 from runner.render.partials import MAX_PARTIAL_BYTES
 from runner.render.templates import Cells
-from runner.spec.columns import CellError, Column, columns_named, converted, is_empty, why_empty
+from runner.spec.columns import (
+    CellError,
+    Column,
+    about_column,
+    columns_named,
+    converted,
+    is_empty,
+    why_empty,
+)
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.given import Table, name_of, place_in, row_name
 from runner.spec.specs import MessageSpec
@@ -72,7 +80,8 @@ def _cells_of(spec: MessageSpec, table: Table, row: Row, complaints: Complaints)
             values[name] = _typed(values.get(name), column)
         except CellError as error:
             what = f"the cell of {plain(name)} is no {column.type}"
-            complaints.add_cell(Problem(place_in(table, row.number, name), what, str(error)))
+            hint = about_column(str(error), name)
+            complaints.add_cell(Problem(place_in(table, row.number, name), what, hint))
             is_whole = False
     for name, value in values.items():
         if name in spec.columns and value is None:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from runner.errors import Fault
 from runner.toloka.filter_table import is_one_of
-from runner.wording import caseless, either, kind, nearest, quoted
+from runner.wording import caseless, either, kind, nearest, plain, quoted
 
 TYPES = ("text", "integer", "number", "percent", "boolean", "date", "datetime")
 _NUMBERS = ("integer", "number", "percent")
@@ -79,6 +79,11 @@ class Column:
 def columns_named(text: str) -> set[str]:
     """The columns that templates name."""
     return {one or other for one, other in _NAMED.findall(text)}
+
+
+def about_column(hint: str, name: str) -> str:
+    """Name a column in a hint that shows how it is written in `columns`, there as `n`."""
+    return hint.replace("{n: ", f"{{{plain(name)}: ")
 
 
 def columns_in(given: Mapping[str, object]) -> Mapping[str, Column]:
@@ -177,7 +182,7 @@ def _faults_between(name: str, column: Column, keys: Mapping[str, object]) -> It
             _default(column)
         except CellError as error:
             what = f"`default` is no {column.type}"
-            yield Fault(("columns", name, "default"), what, str(error))
+            yield Fault(("columns", name, "default"), what, about_column(str(error), name))
 
 
 def why_empty(value: object) -> str:
@@ -264,25 +269,25 @@ def _hint_on_number(text: str, column: Column) -> str:
         ways = [f"decimal: {quoted(column.decimal)}"]
         ways += [f"group: {quoted(column.group)}"] if column.group else []
         said = f"numbers are read with {' and '.join(ways)}: say how these are written"
-        return f"{said}, {_ways_of(text, column.type)}"
+        return f"{said}, `columns: {{n: {{type: {column.type}, {_ways_of(text)}}}}}`"
     if column.unit:
         return f"nothing but {quoted(column.unit)} may stand around it"
     # Of all signs, few are those of money: what many cells have in common is told once.
     sign = next((char for char in text if unicodedata.category(char) == "Sc"), "€")
-    return f'a sign around it is named by its column: {{type: {column.type}, unit: "{sign}"}}'
+    return f'a sign around it has a name: `columns: {{n: {{type: {column.type}, unit: "{sign}"}}}}`'
 
 
-def _ways_of(text: str, of_type: str) -> str:
+def _ways_of(text: str) -> str:
     """Show how a column says that its numbers are written like this one, as far as it is clear."""
     signs = re.findall("[^0-9+-]", text)
     group, decimal = (quoted(each) for each in (signs[0], signs[-1]))
     if group != decimal:
-        return f"{{type: {of_type}, decimal: {decimal}, group: {group}}}"
+        return f"decimal: {decimal}, group: {group}"
     is_group = len(signs) > 1 or signs[0] not in ".,"
     if is_group:
-        return f"{{type: {of_type}, group: {group}}}"
-    either_way = f" or group: {group}" if re.search("[.,][0-9]{3}$", text) else ""
-    return f"{{type: {of_type}, decimal: {decimal}}}{either_way}"
+        return f"group: {group}"
+    may_be_group = re.search("[.,][0-9]{3}$", text)
+    return f"decimal: {decimal}" + (f" (or group: {group})" if may_be_group else "")
 
 
 def _boolean(text: str, column: Column) -> bool:
