@@ -228,8 +228,7 @@ def load_token(
         text = _read_token(Path(file), name, warn)
     else:
         raise SurroundingsError(
-            f"sending to {target.name} needs a token: set {name}, or {name}_FILE to a file that "
-            "holds it"
+            f"{target.name} needs a token: set {name}, or {name}_FILE to a file that holds it"
         )
     token = masking.Secret(text.strip(" \t\r\n"))
     if not token or len(token) > _MAX_TOKEN or not all("!" <= char <= "~" for char in token):

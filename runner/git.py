@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from runner import masking
 from runner.errors import SurroundingsError
-from runner.wording import printable, shown
+from runner.wording import printable, shown_folder
 
 TOKEN_VARIABLE = "RESULTS_TOKEN"  # noqa: S105  (the variable's name, not a token)
 _OLDEST = (2, 31)
@@ -111,7 +111,7 @@ class Repository:
         pushed = self.run("remote", "get-url", "--push", "--all", "--", name)
         if urls.code != 0:
             raise SurroundingsError(
-                f"{shown(self.folder)} has no remote {name!r}: add it with `git remote add`, or "
+                f"{shown_folder(self.folder)} has no remote {name!r}: add it with `git remote add`, or "
                 "name another under `results: {remote: …}` in runner.yaml"
             )
         if urls.out != pushed.out or len(urls.text.splitlines()) != 1:
@@ -251,7 +251,7 @@ class Repository:
         answer = self.run(*args, stdin=stdin, environ=environ)
         if answer.code != 0:
             raise SurroundingsError(
-                f"`git {args[0]}` failed in {shown(self.folder)}: {answer.said}"
+                f"`git {args[0]}` failed in {shown_folder(self.folder)}: {answer.said}"
             )
         return answer
 
@@ -323,11 +323,11 @@ def _credentials(
 def _no_repository(folder: Path, said: str) -> str:
     if "dubious ownership" in said:
         return (
-            f"git does not trust {shown(folder)}, which belongs to somebody else: if it is yours, "
+            f"git does not trust {shown_folder(folder)}, which belongs to somebody else: if it is yours, "
             f"say `git config --global --add safe.directory {folder.resolve()}`"
         )
     return (
-        f"{shown(folder)} is in no git repository, and `results` or `policy: reviewed` in "
+        f"{shown_folder(folder)} is in no git repository, and `results` or `policy: reviewed` in "
         "runner.yaml need one: go to a clone, or take them out"
     )
 

@@ -140,6 +140,12 @@ def shown(path: Path) -> str:
     return seen_from(Path(here), Path(absolute))
 
 
+def shown_folder(folder: Path) -> str:
+    """Name a folder in a sentence: the current one has no name of its own."""
+    name = shown(folder)
+    return "this folder" if name == "." else name
+
+
 def seen_from(here: PurePath, absolute: PurePath) -> str:
     """Name a path as it looks from a folder: relative unless that is longer, forward slashes."""
     for ups, above in enumerate((here, *here.parents)):

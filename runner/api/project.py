@@ -33,7 +33,7 @@ from runner.report.samples import Detail
 from runner.report.status import Activities, status_document
 from runner.spec.given import Given, GivenRows
 from runner.spec.specs import MessageSpec, find_ids, load_specs
-from runner.wording import nearest, quoted, shown
+from runner.wording import nearest, quoted, shown, shown_folder
 
 
 def project(
@@ -172,7 +172,7 @@ class Project:
         root = self._settings([]).config.messages_root
         if root is None or not root.is_dir():
             raise SurroundingsError(
-                f"there is no messages/ folder in {shown(self.folder)} or above"
+                f"there is no messages/ folder in {shown_folder(self.folder)} or above"
             )
         known = find_ids(root)
         if message_id not in known:

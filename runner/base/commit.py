@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 
 from runner.config import Config
 from runner.errors import LaterError, SurroundingsError
@@ -122,7 +123,8 @@ def _fetched(repository: Repository, remote: Remote, branch: str) -> str:
     tip = next((commit for commit, _, found in named if found == ref), None)
     if tip is None:
         raise SurroundingsError(
-            f"`policy: reviewed` or the job's branch is {said}, and there is no such branch"
+            f"there is no branch {branch} on {remote.name} yet, and files are held against it: commit "
+            f"them, and `git push -u {remote.name} {quote(branch)}`"
         )
     depth = 1 if repository.is_shallow else None
     fetched = repository.fetch(remote, ref, _FETCH_S, depth=depth)

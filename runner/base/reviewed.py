@@ -38,10 +38,14 @@ def check_reviewed(
     base = fetch_tip(config, branch)
     problems = []
     for path, known in base.changed(sources):
-        what, hint = f"this file is not on {base}", "have it merged there first, or move it away"
+        what = f"this file is not on {base}"
+        hint = "commit it, and push it or have it merged; or move it away"
         if known is not None:
-            what = f"this file is another one on {base}"
-            hint = "have the change merged there first, or take what is there with `git pull`"
+            what = f"this file says something else on {base}"
+            hint = (
+                "commit your change, and push it or have it merged; or take what is there with "
+                "`git pull`"
+            )
         problems.append(Problem(Place(shown(path)), what, hint, _RULE))
     if problems:
         raise MessagesError(problems)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -75,6 +75,12 @@ def import_(
     for line in _warnings(taken, settings.option):
         say(printable(f"warning: {line}"), err=True)
     say(f"{_summary(taken)}; nothing was sent; manifest: {settings.shown_manifest}")
+    if taken.written and config.section("policy").get("reviewed"):
+        say(
+            f"commit {shown(root / FOLDER)}/, and push it or have it merged, or move it away: until then `send` "
+            "refuses, for `policy: reviewed`",
+            err=True,
+        )
     return connection.exit_code(ExitCode.UNKNOWN if taken.is_unknown else ExitCode.DONE)
 
 
@@ -95,6 +101,11 @@ class Taken:
     drafts: Sequence[Draft]
     is_unknown: bool
     """Whether the outcome of some delivery is, which has to be settled first."""
+
+    @property
+    def written(self) -> Set[str]:
+        """The ids of the drafts that have a file."""
+        return {each.id for each in self.drafts if not each.why_not}
 
 
 def _take_over(
@@ -124,7 +135,7 @@ def _take_over(
 
 
 def _told(taken: Taken, *, verbose: bool) -> Iterator[str]:
-    written = {each.id for each in taken.drafts if not each.why_not}
+    written = taken.written
     by_id: dict[str, list[Named]] = {}
     for each in sorted(taken.named, key=lambda each: each.is_personal):
         by_id.setdefault(each.message.id, []).append(each)
@@ -153,7 +164,7 @@ def _warnings(taken: Taken, option: str) -> Iterator[str]:
 def _summary(taken: Taken) -> str:
     if not taken.named and not taken.count:
         return "nothing new was found"
-    drafts = plural(sum(not each.why_not for each in taken.drafts), "draft")
+    drafts = plural(len(taken.written), "draft")
     known = f"; {plural(taken.count, 'thread')} of messages that are here" if taken.count else ""
     return f"recorded {_count(taken.named)}, {drafts}{known}"
 

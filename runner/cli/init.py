@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
 
-from runner.cli.pins import pinned
 from runner.cli.say import say
-from runner.cli.workflow import APPROVALS, BRANCH, PLACES, SETUP, Workflow, find_branch
+from runner.cli.workflow import APPROVALS, BRANCH, FROM_GIT, PLACES, SETUP, Workflow, find_branch
 from runner.config import load_config
 from runner.errors import ExitCode
 from runner.files import make_folder, surroundings, write_whole
 from runner.paths import CONFIG_NAME, MESSAGES_NAME, has_specs
 from runner.spec.schema import schema_text
-from runner.wording import shown
+from runner.wording import listed, shown, shown_folder
 
 _IGNORED = ("/.message-runner/", "/results/", "/message-preview.html")
 # Where each looks for the owners, in its order: the first file that is there counts.
@@ -35,8 +34,8 @@ _TOKEN_IN = {
     "(Build, Pipeline schedules) for {branch}, such as {minute} * * * *",
 }
 _RESULTS = (
-    "keep the repository private: its branch message-results will hold who got what. Forbid to "
-    "force pushes to it and to delete it, and allow ordinary pushes"
+    "keep the repository private: its branch message-results will hold who got what. Forbid force "
+    "pushes to it and its deletion, and allow ordinary pushes"
 )
 _APPROVED_BY = {
     "pull-request": "whoever merges approves: protect the branch {branch}, and let changes of it be "
@@ -82,10 +81,20 @@ def init(folder: Path, ci: str, approval: str, branch: str | None) -> int:
         workflow = Workflow(ci, approval, branch, folder.absolute().resolve().name)
     for line in _set_up(folder, branch, workflow):
         say(line)
-    say("\nNext:")
-    for number, step in enumerate(_next_steps(folder, workflow), start=1):
-        say(f"{number}. {step}")
+    top = _repository(folder)
+    if top not in (None, folder.absolute()):
+        said = f"{shown_folder(folder)} is inside the git repository of {shown_folder(top)}"
+        what = "CI reads workflows at its top only, and its remote will hold what was sent"
+        say(f"warning: {said}: {what}; for a project of its own, choose a folder outside", err=True)
+    _say_steps("Next", _first_steps(folder))
+    _say_steps("When you send to Toloka", _later_steps(folder, branch, workflow))
     return ExitCode.DONE
+
+
+def _say_steps(title: str, steps: Iterable[str]) -> None:
+    say(f"\n{title}:")
+    for number, step in enumerate(steps, start=1):
+        say(f"{number}. {step}")
 
 
 def _set_up(folder: Path, branch: str, workflow: Workflow | None) -> Iterator[str]:
@@ -97,10 +106,8 @@ def _set_up(folder: Path, branch: str, workflow: Workflow | None) -> Iterator[st
     if has_specs(root):
         yield f"kept {shown(root)}/, which has messages"
     else:
-        path = Path(os.path.relpath(schema, root)).as_posix()
-        yield from _new(
-            folder, root / "hello.yaml", _template("hello.yaml").replace("@SCHEMA@", path)
-        )
+        hello = _template("hello.yaml").replace("@SCHEMA@", _from(root, schema))
+        yield from _new(folder, root / "hello.yaml", hello)
     yield from _schemas(folder, schema.parent)
     yield from _lines(folder, folder / ".gitignore", _IGNORED)
     if workflow is not None:
@@ -109,26 +116,36 @@ def _set_up(folder: Path, branch: str, workflow: Workflow | None) -> Iterator[st
         yield from _lines(folder, _owners_file(folder, workflow.ci), owned, above=_OWNERS_SAY)
 
 
-def _next_steps(folder: Path, workflow: Workflow | None) -> Iterator[str]:
-    root = shown(_messages_root(folder))
+def _first_steps(folder: Path) -> Iterator[str]:
+    root = _from(folder, _messages_root(folder))
     if folder.absolute() != Path.cwd():
         yield f"go there: cd {shown(folder)}"
     yield f"edit the messages in {root}/, and see what would be sent: message-runner plan"
     yield "send to the emulator on this machine: message-runner send"
-    if workflow is None:
-        return
-    path = folder / workflow.place
-    for step in (_TOKEN_IN[workflow.ci], _APPROVED_BY[workflow.approval], _RESULTS):
+
+
+def _later_steps(folder: Path, branch: str, workflow: Workflow | None) -> Iterator[str]:
+    if _repository(folder) is None:
+        yield f"make a private repository: git init -b {branch}, and git remote add origin URL"
+    yield _RESULTS
+    if workflow is not None:
+        yield from _ci_steps(folder, workflow)
+    yield f"commit these files and push them to {branch}: with `policy: reviewed` nothing else is sent"
+
+
+def _ci_steps(folder: Path, workflow: Workflow) -> Iterator[str]:
+    for step in (_TOKEN_IN[workflow.ci], _APPROVED_BY[workflow.approval]):
         yield step.format(branch=workflow.branch, minute=workflow.minute)
-    yield f"name the owners in {shown(_owners_file(folder, workflow.ci))}"
+    yield f"name the owners in {_from(folder, _owners_file(folder, workflow.ci))}"
+    path, lines = folder / workflow.place, workflow.unpinned_lines
     if not path.is_file() or path.read_bytes() != workflow.text.encode():
-        yield f"{shown(path)} is yours: take our jobs from what init writes in an empty folder"
-    elif not pinned():
-        yield f"this message-runner came from a folder: write into {shown(path)} what to install"
-    top = _top_of_repository(folder)
-    if top is not None:
-        yield f"{shown(folder)} is not the top of its repository: CI reads {shown(top)} only"
-    yield "commit these files; what a pull request would send is in its checks"
+        yield f"{workflow.place} is yours: take our jobs from what init writes in an empty folder"
+    elif lines:
+        where = listed([f"line {number}" for number in lines])
+        yield (
+            f"this message-runner came from a folder: write into {where} of {workflow.place} from "
+            f"where to install it, such as pip install {FROM_GIT}"
+        )
 
 
 def _messages_root(folder: Path) -> Path:
@@ -201,12 +218,15 @@ def _owners_file(folder: Path, ci: str) -> Path:
     return next((path for path in places if path.exists()), places[0])
 
 
-def _top_of_repository(folder: Path) -> Path | None:
-    """The top of the repository that a folder is in, None if it is the top or in none."""
+def _repository(folder: Path) -> Path | None:
+    """The top of the repository that a folder is in."""
     here = folder.absolute()
-    if (here / ".git").exists():
-        return None
-    return next((above for above in here.parents if (above / ".git").exists()), None)
+    return next((each for each in (here, *here.parents) if (each / ".git").exists()), None)
+
+
+def _from(folder: Path, path: Path) -> str:
+    """Name a path as it looks from a folder."""
+    return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def _template(name: str) -> str:

@@ -10,7 +10,7 @@ from runner.api.answers import AnswerChoice, load_answers
 from runner.api.settings import Speed, Where
 from runner.cli import options
 from runner.cli.say import say
-from runner.cli.settings import load_settings
+from runner.cli.settings import load_settings, warn_outside
 from runner.errors import ExitCode
 from runner.report.answers import answer_lines, answers_csv, answers_document, count_line
 from runner.report.harmless import json_text
@@ -47,6 +47,7 @@ def replies(
     folder for everybody who uses the account. A scheduled job with --unanswered 24 is an alarm.
     """
     settings = load_settings(where)
+    warn_outside(where, settings)
     answers, truth, now = load_answers(settings, speed, asked)
     if output_format == "json":
         say(json_text(answers_document(answers, target=settings.target_name)))

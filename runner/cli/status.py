@@ -15,7 +15,7 @@ from runner.cli import options
 from runner.cli.completion import complete_message_or_path
 from runner.cli.ending import signals_caught
 from runner.cli.say import say
-from runner.cli.settings import load_settings
+from runner.cli.settings import load_settings, warn_outside
 from runner.errors import ExitCode
 from runner.lookup.conversation import Activity
 from runner.manifest.standing import STATES, Choice, State, find_standings
@@ -78,6 +78,7 @@ def status(asked: Asked, where: Where, refresh: bool, speed: Speed) -> int:
     can stand in that file's place once it is mended. JSON has every delivery too, and the tests.
     """
     settings = load_settings(where)
+    warn_outside(where, settings)
     truth = read_truth(settings, settings.target.url)
     if not refresh or truth.history.target is None:
         _show(settings, truth, asked, {})

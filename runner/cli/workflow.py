@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +19,11 @@ PLACES = {"github": ".github/workflows/messages.yml", "gitlab": ".gitlab-ci.yml"
 APPROVALS = ("pull-request", "dispatch", "environment")
 SETUP = Path(__file__).with_name("setup")
 BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+FROM_GIT = "git+https://github.com/OWNER/REPO@COMMIT"
+"""How to name a repository that has message-runner: there is none that all could be told of."""
 _UNPINNED = (
     'echo "init ran from a folder, which no CI job can install - write here what it shall '
-    'install instead, such as pip install{} message-runner==VERSION" >&2; exit 1'
+    f'install instead, such as pip install{{}} {FROM_GIT}" >&2; exit 1'
 )
 _DUE = {
     "github": "github.ref == 'refs/heads/{}' &&\n      "
@@ -72,6 +75,12 @@ class Workflow:
             install=self._install(),
             minute=self.minute,
         )
+
+    @property
+    def unpinned_lines(self) -> Sequence[int]:
+        """Where somebody has to write what to install."""
+        lines = enumerate(self.text.splitlines(), start=1)
+        return [number for number, line in lines if FROM_GIT in line]
 
     @property
     def minute(self) -> int:

@@ -186,12 +186,18 @@ def _find_same_words(
             if (ids := twins.get((message.digest, person), (message.id,)))[0] != message.id
         ]
         if others:
-            gone = ", whose file is gone" if is_gone(others[0]) else ""
+            gone, first = ", whose file is gone", "if the file was renamed"
+            if not is_gone(others[0]):
+                # Two files cannot have one id.
+                gone, first = (
+                    "",
+                    "add these people there, where `draft: true` has to go; or remove it",
+                )
             again = max(message.revision, _newest(history, others[0])) + 1
             yield Fault(
                 ("id",),
                 f'these words go to some of the same people as those of "{others[0]}"{gone}',
-                f"if the file was renamed or copied, write `id: {others[0]}`, and `revision: {again}` "
+                f"{first}, write `id: {others[0]}`, and `revision: {again}` "
                 "to send it again; if both are meant, write `lint: {same-words: the reason}`",
             )
             return

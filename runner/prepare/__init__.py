@@ -329,7 +329,8 @@ def _find_files(
     if config.messages_root is None or not config.messages_root.is_dir():
         raise SurroundingsError(
             f"there is no {paths.MESSAGES_NAME}/ folder here or above, and no file was named: "
-            f"put messages into {paths.MESSAGES_NAME}/, or name a file"
+            f"put messages into {paths.MESSAGES_NAME}/, or name a file, or begin a project with "
+            "`message-runner init`"
         )
     return paths.find_specs([config.messages_root], warn)
 

@@ -74,8 +74,9 @@ class CatchUp:
             where = target_option(self.manifest.target, history.acts_under)
             raise SurroundingsError(
                 f"{self.manifest.where} knows nothing of this target, and its account has sent "
-                f"messages: bring the branch back, or say `message-runner unlock --rewritten{where}` "
-                "to begin a new one"
+                "messages: if they were sent without message-runner, say `message-runner unlock "
+                f"--rewritten{where}` and then `message-runner import{where}`, which takes them "
+                "over; if there was such a branch, bring it back"
             )
         if self.lister.failed is not None:
             self._remember_part(look, history)

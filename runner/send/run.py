@@ -307,7 +307,7 @@ class Run:
     def _why_left(self) -> str:
         tally = self._tally
         if self._pace.stop.is_set():
-            return str(self._manifest.log.lost or "the run was stopped")
+            return str(self._manifest.log.lost or "the run was stopped: run it again for the rest")
         # What was left over before the filing was not left over because of it.
         if tally.halt is not None and not self._is_filing:
             return tally.halt_reason

@@ -450,6 +450,14 @@ def test_a_url_that_will_not_do_is_2(target: str, said: str, project: Project) -
 # --- status ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["status", "replies"])
+def test_outside_of_a_project_a_listing_asks_whether_it_is_the_right_folder(
+    name: str, run_cli: RunCli
+) -> None:
+    shown = run_cli(name)
+    assert (shown.code, "is this the right folder?" in shown.err) == (0, True), shown
+
+
 def test_status_tells_what_the_manifest_knows(project: Project) -> None:
     shown = project.run("status")
     assert (shown.code, shown.err) == (0, "")

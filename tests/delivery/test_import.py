@@ -142,7 +142,8 @@ TEXTS: Sequence[str] = (
 
 
 def test_a_draft_has_the_very_words(project: Project, emulator: Emulator) -> None:
-    project.write("runner.yaml", "policy: {allow_all: false, allow_filter: limited}\n")
+    policy = "policy: {allow_all: false, allow_filter: limited, reviewed: main}\n"
+    project.write("runner.yaml", policy)
     for number, text in enumerate(TEXTS):
         topic = {"EN": f"{number} {text}"[:60].replace("\n", " "), "RU": "Спасибо!"}
         put(emulator, "ann", "0123", "ben", topic=topic, text={"EN": text, "RU": "Готово!"})
@@ -152,6 +153,8 @@ def test_a_draft_has_the_very_words(project: Project, emulator: Emulator) -> Non
     done = take_over(project, emulator)
 
     assert (done.code, "warning" in done.err) == (0, False), done
+    assert "commit messages/imported/, and push it" in done.err
+    project.write("runner.yaml", policy.replace(", reviewed: main", ""))
     assert len(drafts(project)) == len(TEXTS) + 2
     checked = project.run("validate", "--strict")
     assert checked.code == 0, checked

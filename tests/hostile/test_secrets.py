@@ -86,7 +86,7 @@ def test_a_target_of_the_configuration_does_not_get_the_token(
 
 
 NEEDS_ITS_OWN = (
-    "sending to staging needs a token: set TOLOKA_TOKEN_STAGING, or TOLOKA_TOKEN_STAGING_FILE to a "
+    "staging needs a token: set TOLOKA_TOKEN_STAGING, or TOLOKA_TOKEN_STAGING_FILE to a "
     "file that holds it"
 )
 
@@ -688,7 +688,7 @@ def test_what_is_no_token_ends_the_run_before_anything_leaves(
 @pytest.mark.parametrize("held", ["", " ", "\r\n"])
 def test_an_empty_token_is_none(held: str, project: Project) -> None:
     said = refusal(project, {"TOLOKA_TOKEN": held}, "production")
-    assert said.startswith("sending to production needs a token: set TOLOKA_TOKEN, or")
+    assert said.startswith("production needs a token: set TOLOKA_TOKEN, or")
     file = project.write("secrets/token", held)
     assert HOLDS_NONE in refusal(project, {"TOLOKA_TOKEN_FILE": str(file)}, "production")
 

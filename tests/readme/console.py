@@ -7,6 +7,7 @@ then what it prints. A comment before a fence may say more:
     <!-- console: tests -->    likewise; the command that passes the tests
     <!-- console: server -->   in another terminal, until the file ends
     <!-- console: exit=3 -->   its last command ends with this code
+    <!-- console: a.yaml without b: 1 -->  the reader has deleted this line of that file before
     <!-- file: a/b.yaml -->    not a command: this block is that file from here on
     <!-- script: NAME -->      not for a person at a terminal: a test of its own runs it
 

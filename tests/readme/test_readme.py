@@ -113,15 +113,20 @@ class Session:
         self._servers = servers
         self._bindings = Bindings()
         self._port = free_port()
-        self._environment = with_curl(folder.parent / "bin")
+        self._environment = here()
         self.commands = 0
 
     def take(self, block: Block) -> None:
         if block.kind == "file":
             path = self._folder / block.name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(block.body, encoding="utf-8")
+            path.write_text(block.body.replace(PORT, self._port), encoding="utf-8")
         elif block.language == "console" and block.name != "tests":
+            name, without, line = block.name.partition(" without ")
+            if without:
+                text = (self._folder / name).read_text(encoding="utf-8")
+                assert f"{line}\n" in text
+                (self._folder / name).write_text(text.replace(f"{line}\n", ""), encoding="utf-8")
             commands = list(block.commands())
             for number, (command, written) in enumerate(commands, start=1):
                 is_last = number == len(commands)
@@ -192,34 +197,6 @@ def free_port() -> str:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return str(taken.getsockname()[1])
-
-
-# For a machine that has no curl: what the README asks of it, and no more.
-CURL = """\
-import argparse, urllib.request
-from pathlib import Path
-
-parser = argparse.ArgumentParser()
-parser.add_argument("-s", action="store_true")
-for name in ("-o", "-w", "-H", "-d", "url"):
-    parser.add_argument(name)
-given = parser.parse_args()
-headers = dict([given.H.split(": ")])
-with urllib.request.urlopen(urllib.request.Request(given.url, given.d.encode(), headers)) as reply:
-    Path(given.o).write_bytes(reply.read())
-    print(reply.status)
-"""
-
-
-def with_curl(folder: Path) -> dict[str, str]:
-    """The environment of a terminal that has curl, or something that does for it."""
-    env = here()
-    if shutil.which("curl") is None:
-        folder.mkdir()
-        (folder / "curl").write_text(f"#!{sys.executable}\n{CURL}", encoding="utf-8")
-        (folder / "curl").chmod(0o755)
-        env["PATH"] += f"{os.pathsep}{folder}"
-    return env
 
 
 def _headings(page: Path) -> set[str]:

@@ -54,7 +54,7 @@ def test_what_does_not_stand_there_is_refused(tmp_path: Path, emulator: Emulator
     two.write("messages/_partials/more.j2", "Me\n")
     (two.root / "messages" / "link.yaml").symlink_to("list.yaml")
     two.write("notes.txt", "Nobody reads them.\n")
-    said = [f"{path}:1:1: error: this file is another one on main of origin" for path in FILES]
+    said = [f"{path}:1:1: error: this file says something else on main of origin" for path in FILES]
     said += [
         f"messages/{name}:1:1: error: this file is not on main of origin"
         for name in ("more.yaml", "_partials/more.j2", "link.yaml")
@@ -67,7 +67,7 @@ def test_what_does_not_stand_there_is_refused(tmp_path: Path, emulator: Emulator
         assert code == 3, told
         assert told.count(": error: ") == len(said)
         assert not [each for each in said if each not in told]
-        assert "merged there first" in told
+        assert "commit your change, and push it" in told
     git(two.root, "reset", "--quiet", "--hard", "origin/main")
     for option in ("--var=n=1", f"--var-file={two.root / 'values.yaml'}"):
         two.write("values.yaml", "n: 1\n")
@@ -113,7 +113,7 @@ def test_a_branch_that_cannot_be_had_lets_nothing_through(
 ) -> None:
     _, two = begin(tmp_path, FILES)
     for policy, why in {
-        "policy: {reviewed: other}": "there is no such branch",
+        "policy: {reviewed: other}": "there is no branch other on origin yet",
         "policy: {reviewed: main}\nresults: {remote: o, branch: r}": "has no remote 'o'",
     }.items():
         two.write("runner.yaml", f"{policy}\n")

@@ -193,7 +193,7 @@ def test_an_old_run_again_sends_nothing(remote: Remote, on: System) -> None:
 
     assert again is not None
     assert (again.code, anew.code) == (3, 0), again.output + anew.output
-    assert "is another one on main" in again.output
+    assert "says something else on main" in again.output
     assert (remote.composed(), remote.results) == (2, tip)
 
 

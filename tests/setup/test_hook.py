@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from installing import OUTSIDE, Done, copy_sources, needs_index, once, run
+from installing import OUTSIDE, ROOT, Done, copy_sources, needs_index, once, run
 from support import THANKS
 
 from .tools import git
@@ -17,6 +17,13 @@ OFFLINE = {
     "PIP_INDEX_URL": "",
     "PIP_EXTRA_INDEX_URL": "",
 }
+
+
+def configuration(project: Path, commit: str) -> str:
+    """What the README says to write, for a clone on this machine."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = text.partition("<!-- script: pre-commit -->\n```yaml\n")[2].partition("```")[0]
+    return block.replace("https://github.com/OWNER/REPO", str(project)).replace("COMMIT", commit)
 
 
 @dataclass(frozen=True)
@@ -44,10 +51,7 @@ def repository(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, tools: 
     git("init", "-q", cwd=root)
     made = Repository(root, tools / "pre-commit", folder / "home")
     commit = git("rev-parse", "HEAD", cwd=folder / "project")
-    (root / ".pre-commit-config.yaml").write_text(
-        f"repos:\n  - repo: {folder / 'project'}\n    rev: {commit}\n"
-        "    hooks: [{id: message-runner-validate}]\n"
-    )
+    (root / ".pre-commit-config.yaml").write_text(configuration(folder / "project", commit))
     return made
 
 
@@ -60,9 +64,7 @@ def _install(folder: Path, pre_commit: Path) -> None:
     (folder / "try").mkdir()
     git("init", "-q", cwd=folder / "try")
     (folder / "try" / ".pre-commit-config.yaml").write_text(
-        f"repos:\n  - repo: {folder / 'project'}\n"
-        f"    rev: {git('rev-parse', 'HEAD', cwd=folder / 'project')}\n"
-        "    hooks: [{id: message-runner-validate}]\n"
+        configuration(folder / "project", git("rev-parse", "HEAD", cwd=folder / "project"))
     )
     env = {**OUTSIDE, "PRE_COMMIT_HOME": str(folder / "home")}
     needs_index(run(pre_commit, "install-hooks", cwd=folder / "try", env=env))

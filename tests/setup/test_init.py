@@ -13,7 +13,7 @@ from support import THANKS, Project, run_command
 
 from runner import __version__
 from runner.cli.pins import requirements
-from runner.cli.workflow import PLACES
+from runner.cli.workflow import FROM_GIT, PLACES
 from runner.spec.schema import schema_text
 
 from .steps import load_workflow
@@ -43,6 +43,7 @@ def test_in_an_empty_folder_everything_works_at_once(empty: Project, ci: str) ->
     assert (validated.code, validated.out) == (0, "1 message is valid\n")
     assert "on the files only" in validated.err
     assert (planned.code, sent.code, again.code) == (0, 0, 0)
+    assert empty.run("send", CI="true").code == 2, "nothing names a target"
     assert "Would send 1 thread" in planned.out
     assert "1 sent on the local emulator" in sent.out
     assert "1 already sent" in again.out
@@ -137,8 +138,10 @@ def test_set_up_from_a_folder_the_job_fails_and_says_what_to_write(empty: Projec
     step = next(each for each in steps if each.get("name") == "Install message-runner")
     done = run_command("-c", step["run"], cwd=empty.root, command=("bash",))
     assert done.code == 1
-    assert "pip install message-runner==VERSION" in done.err
-    assert "write into .github/workflows/messages.yml what to install" in said.out
+    assert f"pip install {FROM_GIT}" in done.err
+    lines = (empty.root / PLACES["github"]).read_text().splitlines()
+    first, second = (number for number, line in enumerate(lines, 1) if FROM_GIT in line)
+    assert f"write into line {first} and line {second} of {PLACES['github']}" in said.out
 
 
 @pytest.mark.parametrize(
@@ -201,7 +204,7 @@ def test_a_folder_is_made_where_it_is_named(empty: Project) -> None:
 
     assert said.code == 0
     assert "wrote team/messages-repo/runner.yaml" in said.out
-    assert "1. go there: cd team/messages-repo" in said.out
+    assert "1. go there: cd team/messages-repo\n2. edit the messages in messages/" in said.out
     assert Project(empty.root / "team/messages-repo").run("validate").code == 0
 
 
@@ -311,13 +314,17 @@ def test_git_keeps_what_was_sent_out_of_a_commit_and_messages_in_it(empty: Proje
     assert "local" not in added
 
 
-def test_below_the_top_of_a_repository_it_says_that_ci_will_not_look_there(
-    empty: Project,
-) -> None:
+def test_it_says_what_repository_it_needs_or_is_inside_of(empty: Project) -> None:
+    assert "\n1. make a private repository: git init" in empty.run("init").out
     git("init", "-q", cwd=empty.root)
 
-    assert "is not the top of its repository" in empty.run("init", "mail").out
-    assert "is not the top of its repository" not in empty.run("init").out
+    below, top = empty.run("init", "mail"), empty.run("init")
+
+    assert below.err.startswith(
+        "warning: mail is inside the git repository of this folder: CI reads workflows"
+    )
+    assert top.err == ""
+    assert not [each for each in (below, top) if "make a private repository" in each.out]
 
 
 @pytest.mark.parametrize("blocked", ["messages", ".github", "schemas"])

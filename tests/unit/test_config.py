@@ -171,7 +171,7 @@ def test_a_target_of_the_configuration_takes_only_a_token_of_its_own() -> None:
     with pytest.raises(SurroundingsError) as caught:
         load_token(target, environ)
     assert str(caught.value) == (
-        "sending to other-one needs a token: set TOLOKA_TOKEN_OTHER_ONE, or "
+        "other-one needs a token: set TOLOKA_TOKEN_OTHER_ONE, or "
         "TOLOKA_TOKEN_OTHER_ONE_FILE to a file that holds it"
     )
     assert load_token(target, {**environ, "TOLOKA_TOKEN_OTHER_ONE": "own"}) == "own"
@@ -252,7 +252,7 @@ def test_a_token_file_that_cannot_be_read_is_said(folder: Path) -> None:
     with pytest.raises(SurroundingsError) as caught:
         load_token(target, {})
     assert str(caught.value) == (
-        "sending to production needs a token: set TOLOKA_TOKEN, or TOLOKA_TOKEN_FILE to a file that holds it"
+        "production needs a token: set TOLOKA_TOKEN, or TOLOKA_TOKEN_FILE to a file that holds it"
     )
 
 

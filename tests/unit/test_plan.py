@@ -339,7 +339,7 @@ def test_a_renamed_file_asks_for_its_old_id() -> None:
         'these words go to some of the same people as those of "old", whose file is gone'
     )
     assert fault.hint == (
-        "if the file was renamed or copied, write `id: old`, and `revision: 2` to send it again; "
+        "if the file was renamed, write `id: old`, and `revision: 2` to send it again; "
         "if both are meant, write `lint: {same-words: the reason}`"
     )
     newer = plan(message(["b"]), attempts=[replace(attempts[0], revision=3)])
@@ -348,6 +348,7 @@ def test_a_renamed_file_asks_for_its_old_id() -> None:
     # Whatever became of the other file.
     ((_, fault),) = objections(planned, lambda _: False)
     assert fault.what == 'these words go to some of the same people as those of "old"'
+    assert str(fault.hint).startswith("add these people there, ")
 
 
 def test_a_renamed_file_with_other_words_is_warned_of() -> None:
