@@ -23,6 +23,14 @@ class TooLargeError(OSError):
     """A file has more bytes than whoever reads it wants."""
 
 
+# How files begin that are no text, whatever their names say.
+_NO_TEXT = {
+    b"PK\x03\x04": "an Excel file or another zip: save a table as CSV UTF-8",
+    b"\xd0\xcf\x11\xe0": "an Excel or Word file: save a table as CSV UTF-8",
+    b"%PDF": "a PDF: write what it says as text",
+}
+
+
 def open_bounded(path: Path, most: int) -> BinaryIO:
     """Open a regular file of at most so many bytes; raises `OSError`, `TooLargeError` among them.
 
@@ -32,7 +40,12 @@ def open_bounded(path: Path, most: int) -> BinaryIO:
     handle = os.open(path, flags)
     found = os.fstat(handle)
     if stat.S_ISREG(found.st_mode) and found.st_size <= most:
-        return os.fdopen(handle, "rb")
+        opened = os.fdopen(handle, "rb")
+        no_text = _NO_TEXT.get(opened.peek(4)[:4])
+        if no_text is None:
+            return opened
+        opened.close()
+        raise OSError(errno.EINVAL, f"this is {no_text}")
     os.close(handle)
     if stat.S_ISREG(found.st_mode):
         raise TooLargeError(errno.EFBIG, "the file is too large")

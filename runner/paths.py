@@ -270,7 +270,9 @@ def find_data_file(name: str, spec: Path, root: Path | None, *, must_exist: bool
         raise ValueError(f"it cannot be had: {error.strerror}") from error
     if not is_there and (must_exist or path.exists()):
         guess = None if path.exists() else nearest(path.name, _names(path.parent))
-        raise ValueError("there is no such file" + (f": did you mean {guess}?" if guess else ""))
+        raise ValueError(
+            f"there is no file {shown(path)}" + (f": did you mean {guess}?" if guess else "")
+        )
     return path
 
 

@@ -13,8 +13,7 @@ from typing import Any
 
 from runner.api.values import cell
 from runner.errors import MessagesError, Problem
-from runner.render.rows import columns_named
-from runner.spec.columns import CellError, Column
+from runner.spec.columns import CellError, Column, columns_named
 from runner.spec.datafile import DEFAULT_COLUMN, has_suffix
 from runner.spec.given import GivenRows, place_in
 from runner.spec.specs import MessageSpec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from sqlite3 import Error
@@ -153,5 +154,7 @@ def emulator(
     except (OSError, Error) as error:
         said = getattr(error, "strerror", None) or error
         where = f"on port {port}, with its store {shown(path)}"
+        if getattr(error, "errno", None) == errno.EADDRINUSE:
+            said = f"{said}: an emulator may run already; or say another --port"
         raise SurroundingsError(f"the emulator cannot start {where}: {said}") from error
     return ExitCode.DONE

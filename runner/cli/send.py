@@ -34,10 +34,12 @@ from runner.report.text import loud_lines, run_lines
 from runner.report.words import epilog
 from runner.send.tally import RunResult
 from runner.toloka.ids import is_identifier
-from runner.wording import plural, printable
+from runner.wording import listed, plural, printable
 
 # Different refusals that are shown without -v.
 _REFUSALS = 20
+# So many messages are named where somebody is asked.
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +164,7 @@ def _agree(
     for each in planned.history.unknown if volume.verbose else ():
         volume.log(printable(f"looked for: {describe(each, planned.history)}"))
     if not (scope.yes or _agreed(settings, planned, scope.test_to)):
-        raise SurroundingsError("that was a no: nothing was sent")
+        raise SurroundingsError("nothing was sent")
 
 
 def _show_report(order: Order, report: RunResult, volume: Volume, *, is_text: bool) -> None:
@@ -195,7 +197,9 @@ def _agreed(settings: Settings, planned: Plan, test_to: str | None) -> bool:
     if test_to is not None:
         what = f"{plural(len(planned.messages), 'test message')} to {test_to}"
     else:
-        what = plural(len(planned.deliveries), "thread")
+        ids = list(dict.fromkeys(each.message.id for each in planned.deliveries))
+        named = plural(len(ids), "message") if ids[_NAMED:] else listed(ids)
+        what = f"{named} in {plural(len(planned.deliveries), 'thread')}"
     return _asked(f"Send {what} on {settings.target.url}?")
 
 

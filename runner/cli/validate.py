@@ -76,7 +76,7 @@ def _sum_up(checked: Checked, volume: Volume) -> None:
         policy = checked.policy
         limits = (policy.max_recipients, policy.max_recipients_per_run, policy.max_per_toloker)
         if any(each is not None for each in limits):
-            said = "policy: of the files alone; `plan` counts what the manifest knows, too"
+            said = "limits are checked on the files only; `plan` also counts what was sent before"
             say(said, err=True)
     if warnings:
         say(plural(warnings, "warning"), err=True)

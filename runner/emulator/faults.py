@@ -130,7 +130,10 @@ def parse_fault(text: str) -> Fault:
     for part in text.split(","):
         name, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or name not in _KEYS:
-            raise _wrong(text, f"{part.strip()!r} is not one of {'=, '.join(_KEYS)}=")
+            said = f"is not one of {'=, '.join(_KEYS)}="
+            if part.strip() in FAULT_KINDS:
+                said = f"is a kind: write kind={part.strip()}"
+            raise _wrong(text, f"{part.strip()!r} {said}")
         if name in pairs:
             raise _wrong(text, f"{name}= is given twice")
         pairs[name] = value

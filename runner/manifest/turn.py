@@ -133,7 +133,7 @@ def wait_for_turn(shared: Shared) -> Chain:
     while newest := chain.unended:
         if now_s() - seen_s >= shared.times.silence:
             return chain
-        silent = f"it was last heard of {now_s() - seen_s:.0f} seconds ago or before"
+        silent = f"no sign of life in {now_s() - seen_s:.0f} seconds of waiting"
         holder = f"{_holder(chain, next(iter(newest)))}; {silent}"
         if now_s() >= shared.deadline_s:
             hint = f"run again later, or end it with `message-runner unlock{shared.ref.option}`"

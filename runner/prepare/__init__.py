@@ -194,7 +194,9 @@ class Checked:
         policy = replace(self.policy, max_per_toloker=None, max_recipients_per_run=None)
         plan = build_plan(self.messages, History(), now=clock.now(), policy=policy)
         level: Severity = "error" if self.selection.strict else "warning"
-        hint = "write the id of a message of yours, or `plan`: only the manifest knows more"
+        hint = (
+            "write the id of a message of yours; if it was sent, and its file is gone, run `plan`"
+        )
         unknown = self._problems(find_unknown_messages(plan, self.is_gone))
         warned = (replace(each, hint=hint, severity=level) for each in unknown)
         faults = (*self.faults, *self._objections(plan, policy))

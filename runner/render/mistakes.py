@@ -12,6 +12,7 @@ import jinja2
 from jinja2 import UndefinedError
 from jinja2.exceptions import SecurityError, TemplateAssertionError
 
+from runner.spec.columns import about_column, columns_named
 from runner.wording import nearest, quoted
 
 PARTIALS = "_partials/"
@@ -32,6 +33,11 @@ _ELSEWHERE = {
     "size": "length", "strip": "trim", "default_if_none": "default", "split": ".split",
 }  # fmt: skip
 _BRACES = "braces that are text go between {% raw %} and {% endraw %}"
+# A comment, and what stays as it is.
+_PASSED = re.compile(r"\{#.*?#\}|\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}", re.DOTALL)
+# A tag that another one, or nothing, follows before its end; and braces that are text in it.
+_LEFT_OPEN = re.compile(r"(\{[{%])(?:(?![%}]\}).)*?(?:\{[{%]|\Z)", re.DOTALL)
+_BRACES_AS_TEXT = re.compile(r"(['\"])[{%}]+\1")
 # A tag up to its end, and the texts in it that are closed on their line.
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _CLOSED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
@@ -123,6 +129,8 @@ def mistake_of(
             hint = _meant(nearest(said, partials)) or f"{hint}: {_some(partials)}"
         return Mistake(f'there is no partial "{said[:60]}"', hint, partial, line)
     what, hint = _what_and_hint(error, said)
+    if partial is None:
+        hint = _with_column(hint, line, values, source)
     is_final = isinstance(error, (TooLong, MemoryError, TooLarge))
     rule = "limit" if is_final else "template"
     return Mistake(f"template: {what}", hint, partial, line, rule=rule)
@@ -135,10 +143,18 @@ def _syntax_fault(error: jinja2.TemplateSyntaxError) -> Mistake:
         what = f"template: {error.message}"
         return Mistake(what, hint, partial, error.lineno, error.wanted, "syntax")
     what = "template: this is no Jinja2 template"
-    open_at = _open_quote((error.source or "")[:_MAX_SOURCE])
+    source = (error.source or "")[:_MAX_SOURCE]
+    source = _PASSED.sub(lambda part: "\n" * part[0].count("\n"), source)
+    open_at = _open_quote(source)
     if open_at is not None:
         hint = "a quote that opens here is not closed on its line"
         return Mistake(what, hint, partial, open_at, rule="syntax")
+    bare = _BRACES_AS_TEXT.sub("", source)
+    if left := _LEFT_OPEN.search(bare):
+        end = {"{{": "}}", "{%": "%}"}[left[1]]
+        hint = f"the {left[1]} that opens here is not closed: write {end}; {_BRACES}"
+        line = bare.count("\n", 0, left.start()) + 1
+        return Mistake(what, hint, partial, line, rule="syntax")
     said = str(error.message).replace("\n", " ")[:200]
     return Mistake(what, f"Jinja2 says: {said}; {_BRACES}", partial, error.lineno, rule="syntax")
 
@@ -181,6 +197,15 @@ def _what_and_hint(error: BaseException, said: str) -> tuple[str, str]:
     return "this cannot be computed", "check the values"
 
 
+def _with_column(hint: str, line: int, values: Mapping[str, object], source: str) -> str:
+    """Name the column that a hint is about: the one of text on this line, if there is no other."""
+    row = values.get("row")
+    words = source[:_MAX_SOURCE].split("\n")[line - 1 : line]
+    named = columns_named("".join(words)) if isinstance(row, dict) else set()
+    names = [name for name in named if isinstance(row, dict) and isinstance(row.get(name), str)]
+    return about_column(hint, names[0]) if len(names) == 1 else hint
+
+
 def _undefined_fault(
     error: NotDefined, partial: str | None, line: int, values: Mapping[str, object], source: str
 ) -> Mistake:
@@ -196,6 +221,10 @@ def _undefined_fault(
     if near is None and (column := _near(name, columns)):
         near = f"row.{column}"
     hint = _meant(near) or f"add it to `variables:`, or --var {name}=…"
+    if name == "row":
+        hint = "`row` is that of a table: add `for_each: FILE.csv`"
+    elif re.search(rf"\|\s*\w+\([^(){{}}]*\b{re.escape(name)}\b", source[:_MAX_SOURCE]):
+        hint = f'if it is text, put it in quotes: "{name}"; if not, {hint}'
     if re.search(rf"[\\\w}}]\{{\{{{re.escape(name)}\}}\}}", source[:_MAX_SOURCE]):
         hint = f"{hint}; {_BRACES}"
     return Mistake(

@@ -14,7 +14,15 @@ from runner.files import read_bounded
 from runner.model import Direct, InThread, Message, compared_as
 from runner.render.partials import MAX_PARTIAL_BYTES
 from runner.render.templates import Cells
-from runner.spec.columns import CellError, Column, converted, is_empty, why_empty
+from runner.spec.columns import (
+    CellError,
+    Column,
+    about_column,
+    columns_named,
+    converted,
+    is_empty,
+    why_empty,
+)
 from runner.spec.datafile import DEFAULT_COLUMN
 from runner.spec.given import Table, name_of, place_in, row_name
 from runner.spec.specs import MessageSpec
@@ -34,8 +42,6 @@ MAX_CHARACTERS = 200_000_000
 _MAX_PEOPLE = 500_000
 _OFFER = 'for several letters to one, say what tells them apart: key: "{{ row.assignment }}"'
 _FILLED_IN = re.compile(r"\{[{#].*?[}#]\}", re.DOTALL)
-# How a template names a column.
-_NAMED = re.compile(r"\brow(?:\.(\w+)|\[\s*['\"]([^'\"]+)['\"]\s*\])")
 
 
 def values_of(
@@ -64,11 +70,6 @@ def values_of(
         complaints.of_cells += error.problems
 
 
-def columns_named(text: str) -> set[str]:
-    """The columns that templates name."""
-    return {one or other for one, other in _NAMED.findall(text)}
-
-
 def _cells_of(spec: MessageSpec, table: Table, row: Row, complaints: Complaints) -> Cells | None:
     """The values of a row, and why others have none; None if a cell is not what its column says."""
     values = dict(row.values)
@@ -79,7 +80,8 @@ def _cells_of(spec: MessageSpec, table: Table, row: Row, complaints: Complaints)
             values[name] = _typed(values.get(name), column)
         except CellError as error:
             what = f"the cell of {plain(name)} is no {column.type}"
-            complaints.add_cell(Problem(place_in(table, row.number, name), what, str(error)))
+            hint = about_column(str(error), name)
+            complaints.add_cell(Problem(place_in(table, row.number, name), what, hint))
             is_whole = False
     for name, value in values.items():
         if name in spec.columns and value is None:

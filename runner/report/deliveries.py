@@ -64,7 +64,7 @@ def chosen_lines(
             yield from _message_lines(group.standings, verbose=verbose)
             yield ""
     yield from lead_lines(history, _unknown_of(history, chosen), verbose=verbose)
-    yield count_words(chosen) or "no delivery is like that"
+    yield count_words(chosen) or "no delivery matches"
 
 
 def _unknown_of(history: History, chosen: Sequence[Standing]) -> list[Attempt]:

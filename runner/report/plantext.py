@@ -72,7 +72,7 @@ def _entry_lines(entry: Entry, review: Review, paint: _Paint) -> Iterator[str]:
 def _content_lines(entry: Entry, review: Review) -> Iterator[str]:
     rows = ""
     if len(entry.samples) < entry.rows:
-        how = "" if review.detail.row else " (-v all, --row N one)"
+        how = "" if review.detail.row else " (-v all, --row LINE one)"
         rows = f"; {len(entry.samples):,} of {plural(entry.rows, 'row')}{how}"
     yield f"  {printable(entry.facts)}{rows}"
     if not entry.is_personal:

@@ -155,5 +155,4 @@ def _standing(entries: Sequence[Entry]) -> str:
         nobody = planned.held.status if planned.held else "no_recipients"
         kinds[listed([status_words(each) for each in planned.skipped_by_status or [nobody]])] += 1
     counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
-    stand = "stands as it is" if len(entries) == 1 else "stand as they are"
-    return f"{plural(len(entries), 'message')} {stand}: {counts}"
+    return f"nothing to do for {plural(len(entries), 'message')}: {counts}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -11,7 +12,7 @@ from typing import Any, cast
 
 from runner.errors import Fault
 from runner.toloka.filter_table import is_one_of
-from runner.wording import caseless, either, kind, nearest, quoted
+from runner.wording import caseless, either, kind, nearest, plain, quoted
 
 TYPES = ("text", "integer", "number", "percent", "boolean", "date", "datetime")
 _NUMBERS = ("integer", "number", "percent")
@@ -29,6 +30,7 @@ _KEYS: Mapping[str, tuple[tuple[str, ...], type]] = {
     "no": (("boolean",), list),
 }
 _KIND_NAMES = {str: "text", bool: "true or false", list: "a list"}
+_NAMED = re.compile(r"\brow(?:\.(\w+)|\[\s*['\"]([^'\"]+)['\"]\s*\])")
 _DIRECTIVES = re.compile(r"(?:%[dmYyHMSz%]|[^%])+")
 # What a format must tell of a moment: the rest would be guessed.
 _TELLS = {"date": ("d", "m", "yY"), "datetime": ("d", "m", "yY", "H", "M", "z")}
@@ -72,6 +74,16 @@ class Column:
     format: str = ""
     yes: tuple[str, ...] = ("true", "yes", "1")
     no: tuple[str, ...] = ("false", "no", "0")
+
+
+def columns_named(text: str) -> set[str]:
+    """The columns that templates name."""
+    return {one or other for one, other in _NAMED.findall(text)}
+
+
+def about_column(hint: str, name: str) -> str:
+    """Name a column in a hint that shows how it is written in `columns`, there as `n`."""
+    return hint.replace("{n: ", f"{{{plain(name)}: ")
 
 
 def columns_in(given: Mapping[str, object]) -> Mapping[str, Column]:
@@ -170,7 +182,7 @@ def _faults_between(name: str, column: Column, keys: Mapping[str, object]) -> It
             _default(column)
         except CellError as error:
             what = f"`default` is no {column.type}"
-            yield Fault(("columns", name, "default"), what, str(error))
+            yield Fault(("columns", name, "default"), what, about_column(str(error), name))
 
 
 def why_empty(value: object) -> str:
@@ -179,7 +191,10 @@ def why_empty(value: object) -> str:
         return ""
     text = value.strip()
     if not text:
-        return "is empty: test it with `if`, or give its column `required: false` or a `default`"
+        return (
+            "is empty: fill it, or delete the row; if it may be empty, test it with `if`, or give "
+            "its column `required: false` or a `default`"
+        )
     if text[0] in "#=<nN" and _BROKEN.fullmatch(text):
         return "holds an error of a spreadsheet or a program, and no text: mend it in the file"
     return ""
@@ -253,10 +268,26 @@ def _hint_on_number(text: str, column: Column) -> str:
     if re.fullmatch(r"[+-]?[0-9][0-9.,\s'\u2019]*", text):
         ways = [f"decimal: {quoted(column.decimal)}"]
         ways += [f"group: {quoted(column.group)}"] if column.group else []
-        return f"numbers are read with {' and '.join(ways)}: say how these are written"
+        said = f"numbers are read with {' and '.join(ways)}: say how these are written"
+        return f"{said}, `columns: {{n: {{type: {column.type}, {_ways_of(text)}}}}}`"
     if column.unit:
         return f"nothing but {quoted(column.unit)} may stand around it"
-    return 'a sign around it is named by `unit: "€"`'
+    # Of all signs, few are those of money: what many cells have in common is told once.
+    sign = next((char for char in text if unicodedata.category(char) == "Sc"), "€")
+    return f'a sign around it has a name: `columns: {{n: {{type: {column.type}, unit: "{sign}"}}}}`'
+
+
+def _ways_of(text: str) -> str:
+    """Show how a column says that its numbers are written like this one, as far as it is clear."""
+    signs = re.findall("[^0-9+-]", text)
+    group, decimal = (quoted(each) for each in (signs[0], signs[-1]))
+    if group != decimal:
+        return f"decimal: {decimal}, group: {group}"
+    is_group = len(signs) > 1 or signs[0] not in ".,"
+    if is_group:
+        return f"group: {group}"
+    may_be_group = re.search("[.,][0-9]{3}$", text)
+    return f"decimal: {decimal}" + (f" (or group: {group})" if may_be_group else "")
 
 
 def _boolean(text: str, column: Column) -> bool:

@@ -29,12 +29,14 @@ from runner.spec.datafile import (
 )
 from runner.spec.given import Table, place_in
 from runner.toloka.ids import why_no_id
-from runner.wording import either, nearest, plain, plural
+from runner.wording import either, listed, nearest, plain, plural
 
 # Each row is a request of its own, and Toloka takes no more of them in a day.
 MAX_ROWS = 100_000
 MAX_COLUMNS = 1_000
 MAX_DEPTH = 64
+
+_SHOWN_COLUMNS = 12
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "|"}
 _SEP_LINE = re.compile(r"\s*\"?sep=([^\"\n])\"?\s*", re.IGNORECASE)
@@ -198,7 +200,12 @@ class _Header:
         """Say that a column is missing, and which may be meant: the one that holds ids."""
         guess = nearest(wanted, [name for name in self.names if name])
         holds = [name for name, cell in row.values.items() if not why_no_id(str(cell).strip())]
-        hint = f"did you mean {plain(guess)}?" if guess else "name it as the header does"
+        there = [plain(name) for name in self.names if name]
+        hint = f"it has {listed(there[:_SHOWN_COLUMNS])}"
+        hint += f", and {len(there) - _SHOWN_COLUMNS:,} more" if there[_SHOWN_COLUMNS:] else ""
+        if guess:
+            name = plain(guess)
+            hint = f"did you mean {name}? write {name} in the message, or rename the column"
         if not guess and len(holds) == 1:
             hint = f"the column {plain(holds[0])} holds ids: name that one"
         return DataError(self.line, f"the header has no column {plain(wanted)}", hint)

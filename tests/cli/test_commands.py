@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 import threading
 import time
@@ -544,6 +545,10 @@ def test_the_emulator_lists_its_faults_and_refuses_what_is_no_store(project: Pro
     shown = project.run("emulator", "--port", "0", "--store", "garbage")
     assert (shown.code, shown.out) == (2, "")
     assert "the emulator cannot start" in shown.err
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        shown = project.run("emulator", "--port", str(taken.getsockname()[1]))
+    assert shown.code == 2
+    assert ": an emulator may run already; or say another --port" in shown.err
 
 
 def test_a_local_store_that_is_broken_is_said(project: Project) -> None:

@@ -143,9 +143,9 @@ def test_a_bad_data_file_is_complained_of_at_its_line_and_never_quoted(project: 
 ROW = "(row messages/a.csv:4)"
 BAD_ROWS = {
     "{{ row.nmae }}": (f"x,{SECRET},1", f'2:22: error: template: there is no "nmae" in this {ROW}; did you mean "name"?'),
-    "{{ row.name }}": ("x,,1", f"2:15: error: template: the cell of name is empty: test it with `if`, or give its column `required: false` or a `default` {ROW}"),
+    "{{ row.name }}": ("x,,1", f"2:15: error: template: the cell of name is empty: fill it, or delete the row; if it may be empty, test it with `if`, or give its column `required: false` or a `default` {ROW}"),
     "Hi {{ 1 // (row.amount | int) }}": (f"x,{SECRET},0", f"2:18: error: template: this divides by zero {ROW}"),
-    "Hi {{ row.amount + 1 }}": (f"x,{SECRET},{SECRET}", f"2:18: error: template: this calculates with text and a number, or compares them {ROW}; cells are text: `columns: {{n: integer}}` makes numbers of them, and so do |int and |float"),
+    "Hi {{ row.amount + 1 }}": (f"x,{SECRET},{SECRET}", f"2:18: error: template: this calculates with text and a number, or compares them {ROW}; cells are text: `columns: {{amount: integer}}` makes numbers of them, and so do |int and |float"),
     "Hi": (f"{SECRET} x,n,1", f"4:18: error: this is not an id: it holds a space (U+0020) {ROW}; an id has 1 to 64 letters, digits, - and _, and nothing around it"),
 }  # fmt: skip
 
@@ -311,7 +311,7 @@ def test_the_plan_shows_the_first_the_longest_and_the_shortest_row(project: Proj
         "a (messages/a.yaml)\n"
         "  would send 4 threads to 4 Tolokers, one for each row\n"
         "  recipients: a, b, c, d\n"
-        "  languages: EN; answerable: yes; 3 of 4 rows (-v all, --row N one)\n"
+        "  languages: EN; answerable: yes; 3 of 4 rows (-v all, --row LINE one)\n"
         "  row 2, first, to a:\n  EN: Your bonus\n      | Hi Ann\n"
         "  row 3, longest, to b, where it is not as row 2:\n      | Hi Bartholomew\n"
         "  row 4, shortest, to c, where it is not as row 2:\n      | Hi Cy\n"
@@ -353,9 +353,9 @@ def _out_of_reach(project: Project) -> dict[str, str]:
         "near.csv": link,
         "lost.csv": link,
         "linked/rows.csv": link,
-        "folder.csv": "there is no such file",
-        "zzzzzzzzzz.csv": "there is no such file",
-        "REAL/../zzzzzzzzzz.csv": "there is no such file",
+        "folder.csv": "there is no file messages/deep/folder.csv",
+        "zzzzzzzzzz.csv": "there is no file messages/deep/zzzzzzzzzz.csv",
+        "REAL/../zzzzzzzzzz.csv": "there is no file messages/deep/zzzzzzzzzz.csv",
     }
 
 
@@ -391,7 +391,7 @@ def test_a_pipe_is_no_data_file(project: Project) -> None:
         3,
         [
             "messages/a.yaml:5:11: error: `for_each` names no file that can be used; "
-            "there is no such file",
+            "there is no file messages/a.csv",
         ],
     )
 

@@ -62,7 +62,7 @@ def test_who_is_suppressed_is_left_out_of_every_direct_message(
         "  recipients: ann, bob",
         "  left out (1 Toloker): on the suppression list",
     ]
-    assert "1 message stands as it is: 1 suppressed (-v shows them).\n" in dry.out
+    assert "nothing to do for 1 message: 1 suppressed (-v shows them).\n" in dry.out
     assert sent_ok(project, emulator) == {"sent": 3, "suppressed": 4}
     assert reached(emulator) == ["ann", "bob", "dan", "eve"]
     assert entries(project, "ids") == {"sent": ["ann", "bob"], "suppressed": ["cyd"]}
@@ -150,7 +150,7 @@ def test_a_reply_is_kept_from_who_is_alone_in_its_thread(
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (None, "runner.yaml:1:11: error: `suppress`: there is no such file"),
+        (None, "runner.yaml:1:11: error: `suppress`: there is no file never.txt"),
         (f"ann\n{SECRET} x\n", "never.txt:2:1: error: this is not an id: it holds a space"),
         (b"\xff", "never.txt:1:1: error: this is not UTF-8"),
     ],

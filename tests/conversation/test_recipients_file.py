@@ -56,7 +56,7 @@ NOT_AN_ID = (
 BAD: dict[str, tuple[str, str | bytes, list[str]]] = {
     "a": ("txt", f"ann\n{SECRET} x\nbob\nc d\n", [f"a.txt:2:1: {NOT_AN_ID}", f"a.txt:4:1: {NOT_AN_ID}"]),
     "b": ("txt", "\n\n", ["b.yaml:4:18: error: the list of recipients is empty; name somebody"]),
-    "c": ("csv", f"ann\n{SECRET} x\n", ["c.csv:1:1: error: the header has no column toloker_id; name it as the header does"]),
+    "c": ("csv", f"ann\n{SECRET} x\n", ["c.csv:1:1: error: the header has no column toloker_id; it has ann"]),
     "d": ("csv", f"toloker_id,x\n,{SECRET}\n", [f"d.csv:2:1: {NOT_AN_ID}".replace("holds a space (U+0020)", "is empty")]),
     "e": ("csv", "toloker_id\n", ["e.yaml:4:18: error: the list of recipients is empty; name somebody"]),
     "f": ("txt", f"{SECRET}\xe9".encode("latin-1"), ["f.txt:1:7: error: this is not UTF-8, and looks like a Windows code page; save it as UTF-8 (in Excel: CSV UTF-8)"]),

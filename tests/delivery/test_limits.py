@@ -514,7 +514,7 @@ def test_a_terminal_is_asked_first(tmp_path: Path, typed: str) -> None:
     with world(tmp_path) as it:
         write_many(it, 2)
         code, seen = on_terminal(it, typed=typed)
-        assert f"Send 2 threads on {it.url}?" in seen
+        assert f" in 2 threads on {it.url}?" in seen
         if typed == "y\n":
             assert code == 0
             it.check_all_reached()

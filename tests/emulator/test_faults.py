@@ -310,7 +310,7 @@ def test_fault_of_no_kind_cannot_be_made(wrong: dict[str, Any]) -> None:
     ("text", "says"),
     [
         ("", "'' is not one of kind=, on=, every="),
-        ("500", "'500' is not one of kind="),
+        ("500", "'500' is a kind: write kind=500"),
         ("kind=500,when=now", "'when=now' is not one of kind="),
         ("every=5", "kind= is missing: one of 400, 401"),
         ("kind=", "kind= is wrong: one of 400"),

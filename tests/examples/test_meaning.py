@@ -180,7 +180,7 @@ PEOPLE: list[Row] = [
     ("list as people write it", never(f"\ufeff# Who asked not to be written to:\n\n  {'b' * 32}  # 3 May\r\nC-1_d#by phone\n#\n"), ()),
     ("several lists", {**never("a\n", "suppress: [optout.txt, b.csv]\nsuppress_column: who\n"), "b.csv": "name;Who\nAnn;b\n"}, ()),
     ("bad line in the second list", {**never("a\n", "suppress: [optout.txt, b.csv]\nsuppress_column: who\n"), "b.csv": "who\nN/A\n"}, (f"b.csv:2:1: {NO_ID} holds a solidus (U+002F)",)),
-    ("list that is not there", never("a\n", "suppress: [optout.txt, gone.txt]\n"), ("runner.yaml:1:24: error: `suppress`: there is no such file",)),
+    ("list that is not there", never("a\n", "suppress: [optout.txt, gone.txt]\n"), ("runner.yaml:1:24: error: `suppress`: there is no file gone.txt",)),
     *((f"recipient {word}", {ME: THANKS.replace(f"- {TOLOKER}", f"- {word!r}")}, (f"{ME}:7:5: error: \"{word[:60]}{'…' * (len(word) > 60)}\" is not an id: it {why}",)) for word, why in (("N/A", "holds a solidus"), ("#REF!", "holds a number sign"), ("1.23E+31", "holds a full stop"), ("[abc]", "holds a left square bracket"), ("Total", "is a word"), ("NA", "is a word"), ("nan", "is a word"), ("null", "is a word"), ("None", "is a word"), ("toloker_id", "is a word"), ("a" * 65, "has more than 64 characters"))),
     ("31 digits that the project does not mind", {**listed("".join(f"{each}\n" for each in MANY) + "a" * 31), "runner.yaml": "lint: {odd-id: 'off'}\n"}, ()),
     ("31 digits of which it is warned", {**listed("".join(f"{each}\n" for each in MANY) + "a" * 31), "runner.yaml": "lint: {odd-id: warning}\n"}, (f"{IDS}:20:1: {SHEET}",)),
@@ -277,7 +277,16 @@ TABLES: list[Row] = [
     ("cell of nothing", each("toloker_id,name\na,nan\n", "{{ row.name | default('you') }}"), (f"{ME}:3:8: error: template: the cell of name holds an error of a spreadsheet",)),
     ("formula", each("toloker_id,name\na,=A1\n", "{{ row.name ~ '!' }}"), (f"{ME}:3:8: error: template: the cell of name holds an error of a spreadsheet",)),
     ("cell of an error that nobody prints", each("toloker_id,name,x\na,Ann,#REF!\n"), ()),
-    ("empty cell", each("toloker_id,name\na,Ann\nb, \n"), (f"{ME}:3:8: error: template: the cell of name is empty: test it with `if`",)),
+    ("column that the hint names", each("toloker_id,fee\na,$5\n", "{{ row.fee }}", "columns: {fee: number}\n"), ('`columns: {fee: {type: number, unit: "$"}}`',)),
+    ("empty id", each("toloker_id,name\na,Ann\n,Bo\n"), (f"{ME}:5:19: error: template: the cell of toloker_id is empty: fill it, or delete the row",)),
+    ("row of no table", {ME: THANKS.replace("Amazing", "{{ row.name }}")}, (f'{ME}:4:11: error: the variable "row" is not defined; `row` is that of a table: add `for_each: FILE.csv`',)),
+    ("currency without its quotes", each("toloker_id,n\na,5\n", "{{ row.n|float|money(USD) }}"), ('the variable "USD" is not defined (row messages/rows.csv:2); if it is text, put it in quotes: "USD"; if not, add it to `variables:`',)),
+    ("column that is text", each("toloker_id,fee\na,5\n", "{{ row.fee|money('USD') }}"), ("cells are text: `columns: {fee: number}`, or |float",)),
+    ("braces that are not closed", each("toloker_id,name\na,Ann\n", "{% raw %}{{{% endraw %} {{ '{{' }} Hi {{ row.name . {{ 1 }}"), ("template: this is no Jinja2 template (row messages/rows.csv:2); the {{ that opens here is not closed: write }}; braces",)),
+    ("column of another name", each("Toloker ID,name\na,Ann\n"), (f"{DATA}:1:1: error: the header has no column toloker_id; did you mean Toloker ID? write Toloker ID in the message, or rename the column",)),
+    ("workbook under another name", {**each(""), DATA: "PK\x03\x04\x14\x00"}, (f"{DATA}:1:1: error: cannot be read: this is an Excel file or another zip: save a table as CSV UTF-8",)),
+    ("PDF under another name", {ME: "%PDF-1.7\n"}, (f"{ME}:1:1: error: cannot be read: this is a PDF",)),
+    ("empty cell", each("toloker_id,name\na,Ann\nb, \n"), (f"{ME}:3:8: error: template: the cell of name is empty: fill it, or delete the row; if it may be empty, test it with `if`",)),
     ("empty cell through int", each("toloker_id,n\na,\n", "{{ row.n | int }}"), (f"{ME}:3:8: error: template: the cell of n is empty",)),
     ("empty cell that is tested", each("toloker_id,name\na,\n", "Hi{% if row.name %}, {{ row.name }}{% endif %}{{ '!' if row.name == '' }}"), ()),
     ("empty cell that may be", each("toloker_id,name\na,\n", "{{ row.name | default('you') }}{{ '!' if row.name is defined else '?' }}", "columns: {name: {required: false}}\n"), ()),
@@ -306,7 +315,7 @@ TABLES: list[Row] = [
     )),
     ("Turkish", each("toloker_id;n;ok\na;%12,5;DOĞRU\n", "{{ row.n }}", 'columns: {n: {type: percent, decimal: ","}, ok: {type: boolean, yes: [doğru], no: [""]}}\n'), ()),
     *((f"{cell!r} is {column}", typed(cell, column), ()) for cell, column in (("3.0", "integer"), ("0123", "integer"), ("-7.50", "number"), ("\u22125", "number"), ("85 %", "percent"), ("TRUE", "boolean"), ("0", "boolean"), ("2026-11-30", "date"), ("30.11.2026", '{type: date, format: "%d.%m.%Y"}'), ("2026-11-30T18:00:00Z", "datetime"), ("2026-11-30 18:00+03:00", "datetime"), ("-€5", '{type: number, unit: "€"}'), ("€ 5", '{type: number, unit: "€"}'), ("1'234", "{type: number, group: \"'\"}"), ("1\u2019234", "{type: number, group: \"'\"}"))),
-    *((f"{cell!r} is no {column}", typed(cell, column), (f"{DATA}:2:1: error: the cell of n is no {name}; {hint}",)) for cell, column, name, hint in (("0,5 %", "percent", "percent", 'numbers are read with decimal: "."'), ("US$5", '{type: number, unit: "$"}', "number", 'nothing but "$" may stand around it'), ("30.11.2026", '{type: date, format: "%d/%m/%Y"}', "date", 'the `format` of these is "%d/%m/%Y"'), ("3.5", "integer", "integer", "a whole number is expected"), ("1.234,50", "number", "number", 'numbers are read with decimal: ".": say how these are written'), ("12,34", '{type: number, group: ","}', "number", "numbers are read with"), ("1.23E+31", "number", "number", "a spreadsheet has shortened it"), ("5 €", "number", "number", "a sign around it is named by"), ("ja", "boolean", "boolean", "name its words with"), ("30.11.2026", "date", "date", "write it by ISO 8601, such as 2026-11-30, or say its `format:`"), ("20261130", "date", "date", "write it by ISO 8601"), ("46054", "date", "date", "this is a spreadsheet's number of a day"), ("2026-11-30T18:00", "datetime", "datetime", "a time needs its zone"))),
+    *((f"{cell!r} is no {column}", typed(cell, column), (f"{DATA}:2:1: error: the cell of n is no {name}; {hint}",)) for cell, column, name, hint in (("0,5 %", "percent", "percent", 'numbers are read with decimal: "."'), ("US$5", '{type: number, unit: "$"}', "number", 'nothing but "$" may stand around it'), ("30.11.2026", '{type: date, format: "%d/%m/%Y"}', "date", 'the `format` of these is "%d/%m/%Y"'), ("3.5", "integer", "integer", "a whole number is expected"), ("1.234,50", "number", "number", 'numbers are read with decimal: ".": say how these are written, `columns: {n: {type: number, decimal: ",", group: "."}}`'), ("5,50", "number", "number", 'numbers are read with decimal: ".": say how these are written, `columns: {n: {type: number, decimal: ","}}`'), ("5,500", "integer", "integer", 'numbers are read with decimal: ".": say how these are written, `columns: {n: {type: integer, decimal: "," (or group: ",")}}`'), ("1 234 567", "number", "number", 'numbers are read with decimal: ".": say how these are written, `columns: {n: {type: number, group: " "}}`'), ("1.2.3", "{type: number, decimal: '.'}", "number", "numbers are read with"), ("12,34", '{type: number, group: ","}', "number", "numbers are read with"), ("1.23E+31", "number", "number", "a spreadsheet has shortened it"), ("5 €", "number", "number", 'a sign around it has a name: `columns: {n: {type: number, unit: "€"}}`'), ("$5", "number", "number", 'a sign around it has a name: `columns: {n: {type: number, unit: "$"}}`'), ("ja", "boolean", "boolean", "name its words with"), ("30.11.2026", "date", "date", "write it by ISO 8601, such as 2026-11-30, or say its `format:`"), ("20261130", "date", "date", "write it by ISO 8601"), ("46054", "date", "date", "this is a spreadsheet's number of a day"), ("2026-11-30T18:00", "datetime", "datetime", "a time needs its zone"))),
     ("no columns", each("toloker_id,name\na,Ann\n", extra="columns: {}\n"), (f"{ME}:7:10: error: `columns` is empty; write each as name: type",)),
     ("type that is none", typed("1", "numbr"), (f'{ME}:7:14: error: "numbr" is no type of a column; did you mean number?',)),
     ("key of another type", typed("1", "{type: integer, yes: [x]}"), (f"{ME}:7:30: error: `yes` does not go with integer; it is for boolean",)),
@@ -375,7 +384,7 @@ ALONE: list[Row] = [
     ("as many without those who get nothing", {**never("b\n", "policy: {max_recipients: 1}\nsuppress: optout.txt\n"), ME: TWO}, ()),
     ("a draft of many", {"runner.yaml": "policy: {max_recipients: 1}\n", ME: TWO + "draft: true\n"}, ()),
     ("to all, who may not be written to", {"runner.yaml": "policy: {allow_all: false}\n", ME: "topic: {EN: Hi}\ntext: {EN: Hello}\nrecipients_select_type: ALL\n"}, (f"{ME}:3:25: error: the policy forbids messages to ALL",)),
-    ("reply to nobody", {"messages/z.yaml": "reply_to: nobody\ntext: {EN: Hi}\n"}, ('messages/z.yaml:1:11: error: there is no message "nobody" to reply to; write the id of a message of yours, or `plan`: only the manifest knows more',)),
+    ("reply to nobody", {"messages/z.yaml": "reply_to: nobody\ntext: {EN: Hi}\n"}, ('messages/z.yaml:1:11: error: there is no message "nobody" to reply to; write the id of a message of yours; if it was sent, and its file is gone, run `plan`',)),
     ("reply to a message", {"messages/z.yaml": "reply_to: m\ntext: {EN: Hi}\n"}, ()),
     ("the same words twice", {"messages/z.yaml": THANKS}, ('messages/z.yaml:1:1: error: these words go to some of the same people as those of "m"',)),
     ("the same words twice, waived", {"messages/z.yaml": THANKS + "lint: {same-words: a greeting}\n"}, ()),
@@ -389,7 +398,7 @@ def test_validate_says_what_only_the_manifest_knows(project: Project) -> None:
     project.write("messages/z.yaml", "reply_to: gone\ntext: {EN: Hi}\n")
     shown = project.run("validate")
     assert (shown.code, "warning: there is no message" in shown.out) == (0, True)
-    assert "policy: of the files alone; `plan` counts" in shown.err
+    assert "limits are checked on the files only; `plan` also counts" in shown.err
 
 
 def test_a_variable_of_the_command_line_takes_the_type_that_it_beats(project: Project) -> None:

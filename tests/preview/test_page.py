@@ -367,7 +367,7 @@ def test_every_state_is_told_in_the_words_of_the_plan(project: Project) -> None:
     plan = project.run("plan").out
     del said["draft"]
     assert all(line in plan for lines in said.values() for line in lines if isinstance(line, str))
-    assert "1 message stands as it is: 1 kept as a draft" in plan
+    assert "nothing to do for 1 message: 1 kept as a draft" in plan
     assert page.texts("span", "only") == ["to t1", "to t3"]
 
 

@@ -302,7 +302,7 @@ def test_a_plan_as_json_holds_what_would_be_sent(project: Project) -> None:
             },
         ],
         "headline": "Would send 2 threads; 1 kept as a draft",
-        "standing": "1 message stands as it is: 1 kept as a draft",
+        "standing": "nothing to do for 1 message: 1 kept as a draft",
         **dict.fromkeys(("rules_title", "stopped")),
         **{name: [] for name in ("rules", "notes", "warnings")},
     }

@@ -127,7 +127,7 @@ RULES = [
     'messages/welcome.yaml:8: waives contact-details: "a public address"',
 ]
 CHANGES = ["bonus", "welcome", "answer", "sent/m07"]
-STANDING = "59 messages stand as they are: 59 already sent"
+STANDING = "nothing to do for 59 messages: 59 already sent"
 HEADLINE = "Would send 1,981 threads and up to 1 reply; 59 already sent, 1 edited"
 EDITED = "edited: 1 Toloker has the old text; `revision: 2` would send it again"
 DIFFERENCE = [" EN: Batch 7 is done.", "-EN: Thank you!", "+EN: Thank you all!"]

@@ -73,7 +73,7 @@ def test_each_message_that_changes_is_shown_whole_and_the_rest_is_a_line(project
     assert markdown.count("<details open>") == markdown.count("</details>") == 4
     assert texts(markdown) == ["Amazing\njob", "Bra", "Hello!", "News", "Hello"]
     assert "\n- recipients&#58; t1, t2\n" in markdown
-    assert markdown.endswith("\n1 message stands as it is&#58; 1 kept as a draft.\n\n")
+    assert markdown.endswith("\nnothing to do for 1 message&#58; 1 kept as a draft.\n\n")
     # Markdown folds HTML only where an empty line lets it begin and end.
     for part in markdown.split("<details open>")[1:]:
         assert part.split("</summary>", 1)[1].startswith("\n\n")

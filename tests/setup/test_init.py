@@ -41,7 +41,7 @@ def test_in_an_empty_folder_everything_works_at_once(empty: Project, ci: str) ->
     sent, again = empty.run("send"), empty.run("send")
 
     assert (validated.code, validated.out) == (0, "1 message is valid\n")
-    assert "of the files alone" in validated.err
+    assert "on the files only" in validated.err
     assert (planned.code, sent.code, again.code) == (0, 0, 0)
     assert empty.run("send", CI="true").code == 2, "nothing names a target"
     assert "Would send 1 thread" in planned.out

@@ -409,7 +409,7 @@ def test_recipients_are_each_once_in_the_order_of_the_spec() -> None:
         ("'{{ x }}'", {"x": ["a", None]}, "4:17: error: a recipient id is text, and this is nothing; put the id in quotes where it is defined"),
         ("'{{ x }}'", {"x": ["a", 5]}, "4:17: error: a recipient id is text, and this is a number; put the id in quotes where it is defined"),
         ("'{{ y }}'", {}, "4:21: error: the variable \"y\" is not defined; add it to `variables:`, or --var y=…"),
-        ("['{{ x }']", {}, "4:19: error: template: this is no Jinja2 template; Jinja2 says: "),
+        ("['{{ x }']", {}, "4:19: error: template: this is no Jinja2 template; the {{ that opens here is not closed: write }}; "),
     ],
 )  # fmt: skip
 def test_what_is_no_recipient_is_an_error(

@@ -239,7 +239,7 @@ def test_a_long_personal_text_is_cut_with_a_word() -> None:
     few = list(plan_lines(review_of(plan(*rows), about, Detail())))
     assert few[3:5] == [
         "  rows.csv: 2 empty rows passed over",
-        "  languages: EN; answerable: yes; 1 of 3 rows (-v all, --row N one)",
+        "  languages: EN; answerable: yes; 1 of 3 rows (-v all, --row LINE one)",
     ]
     assert few[-2] == "      … and 29 more lines"
     whole = list(plan_lines(review_of(plan(*rows), about, Detail(row=3))))
@@ -322,6 +322,6 @@ def test_very_many_messages_that_stand_are_one_line() -> None:
     review = review_of(plan(*messages, history=history), HERE, Detail())
     assert list(plan_lines(review)) == []
     assert list(closing_lines(review)) == [
-        "500 messages stand as they are: 500 already sent (-v shows them).",
+        "nothing to do for 500 messages: 500 already sent (-v shows them).",
         "Would send nothing; 500 already sent. Nothing was sent.",
     ]

@@ -164,7 +164,7 @@ def test_a_data_file_that_will_not_do_is_a_problem_of_its_key() -> None:
     ]
     write("messages/rows.csv", "toloker_id\n")
     write("messages/b.yaml", THANKS + "for_each: row.csv\n")
-    assert load()[1][0].endswith("; there is no such file: did you mean rows.csv?")
+    assert load()[1][0].endswith("; there is no file messages/row.csv: did you mean rows.csv?")
 
 
 # --- which files ----------------------------------------------------------------------------------
@@ -308,9 +308,9 @@ def test_a_data_file_is_found_beside_its_spec() -> None:
         ("link.csv", "a link is not followed: put the file itself here"),
         ("inner.csv", "a link is not followed: put the file itself here"),
         ("linked/secret.csv", "a link is not followed: put the file itself here"),
-        ("gone.csv", "there is no such file"),
-        (".", "there is no such file"),
-        ("fifo", "there is no such file"),
+        ("gone.csv", "there is no file messages/sub/gone.csv"),
+        (".", "there is no file messages/sub"),
+        ("fifo", "there is no file messages/sub/fifo"),
     ],
 )  # fmt: skip
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither FIFOs nor free links")
