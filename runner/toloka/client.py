@@ -8,7 +8,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -43,6 +43,7 @@ _ECHO = 3
 """By how much an answer's JSON may be longer than ours where it escapes what is not ASCII."""
 _CHUNK = 64 * 1024
 _API_KEY = re.compile(r"[^.]{22,24}\.[^.]*\.[^.]*")
+_PREPARED = 64
 _RATE = 285.0
 """Calls a second where nobody says otherwise: Toloka takes 300."""
 
@@ -69,7 +70,7 @@ def _with_reply(answer: Sent) -> Sent:
 
 
 class Client:
-    """Calls Toloka, one session a thread, without retrying anything.
+    """Calls Toloka, by connections of each thread's own, without retrying anything.
 
     `pace` is called right before each request leaves. No redirect is followed, `.netrc` is not
     read, and the token is in no `repr`. `permit` is looked at right before a POST's first byte. An
@@ -102,7 +103,7 @@ class Client:
         self.newest: Callable[[], Sequence[Thread]] = listed.newest
         """Lists the newest page of threads, by id; raises `ListError`."""
         self._reading = threading.Lock()
-        self._sessions: list[requests.Session] = []
+        self._adapters: list[_Adapter] = []
         # Two schemes, told apart by the token's shape as toloka-kit does.
         scheme = "ApiKey" if _API_KEY.fullmatch(token) else "OAuth"
         account = {"X-Act-Under-Account-ID": account_id} if account_id else {}
@@ -114,17 +115,19 @@ class Client:
             "Accept-Encoding": "identity",
             **account,
         }
-        self._local = _PerThread(self._sessions, self._door)
+        # Of messages to one address, all but the words is equal.
+        self._prepared = lru_cache(_PREPARED)(self._prepare)
+        self._local = _PerThread(self._adapters, self._door)
         self.server_ahead_s = 0.0
         """How far the server's clock is ahead of ours, by the last answer's `Date`."""
         # Proxies and certificates from the environment: asked once, not for each call.
         with requests.Session() as session:
-            self._surroundings = session.merge_environment_settings(
+            self._surroundings: Mapping[str, Any] = session.merge_environment_settings(
                 self._api, {}, stream=True, verify=None, cert=None
             )
         if base_url.startswith("http:"):
             # Plain http is for this machine only, and a proxy is another one.
-            self._surroundings["proxies"] = {}
+            self._surroundings = {**self._surroundings, "proxies": {}}
         else:
             self._check_surroundings()
 
@@ -185,13 +188,13 @@ class Client:
                 answer = NotConnected(failure.said, failure.lasts)
         if isinstance(answer, Unknown):
             # What may be left of such an answer shall not be read as the next one.
-            self._local.session.close()
+            self._local.adapter.close()
         return answer
 
     def close(self) -> None:
         """Close every connection. Repeating is safe."""
-        for session in self._sessions:
-            session.close()
+        for adapter in self._adapters:
+            adapter.close()
 
     def _get(self, query: Mapping[str, str], max_bytes: int) -> Answer:
         raised: Exception
@@ -216,19 +219,19 @@ class Client:
         query: Mapping[str, str] | None = None,
         max_bytes: int,
     ) -> tuple[requests.Response, bytes]:
-        of_body = {} if body is None else {"Content-Type": "application/json"}
-        # By itself, and not by the session, which would look through its settings each time.
-        prepared = requests.Request(
-            method, self._api + path, params=query, data=body, headers=self._headers | of_body
-        ).prepare()
+        prepared = self._prepared(method, path).copy()
+        if query:
+            prepared.prepare_url(prepared.url, query)
+        if body is not None:
+            prepared.prepare_body(body, None)
+            prepared.headers["Content-Type"] = "application/json"
         self._door.has_left = False
         # Everything that takes time is done: the call leaves right after its turn comes.
         self._pace()
-        reply = self._local.session.send(
+        # Not by a session: it would follow redirects, and keep cookies.
+        reply = self._local.adapter.send(
             prepared,
             timeout=(min(CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s),
-            # A followed redirect turns a POST into a GET, and carries the token elsewhere.
-            allow_redirects=False,
             **self._surroundings,
         )
         with reply:
@@ -241,6 +244,10 @@ class Client:
                     raise requests.exceptions.ContentDecodingError
             return reply, bytes(content)
 
+    def _prepare(self, method: str, path: str) -> requests.PreparedRequest:
+        """A request without its body."""
+        return requests.Request(method, self._api + path, headers=self._headers).prepare()
+
     def _note_clock(self, date: str | None) -> None:
         if date:
             try:
@@ -249,13 +256,6 @@ class Client:
                     self.server_ahead_s = (theirs - clock.now()).total_seconds()
             except (ValueError, TypeError, OverflowError):
                 return
-
-
-class _Session(requests.Session):
-    """A session that takes nothing from a server but its answers."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Know of no redirect: to look at one, requests reads all of its answer."""
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
@@ -273,13 +273,8 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
 
 class _PerThread(threading.local):
-    """The session of each thread, made when the thread first asks for it."""
+    """The connections of each thread, made when the thread first asks for one."""
 
-    def __init__(self, opened: list[requests.Session], door: Door) -> None:
-        self.session = _Session()
-        # The environment was asked already, and a `.netrc` entry would replace the credentials.
-        self.session.trust_env = False
-        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        for scheme in ("https://", "http://"):
-            self.session.mount(scheme, _Adapter(door))
-        opened.append(self.session)
+    def __init__(self, opened: list[_Adapter], door: Door) -> None:
+        self.adapter = _Adapter(door)
+        opened.append(self.adapter)

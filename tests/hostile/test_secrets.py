@@ -621,7 +621,7 @@ def test_no_frame_of_a_client_shows_the_token() -> None:
     told = tracebacks(failed.value)
     assert "_page_of" in told
     assert TOKEN not in told
-    assert TOKEN not in repr([vars(client), *map(vars, vars(client)["_sessions"])])
+    assert TOKEN not in repr([vars(client), *map(vars, vars(client)["_adapters"])])
     client.close()
 
 
