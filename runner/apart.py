@@ -26,8 +26,6 @@ _COMMAND = (
     "import_module(sys.argv[1]).main(sys.argv[2].split())"
 )
 _MOST_HELPERS = 3
-_AHEAD = 8
-"""How many results may wait for the one that comes before them."""
 
 
 def started(module: str, words: Iterable[str] = (), **options: Any) -> subprocess.Popen[bytes]:
@@ -77,8 +75,6 @@ class _Shared(AbstractContextManager["_Shared[Part, Result]"], Generic[Part, Res
         self._taken = 0
         self._given_back: list[int] = []
         self._done: dict[int, Result] = {}
-        self._next = 0
-        self._is_closed = False
         self._changed = threading.Condition()
         self._helpers: list[subprocess.Popen[bytes]] = []
         self._threads: list[threading.Thread] = []
@@ -94,9 +90,6 @@ class _Shared(AbstractContextManager["_Shared[Part, Result]"], Generic[Part, Res
                 self._threads.append(thread)
 
     def __exit__(self, *exception: object) -> None:
-        with self._changed:
-            self._is_closed = True
-            self._changed.notify_all()
         for process in self._helpers:
             process.kill()
         for thread in self._threads:
@@ -106,19 +99,15 @@ class _Shared(AbstractContextManager["_Shared[Part, Result]"], Generic[Part, Res
 
     def results(self) -> Iterator[Result]:
         """Give each result as soon as it is there, and do meanwhile what nobody does."""
-        while True:
-            mine = None
-            with self._changed:
-                while self._next not in self._done and (mine := self._take()) is None:
-                    if self._next == len(self._parts):
-                        return
-                    self._changed.wait()
-                found = [self._done.pop(self._next)] if self._next in self._done else []
-                self._next += len(found)
-                self._changed.notify_all()
-            yield from found
-            if mine is not None:
-                self._put(mine, self._work(self._parts[mine]))
+        for number in range(len(self._parts)):
+            while number not in self._done:
+                with self._changed:
+                    mine = self._take()
+                    if mine is None and number not in self._done:
+                        self._changed.wait()
+                if mine is not None:
+                    self._put(mine, self._work(self._parts[mine]))
+            yield self._done.pop(number)
 
     def _put(self, number: int, result: Result) -> None:
         with self._changed:
@@ -126,28 +115,21 @@ class _Shared(AbstractContextManager["_Shared[Part, Result]"], Generic[Part, Res
             self._changed.notify_all()
 
     def _take(self) -> int | None:
-        """Take a part that nobody has; None where there is none, or others have to be done first."""
-        if self._given_back:
-            return self._given_back.pop()
-        if self._taken == len(self._parts) or self._taken - self._next >= _AHEAD:
-            return None
-        self._taken += 1
-        return self._taken - 1
-
-    def _wait_for_part(self) -> int | None:
+        """Take a part that nobody has; None where there is none."""
         with self._changed:
-            while (found := None if self._is_closed else self._take()) is None:
-                if self._is_closed or self._taken == len(self._parts):
-                    return None
-                self._changed.wait()
-            return found
+            if self._given_back:
+                return self._given_back.pop()
+            if self._taken == len(self._parts):
+                return None
+            self._taken += 1
+            return self._taken - 1
 
     def _let_help(self, process: subprocess.Popen[bytes], work: bytes) -> None:
         taken = None
         try:
             asks, answers = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
             asks.write(work)
-            while (taken := self._wait_for_part()) is not None:
+            while (taken := self._take()) is not None:
                 pickle.dump(self._parts[taken], asks)
                 asks.flush()
                 self._put(taken, pickle.load(answers))  # noqa: S301  # from our own process

@@ -196,7 +196,7 @@ speed = partial(
             "--rate",
             type=Number(0, 300, min_open=True),
             metavar="N",
-            help="Requests a second at most; default 285, Toloka's limit being 300.",
+            help="Requests a second; default 285, Toloka's limit being 300.",
         ),
         click.option(
             "--jobs",

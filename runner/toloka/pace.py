@@ -14,6 +14,8 @@ _WINDOW_S = 1.0
 # With none, a call that a busy machine makes late would make the one late that comes a second after
 # it, and that the next.
 _MORE = 1.01
+_CEILING = 300.0
+"""Calls a second that Toloka takes."""
 # How far behind its even schedule the limiter may catch up after threads woke late.
 _CATCH_UP_S = 0.05
 _STEP_S = 0.1
@@ -39,15 +41,17 @@ class Stopped(Exception):
 
 
 class Pace:
-    """Lets calls leave evenly, `rate` a second: in any second, at most one in a hundred more.
+    """Lets calls leave evenly, `rate` a second.
 
+    In any second it is at most one in a hundred more, where that is within what Toloka takes.
     `stop` and `halt` wake every call that waits, and each of them raises `Stopped`.
     """
 
     def __init__(self, rate: float, stop: threading.Event | None = None) -> None:
         self._spacing_s = 1.0 / rate
         self._window_s = max(_WINDOW_S, self._spacing_s)
-        self._left_at: deque[float] = deque(maxlen=max(1, int(rate * _MORE)))
+        most = max(rate, min(rate * _MORE, _CEILING))
+        self._left_at: deque[float] = deque(maxlen=max(1, int(most)))
         self._next_s = 0.0
         self._paused_until_s = 0.0
         self._turn = threading.Lock()
